@@ -1,0 +1,1 @@
+"""The end of the sync beside the camera."""

@@ -1,0 +1,1 @@
+"""What both ends of the sync share: records, topics, acknowledgements, the link to the broker."""

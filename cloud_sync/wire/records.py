@@ -1,0 +1,125 @@
+"""The records that travel: what a station says of an inspection, of its outcome at the line, of its images.
+
+A record's bytes are made once, at the station, as canonical JSON; their sha256 is the content hash that
+simulator log, station and cloud are joined by. Nobody re-serialises a record on its way.
+"""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Epoch = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+VerdictText = Literal["PASS", "REJECT", "UNDECIDED"]
+Box = Annotated[list[float], Field(min_length=4, max_length=4)]
+RECORD_LIMIT_BYTES = 48 * 1024
+
+
+class Record(BaseModel):
+    """What every record of a station carries: its identity is (station, epoch, stream, seq)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    station: Name
+    epoch: Epoch
+    seq: Annotated[int, Field(ge=1)]
+    part_id: Name
+
+
+class DetectionRecord(BaseModel):
+    """One box in frame pixels, its score in [0, 1] and its class name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    box_xyxy: Box
+    score: Annotated[float, Field(ge=0, le=1)]
+    label: Name
+
+
+class ModelRecord(BaseModel):
+    """Which bundle looked at the frame."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Name
+    version: Annotated[int, Field(ge=1)]
+    sha256: Sha256
+    precision: Literal["FP32", "BF16", "INT8"]
+
+
+class ImageRecord(BaseModel):
+    """A stored image, named by its content."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: Sha256
+    size_bytes: Annotated[int, Field(ge=1)]
+    media_type: Name
+
+
+class ViewRecord(BaseModel):
+    """What one camera contributed; `frame_seq` and `captured_at` are null when no frame came."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    camera: Name
+    frame_seq: int | None
+    captured_at: datetime | None
+    source: str
+    verdict: VerdictText
+    reasons: list[str]
+    detections: list[DetectionRecord]
+    detections_total: Annotated[int, Field(ge=0)]
+    model: ModelRecord | None
+
+
+class InspectionRecord(Record):
+    """One inspection: what was decided of one part, from what, by what."""
+
+    schema_: Literal["inspectd.inspection.v1"] = Field("inspectd.inspection.v1", alias="schema")
+    product: str
+    triggered_at: datetime
+    verdict: VerdictText
+    reasons: list[str]
+    views: list[ViewRecord]
+    recipe_version: str
+    latency_ms: dict[str, float]
+    image: Literal["pending", "none"]
+    replayed: bool
+
+
+class OutcomeRecord(Record):
+    """What became of the verdict at the line; `told_verdict` is what the line was told, if anything."""
+
+    schema_: Literal["inspectd.outcome.v1"] = Field("inspectd.outcome.v1", alias="schema")
+    outcome: Literal["told", "late", "unconfirmed"]
+    told_verdict: VerdictText | None
+    told_ms: Annotated[float, Field(ge=0)] | None
+
+
+class ImagesRecord(Record):
+    """Where the inspection's images are: one reference for each camera that had a frame and kept it."""
+
+    schema_: Literal["inspectd.images.v1"] = Field("inspectd.images.v1", alias="schema")
+    images: dict[str, ImageRecord]
+    dropped: list[str]
+
+
+def canonical_json(record: Record) -> bytes:
+    """The record's bytes: sorted keys, no spaces, UTF-8. Raises ValueError on NaN or infinity."""
+    content = record.model_dump(mode="json", by_alias=True)
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def content_hash(payload: bytes) -> str:
+    """The sha256 of a record's bytes, 64 hex digits."""
+    return hashlib.sha256(payload).hexdigest()
+
+
+def inspection_id(station: str, epoch: str, seq: int) -> str:
+    """An inspection's identity in one word."""
+    return f"{station}/{epoch}/{seq}"

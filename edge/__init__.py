@@ -1,0 +1,1 @@
+"""The station: trigger -> capture -> infer -> decide -> record -> tell."""

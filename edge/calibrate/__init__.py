@@ -1,0 +1,1 @@
+"""What `edge calibrate` does, step by step: collect, fit, quantize, threshold, report, activate."""

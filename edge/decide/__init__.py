@@ -1,0 +1,1 @@
+"""Pure decisions: detections and a recipe in, a verdict with reasons out."""

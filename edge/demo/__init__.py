@@ -1,0 +1,1 @@
+"""`edge demo`: the whole product on real solar-cell images, checked record by record."""

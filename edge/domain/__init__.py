@@ -1,0 +1,1 @@
+"""The station's nouns: frozen dataclasses, checked once at construction; no IO, numpy only."""

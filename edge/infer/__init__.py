@@ -1,0 +1,1 @@
+"""Running a bundle on frames: the engine protocol, OpenVINO behind it, and what a map becomes."""

@@ -1,0 +1,1 @@
+"""What is kept on the station's disk: inspections, the outbox, images."""

@@ -1,0 +1,1 @@
+"""The model's life: networks, quantization, evaluation, bundles. Code, never weights."""

@@ -1,0 +1,13 @@
+"""What can go wrong with a model, for whoever owns the bundle.
+
+    ModelError            the bundle, its graph or its result cannot be used
+      GateError           the bundle was made and measured, and the gate said no
+"""
+
+
+class ModelError(Exception):
+    """A bundle, graph or result cannot be trusted: wrong hash, wrong shape, NaN, time-out."""
+
+
+class GateError(ModelError):
+    """A check ran to its end and its answer was no."""

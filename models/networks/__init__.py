@@ -1,0 +1,1 @@
+"""Graph builders: openvino opsets without torch."""

@@ -1,0 +1,75 @@
+"""Which model this is and what it wants: identity and input contract of a bundle."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from models.errors import ModelError
+
+
+class Kind(StrEnum):
+    """What a model is made to answer."""
+
+    ANOMALY = "anomaly"
+    CLASSIFIER = "classifier"
+    DETECTOR = "detector"
+
+
+class Precision(StrEnum):
+    """The arithmetic a bundle's graph asks of the CPU."""
+
+    FP32 = "FP32"
+    BF16 = "BF16"
+    INT8 = "INT8"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelId:
+    """Names one bundle for ever: the digest covers its manifest, and that covers every file."""
+
+    id: str
+    version: int
+    sha256: str
+    precision: Precision
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", self.id):
+            raise ModelError(f"bundle id must be 1 to 64 of a-z 0-9 . _ -, got {self.id!r}")
+        if self.version < 1:
+            raise ModelError(f"bundle {self.id!r}: version counts from 1, got {self.version}")
+        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise ModelError(f"bundle {self.id!r}: sha256 must be 64 hex digits, got {self.sha256!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """One input of the graph: (1, height, width, 3) uint8 BGR, letterboxed onto `pad_value`.
+
+    The resize is bilinear (`cv2.INTER_LINEAR`) and keeps the aspect ratio; the rest of the input is `pad_value`.
+    """
+
+    name: str
+    height: int
+    width: int
+    pad_value: int = 114
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ModelError(f"input {self.name!r}: size must be positive, got {self.width}x{self.height}")
+        if not 0 <= self.pad_value <= 255:  # noqa: PLR2004 - uint8
+            raise ModelError(f"input {self.name!r}: pad_value must be 0 to 255, got {self.pad_value}")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What the graph takes and what its class ids mean."""
+
+    kind: Kind
+    classes: tuple[str, ...]
+    inputs: tuple[InputSpec, ...]
+
+    def __post_init__(self) -> None:
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise ModelError(f"a model names each of its classes once, got {list(self.classes)}")
+        if not self.inputs:
+            raise ModelError("a model has at least one input, got none")
