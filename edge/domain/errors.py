@@ -1,0 +1,53 @@
+"""What can go wrong at a station, split by who must act.
+
+    InspectdError
+      ConfigError       the line engineer: a file or an option is wrong
+      CameraError       whoever looks after cameras: no frame, or none that can be trusted
+      StorageError      whoever looks after the machine: the disk refuses
+      OutputError       whoever looks after the line: a verdict cannot be told
+    models.errors.ModelError          the ML engineer: a bundle, graph or result cannot be used
+      models.errors.GateError         ... it was measured, and the answer was no
+    cloud_sync.wire.errors.LinkError  whoever looks after the network
+
+A fault on the way to a verdict makes the part UNDECIDED; it never ends as PASS.
+"""
+
+from cloud_sync.wire.errors import LinkError
+from models.errors import GateError, ModelError
+
+EXIT_OK = 0
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+EXIT_WORLD = 3
+
+
+class InspectdError(Exception):
+    """Root of the station's own errors."""
+
+
+class ConfigError(InspectdError):
+    """A configuration, option or recipe is wrong; nothing was started."""
+
+
+class CameraError(InspectdError):
+    """A camera gave no frame, or one that cannot be trusted."""
+
+
+class StorageError(InspectdError):
+    """The station's disk or database refused a read or a write."""
+
+
+class OutputError(InspectdError):
+    """The line cannot be told."""
+
+
+EXPECTED_ERRORS: tuple[type[Exception], ...] = (InspectdError, ModelError, LinkError)
+
+
+def exit_code(error: Exception) -> int:
+    """The process exit code that this error ends a command with: 1 refused, 2 usage, 3 the outside world."""
+    if isinstance(error, GateError):
+        return EXIT_REFUSED
+    if isinstance(error, ConfigError):
+        return EXIT_USAGE
+    return EXIT_WORLD
