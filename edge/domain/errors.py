@@ -30,7 +30,11 @@ class ConfigError(InspectdError):
 
 
 class CameraError(InspectdError):
-    """A camera gave no frame, or one that cannot be trusted."""
+    """A camera gave no frame, or one that cannot be trusted; `reason` is the word the verdict carries."""
+
+    def __init__(self, message: str, reason: str = "camera_fault") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class StorageError(InspectdError):

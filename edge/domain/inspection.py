@@ -100,6 +100,25 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeOf:
+    """What became of one committed inspection's verdict.
+
+    Args:
+        seq: the inspection's number.
+        part_id: the part.
+        outcome: told, late or unconfirmed.
+        told_verdict: what the line was told; None when nothing reached it.
+        told_ms: milliseconds from trigger to told; None when nothing reached it.
+    """
+
+    seq: int
+    part_id: str
+    outcome: Outcome
+    told_verdict: Verdict | None
+    told_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
     """An inspection that is on disk: only now may PASS or REJECT be told."""
 

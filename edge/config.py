@@ -1,0 +1,231 @@
+"""station.toml: one file says what a station is. Unknown keys are refused, units stand in the names."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edge.domain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+StationId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
+Rectangle = Annotated[list[float], Field(min_length=4, max_length=4)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StationSection(_Section):
+    """Who this station is and where it keeps its records."""
+
+    id: StationId
+    line: str = ""
+    site: str = ""
+    data_dir: Path = Path("data")
+
+
+class CameraSection(_Section):
+    """One camera: a device index, or a folder or video file that is replayed."""
+
+    id: Id
+    source: int | str
+    trigger: Literal["software", "free"] = "free"
+    latency_ms: Annotated[float, Field(ge=0)] = 0
+    timeout_ms: Milliseconds = 200
+    max_age_ms: Milliseconds = 500
+    fps: Annotated[float, Field(gt=0, le=1000)] | None = None
+    loop: bool = False
+    buffer_frames: Annotated[int, Field(ge=1, le=1024)] = 16
+
+
+class ClassRule(_Section):
+    """When detections of one class make a part a reject: more than `max_count` of them that are big enough."""
+
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.5
+    min_area_px: Annotated[float, Field(ge=0)] = 0
+    min_area_mm2: Annotated[float, Field(ge=0)] | None = None
+    max_count: Annotated[int, Field(ge=0)] = 0
+    zones: list[Rectangle] = []
+
+
+class RecipeSection(_Section):
+    """The rules that turn detections into a verdict; it fits one kind of model and its classes."""
+
+    kind: Literal["anomaly", "classifier", "detector"] = "anomaly"
+    version: str = "1"
+    mm_per_px: Annotated[float, Field(gt=0)] | None = None
+    classes: dict[str, ClassRule] = Field(default_factory=lambda: {"anomaly": ClassRule()})
+
+    @model_validator(mode="after")
+    def _scale_known(self) -> "RecipeSection":
+        wanting = [name for name, rule in self.classes.items() if rule.min_area_mm2 is not None]
+        if wanting and self.mm_per_px is None:
+            raise ValueError(f"class {wanting[0]!r} sets min_area_mm2, so the recipe needs mm_per_px")
+        if not self.classes:
+            raise ValueError("a recipe names at least one class")
+        return self
+
+
+class ProductSection(_Section):
+    """A kind of part, the bundle that looks at it and the recipe that judges it."""
+
+    id: Id
+    bundle: Id
+    recipe: RecipeSection = RecipeSection()
+
+
+class LineSection(_Section):
+    """The line port: where the line connects and how long it waits for a verdict."""
+
+    port: Annotated[str, Field(pattern=r"^(tcp://(127\.0\.0\.1|localhost):\d{1,5}|unix://.+)$")] = (
+        "tcp://127.0.0.1:7411"
+    )
+    deadline_ms: Milliseconds = 500
+    commit_margin_ms: Milliseconds = 60
+    ack_timeout_ms: Milliseconds = 2000
+    heartbeat_ms: Milliseconds = 1000
+    queue_parts: Annotated[int, Field(ge=1, le=4096)] = 64
+
+    @model_validator(mode="after")
+    def _margin_fits(self) -> "LineSection":
+        if self.commit_margin_ms >= self.deadline_ms:
+            raise ValueError(
+                f"commit_margin_ms {self.commit_margin_ms:g} must be below deadline_ms {self.deadline_ms:g}"
+            )
+        return self
+
+
+class InferenceSection(_Section):
+    """How the CPU is used; 0 lets the station choose from the cores it is really granted."""
+
+    threads: Annotated[int, Field(ge=0, le=256)] = 0
+    streams: Annotated[int, Field(ge=0, le=64)] = 0
+    requests: Annotated[int, Field(ge=0, le=64)] = 0
+    timeout_ms: Milliseconds = 2000
+
+
+class SyncSection(_Section):
+    """The way to the cloud; without a broker the station keeps its records and sends nothing."""
+
+    broker: Annotated[str, Field(pattern=r"^[^:/\s]+:\d{1,5}$")] | None = None
+    resend_s: Annotated[float, Field(gt=0)] = 30
+
+
+class RetentionSection(_Section):
+    """Which images are kept, how, and the disk they may take."""
+
+    images: Literal["all", "not_pass", "none"] = "all"
+    image_format: Literal["jpeg", "png"] = "jpeg"
+    quota_bytes: Annotated[int, Field(ge=1_000_000)] = 20_000_000_000
+
+
+class StationConfig(_Section):
+    """The whole of station.toml, checked."""
+
+    station: StationSection
+    camera: Annotated[list[CameraSection], Field(min_length=1)]
+    product: Annotated[list[ProductSection], Field(min_length=1)]
+    line: LineSection = LineSection()
+    inference: InferenceSection = InferenceSection()
+    sync: SyncSection = SyncSection()
+    retention: RetentionSection = RetentionSection()
+
+    @model_validator(mode="after")
+    def _ids_unique(self) -> "StationConfig":
+        for what, ids in (("camera", [c.id for c in self.camera]), ("product", [p.id for p in self.product])):
+            twice = {name for name in ids if ids.count(name) > 1}
+            if twice:
+                raise ValueError(f"two {what}s are called {min(twice)!r}")
+        return self
+
+    @property
+    def bundles_dir(self) -> Path:
+        """Where the station's bundles lie."""
+        return self.station.data_dir / "bundles"
+
+    @property
+    def database_path(self) -> Path:
+        """The station's one database."""
+        return self.station.data_dir / "station.db"
+
+    @property
+    def images_dir(self) -> Path:
+        """Where stored images lie, named by content."""
+        return self.station.data_dir / "images"
+
+    @property
+    def status_path(self) -> Path:
+        """Where the daemon says each second how it is."""
+        return self.station.data_dir / "status.json"
+
+
+def load_config(path: Path) -> StationConfig:
+    """Read and check station.toml; paths in it are relative to it.
+
+    Raises:
+        ConfigError: it cannot be read, is no TOML, or a key or value is wrong; the message names all of them.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}: run `edge init` to write one") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    try:
+        config = StationConfig.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: " + "; ".join(_explain(detail) for detail in error.errors())) from error
+    return _rooted(config, path.absolute().parent)
+
+
+def _rooted(config: StationConfig, folder: Path) -> StationConfig:
+    station = config.station.model_copy(update={"data_dir": folder / config.station.data_dir})
+    cameras = [
+        camera.model_copy(update={"source": str(folder / str(camera.source))}) if _is_path(camera.source) else camera
+        for camera in config.camera
+    ]
+    return config.model_copy(update={"station": station, "camera": cameras})
+
+
+def _is_path(source: int | str) -> bool:
+    return isinstance(source, str) and "://" not in source and not source.isdecimal()
+
+
+def _explain(detail: "ErrorDetails") -> str:
+    where = ".".join(str(step) for step in detail["loc"]) or "file"
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key {where!r}{_nearest(detail['loc'])}"
+    got = "" if detail["type"] == "missing" else f", got {detail['input']!r:.120}"
+    return f"{where}: {detail['msg']}{got}"
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    known = _keys_at(StationConfig, location[:-1])
+    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.0)
+    return f": did you mean {close[0]!r}? (known here: {', '.join(known)})" if close else ""
+
+
+def _keys_at(section: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    steps = list(location)
+    while steps:
+        step = steps.pop(0)
+        inner = _section_in(section.model_fields[str(step)].annotation)
+        if inner is None:
+            return []
+        if steps and (isinstance(steps[0], int) or inner is ClassRule):
+            steps.pop(0)
+        section = inner
+    return sorted(section.model_fields)
+
+
+def _section_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _section_in(inner))), None)

@@ -1,0 +1,85 @@
+"""From detections to a verdict, by rules that people wrote. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.domain.errors import ConfigError
+from edge.domain.part import Verdict
+from models.detections import Detections, FloatArray
+from models.spec import Kind, ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When one class of detections makes a part a reject.
+
+    Args:
+        min_score: detections below it do not count.
+        min_area_px: boxes smaller than this, in frame pixels squared, do not count.
+        max_count: as many that count are still good.
+        zones_xyxy: (Z, 4) float32 frame pixels; where there are any, only boxes whose centre lies in one count.
+    """
+
+    min_score: float
+    min_area_px: float
+    max_count: int
+    zones_xyxy: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The rules of one product, by class name."""
+
+    kind: Kind
+    version: str
+    rules: dict[str, Rule]
+
+
+def check_fit(recipe: Recipe, spec: ModelSpec, product: str) -> None:
+    """Refuse a recipe that was written for another kind of model, or for classes the model does not know.
+
+    Raises:
+        ConfigError: it does not fit; says what to change. Also where the model has a class without a rule, because a
+            defect nobody judges would pass.
+    """
+    if recipe.kind is not spec.kind:
+        raise ConfigError(
+            f"product {product!r}: the recipe is for kind {recipe.kind}, the bundle is of kind {spec.kind}"
+        )
+    unknown = sorted(set(recipe.rules) - set(spec.classes))
+    if unknown:
+        raise ConfigError(
+            f"product {product!r}: the recipe names class {unknown[0]!r}, the bundle knows {list(spec.classes)}"
+        )
+    unjudged = [name for name in spec.classes if name not in recipe.rules]
+    if unjudged:
+        raise ConfigError(
+            f"product {product!r}: the recipe has no rule for class {unjudged[0]!r}: it would pass unseen"
+        )
+
+
+def decide(detections: Detections, classes: tuple[str, ...], recipe: Recipe) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict on one frame and its reasons: REJECT with each class that broke its rule, else PASS."""
+    reasons = tuple(
+        f"{name}:{count}"
+        for class_id, name in enumerate(classes)
+        if (count := _counted(detections, class_id, recipe.rules[name])) > recipe.rules[name].max_count
+    )
+    return (Verdict.REJECT, reasons) if reasons else (Verdict.PASS, ())
+
+
+def _counted(detections: Detections, class_id: int, rule: Rule) -> int:
+    boxes = detections.boxes_xyxy
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    counts = (detections.class_ids == class_id) & (detections.scores >= rule.min_score) & (areas >= rule.min_area_px)
+    if len(rule.zones_xyxy):
+        counts &= _in_zones(boxes, rule.zones_xyxy)
+    return int(counts.sum())
+
+
+def _in_zones(boxes_xyxy: FloatArray, zones_xyxy: FloatArray) -> NDArray[np.bool_]:
+    centres = (boxes_xyxy[:, None, :2] + boxes_xyxy[:, None, 2:]) / 2
+    inside: NDArray[np.bool_] = (centres >= zones_xyxy[None, :, :2]) & (centres < zones_xyxy[None, :, 2:])
+    return np.asarray(inside.all(axis=2).any(axis=1), np.bool_)

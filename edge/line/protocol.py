@@ -1,0 +1,148 @@
+"""The line port's messages: newline-delimited JSON, one object a line. Pure: bytes in, nouns out.
+
+In:  {"type": "trigger", "part_id", "product", "cameras"?}   {"type": "ack", "part_id"}   {"type": "ping"}
+Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image"}
+     {"type": "ready", "ready", "why"}   {"type": "pong"}   {"type": "heartbeat", "ready"}   {"type": "error", "why"}
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.domain.errors import ConfigError, OutputError
+from edge.domain.part import PART_ID_LIMIT, Verdict
+
+LINE_LIMIT_BYTES = 4096
+_MAX_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """The line says: this part is in front of the cameras now."""
+
+    part_id: str
+    product: str
+    cameras: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The line says: I have this part's verdict."""
+
+    part_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """The line asks: are you there?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a line port listens: a loopback TCP port, or a Unix socket's path."""
+
+    tcp_port: int | None
+    unix_path: Path | None
+
+
+def parse_address(text: str) -> Address:
+    """From `tcp://127.0.0.1:PORT` or `unix://PATH`. Raises ConfigError."""
+    if text.startswith("unix://"):
+        return Address(None, Path(text.removeprefix("unix://")))
+    host, _, port = text.removeprefix("tcp://").partition(":")
+    if not text.startswith("tcp://") or host not in {"127.0.0.1", "localhost"} or not port.isdecimal():
+        raise ConfigError(f"line port must be tcp://127.0.0.1:PORT or unix://PATH, got {text!r}")
+    if not 1 <= int(port) <= _MAX_PORT:
+        raise ConfigError(f"line port {text!r}: a TCP port is 1 to {_MAX_PORT}")
+    return Address(int(port), None)
+
+
+def parse_line(line: bytes) -> Trigger | Ack | Ping:
+    """One message from the line.
+
+    Raises:
+        OutputError: it is no message of this protocol; says what was expected.
+    """
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise OutputError(f"expected one JSON object a line, got {line[:80]!r}: {error}") from None
+    if not isinstance(message, dict):
+        raise OutputError(f"expected a JSON object, got {line[:80]!r}")
+    match message.get("type"):
+        case "trigger":
+            return Trigger(_part_id(message), _product(message), _cameras(message))
+        case "ack":
+            return Ack(_part_id(message))
+        case "ping":
+            return Ping()
+        case other:
+            raise OutputError(f"expected type trigger, ack or ping, got {other!r}")
+
+
+def _part_id(message: dict[str, object]) -> str:
+    value = message.get("part_id")
+    if not isinstance(value, str) or not 1 <= len(value) <= PART_ID_LIMIT or not value.isprintable():
+        raise OutputError(f"part_id must be a string of 1 to {PART_ID_LIMIT} printable characters, got {value!r:.140}")
+    return value
+
+
+def _product(message: dict[str, object]) -> str:
+    value = message.get("product")
+    if not isinstance(value, str) or not 1 <= len(value) <= PART_ID_LIMIT:
+        raise OutputError(f"trigger: product must be a short string, got {value!r:.140}")
+    return value
+
+
+def _cameras(message: dict[str, object]) -> tuple[str, ...]:
+    value = message.get("cameras") or []
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise OutputError(f"trigger: cameras must be a list of camera ids, got {value!r:.140}")
+    return tuple(value)
+
+
+def verdict_line(
+    part_id: str, verdict: Verdict, reasons: tuple[str, ...], inspection_id: str | None, record_sha256: str | None
+) -> bytes:
+    """The one verdict of a part; without `inspection_id` there is no record of it, and it can only be UNDECIDED.
+
+    Raises:
+        OutputError: PASS or REJECT without a committed record.
+    """
+    if inspection_id is None and verdict is not Verdict.UNDECIDED:
+        raise OutputError(f"part {part_id!r}: {verdict} may be told only after its commit")
+    return _encode(
+        {
+            "type": "verdict",
+            "part_id": part_id,
+            "verdict": verdict.value,
+            "reasons": list(reasons),
+            "inspection_id": inspection_id,
+            "record_sha256": record_sha256,
+            "image": "pending" if inspection_id else "none",
+        }
+    )
+
+
+def ready_line(ready: bool, why: str) -> bytes:  # noqa: FBT001 - ready is what is said
+    """Whether the station can inspect now, and why not."""
+    return _encode({"type": "ready", "ready": ready, "why": why})
+
+
+def heartbeat_line(ready: bool) -> bytes:  # noqa: FBT001 - ready is what is said
+    """The station lives."""
+    return _encode({"type": "heartbeat", "ready": ready})
+
+
+def pong_line() -> bytes:
+    """Answer to a ping."""
+    return _encode({"type": "pong"})
+
+
+def error_line(why: str) -> bytes:
+    """The line sent something that is no message of this protocol."""
+    return _encode({"type": "error", "why": why})
+
+
+def _encode(message: dict[str, object]) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,201 @@
+"""One inspection, from trigger to record: claim frames, look, decide, write.
+
+Two threads keep the parts in order: one waits for frames and starts the model, the other waits for its answer and
+decides.
+
+Invariants:
+- Every accepted part ends in exactly one recorded inspection, whatever fails on the way.
+- A fault is a view that is UNDECIDED with a reason; nothing but a model's answer can become PASS or REJECT.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from edge.capture.drain import Claim, Drain
+from edge.decide.recipe import Recipe, decide
+from edge.domain.errors import CameraError
+from edge.domain.frame import Frame
+from edge.domain.inspection import FrameInfo, Inspection, View
+from edge.domain.part import Part, Verdict
+from edge.health import Health
+from edge.infer.engine import Engine, ModelTimeoutError, Ticket
+from edge.record.recorder import Recorder
+from models.errors import ModelError
+
+log = structlog.get_logger()
+_PATIENCE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What a kind of part is looked at with and judged by."""
+
+    product_id: str
+    engine: Engine
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineLimits:
+    """How many parts may wait; seconds from trigger to decision at most; seconds a model may take at most."""
+
+    queue_parts: int
+    decide_within_s: float
+    model_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    part: Part
+    product: Product
+    claims: Mapping[str, Claim]
+    decide_by_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One camera's frame on its way through the model, or the fault that ended it."""
+
+    camera_id: str
+    frame: Frame | None = None
+    ticket: Ticket | None = None
+    fault: str = ""
+
+
+class Pipeline:
+    """Inspects parts in the order of their triggers.
+
+    Args:
+        products: by product id.
+        drains: by camera id.
+        recorder: where inspections go; it tells the line.
+        health: where faults are raised.
+        limits: queue and time limits.
+        replayed: the cameras replay files.
+    """
+
+    def __init__(
+        self,
+        products: Mapping[str, Product],
+        drains: Mapping[str, Drain],
+        recorder: Recorder,
+        health: Health,
+        limits: PipelineLimits,
+        *,
+        replayed: bool,
+    ) -> None:
+        self._products = products
+        self._drains = drains
+        self._recorder = recorder
+        self._health = health
+        self._limits = limits
+        self._replayed = replayed
+        self._jobs: queue.Queue[_Job] = queue.Queue(limits.queue_parts)
+        self._running: queue.Queue[tuple[_Job, list[_Look], float]] = queue.Queue(limits.queue_parts)
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._look_at_parts, name="look", daemon=True),
+            threading.Thread(target=self._judge_parts, name="judge", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Start both threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Finish the parts that wait and end the threads, waiting at most `timeout_s` seconds each."""
+        self._stop.set()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(timeout_s)
+
+    def accept(self, part: Part) -> None:
+        """Take a triggered part; one that cannot be inspected is recorded as UNDECIDED at once. Never blocks."""
+        product = self._products.get(part.product)
+        cameras = part.cameras or tuple(self._drains)
+        if product is None:
+            self._refuse(part, "unknown_product")
+        elif not set(cameras) <= set(self._drains):
+            self._refuse(part, "unknown_camera")
+        elif self._jobs.full():
+            self._refuse(part, "queue_full")
+        else:
+            claims = {camera: self._drains[camera].claim(part.triggered_s) for camera in cameras}
+            self._jobs.put(_Job(part, product, claims, part.triggered_s + self._limits.decide_within_s))
+
+    def _refuse(self, part: Part, reason: str) -> None:
+        self._recorder.record(Inspection(part, (), (reason,), replayed=self._replayed))
+
+    def _look_at_parts(self) -> None:
+        while not (self._stop.is_set() and self._jobs.empty()):
+            try:
+                job = self._jobs.get(timeout=_PATIENCE_S)
+            except queue.Empty:
+                continue
+            looks = [self._look(job, camera_id, claim) for camera_id, claim in job.claims.items()]
+            self._running.put((job, looks, _since_ms(job.part)))
+
+    def _look(self, job: _Job, camera_id: str, claim: Claim) -> _Look:
+        frame: Frame | None = None
+        try:
+            frame = self._drains[camera_id].take(claim, job.decide_by_s)
+            ticket = job.product.engine.submit(frame.image, job.decide_by_s - time.monotonic())
+        except Exception as error:  # noqa: BLE001 - whatever failed, the part is UNDECIDED and the next one is looked at
+            return _Look(camera_id, frame, fault=self._fault(job, error))
+        return _Look(camera_id, frame, ticket)
+
+    def _judge_parts(self) -> None:
+        while self._threads[0].is_alive() or not self._running.empty():
+            try:
+                job, looks, looked_ms = self._running.get(timeout=_PATIENCE_S)
+            except queue.Empty:
+                continue
+            views = tuple(self._judge(job, look) for look in looks)
+            latency_ms = {"looked": looked_ms, "decided": _since_ms(job.part)}
+            version = job.product.recipe.version
+            inspection = Inspection(job.part, views, (), version, latency_ms, self._replayed)
+            self._recorder.record(inspection, tuple(look.frame for look in looks if look.frame is not None))
+
+    def _judge(self, job: _Job, look: _Look) -> View:
+        info = FrameInfo.of(look.frame) if look.frame else None
+        if look.ticket is None:
+            return View(look.camera_id, Verdict.UNDECIDED, (look.fault,), info)
+        engine = job.product.engine
+        try:
+            patience_s = min(self._limits.model_timeout_s, job.decide_by_s - time.monotonic())
+            detections = look.ticket.result(max(0.0, patience_s))
+            verdict, reasons = decide(detections, engine.spec.classes, job.product.recipe)
+        except Exception as error:  # noqa: BLE001 - whatever failed, the part is UNDECIDED and the next one is judged
+            return View(look.camera_id, Verdict.UNDECIDED, (self._fault(job, error),), info, model=engine.model_id)
+        self._health.clear(model_fault(job.product.product_id))
+        return View(look.camera_id, verdict, reasons, info, detections, engine.spec.classes, engine.model_id)
+
+    def _fault(self, job: _Job, error: Exception) -> str:
+        match error:
+            case CameraError():
+                return error.reason
+            case ModelTimeoutError():
+                self._health.raise_fault(model_fault(job.product.product_id), str(error))
+                return "model_timeout"
+            case ModelError():
+                self._health.raise_fault(model_fault(job.product.product_id), str(error))
+                return "model_fault"
+            case _:
+                log.error("defect in the pipeline", part_id=job.part.part_id, exc_info=error)
+                self._health.raise_fault("pipeline", f"{type(error).__name__}: {error}")
+                return "internal_fault"
+
+
+def model_fault(product_id: str) -> str:
+    """The name of the fault that a product's model raises."""
+    return f"model:{product_id}"
+
+
+def _since_ms(part: Part) -> float:
+    return (time.monotonic() - part.triggered_s) * 1000

@@ -1,0 +1,158 @@
+"""How an inspection, its outcome and its images are written: row, record and outbox mark, together."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+
+from cloud_sync.wire.outbox import Stream
+from cloud_sync.wire.records import (
+    DetectionRecord,
+    ImageRecord,
+    ImagesRecord,
+    InspectionRecord,
+    ModelRecord,
+    OutcomeRecord,
+    Record,
+    ViewRecord,
+    canonical_json,
+    content_hash,
+    inspection_id,
+)
+from edge.domain.inspection import Committed, ImageRef, Inspection, OutcomeOf, View
+
+_DETECTIONS_LIMIT = 64
+
+
+def next_seq(connection: sqlite3.Connection) -> int:
+    """The number of the next inspection: one above the highest ever given."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'inspections'").fetchone()
+    return int(row[0]) + 1 if row else 1
+
+
+def insert_inspection(
+    connection: sqlite3.Connection, station: str, epoch: str, seq: int, inspection: Inspection, *, keeps_image: bool
+) -> Committed:
+    """Write an inspection under its number; what is returned holds only once the transaction is committed."""
+    part = inspection.part
+    record = _inspection_record(station, epoch, seq, inspection, keeps_image=keeps_image)
+    connection.execute(
+        "INSERT INTO inspections (seq, part_id, product, verdict, triggered_at) VALUES (?, ?, ?, ?, ?)",
+        (seq, part.part_id, part.product, inspection.verdict.value, part.triggered_at.isoformat()),
+    )
+    sha256 = _insert_record(connection, Stream.INSPECTIONS, record)
+    return Committed(inspection, seq, inspection_id(station, epoch, seq), sha256)
+
+
+def insert_outcome(connection: sqlite3.Connection, station: str, epoch: str, outcome: OutcomeOf) -> None:
+    """Write what became of an inspection's verdict; the first outcome stays."""
+    told = None if outcome.told_verdict is None else outcome.told_verdict.value
+    changed = connection.execute(
+        "UPDATE inspections SET outcome = ?, told_verdict = ?, told_ms = ? WHERE seq = ? AND outcome IS NULL",
+        (outcome.outcome.value, told, outcome.told_ms, outcome.seq),
+    ).rowcount
+    if not changed:
+        return
+    record = OutcomeRecord.model_validate(
+        {
+            "station": station,
+            "epoch": epoch,
+            "seq": outcome.seq,
+            "part_id": outcome.part_id,
+            "outcome": outcome.outcome.value,
+            "told_verdict": told,
+            "told_ms": None if outcome.told_ms is None else round(outcome.told_ms, 3),
+        }
+    )
+    _insert_record(connection, Stream.OUTCOMES, record)
+
+
+def insert_images(
+    connection: sqlite3.Connection,
+    station: str,
+    epoch: str,
+    committed: Committed,
+    images: Mapping[str, ImageRef],
+    dropped: Sequence[str],
+) -> None:
+    """Write where an inspection's images lie, by camera, and which cameras' images were given up."""
+    connection.executemany(
+        "INSERT INTO images (seq, camera, sha256, size_bytes, media_type) VALUES (?, ?, ?, ?, ?)",
+        [(committed.seq, camera, ref.sha256, ref.size_bytes, ref.media_type) for camera, ref in images.items()],
+    )
+    record = ImagesRecord(
+        station=station,
+        epoch=epoch,
+        seq=committed.seq,
+        part_id=committed.inspection.part.part_id,
+        images={
+            camera: ImageRecord(sha256=ref.sha256, size_bytes=ref.size_bytes, media_type=ref.media_type)
+            for camera, ref in images.items()
+        },
+        dropped=list(dropped),
+    )
+    _insert_record(connection, Stream.IMAGES, record)
+
+
+def open_inspections(connection: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+    """(seq, part id) of the inspections whose outcome nobody wrote: a daemon died before it knew."""
+    yield from connection.execute("SELECT seq, part_id FROM inspections WHERE outcome IS NULL ORDER BY seq").fetchall()
+
+
+def _insert_record(connection: sqlite3.Connection, stream: Stream, record: Record) -> str:
+    payload = canonical_json(record)
+    sha256 = content_hash(payload)
+    connection.execute("INSERT INTO records VALUES (?, ?, ?, ?)", (stream.value, record.seq, sha256, payload))
+    connection.execute("INSERT INTO outbox VALUES (?, ?)", (stream.value, record.seq))
+    return sha256
+
+
+def _inspection_record(
+    station: str, epoch: str, seq: int, inspection: Inspection, *, keeps_image: bool
+) -> InspectionRecord:
+    part = inspection.part
+    return InspectionRecord(
+        station=station,
+        epoch=epoch,
+        seq=seq,
+        part_id=part.part_id,
+        product=part.product,
+        triggered_at=part.triggered_at,
+        verdict=inspection.verdict.value,
+        reasons=list(inspection.all_reasons),
+        views=[_view_record(view) for view in inspection.views],
+        recipe_version=inspection.recipe_version,
+        latency_ms={stage: round(ms, 3) for stage, ms in inspection.latency_ms.items()},
+        image="pending" if keeps_image else "none",
+        replayed=inspection.replayed,
+    )
+
+
+def _view_record(view: View) -> ViewRecord:
+    frame, model = view.frame, view.model
+    return ViewRecord(
+        camera=view.camera_id,
+        frame_seq=frame.seq if frame else None,
+        captured_at=frame.captured_at if frame else None,
+        source=frame.source if frame else "",
+        verdict=view.verdict.value,
+        reasons=list(view.reasons),
+        detections=_detection_records(view),
+        detections_total=len(view.detections) if view.detections is not None else 0,
+        model=ModelRecord(id=model.id, version=model.version, sha256=model.sha256, precision=model.precision.value)
+        if model
+        else None,
+    )
+
+
+def _detection_records(view: View) -> list[DetectionRecord]:
+    found = view.detections
+    if found is None:
+        return []
+    strongest = sorted(range(len(found)), key=lambda index: -float(found.scores[index]))[:_DETECTIONS_LIMIT]
+    return [
+        DetectionRecord(
+            box_xyxy=[round(float(edge), 2) for edge in found.boxes_xyxy[index]],
+            score=round(float(found.scores[index]), 6),
+            label=view.labels[int(found.class_ids[index])],
+        )
+        for index in strongest
+    ]

@@ -1,0 +1,169 @@
+"""What the station keeps: inspections first, then what became of them and where their images are.
+
+Invariants:
+- `on_committed` is called only for an inspection that is on disk.
+- An inspection that could not be written is handed to `on_unrecorded`, and written as UNDECIDED once the disk is back.
+"""
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from cloud_sync.wire.outbox import SeqRange, Stream
+from edge.domain.errors import StorageError
+from edge.domain.frame import Frame
+from edge.domain.inspection import Committed, ImageRef, Inspection, Outcome, OutcomeOf
+from edge.record.database import epoch_of, open_database
+from edge.record.inspections import insert_images, insert_inspection, insert_outcome, next_seq, open_inspections
+from edge.record.writer import GroupWriter, Work
+
+log = structlog.get_logger()
+_LATER_LIMIT = 20_000
+_ACK_TIMEOUT_S = 10.0
+
+
+class Recorder:
+    """Writes the station's records through one group writer.
+
+    Args:
+        station: the station's id.
+        path: the database file.
+        keeps_image: whether an inspection's images will be stored.
+        on_committed: called in the writer's thread for each inspection once it is on disk.
+        on_unrecorded: called in the writer's thread for each inspection that the disk refused.
+        on_storage: called with (storage works, why not) when that changes.
+
+    Raises:
+        StorageError: the database cannot be opened.
+    """
+
+    def __init__(
+        self,
+        station: str,
+        path: Path,
+        *,
+        keeps_image: Callable[[Inspection], bool],
+        on_committed: Callable[[Committed, tuple[Frame, ...]], None],
+        on_unrecorded: Callable[[Inspection], None],
+        on_storage: Callable[[bool, str], None],
+    ) -> None:
+        with open_database(path) as connection:
+            self.epoch = epoch_of(connection)
+        connection.close()
+        self.path = path
+        self._station = station
+        self._keeps_image = keeps_image
+        self._on_committed = on_committed
+        self._on_unrecorded = on_unrecorded
+        self._on_storage = on_storage
+        self._later: deque[Callable[[], None]] = deque(maxlen=_LATER_LIMIT)
+        self._later_total = 0
+        self._writer = GroupWriter(path, self._storage_changed)
+
+    @property
+    def failure(self) -> Exception | None:
+        """What ended the writer's thread, if anything did."""
+        return self._writer.failure
+
+    def start(self) -> None:
+        """Start writing; inspections that an earlier run left without outcome become unconfirmed."""
+        self._writer.submit(Work(self._close_open, lambda: None, partial(self._keep_for_later, lambda: None)))
+        self._writer.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Write what waits and close the database."""
+        self._writer.stop(timeout_s)
+
+    def record(self, inspection: Inspection, frames: tuple[Frame, ...] = ()) -> None:
+        """Write an inspection; one of the callbacks follows, with the frames it was made from. Never blocks."""
+        committed: list[Committed] = []
+
+        def write(connection: sqlite3.Connection) -> None:
+            committed.append(self._insert(connection, inspection))
+
+        self._writer.submit(
+            Work(write, lambda: self._on_committed(committed[-1], frames), partial(self._keep_gap, inspection))
+        )
+
+    def record_outcomes(self, outcomes: Sequence[OutcomeOf]) -> None:
+        """Write what became of verdicts. Never blocks."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            for outcome in outcomes:
+                insert_outcome(connection, self._station, self.epoch, outcome)
+
+        again = partial(self.record_outcomes, outcomes)
+        self._writer.submit(Work(write, lambda: None, partial(self._keep_for_later, again)))
+
+    def record_images(self, committed: Committed, images: Mapping[str, ImageRef], dropped: Sequence[str]) -> None:
+        """Write where an inspection's images are. Never blocks."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            insert_images(connection, self._station, self.epoch, committed, images, dropped)
+
+        again = partial(self.record_images, committed, images, dropped)
+        self._writer.submit(Work(write, lambda: None, partial(self._keep_for_later, again)))
+
+    def forget_acknowledged(self, stream: Stream, ranges: Sequence[SeqRange]) -> None:
+        """Delete outbox marks that the collector acknowledged; waits for the commit.
+
+        Raises:
+            StorageError: the disk refused, or did not answer in time.
+        """
+        rows = [(stream.value, span.first, span.last) for span in ranges]
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM outbox WHERE stream = ? AND seq BETWEEN ? AND ?", rows)
+
+        self.write_and_wait(write)
+
+    def write_and_wait(self, write: Callable[[sqlite3.Connection], None]) -> None:
+        """Run `write` in a transaction and wait for its commit. Raises StorageError."""
+        finished = threading.Event()
+        errors: list[StorageError] = []
+
+        def failed(error: StorageError) -> None:
+            errors.append(error)
+            finished.set()
+
+        self._writer.submit(Work(write, finished.set, failed))
+        if not finished.wait(_ACK_TIMEOUT_S):
+            raise StorageError(f"the station's database {self.path} did not take a write within {_ACK_TIMEOUT_S:g} s")
+        if errors:
+            raise errors[0]
+
+    def _insert(self, connection: sqlite3.Connection, inspection: Inspection) -> Committed:
+        seq, keeps_image = next_seq(connection), self._keeps_image(inspection)
+        return insert_inspection(connection, self._station, self.epoch, seq, inspection, keeps_image=keeps_image)
+
+    def _keep_gap(self, inspection: Inspection, error: StorageError) -> None:
+        undecided = replace(inspection, reasons=(*inspection.reasons, "storage_failed"))
+        self._keep_for_later(partial(self.record, undecided), error)
+        self._on_unrecorded(undecided)
+
+    def _keep_for_later(self, again: Callable[[], None], error: StorageError) -> None:
+        if not self._later:
+            log.error("not recorded, kept for when the disk is back", why=str(error))
+        self._later_total += 1
+        self._later.append(again)
+
+    def _storage_changed(self, works: bool, why: str) -> None:  # noqa: FBT001 - a callback's signature
+        self._on_storage(works, why)
+        if not works:
+            return
+        later, self._later = self._later, deque(maxlen=_LATER_LIMIT)
+        log.warning("storage is back", records_kept=len(later), records_given_up=self._later_total - len(later))
+        self._later_total = 0
+        for again in later:
+            again()
+
+    def _close_open(self, connection: sqlite3.Connection) -> None:
+        for seq, part_id in open_inspections(connection):
+            outcome = OutcomeOf(seq, part_id, Outcome.UNCONFIRMED, None, None)
+            insert_outcome(connection, self._station, self.epoch, outcome)
