@@ -45,6 +45,13 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    @property
+    def frame_score(self) -> float:
+        """The frame's own score in [0, 1]: the map's highest value where there is a map, else the best box's, else 0."""
+        if self.map is not None:
+            return float(np.clip(self.map.max(), 0, 1))
+        return float(self.scores.max()) if len(self) else 0.0
+
     @classmethod
     def none(cls, anomaly_map: FloatArray | None = None) -> "Detections":
         """The model looked and saw nothing."""

@@ -12,7 +12,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Epoch = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+EPOCH_PATTERN = r"^[0-9a-f]{32}$"
+SEQ_LIMIT = 2**53 - 1  # what every reader of JSON and every database's integer holds exactly
+Epoch = Annotated[str, Field(pattern=EPOCH_PATTERN)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 VerdictText = Literal["PASS", "REJECT", "UNDECIDED"]
 Box = Annotated[list[float], Field(min_length=4, max_length=4)]
@@ -26,7 +28,7 @@ class Record(BaseModel):
 
     station: Name
     epoch: Epoch
-    seq: Annotated[int, Field(ge=1)]
+    seq: Annotated[int, Field(ge=1, le=SEQ_LIMIT)]
     part_id: Name
 
 
@@ -72,6 +74,7 @@ class ViewRecord(BaseModel):
     source: str
     verdict: VerdictText
     reasons: list[str]
+    score: Annotated[float, Field(ge=0, le=1)] | None
     detections: list[DetectionRecord]
     detections_total: Annotated[int, Field(ge=0)]
     model: ModelRecord | None

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.calibrate.progress import Progress
 from edge.domain.errors import CameraError, ConfigError
 from models.letterbox import Image
+from models.near_twins import thumbnail
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 _BLACK_MEAN = 4.0
@@ -29,11 +31,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One usable frame: its file name, pixels (H, W, 3) uint8 BGR, and the sha256 of the pixels."""
+    """One usable frame's file, the sha256 of its pixels, and the thumbnail that finds near-twins."""
 
-    name: str
-    image: Image
+    path: Path
     sha256: str
+    thumbnail: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +80,7 @@ def flaw(image: Image) -> str | None:
     Blur is the share of a frame's contrast that lies in its finest detail, on a thumbnail of at most 480 pixels: it
     does not depend on how dark or dull the part is.
     """
-    grey = cv2.cvtColor(_thumbnail(image), cv2.COLOR_BGR2GRAY).astype(np.float32)
+    grey = cv2.cvtColor(_small(image), cv2.COLOR_BGR2GRAY).astype(np.float32)
     spread = float(grey.std())
     if float(grey.mean()) < _BLACK_MEAN:
         return f"black: mean {grey.mean():.1f} of 255"
@@ -109,11 +111,10 @@ def _judge(file: Path, seen: dict[str, str]) -> Frame | Refusal:
     digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
     if (first := seen.setdefault(digest, file.name)) != file.name:
         return Refusal(file.name, f"duplicate: same pixels as {first}")
-    pixels.flags.writeable = False
-    return Frame(file.name, pixels, digest)
+    return Frame(file, digest, thumbnail(pixels))
 
 
-def _thumbnail(image: Image) -> Image:
+def _small(image: Image) -> Image:
     shrink = min(1.0, 480 / max(image.shape[:2]))
     size = max(1, round(image.shape[1] * shrink)), max(1, round(image.shape[0] * shrink))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -81,5 +81,5 @@ def _counted(detections: Detections, class_id: int, rule: Rule) -> int:
 
 def _in_zones(boxes_xyxy: FloatArray, zones_xyxy: FloatArray) -> NDArray[np.bool_]:
     centres = (boxes_xyxy[:, None, :2] + boxes_xyxy[:, None, 2:]) / 2
-    inside: NDArray[np.bool_] = (centres >= zones_xyxy[None, :, :2]) & (centres < zones_xyxy[None, :, 2:])
-    return np.asarray(inside.all(axis=2).any(axis=1), np.bool_)
+    inside = (centres >= zones_xyxy[None, :, :2]) & (centres < zones_xyxy[None, :, 2:])
+    return np.asarray(np.any(np.all(inside, axis=2), axis=1), np.bool_)

@@ -221,3 +221,23 @@ def _try_connect(address: Address) -> socket.socket | None:
     except OSError:
         return None
     return sock
+
+
+def summarize(result: SimulatorResult) -> dict[str, object]:
+    """The run in figures: counts, parts per second, and told latency percentiles in milliseconds."""
+    latencies = sorted(result.latencies_ms)
+
+    def percentile(share: float) -> float | None:
+        return round(latencies[min(len(latencies) - 1, int(share * len(latencies)))], 2) if latencies else None
+
+    return {
+        "parts": result.triggered,
+        "verdicts": dict(result.verdicts),
+        "untold": result.untold,
+        "repeated": result.repeated,
+        "disconnects": result.disconnects,
+        "told_p50_ms": percentile(0.50),
+        "told_p99_ms": percentile(0.99),
+        "parts_per_s": round(result.triggered / result.seconds, 2) if result.seconds else None,
+        "seconds": round(result.seconds, 3),
+    }

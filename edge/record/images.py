@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
 import structlog
 
 from edge.domain.errors import StorageError
@@ -44,7 +45,7 @@ class ImageStore:
         encoded, data = cv2.imencode(self._suffix, frame.image, self._options)
         if not encoded:
             raise StorageError(f"cannot encode a frame of camera {frame.camera_id!r} as {self._media_type}")
-        content = memoryview(data)  # type: ignore[arg-type] - numpy's arrays are buffers
+        content = np.asarray(data, np.uint8).data
         ref = ImageRef(hashlib.sha256(content).hexdigest(), content.nbytes, self._media_type)
         try:
             _write_once(self.path_of(ref.sha256), content)

@@ -135,6 +135,7 @@ def _view_record(view: View) -> ViewRecord:
         source=frame.source if frame else "",
         verdict=view.verdict.value,
         reasons=list(view.reasons),
+        score=None if view.detections is None else round(view.detections.frame_score, 6),
         detections=_detection_records(view),
         detections_total=len(view.detections) if view.detections is not None else 0,
         model=ModelRecord(id=model.id, version=model.version, sha256=model.sha256, precision=model.precision.value)

@@ -1,0 +1,79 @@
+"""Which frame is used for what: four parts that never share a frame, nor a near-twin of one. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.domain.errors import ConfigError
+
+FRAMES_MIN = 40
+GROUPS_MIN = 20
+_QUANTIZATION_SHARE, _QUANTIZATION_MAX = 0.1, 200
+_GATE_SHARE, _GATE_MAX = 0.15, 250
+_THRESHOLD_SHARE = 0.4
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Indices of frames by use; `twins` are left out because their part holds a near-twin of theirs already."""
+
+    memory: Indices
+    quantization: Indices
+    threshold: Indices
+    gate: Indices
+    twins: Indices
+
+    def sizes(self) -> dict[str, int]:
+        """How many frames each part holds."""
+        return {name: len(getattr(self, name)) for name in ("memory", "quantization", "threshold", "gate", "twins")}
+
+
+def split(groups: Indices, wanted_for_threshold: int, seed: int) -> Split:
+    """Deal whole groups of near-twins to the four uses, the same for the same seed.
+
+    Threshold gets what its proof needs, at most 40 % of the frames; quantization 10 %, gate 15 %, memory the rest.
+    Threshold and gate keep one frame of each group, because a proof counts independent parts.
+
+    Args:
+        groups: (N,) group number per frame.
+        wanted_for_threshold: how many held-out parts prove the target rate.
+        seed: of the dealing.
+
+    Raises:
+        ConfigError: fewer than 40 frames or 20 groups.
+    """
+    count, numbers = len(groups), np.unique(groups)
+    if count < FRAMES_MIN or len(numbers) < GROUPS_MIN:
+        raise ConfigError(
+            f"calibrate: {count} usable frames of {len(numbers)} distinct parts; needs {FRAMES_MIN} frames of "
+            f"{GROUPS_MIN} parts or more: grab more good parts"
+        )
+    names = _deal(groups, np.random.default_rng(seed).permutation(numbers), _quotas(count, wanted_for_threshold))
+    threshold, twins_a = _one_of_each(groups, names["threshold"])
+    gate, twins_b = _one_of_each(groups, names["gate"])
+    return Split(names["memory"], names["quantization"], threshold, gate, np.sort(np.concatenate([twins_a, twins_b])))
+
+
+def _quotas(count: int, wanted_for_threshold: int) -> dict[str, int]:
+    held_out = {
+        "quantization": min(_QUANTIZATION_MAX, round(count * _QUANTIZATION_SHARE)),
+        "gate": min(_GATE_MAX, round(count * _GATE_SHARE)),
+        "threshold": min(wanted_for_threshold, round(count * _THRESHOLD_SHARE)),
+    }
+    return {**held_out, "memory": count - sum(held_out.values())}
+
+
+def _deal(groups: Indices, order: Indices, quotas: dict[str, int]) -> dict[str, Indices]:
+    """Each group goes, in this order, to the use that lacks the largest share of its quota."""
+    dealt: dict[str, list[int]] = {name: [] for name in quotas}
+    for number in order:
+        poorest = max(quotas, key=lambda name: 1 - len(dealt[name]) / quotas[name])
+        dealt[poorest] += np.flatnonzero(groups == number).tolist()
+    return {name: np.array(sorted(indices), np.int64) for name, indices in dealt.items()}
+
+
+def _one_of_each(groups: Indices, indices: Indices) -> tuple[Indices, Indices]:
+    _, first = np.unique(groups[indices], return_index=True)
+    return np.sort(indices[first]), np.delete(indices, first)

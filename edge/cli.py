@@ -1,0 +1,317 @@
+"""The `edge` command. Every heavy import stands inside the command that needs it, so that help is quick.
+
+Exit codes: 0 ok, 1 a gate or check said no, 2 wrong usage or configuration, 3 the outside world failed.
+With `--json` the result is one JSON object on stdout; progress and messages always go to stderr.
+"""
+
+import json
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.domain.errors import (
+    EXIT_REFUSED,
+    EXPECTED_ERRORS,
+    ConfigError,
+    StorageError,
+    exit_code,
+)
+
+app = typer.Typer(
+    help="inspectd's station: inspects every part, tells the line, keeps the proof.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Check what station.toml says.", no_args_is_help=True)
+bundle_app = typer.Typer(help="The models on this station.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.add_typer(bundle_app, name="bundle")
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The station's file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+DEFAULT_CONFIG = Path("station.toml")
+
+
+def main() -> None:
+    """Run the command line; an expected fault ends in one line on stderr and its exit code."""
+    try:
+        app()
+    except EXPECTED_ERRORS as error:
+        code = exit_code(error)
+        sys.stderr.write(f"error: {error}\n")
+        if "--json" in sys.argv:
+            _print_json({"ok": False, "error": str(error), "kind": type(error).__name__, "exit_code": code})
+        sys.exit(code)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write station.toml.")] = Path(),
+    station: Annotated[str, typer.Option(help="The station's id.")] = "station-1",
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Write a commented station.toml; an existing one is left alone."""
+    path = folder / "station.toml"
+    text = resources.files("edge").joinpath("station.example.toml").read_text(encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text.replace("{id}", station))
+    except FileExistsError:
+        raise ConfigError(f"{path} exists and is left as it is: edit it, or name another folder") from None
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    _say(as_json, {"ok": True, "path": str(path)}, f"wrote {path}: set camera and product, then `edge calibrate`")
+
+
+@app.command()
+def doctor(
+    data_dir: Annotated[Path, typer.Option(help="Where the station would keep its data.")] = Path("data"),
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Look at this machine: can it be a station, and how good a one?"""
+    from edge.doctor import examine
+
+    findings = examine(data_dir)
+    bad = [finding.name for finding in findings if finding.state == "bad"]
+    rows = [(finding.name, finding.state, finding.found) for finding in findings]
+    if as_json:
+        _print_json(
+            {"ok": not bad, "findings": [dict(zip(("name", "state", "found"), row, strict=True)) for row in rows]}
+        )
+    else:
+        _print_table("this machine", ("what", "state", "found"), rows)
+    if bad:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+@config_app.command("check")
+def config_check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
+    """Read station.toml and say everything that is wrong with it."""
+    from edge.capture.open import make_camera
+    from edge.config import load_config
+    from edge.line.protocol import parse_address
+
+    checked = load_config(config)
+    parse_address(checked.line.port)
+    for camera in checked.camera:
+        make_camera(camera)
+    summary = {
+        "station": checked.station.id,
+        "cameras": [camera.id for camera in checked.camera],
+        "products": [product.id for product in checked.product],
+    }
+    _say(as_json, {"ok": True} | summary, f"{config} is good: {summary}")
+
+
+@app.command()
+def calibrate(  # noqa: PLR0913 - each is an option of the command
+    product: Annotated[str, typer.Option(help="Which product of station.toml; the only one if left out.")] = "",
+    frames: Annotated[Path, typer.Option("--from", help="A folder of images of good parts.")] = Path("frames"),
+    config: ConfigOption = DEFAULT_CONFIG,
+    overkill: Annotated[float, typer.Option(help="Good parts that may be rejected, as a rate.")] = 0.02,
+    confidence: Annotated[float, typer.Option(help="How sure that rate must be.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 0,
+    fast: Annotated[bool, typer.Option("--fast", help="Fewer frames and a smaller memory.")] = False,  # noqa: FBT002
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Learn a product from good parts: collect, fit, quantize, threshold, report, activate."""
+    from edge.calibrate.calibrate import CalibrationRequest
+    from edge.calibrate.calibrate import calibrate as run_calibration
+    from edge.calibrate.progress import RichProgress
+    from edge.config import load_config
+
+    checked = load_config(config)
+    known = {section.id: section.bundle for section in checked.product}
+    chosen = product or next(iter(known))
+    if chosen not in known or (not product and len(known) > 1):
+        raise ConfigError(f"--product must be one of {', '.join(sorted(known))}, got {product!r}")
+    request = CalibrationRequest(
+        bundle_id=known[chosen],
+        bundles_root=checked.bundles_dir,
+        frames=frames,
+        overkill_rate=overkill,
+        confidence=confidence,
+        seed=seed,
+        fast=fast,
+        threads=checked.inference.threads,
+    )
+    with RichProgress() as progress:
+        result = run_calibration(request, progress)
+    _say(as_json, {"ok": True} | result.as_json(), f"active: {result.bundle}\nreport: {result.report}")
+
+
+@app.command()
+def run(
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Logs as JSON lines on stderr.")] = False,  # noqa: FBT002
+) -> None:
+    """Run the station until SIGTERM or Ctrl-C."""
+    from edge.config import load_config
+    from edge.daemon import run_daemon
+    from edge.logs import configure_logs
+
+    configure_logs(as_json=as_json)
+    run_daemon(load_config(config))
+    if as_json:
+        _print_json({"ok": True, "stopped": True})
+
+
+@app.command()
+def simulate(  # noqa: PLR0913 - each is an option of the command
+    product: Annotated[str, typer.Option(help="The product every trigger names.")],
+    parts: Annotated[int, typer.Option(min=1, help="How many parts pass.")] = 100,
+    port: Annotated[str, typer.Option(help="The station's line port.")] = "tcp://127.0.0.1:7411",
+    log: Annotated[Path, typer.Option(help="JSON lines: what was triggered, what was told.")] = Path("line.jsonl"),
+    rate: Annotated[float, typer.Option(min=0, help="Parts per second; 0 is as fast as told.")] = 0,
+    in_flight: Annotated[int, typer.Option(min=1, help="Parts waiting for their verdict at once.")] = 1,
+    patience_s: Annotated[float, typer.Option(min=0.01, help="After this a part counts as untold.")] = 5,
+    prefix: Annotated[str, typer.Option(help="Part ids start with it.")] = "part",
+    ack: Annotated[bool, typer.Option(help="Acknowledge verdicts.")] = True,  # noqa: FBT002 - a flag
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Play a production line: trigger parts and log what was told. Exit 1 when a part was not told."""
+    from edge.line.protocol import parse_address
+    from edge.line.simulator import SimulatedLine, Simulator, summarize
+
+    line = SimulatedLine(
+        parse_address(port),
+        product,
+        parts,
+        log,
+        rate_hz=rate or None,
+        in_flight=in_flight,
+        patience_s=patience_s,
+        prefix=prefix,
+        acknowledge=ack,
+    )
+    summary = summarize(Simulator(line).run())
+    _say(as_json, summary, f"{summary}\nlog: {log}")
+    if summary["untold"]:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+@app.command()
+def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
+    """How the station is. Exit 1 when it is not running or not ready."""
+    from edge.config import load_config
+    from edge.status import read_status
+
+    found = read_status(load_config(config))
+    if as_json:
+        _print_json(found)
+    else:
+        _print_table("station", ("what", "is"), [(name, json.dumps(value)) for name, value in found.items()])
+    if not found["ready"]:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+@bundle_app.command("list")
+def bundle_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
+    """Every bundle on this station, and which is active."""
+    from edge.config import load_config
+    from models.bundle_store import list_bundles
+
+    rows = [
+        {"id": found.id, "version": found.version, "path": str(found.path), "active": found.active}
+        for found in list_bundles(load_config(config).bundles_dir)
+    ]
+    if as_json:
+        _print_json({"ok": True, "bundles": rows})
+    else:
+        _print_table("bundles", ("id", "version", "path", "active"), [tuple(map(str, row.values())) for row in rows])
+
+
+@bundle_app.command("verify")
+def bundle_verify(
+    path: Annotated[Path, typer.Argument(help="A bundle's folder.")],
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Check every hash, run the self-test, and read from the compiled graph which kernels really run."""
+    from models.bundle import open_bundle
+    from models.compile import compile_bundle
+    from models.selftest import check_selftest
+    from models.verify import verify
+
+    bundle = open_bundle(path)
+    check_selftest(bundle, compile_bundle(bundle))
+    found = verify(bundle).as_json()
+    model = bundle.model_id
+    summary = {"id": model.id, "version": model.version, "sha256": model.sha256, "precision": model.precision.value}
+    text = [f"{name}: {value}" for name, value in (summary | found).items()]
+    _say(as_json, {"ok": True} | summary | found, "\n".join(["hashes good, self-test good", *text]))
+
+
+@bundle_app.command("activate")
+def bundle_activate(
+    bundle_id: Annotated[str, typer.Argument(help="The bundle's id.")],
+    version: Annotated[int, typer.Argument(min=1, help="Its version.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Make a version the active one; the daemon takes it at its next start."""
+    from edge.config import load_config
+    from models.bundle_store import activate
+
+    path = activate(load_config(config).bundles_dir, bundle_id, version)
+    _say(as_json, {"ok": True, "active": str(path)}, f"active: {path}")
+
+
+@bundle_app.command("rollback")
+def bundle_rollback(
+    bundle_id: Annotated[str, typer.Argument(help="The bundle's id.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Make the previous version the active one again."""
+    from edge.config import load_config
+    from models.bundle_store import rollback
+
+    path = rollback(load_config(config).bundles_dir, bundle_id)
+    _say(as_json, {"ok": True, "active": str(path)}, f"active: {path}")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Everything the demo makes goes here; an old run is replaced.")] = Path(
+        "demo-run"
+    ),
+    fast: Annotated[bool, typer.Option("--fast", help="Fewer cells, under 90 seconds.")] = False,  # noqa: FBT002
+    broker: Annotated[str, typer.Option(help="mosquitto or iotcore; the first that is here if left out.")] = "",
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Run the whole product on real solar cells and check every record. Exit 1 when a record is missing or doubled."""
+    from edge.demo.run import run_demo
+
+    if broker not in {"", "mosquitto", "iotcore"}:
+        raise typer.BadParameter(f"expected mosquitto or iotcore, got {broker!r}", param_hint="--broker")
+    result = run_demo(folder, fast=fast, broker=broker or None)
+    if as_json:
+        _print_json(result.as_json())
+    if not result.ok:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _say(as_json: bool, content: dict[str, object], text: str) -> None:  # noqa: FBT001 - how to say it
+    if as_json:
+        _print_json(content)
+    else:
+        typer.echo(text)
+
+
+def _print_json(content: dict[str, object]) -> None:
+    typer.echo(json.dumps(content))
+
+
+def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, title=title)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

@@ -1,0 +1,56 @@
+"""How a station is, asked from outside: what its daemon last said, and what its database holds."""
+
+import json
+import os
+import sqlite3
+from datetime import UTC, datetime
+from typing import cast
+
+from edge.config import StationConfig
+from edge.domain.errors import StorageError
+from edge.record.database import open_reader
+
+_SILENT_S = 5.0
+
+
+def read_status(config: StationConfig) -> dict[str, object]:
+    """The daemon's last word, marked not running where it is dead or silent, with the database's counts.
+
+    Raises:
+        StorageError: there is no status to read: the station never ran here.
+    """
+    try:
+        status = cast("dict[str, object]", json.loads(config.status_path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise StorageError(f"no status at {config.status_path}: has `edge run` ever run here? ({error})") from error
+    silent_s = (datetime.now(UTC) - datetime.fromisoformat(str(status["written_at"]))).total_seconds()
+    alive = bool(status["running"]) and _lives(int(str(status["pid"])))
+    if not alive or silent_s > _SILENT_S:
+        why = status["why"] if not status["running"] else f"daemon {'silent' if alive else 'dead'} for {silent_s:.0f} s"
+        status |= {"running": False, "ready": False, "why": why}
+    return status | {"database": _counts(config)}
+
+
+def _counts(config: StationConfig) -> dict[str, object]:
+    connection = open_reader(config.database_path)
+    try:
+        verdicts = dict(connection.execute("SELECT verdict, count(*) FROM inspections GROUP BY verdict").fetchall())
+        outcomes = dict(
+            connection.execute("SELECT coalesce(outcome, 'open'), count(*) FROM inspections GROUP BY 1").fetchall()
+        )
+        waiting = dict(connection.execute("SELECT stream, count(*) FROM outbox GROUP BY stream").fetchall())
+    except sqlite3.Error as error:
+        raise StorageError(f"cannot read {config.database_path}: {error}") from error
+    finally:
+        connection.close()
+    return {"verdicts": verdicts, "outcomes": outcomes, "outbox": waiting}
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
