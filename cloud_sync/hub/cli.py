@@ -1,0 +1,144 @@
+"""The `cloud` command. Heavy imports happen inside the commands, so that `cloud --help` is quick."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cloud_sync.wire.errors import LinkError
+
+if TYPE_CHECKING:
+    from cloud_sync.hub.store.reading import StationCounts, StoreReader
+
+SAID_NO = 1
+USAGE = 2
+WORLD_FAILED = 3
+
+app = typer.Typer(
+    help="The cloud end of inspectd: collects what the stations send.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Store = Annotated[str, typer.Option(help="Where records are kept: a file's path (SQLite) or a database URL.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+AsRecords = Annotated[bool, typer.Option("--records", help="One line per record: its identity and content hash.")]
+
+
+@app.command()
+def collect(
+    store: Store,
+    broker: Annotated[str, typer.Option(help="The broker's HOST:PORT.")] = "127.0.0.1:1883",
+    client_id: Annotated[str, typer.Option(help="Our name at the broker; one per collector.")] = "inspectd-collector",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Collect records from all stations until SIGTERM or SIGINT; a line says when it is subscribed."""
+    from cloud_sync.hub.collecting import collect_until_signal  # noqa: PLC0415
+    from cloud_sync.wire.link import Address  # noqa: PLC0415
+
+    with _clear_errors():
+        try:
+            address = Address.parse(broker)
+        except LinkError as error:
+            raise typer.BadParameter(str(error), param_hint="--broker") from error
+        collect_until_signal(address, store, client_id, as_json=as_json)
+
+
+@app.command()
+def status(
+    store: Store,
+    station: Annotated[
+        str | None, typer.Option(help="Only this station; exit code 1 if it was never heard of.")
+    ] = None,
+    records: Annotated[
+        bool, typer.Option("--records", help="One line per record: its identity and content hash.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the store holds: records, verdicts, repeats, quarantined records, dead letters."""
+    with _clear_errors(), _reader(store) as reader:
+        counts = [item for item in reader.stations() if station in (None, item.station)]
+        if station is not None and not counts:
+            typer.echo(f"station {station!r} was never heard of in {store}", err=True)
+            raise typer.Exit(SAID_NO)
+        if records:
+            _print_records(reader, station, as_json=as_json)
+        elif as_json:
+            quarantined = sum(item.quarantined for item in counts)
+            _print_json(
+                {"stations": _as_dicts(counts), "quarantined": quarantined, "dead_letters": reader.dead_letters()}
+            )
+        else:
+            _print_counts(counts, reader.dead_letters())
+
+
+@app.command()
+def stations(store: Store, *, as_json: AsJson = False) -> None:
+    """List the stations that were heard of."""
+    with _clear_errors(), _reader(store) as reader:
+        for item in reader.stations():
+            if as_json:
+                _print_json({"station": item.station, "last_seen_at_ms": item.last_seen_at_ms})
+            else:
+                typer.echo(item.station)
+
+
+def main() -> None:
+    """Run the command; exit codes: 0 done, 1 a check said no, 2 wrong usage, 3 the outside world failed."""
+    app()
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Turn the faults that are expected into one line on stderr and an exit code."""
+    from cloud_sync.hub.store.errors import StoreError  # noqa: PLC0415
+
+    try:
+        yield
+    except (StoreError, LinkError) as error:
+        typer.echo(f"cloud: {error}", err=True)
+        raise typer.Exit(WORLD_FAILED) from error
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise typer.Exit(0) from None
+
+
+@contextmanager
+def _reader(store: str) -> Iterator["StoreReader"]:
+    from cloud_sync.hub.store.reading import StoreReader  # noqa: PLC0415
+
+    with StoreReader(store) as reader:
+        yield reader
+
+
+def _print_records(reader: "StoreReader", station: str | None, *, as_json: bool) -> None:
+    for record in reader.records(station):
+        if as_json:
+            _print_json({name: getattr(record, name) for name in record.__slots__})
+        else:
+            typer.echo("\t".join(str(getattr(record, name) or "-") for name in record.__slots__))
+
+
+def _print_counts(counts: "list[StationCounts]", dead_letters: int) -> None:
+    for item in counts:
+        held = {**item.streams, **item.verdicts, **item.outcomes, "repeats": item.duplicates}
+        held |= {"quarantined": item.quarantined, "dead letters": item.dead_letters}
+        typer.echo(f"{item.station}: " + ", ".join(f"{name} {count}" for name, count in held.items()))
+    typer.echo(f"{len(counts)} stations, {dead_letters} dead letters in all")
+
+
+def _as_dicts(counts: "list[StationCounts]") -> list[dict[str, object]]:
+    return [{name: getattr(item, name) for name in item.__slots__} for item in counts]
+
+
+def _print_json(content: dict[str, object]) -> None:
+    typer.echo(json.dumps(content))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""The collector as a process: signals, the lines it says, its end."""
+
+import dataclasses
+import json
+import logging
+import signal
+import sys
+
+from cloud_sync.hub.collector import Collector, collector_link
+from cloud_sync.hub.store.writing import StoreWriter
+from cloud_sync.wire.link import Address
+
+
+def collect_until_signal(address: Address, store: str, client_id: str, *, as_json: bool) -> None:
+    """Collect until SIGTERM or SIGINT; an absent broker is waited for. Raises StoreError if there is no store."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    with StoreWriter(store) as writer:
+        link = collector_link(address, client_id)
+        ready: dict[str, object] = {"event": "ready", "broker": str(address), "store": store}
+        collector = Collector(writer, link, on_ready=lambda: _say(ready, as_json=as_json))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: collector.stop())
+        collector.run()
+    _say({"event": "stopped", **dataclasses.asdict(collector.counts)}, as_json=as_json)
+
+
+def _say(event: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(event) + "\n")
+        sys.stdout.flush()
+    else:
+        sys.stderr.write("cloud collect: " + ", ".join(f"{name} {value}" for name, value in event.items()) + "\n")

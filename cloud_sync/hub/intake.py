@@ -1,0 +1,117 @@
+"""What to make of a message that came up from a station. Pure: it reads, judges and sorts, and stores nothing.
+
+- Whatever the bytes, the answer is an `Intake`; nothing is raised.
+- A record goes in only if topic, envelope and record agree on station, epoch and stream, and the record is valid.
+- A record that fails becomes a dead letter with its bytes and the reason. Where its identity can be trusted it counts
+  as settled, since its bytes are kept: otherwise one bad record would be sent for ever.
+"""
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from cloud_sync.hub.store.writing import DeadLetter, Key, NewRecord
+from cloud_sync.wire import topics
+from cloud_sync.wire.envelopes import Batch, unpack_batch
+from cloud_sync.wire.errors import LinkError
+from cloud_sync.wire.link import Message
+from cloud_sync.wire.outbox import Stream
+from cloud_sync.wire.records import SEQ_LIMIT, ImagesRecord, InspectionRecord, OutcomeRecord, Record
+from cloud_sync.wire.strict_json import loads
+
+_REASON_SHOWN = 300
+
+_MODELS: dict[Stream, type[Record]] = {
+    Stream.INSPECTIONS: InspectionRecord,
+    Stream.OUTCOMES: OutcomeRecord,
+    Stream.IMAGES: ImagesRecord,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What one message holds.
+
+    Args:
+        records: what is to be stored.
+        dead: what is to be kept as dead letters.
+        settled: the identities that, once all this is committed, the station need not send again.
+    """
+
+    records: tuple[NewRecord, ...] = ()
+    dead: tuple[DeadLetter, ...] = ()
+    settled: tuple[Key, ...] = ()
+
+
+def take_in(message: Message) -> Intake:
+    """Sort a message's content into records and dead letters."""
+    station: str | None = None
+    try:
+        station = _station(message.topic)
+        batch = unpack_batch(message.payload)
+        _check_sender(station, batch)
+    except LinkError as error:
+        return Intake(dead=(DeadLetter(message.topic, message.payload, str(error), station),))
+    return _sort(batch, message.topic)
+
+
+def _station(topic: str) -> str:
+    parsed = topics.parse(topic)
+    if (parsed.direction, parsed.subject) != ("up", "inspections"):
+        raise LinkError(f"expected a topic .../up/inspections, got {topic!r}")
+    return parsed.station
+
+
+def _check_sender(station: str, batch: Batch) -> None:
+    if batch.station != station:
+        raise LinkError(f"expected records of {station!r}, as their topic says, got some of {batch.station!r}")
+
+
+def _sort(batch: Batch, topic: str) -> Intake:
+    records: list[NewRecord] = []
+    dead: list[DeadLetter] = []
+    settled: list[Key] = []
+    for payload in batch.payloads:
+        try:
+            records.append(_record(batch, payload))
+            settled.append(records[-1].key)
+        except LinkError as error:
+            dead.append(DeadLetter(topic, payload, str(error), batch.station))
+            settled += _claimed(batch, payload)
+    return Intake(tuple(records), tuple(dead), tuple(settled))
+
+
+def _record(batch: Batch, payload: bytes) -> NewRecord:
+    try:
+        record = _MODELS[batch.stream].model_validate_json(payload, strict=True)
+    except ValidationError as error:
+        raise LinkError(_reason(batch.stream, error)) from error
+    if (record.station, record.epoch) != (batch.station, batch.epoch):
+        expected = f"station {batch.station!r} and epoch {batch.epoch}, as its envelope says"
+        raise LinkError(f"expected a record of {expected}, got {record.station!r} and {record.epoch}")
+    verdict = outcome = None
+    if isinstance(record, InspectionRecord):
+        verdict = record.verdict
+    elif isinstance(record, OutcomeRecord):
+        verdict, outcome = record.told_verdict, record.outcome
+    key = Key(batch.station, batch.epoch, batch.stream, record.seq)
+    return NewRecord(key, payload, record.part_id, verdict, outcome)
+
+
+def _reason(stream: Stream, error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(step) for step in first["loc"]) or "record"
+    return f"expected a record of {stream}, got {error.error_count()} faults, first {where}: {first['msg']}"[
+        :_REASON_SHOWN
+    ]
+
+
+def _claimed(batch: Batch, payload: bytes) -> list[Key]:
+    """The identity of a record that is not valid, if at least that can be read and is the sender's own."""
+    content = loads(payload)
+    if not isinstance(content, dict) or (content.get("station"), content.get("epoch")) != (batch.station, batch.epoch):
+        return []
+    seq = content.get("seq")
+    if type(seq) is not int or not 1 <= seq <= SEQ_LIMIT:
+        return []
+    return [Key(batch.station, batch.epoch, batch.stream, seq)]

@@ -1,0 +1,92 @@
+"""Opens the database: from a path or a URL to an engine whose schema is ours."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+
+from cloud_sync.hub.store.errors import StoreError
+from cloud_sync.hub.store.tables import SCHEMA_VERSION, meta, metadata
+
+_BUSY_TIMEOUT_S = 5.0
+
+
+def open_engine(place: str, *, create: bool) -> sa.Engine:
+    """An engine on the store at a path or URL.
+
+    Args:
+        place: a file's path (SQLite), or an SQLAlchemy URL.
+        create: make database and tables where there are none; otherwise the store is only read.
+
+    Raises:
+        StoreError: it is absent, cannot be opened, or has another schema.
+    """
+    url = _url(place)
+    if not create and url.database and url.get_backend_name() == "sqlite" and not Path(url.database).exists():
+        raise StoreError(f"there is no store at {place}: start `cloud collect --store {place}` first")
+    try:
+        engine = _engine(url, read_only=not create)
+        if create:
+            _create(engine)
+        _check_version(engine, place)
+    except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
+        raise StoreError(f"cannot open the store {place}: {_short(error)}") from error
+    return engine
+
+
+def _url(place: str) -> URL:
+    if "://" not in place:
+        return URL.create("sqlite", database=str(Path(place).absolute()))
+    try:
+        return make_url(place)
+    except sa.exc.ArgumentError as error:
+        raise StoreError(f"a store is a file's path or a database URL, got {place!r}") from error
+
+
+def _engine(url: URL, *, read_only: bool) -> sa.Engine:
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url)
+    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S})
+    sa.event.listen(engine, "connect", _read_only if read_only else _durable)
+    if not read_only:
+        sa.event.listen(engine, "begin", _begin_as_writer)
+    return engine
+
+
+def _durable(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None  # we say when a transaction begins
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _read_only(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA query_only=ON")
+    cursor.close()
+
+
+def _begin_as_writer(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _create(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        if not sa.inspect(connection).has_table("meta"):
+            metadata.create_all(connection)
+            connection.execute(sa.insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
+
+
+def _check_version(engine: sa.Engine, place: str) -> None:
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("meta"):
+            raise StoreError(f"{place} is no store of ours: it has no table 'meta'")
+        found = connection.scalar(sa.select(meta.c.value).where(meta.c.name == "schema_version"))
+    if found != str(SCHEMA_VERSION):
+        raise StoreError(f"the store {place} has schema version {found}, this program knows {SCHEMA_VERSION}")
+
+
+def _short(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    return str(cause).splitlines()[0] if str(cause) else type(cause).__name__

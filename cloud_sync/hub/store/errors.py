@@ -1,0 +1,5 @@
+"""What can go wrong with the collector's store."""
+
+
+class StoreError(Exception):
+    """The database cannot be opened, read or written just now: try again, or see to disk, rights or server."""

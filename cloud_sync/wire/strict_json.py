@@ -1,0 +1,46 @@
+"""JSON from strangers: whatever the bytes, either a value or a LinkError."""
+
+import json
+import re
+from typing import NoReturn
+
+from cloud_sync.wire.errors import LinkError
+
+_SHOWN = 80
+
+
+def loads(payload: bytes) -> object:
+    """The value in the bytes. Raises LinkError: no UTF-8, no JSON, NaN, infinity, too deep, too long a number."""
+    try:
+        value: object = json.loads(payload.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise LinkError(
+            f"expected JSON, got {len(payload)} bytes {payload[:_SHOWN]!r}: {str(error)[:_SHOWN]}"
+        ) from error
+    return value
+
+
+def canonical(value: object) -> bytes:
+    """The value with sorted keys, no spaces, UTF-8. Raises LinkError where JSON or UTF-8 has no such value."""
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode()
+    except (ValueError, RecursionError) as error:
+        raise LinkError(f"expected a value that JSON can hold, got {str(error)[:_SHOWN]}") from error
+
+
+def members(value: object, names: tuple[str, ...], what: str) -> dict[str, object]:
+    """The value as an object with exactly these members. Raises LinkError naming what is missing or unknown."""
+    if not isinstance(value, dict) or set(value) != set(names):
+        got = sorted(value) if isinstance(value, dict) else type(value).__name__
+        raise LinkError(f"{what} has the members {', '.join(names)}, got {ascii(got)[: 2 * _SHOWN]}")
+    return value
+
+
+def is_text(value: object, pattern: str) -> bool:
+    """Whether the value is text that the pattern matches whole."""
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
