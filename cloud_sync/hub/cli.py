@@ -38,8 +38,8 @@ def collect(
     as_json: AsJson = False,
 ) -> None:
     """Collect records from all stations until SIGTERM or SIGINT; a line says when it is subscribed."""
-    from cloud_sync.hub.collecting import collect_until_signal  # noqa: PLC0415
-    from cloud_sync.wire.link import Address  # noqa: PLC0415
+    from cloud_sync.hub.collecting import collect_until_signal
+    from cloud_sync.wire.link import Address
 
     with _clear_errors():
         try:
@@ -55,9 +55,8 @@ def status(
     station: Annotated[
         str | None, typer.Option(help="Only this station; exit code 1 if it was never heard of.")
     ] = None,
-    records: Annotated[
-        bool, typer.Option("--records", help="One line per record: its identity and content hash.")
-    ] = False,
+    *,
+    records: AsRecords = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what the store holds: records, verdicts, repeats, quarantined records, dead letters."""
@@ -96,7 +95,7 @@ def main() -> None:
 @contextmanager
 def _clear_errors() -> Iterator[None]:
     """Turn the faults that are expected into one line on stderr and an exit code."""
-    from cloud_sync.hub.store.errors import StoreError  # noqa: PLC0415
+    from cloud_sync.hub.store.errors import StoreError
 
     try:
         yield
@@ -110,7 +109,7 @@ def _clear_errors() -> Iterator[None]:
 
 @contextmanager
 def _reader(store: str) -> Iterator["StoreReader"]:
-    from cloud_sync.hub.store.reading import StoreReader  # noqa: PLC0415
+    from cloud_sync.hub.store.reading import StoreReader
 
     with StoreReader(store) as reader:
         yield reader

@@ -20,7 +20,8 @@ from cloud_sync.wire import topics
 from cloud_sync.wire.backoff import Backoff
 from cloud_sync.wire.envelopes import pack_ack
 from cloud_sync.wire.link import Address, Limits, Link, Message
-from cloud_sync.wire.mqtt import MqttLink, MqttSettings
+from cloud_sync.wire.mqtt import MqttLink
+from cloud_sync.wire.mqtt_settings import MqttSettings
 
 SESSION_EXPIRY_S = 24 * 3600
 

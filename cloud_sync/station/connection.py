@@ -4,7 +4,8 @@ import json
 
 from cloud_sync.wire import topics
 from cloud_sync.wire.link import Address
-from cloud_sync.wire.mqtt import MqttLink, MqttSettings, Will
+from cloud_sync.wire.mqtt import MqttLink
+from cloud_sync.wire.mqtt_settings import MqttSettings, Will
 
 ONLINE = json.dumps({"state": "online"}).encode()
 OFFLINE = json.dumps({"state": "offline"}).encode()

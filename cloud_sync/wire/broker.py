@@ -15,6 +15,7 @@ from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Address
 
 Kind = Literal["mosquitto", "iotcore"]
+KINDS: tuple[Kind, ...] = ("mosquitto", "iotcore")
 
 _HOST = "127.0.0.1"
 _START_TIMEOUT_S = 10.0

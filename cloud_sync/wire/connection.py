@@ -11,13 +11,11 @@ class Connection:
     """Begins with the attempt to connect and ends for good when it breaks; the next attempt is another one.
 
     Args:
-        number: counts the attempts; a receipt of another number is void.
         since_s: when the attempt began, seconds on a clock that only rises.
         limits: what it allows; None until it is ready for use.
         broken: why it ended; None while it lives.
     """
 
-    number: int
     since_s: float
     limits: Limits | None = None
     broken: str | None = None

@@ -27,7 +27,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from cloud_sync.wire.backoff import Backoff
 from cloud_sync.wire.connection import Connection
 from cloud_sync.wire.errors import LinkError
-from cloud_sync.wire.link import Address, Limits, Listener, Message
+from cloud_sync.wire.link import Limits, Listener, Message
+from cloud_sync.wire.mqtt_settings import MqttSettings
 
 WINDOW = 20
 HANDSHAKE_TIMEOUT_S = 5.0
@@ -41,39 +42,8 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Will:
-    """What the broker publishes, retained, when the connection breaks without a farewell."""
-
-    topic: str
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class MqttSettings:
-    """How to connect.
-
-    Args:
-        address: where the broker listens.
-        client_id: our name at the broker; two connections of one name put each other out.
-        subscriptions: topics to receive, wildcards allowed.
-        will: left with the broker, if any.
-        session_expiry_s: how long the broker keeps our session, with what came meanwhile; 0: none is kept.
-        keepalive_s: after this long without a word the connection counts as broken.
-        receive_limit: how many unacknowledged messages we take at a time.
-    """
-
-    address: Address
-    client_id: str
-    subscriptions: tuple[str, ...] = ()
-    will: Will | None = None
-    session_expiry_s: int = 0
-    keepalive_s: int = 15
-    receive_limit: int = 100
-
-
-@dataclass(frozen=True, slots=True)
 class _Receipt:
-    connection: int
+    connection: Connection
     mid: int
 
 
@@ -85,7 +55,7 @@ class MqttLink:
         self._client = _client(settings)
         self._hear()
         self._listener: Listener | None = None
-        self._connection = Connection(0, 0.0)
+        self._connection = Connection(0.0)
         self._limits = Limits(0, 0)
         self._heard: deque[Callable[[Listener], None]] = deque()
         self._gate = threading.Lock()  # publish and acknowledge against the change of connections
@@ -113,7 +83,7 @@ class MqttLink:
         """Send the message's PUBACK, if its connection still lives; see `Link.acknowledge`."""
         receipt = message.receipt
         with self._gate:
-            if isinstance(receipt, _Receipt) and receipt.connection == self._connection.number:
+            if isinstance(receipt, _Receipt) and receipt.connection is self._connection:
                 self._client.ack(receipt.mid, qos=1)
 
     def stop(self, timeout_s: float) -> bool:
@@ -157,7 +127,7 @@ class MqttLink:
 
     def _replace_connection(self) -> None:
         with self._gate:
-            self._connection = Connection(self._connection.number + 1, time.monotonic())
+            self._connection = Connection(time.monotonic())
             self._client.drop_out_messages()
 
     def _connect(self) -> None:
@@ -234,7 +204,7 @@ class MqttLink:
         self._connection.broken = self._connection.broken or f"{self._settings.address} hung up: {reason}"
 
     def _on_message(self, _c: object, _u: object, message: paho.MQTTMessage) -> None:
-        receipt = _Receipt(self._connection.number, message.mid) if message.qos else None
+        receipt = _Receipt(self._connection, message.mid) if message.qos else None
         try:
             came = Message(message.topic, bytes(message.payload), receipt)
         except UnicodeDecodeError:

@@ -8,14 +8,15 @@ from sqlalchemy.engine import URL, make_url
 from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.tables import SCHEMA_VERSION, meta, metadata
 
-_BUSY_TIMEOUT_S = 5.0
+BUSY_TIMEOUT_S = 5.0
 
 
-def open_engine(place: str, *, create: bool) -> sa.Engine:
+def open_engine(place: str, *, create: bool, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sa.Engine:
     """An engine on the store at a path or URL.
 
     Args:
         place: a file's path (SQLite), or an SQLAlchemy URL.
+        busy_timeout_s: how long SQLite waits for another writer.
         create: make database and tables where there are none; otherwise the store is only read.
 
     Raises:
@@ -25,7 +26,7 @@ def open_engine(place: str, *, create: bool) -> sa.Engine:
     if not create and url.database and url.get_backend_name() == "sqlite" and not Path(url.database).exists():
         raise StoreError(f"there is no store at {place}: start `cloud collect --store {place}` first")
     try:
-        engine = _engine(url, read_only=not create)
+        engine = _engine(url, busy_timeout_s, read_only=not create)
         if create:
             _create(engine)
         _check_version(engine, place)
@@ -43,10 +44,10 @@ def _url(place: str) -> URL:
         raise StoreError(f"a store is a file's path or a database URL, got {place!r}") from error
 
 
-def _engine(url: URL, *, read_only: bool) -> sa.Engine:
+def _engine(url: URL, busy_timeout_s: float, *, read_only: bool) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url)
-    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S})
+    engine = sa.create_engine(url, connect_args={"timeout": busy_timeout_s})
     sa.event.listen(engine, "connect", _read_only if read_only else _durable)
     if not read_only:
         sa.event.listen(engine, "begin", _begin_as_writer)

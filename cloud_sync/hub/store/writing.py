@@ -10,7 +10,7 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from cloud_sync.hub.store.engine import open_engine
+from cloud_sync.hub.store.engine import BUSY_TIMEOUT_S, open_engine
 from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.tables import dead_letters, quarantine, records, stations
 from cloud_sync.wire.outbox import Stream
@@ -79,13 +79,14 @@ class StoreWriter:
 
     Args:
         place: a path (SQLite) or an SQLAlchemy URL; made where absent.
+        busy_timeout_s: how long SQLite waits for another writer before it gives up.
 
     Raises:
         StoreError: it cannot be opened.
     """
 
-    def __init__(self, place: str) -> None:
-        self._engine = open_engine(place, create=True)
+    def __init__(self, place: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        self._engine = open_engine(place, create=True, busy_timeout_s=busy_timeout_s)
 
     def insert(self, new: Sequence[NewRecord], dead: Sequence[DeadLetter], at_ms: int) -> Inserted:
         """Commit all of it or nothing. Raises StoreError; then nothing of it is in the store."""

@@ -1,0 +1,41 @@
+"""Real brokers for tests, and waiting without sleeping. Import `broker` where a test wants each kind in turn."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cloud_sync.wire.broker import KINDS, Kind, LocalBroker, available_kinds, free_port
+
+BROKER_KINDS = [
+    pytest.param(
+        kind,
+        id=kind,
+        marks=pytest.mark.skipif(kind not in available_kinds(), reason=f"{kind} is not on this machine"),
+    )
+    for kind in KINDS
+]
+
+
+@pytest.fixture(params=BROKER_KINDS)
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalBroker]:
+    """A broker that is not started yet; stopped afterwards, whatever happened to it."""
+    made = local_broker(request.param, tmp_path)
+    yield made
+    made.stop()
+
+
+def local_broker(kind: Kind, directory: Path) -> LocalBroker:
+    """A broker of a kind at a free port, not started."""
+    return LocalBroker(kind, directory / "broker", free_port())
+
+
+def eventually(check: Callable[[], object], within_s: float = 15.0) -> None:
+    """Wait until the check says yes; fails the test after `within_s` seconds."""
+    until_s = time.monotonic() + within_s
+    pause = threading.Event()
+    while not check():
+        assert time.monotonic() < until_s, f"not within {within_s} s: {check}"
+        pause.wait(0.01)

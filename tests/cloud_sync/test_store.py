@@ -1,0 +1,207 @@
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from outboxes import EPOCH, STATION, inspection, outcome
+
+from cloud_sync.hub.store import StoreError
+from cloud_sync.hub.store.reading import StoreReader
+from cloud_sync.hub.store.writing import DeadLetter, Inserted, Key, NewRecord, StoreWriter
+from cloud_sync.wire.outbox import OutboxRow, Stream
+from cloud_sync.wire.records import content_hash
+
+OTHER_EPOCH = "f" * 32
+AT_MS = 1_772_366_400_000
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    return str(tmp_path / "store.db")
+
+
+@pytest.fixture
+def store(place: str) -> Iterator[StoreWriter]:
+    with StoreWriter(place) as writer:
+        yield writer
+
+
+def new(row: OutboxRow, *, station: str = STATION, epoch: str = EPOCH, payload: bytes | None = None) -> NewRecord:
+    key = Key(station, epoch, row.stream, row.seq)
+    return NewRecord(key, payload or row.payload, f"part-{row.seq}", verdict="PASS")
+
+
+def held(place: str) -> dict[tuple[str, str, str, int], str]:
+    with StoreReader(place) as reader:
+        return {(found.station, found.epoch, found.stream, found.seq): found.sha256 for found in reader.records()}
+
+
+def test_a_record_is_stored_with_its_exact_bytes(store: StoreWriter, place: str) -> None:
+    row = inspection(1)
+
+    assert store.insert([new(row)], [], AT_MS) == Inserted(1, 0, ())
+
+    with StoreReader(place) as reader:
+        assert reader.payload(STATION, EPOCH, Stream.INSPECTIONS, 1) == row.payload
+        assert reader.payload(STATION, EPOCH, Stream.INSPECTIONS, 2) is None
+    assert held(place) == {(STATION, EPOCH, "inspections", 1): content_hash(row.payload)}
+
+
+def test_the_same_record_again_is_counted_and_stored_once(store: StoreWriter, place: str) -> None:
+    rows = [new(inspection(seq)) for seq in range(1, 4)]
+    store.insert(rows, [], AT_MS)
+
+    assert store.insert([*rows, new(inspection(4))], [], AT_MS) == Inserted(1, 3, ())
+
+    assert len(held(place)) == 4
+    with StoreReader(place) as reader:
+        assert reader.stations()[0].duplicates == 3
+
+
+def test_a_record_twice_in_one_batch_is_stored_once(store: StoreWriter, place: str) -> None:
+    assert store.insert([new(inspection(1)), new(inspection(1))], [], AT_MS) == Inserted(1, 1, ())
+    assert len(held(place)) == 1
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one batch", "later"])
+def test_other_content_under_a_taken_identity_is_quarantined(store: StoreWriter, place: str, *, together: bool) -> None:
+    first, second = new(inspection(1)), new(inspection(1, part_id="another part"))
+    if together:
+        inserted = store.insert([first, second], [], AT_MS)
+    else:
+        store.insert([first], [], AT_MS)
+        inserted = store.insert([second], [], AT_MS)
+
+    assert inserted.quarantined == (first.key,)
+    assert held(place) == {(STATION, EPOCH, "inspections", 1): content_hash(first.payload)}
+    with sqlite3.connect(place) as database:
+        assert database.execute("SELECT payload FROM quarantine").fetchall() == [(second.payload,)]
+    database.close()
+
+
+def test_the_same_intruder_again_is_kept_once(store: StoreWriter, place: str) -> None:
+    store.insert([new(inspection(1))], [], AT_MS)
+    for _ in range(3):
+        store.insert([new(inspection(1, part_id="another part"))], [], AT_MS)
+
+    with StoreReader(place) as reader:
+        assert reader.stations()[0].quarantined == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(new(inspection(1), station="press-4"), id="station"),
+        pytest.param(new(inspection(1), epoch=OTHER_EPOCH), id="epoch"),
+        pytest.param(new(outcome(1)), id="stream"),
+        pytest.param(new(inspection(2)), id="seq"),
+    ],
+)
+def test_each_part_of_the_identity_tells_records_apart(store: StoreWriter, place: str, other: NewRecord) -> None:
+    assert store.insert([new(inspection(1)), other], [], AT_MS) == Inserted(2, 0, ())
+    assert len(held(place)) == 2
+
+
+def test_more_records_than_one_query_asks_for(store: StoreWriter) -> None:
+    rows = [new(inspection(seq)) for seq in range(1, 1202)]
+
+    assert store.insert(rows, [], AT_MS).stored == 1201
+    assert store.insert(rows, [], AT_MS).duplicates == 1201
+
+
+def test_a_dead_letter_is_kept_once_with_its_reason(store: StoreWriter, place: str) -> None:
+    letter = DeadLetter("some/topic", b"\x00\xff", "no such topic", None)
+    for _ in range(2):
+        store.insert([], [letter], AT_MS)
+
+    with sqlite3.connect(place) as database:
+        found = database.execute("SELECT topic, payload, reason FROM dead_letters").fetchall()
+    database.close()
+    assert found == [("some/topic", b"\x00\xff", "no such topic")]
+
+
+def test_a_batch_that_fails_leaves_nothing_behind(store: StoreWriter, place: str) -> None:
+    bad = NewRecord(Key(STATION, EPOCH, Stream.INSPECTIONS, 2), b"x", part_id=None)  # type: ignore[arg-type]
+
+    with pytest.raises(StoreError, match="NOT NULL"):
+        store.insert([new(inspection(1)), bad], [], AT_MS)
+
+    assert held(place) == {}
+    with StoreReader(place) as reader:
+        assert reader.stations() == []
+
+
+def test_a_commit_survives_the_processs_death(place: str) -> None:
+    program = (
+        "import os, sys; sys.path.insert(0, sys.argv[2]);"
+        "from test_store import *; writer = StoreWriter(sys.argv[1]);"
+        "writer.insert([new(inspection(1))], [], AT_MS); os._exit(9)"
+    )
+    tests = str(Path(__file__).parent)
+
+    assert subprocess.run([sys.executable, "-c", program, place, tests], check=False).returncode == 9
+    assert len(held(place)) == 1
+
+
+def test_the_database_is_written_as_durably_as_sqlite_can(store: StoreWriter, place: str) -> None:
+    store.insert([new(inspection(1))], [], AT_MS)
+    with store._engine.connect() as connection:  # noqa: SLF001 - the pragma holds for a connection only
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    assert Path(place + "-wal").exists()
+
+
+def test_a_locked_database_is_waited_for_then_reported_and_works_again(place: str) -> None:
+    with StoreWriter(place, busy_timeout_s=0.2) as store:
+        other = sqlite3.connect(place, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked"):
+            store.insert([new(inspection(1))], [], AT_MS)
+        other.execute("ROLLBACK")
+        other.close()
+
+        assert store.insert([new(inspection(1))], [], AT_MS).stored == 1
+
+
+BAD_PLACES = [
+    pytest.param("{dir}/absent/store.db", "cannot open", id="no such folder"),
+    pytest.param("{dir}", "cannot open", id="a folder"),
+    pytest.param("{dir}/noise.db", "cannot open", id="not a database"),
+    pytest.param("nosuchdialect://x/y", "cannot open", id="unknown database"),
+    pytest.param("://", "a store is", id="not a URL"),
+]
+
+
+@pytest.mark.parametrize(("place", "words"), BAD_PLACES)
+def test_what_cannot_be_a_store_is_refused_in_words(tmp_path: Path, place: str, words: str) -> None:
+    (tmp_path / "noise.db").write_bytes(b"this is no database at all " * 100)
+
+    with pytest.raises(StoreError, match=words):
+        StoreWriter(place.format(dir=tmp_path))
+
+
+def test_a_store_of_another_version_is_left_alone(place: str) -> None:
+    StoreWriter(place).close()
+    with sqlite3.connect(place) as database:
+        database.execute("UPDATE meta SET value = '2' WHERE name = 'schema_version'")
+    database.close()
+
+    with pytest.raises(StoreError, match="schema version 2, this program knows 1"):
+        StoreWriter(place)
+
+
+def test_reading_makes_no_store(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no store"):
+        StoreReader(str(tmp_path / "absent.db"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_foreign_database_is_no_store(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "other.db") as database:
+        database.execute("CREATE TABLE t (x)")
+    database.close()
+
+    with pytest.raises(StoreError, match="no store of ours"):
+        StoreReader(str(tmp_path / "other.db"))
