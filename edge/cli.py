@@ -6,6 +6,7 @@ With `--json` the result is one JSON object on stdout; progress and messages alw
 
 import json
 import sys
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -100,16 +101,17 @@ def config_check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
     parse_address(checked.line.port)
     for camera in checked.camera:
         make_camera(camera)
-    summary = {
+    summary: dict[str, object] = {
+        "ok": True,
         "station": checked.station.id,
         "cameras": [camera.id for camera in checked.camera],
         "products": [product.id for product in checked.product],
     }
-    _say(as_json, {"ok": True} | summary, f"{config} is good: {summary}")
+    _say(as_json, summary, f"{config} is good: {summary}")
 
 
 @app.command()
-def calibrate(  # noqa: PLR0913 - each is an option of the command
+def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     product: Annotated[str, typer.Option(help="Which product of station.toml; the only one if left out.")] = "",
     frames: Annotated[Path, typer.Option("--from", help="A folder of images of good parts.")] = Path("frames"),
     config: ConfigOption = DEFAULT_CONFIG,
@@ -162,7 +164,7 @@ def run(
 
 
 @app.command()
-def simulate(  # noqa: PLR0913 - each is an option of the command
+def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     product: Annotated[str, typer.Option(help="The product every trigger names.")],
     parts: Annotated[int, typer.Option(min=1, help="How many parts pass.")] = 100,
     port: Annotated[str, typer.Option(help="The station's line port.")] = "tcp://127.0.0.1:7411",
@@ -307,7 +309,7 @@ def _print_json(content: dict[str, object]) -> None:
     typer.echo(json.dumps(content))
 
 
-def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     from rich.console import Console
     from rich.table import Table
 

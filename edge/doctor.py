@@ -48,9 +48,7 @@ def _opencv(_folder: Path) -> Iterator[Finding]:
     if owners == ["opencv-python-headless"]:
         yield Finding("opencv", "ok", f"opencv-python-headless {_version(owners[0])}")
     elif len(owners) > 1:
-        yield Finding(
-            "opencv", "bad", f"{' and '.join(owners)} both own cv2: uninstall all, then install only headless"
-        )
+        yield Finding("opencv", "bad", f"{' and '.join(owners)} own cv2: uninstall all, install headless")
     else:
         yield Finding("opencv", "bad", f"found {owners or 'none'}, wanted opencv-python-headless alone")
 

@@ -1,6 +1,7 @@
-"""How fast a bundle's precisions are on this machine, measured side by side so that the ratio means something."""
+"""How fast graphs are on this machine, measured side by side so that their ratio means something."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,25 +30,40 @@ class Speed:
 
 
 def compare_speed(bundle: Bundle, *, threads: int = 0, seconds: float = 4.0) -> Speed:
-    """Run both graphs in turn, a quarter of a second each, so that a noisy neighbour hits both alike.
+    """Measure a bundle's own precision beside its FP32 graph.
 
     Raises:
         ModelError: the bundle has no FP32 graph, or one cannot be compiled.
     """
-    own = compile_bundle(bundle, threads=threads)
-    fp32 = compile_graph(bundle.path / "fp32" / "model.xml", Precision.FP32, threads=threads)
-    shape = tuple(own.input(0).shape)
-    frame = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    times: dict[str, list[float]] = {"own": [], "fp32": []}
-    requests = {"own": own.create_infer_request(), "fp32": fp32.create_infer_request()}
-    for request in requests.values():
-        request.input_tensor.data[:] = frame
-        _run(request, _WARM_UP)
+    graphs = {
+        "own": compile_bundle(bundle, threads=threads),
+        "fp32": compile_graph(bundle.path / "fp32" / "model.xml", Precision.FP32, threads=threads),
+    }
+    medians = median_ms(graphs, seconds)
+    return Speed(bundle.model_id.precision, medians["own"], medians["fp32"])
+
+
+def median_ms(graphs: Mapping[str, ov.CompiledModel], seconds: float) -> dict[str, float]:
+    """Median milliseconds of one request of each graph, run in turns of a quarter second for `seconds` in all.
+
+    In turns, so that a noisy neighbour hits all alike. The input is noise: what runs does not depend on pixels.
+    """
+    requests = {name: _warm(graph) for name, graph in graphs.items()}
+    times: dict[str, list[float]] = {name: [] for name in graphs}
     until_s = time.monotonic() + seconds
-    while time.monotonic() < until_s:
+    while time.monotonic() < until_s or not all(times.values()):
         for name, request in requests.items():
             times[name] += _run_for(request, _ROUND_S)
-    return Speed(bundle.model_id.precision, *(float(np.median(times[name])) * 1000 for name in ("own", "fp32")))
+    return {name: float(np.median(seen)) * 1000 for name, seen in times.items()}
+
+
+def _warm(graph: ov.CompiledModel) -> ov.InferRequest:
+    request = graph.create_infer_request()
+    shape = tuple(graph.input(0).shape)
+    request.get_input_tensor().data[:] = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    for _ in range(_WARM_UP):
+        request.infer()
+    return request
 
 
 def _run_for(request: ov.InferRequest, seconds: float) -> list[float]:
@@ -58,8 +74,3 @@ def _run_for(request: ov.InferRequest, seconds: float) -> list[float]:
         request.infer()
         times.append(time.perf_counter() - started_s)
     return times
-
-
-def _run(request: ov.InferRequest, count: int) -> None:
-    for _ in range(count):
-        request.infer()

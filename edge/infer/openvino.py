@@ -9,6 +9,7 @@ import queue
 import time
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from edge.domain.frame import Image
@@ -72,11 +73,11 @@ class OpenVinoEngine:
             raise ModelTimeoutError(
                 f"bundle {self.model_id.id!r}: no request became free in {timeout_s:.3f} s"
             ) from None
-        place = self._place(image)
-        letterbox_into(image, request.input_tensor.data[0], place, self._input)
         try:
+            place = self._place(image)
+            letterbox_into(image, request.get_input_tensor().data[0], place, self._input)
             request.start_async()
-        except RuntimeError as error:
+        except (RuntimeError, cv2.error) as error:
             self._idle.put(request)
             raise ModelError(f"bundle {self.model_id.id!r}: cannot start a request: {error}") from error
         return OpenVinoTicket(self, request, place)
