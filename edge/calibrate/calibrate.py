@@ -4,38 +4,29 @@ Nothing half-written is ever active: everything is made in a scratch folder, the
 activation is one more. A kill anywhere leaves the station as it was, plus at most an inactive bundle or scratch.
 """
 
-import hashlib
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import openvino as ov
-
-from edge.calibrate.collect import Collected, Frame, Refusal, collect
-from edge.calibrate.fit import FAST, FULL, Candidate, FitSize, remember, set_threshold
-from edge.calibrate.package import Evidence, package
+from edge.calibrate.bench import Choice, FrameSets, Workbench
+from edge.calibrate.collect import Frame, Refusal, collect
+from edge.calibrate.fit import FAST, FULL
+from edge.calibrate.package import Provenance, package
 from edge.calibrate.progress import Progress
-from edge.calibrate.split import Split, split
+from edge.calibrate.report import ReportFacts, write_report
+from edge.calibrate.split import Indices, Split, split
 from edge.calibrate.threshold import ThresholdProof, parts_needed
 from models import bundle_store
 from models.bundle import Bundle
-from models.compile import compile_graph, cpu_capabilities
-from models.gate import GateResult, GateScores, judge
-from models.letterbox import Image
+from models.gate import GateResult
 from models.near_twins import thumbnail_groups
 from models.networks.anomaly import feature_graph
 from models.networks.weights import read_weights
-from models.quantize import quantize
-from models.scoring import model_input, read_image
 from models.spec import InputSpec, ModelId, Precision
-from models.speed import median_ms
-from models.synthetic import with_defect
 
 INPUT = InputSpec("image", 256, 256)
-_DONORS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +68,7 @@ class CalibrationResult:
     split: dict[str, int]
     speed_ms: dict[str, float]
     activated: bool
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float]
 
     @property
     def report(self) -> Path:
@@ -93,8 +84,13 @@ class CalibrationResult:
         """Plain values for `--json`."""
         plain = {"model_id": asdict(self.model_id), "threshold": asdict(self.threshold), "gate": asdict(self.gate)}
         return {
-            **plain, "bundle": str(self.bundle), "report": str(self.report), "split": self.split,
-            "speed_ms": self.speed_ms, "activated": self.activated, "seconds": self.seconds,
+            **plain,
+            "bundle": str(self.bundle),
+            "report": str(self.report),
+            "split": self.split,
+            "speed_ms": self.speed_ms,
+            "activated": self.activated,
+            "seconds": self.seconds,
             "refused": [asdict(refusal) for refusal in self.refused],
         }
 
@@ -108,21 +104,72 @@ def calibrate(request: CalibrationRequest, progress: Progress) -> CalibrationRes
         ModelError: weights missing, or OpenVINO or nncf refuses the graph.
     """
     clock = _Clock()
-    bundle_store.next_version(request.bundles_root, request.bundle_id)
     wanted = parts_needed(request.overkill_rate, request.confidence)
+    version = bundle_store.next_version(request.bundles_root, request.bundle_id)
+    weights = read_weights()
     collected = collect(request.frames, progress)
+    dealt = split(thumbnail_groups([frame.thumbnail for frame in collected.frames]), wanted, request.seed)
     clock.lap("collect")
-    groups = thumbnail_groups([frame.thumbnail for frame in collected.frames])
-    parts = _Parts(collected.frames, split(groups, wanted, request.seed))
-    clock.lap("split")
-    work = _Work(request, parts, progress, clock)
-    fp32, int8, backbone = work.candidates()
-    chosen, gate, evidence = work.choose(fp32, int8, backbone, collected)
-    made = work.write(chosen, gate, evidence)
+    bench = _workbench(request, _sets(collected.frames, dealt), progress)
+    choice = bench.choose(feature_graph(weights, INPUT))
+    clock.lap("fit")
+    facts = ReportFacts(request.bundle_id, version, collected, dealt.sizes(), choice, request.fast)
+    bundle = _write(request, bench, facts, progress)
+    clock.lap("write")
     if request.activate:
-        bundle_store.activate(request.bundles_root, request.bundle_id, made.manifest.version)
-    clock.lap("activate")
+        bundle_store.activate(request.bundles_root, request.bundle_id, version)
+    return _result(request, bundle, facts, clock)
+
+
+def _workbench(request: CalibrationRequest, sets: FrameSets, progress: Progress) -> Workbench:
+    size, target = FAST if request.fast else FULL, (request.overkill_rate, request.confidence)
+    return Workbench(sets, INPUT, size, target, request.seed, request.threads, progress)
+
+
+def _sets(frames: tuple[Frame, ...], dealt: Split) -> FrameSets:
+    def paths(indices: Indices) -> tuple[Path, ...]:
+        return tuple(frames[index].path for index in indices)
+
+    return FrameSets(paths(dealt.memory), paths(dealt.quantization), paths(dealt.threshold), paths(dealt.gate))
+
+
+def _write(request: CalibrationRequest, bench: Workbench, facts: ReportFacts, progress: Progress) -> Bundle:
+    """Self-test, report and manifest in a scratch folder, then the whole of it in place by one rename."""
+    progress.stage("write", 1)
+    target = bundle_store.version_path(request.bundles_root, request.bundle_id, facts.version)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".calibrating-", dir=target.parent) as name:
+        scratch = Path(name)
+        write_report(scratch / "report.html", facts, bench)
+        origin = Provenance(request.bundle_id, facts.version, facts.collected.digest, datetime.now(UTC))
+        bundle = package(scratch, target, bench, facts.choice, origin)
+    progress.advance()
+    return bundle
+
+
+def _result(request: CalibrationRequest, bundle: Bundle, facts: ReportFacts, clock: "_Clock") -> CalibrationResult:
+    choice: Choice = facts.choice
     return CalibrationResult(
-        made.path, made.model_id, chosen.proof, gate, collected.refused, parts.split.sizes(), evidence.speed_ms,
-        request.activate, clock.seconds,
+        bundle=bundle.path,
+        model_id=bundle.model_id,
+        threshold=choice.chosen.candidate.proof,
+        gate=choice.gate,
+        refused=facts.collected.refused,
+        split=facts.split,
+        speed_ms={str(precision): round(value, 3) for precision, value in choice.speed_ms.items()},
+        activated=request.activate,
+        seconds=clock.seconds,
     )
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._started_s = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now_s = time.monotonic()
+        self.seconds[name] = round(now_s - self._started_s, 2)
+        self._started_s = now_s

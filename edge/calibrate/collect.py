@@ -45,6 +45,12 @@ class Collected:
     frames: tuple[Frame, ...]
     refused: tuple[Refusal, ...]
 
+    @property
+    def digest(self) -> str:
+        """Names this set of frames: sha256 over names and pixel digests."""
+        lines = "".join(f"{frame.path.name} {frame.sha256}\n" for frame in self.frames)
+        return hashlib.sha256(lines.encode()).hexdigest()
+
     def summary(self) -> dict[str, int]:
         """How many were refused, by reason."""
         return dict(Counter(refusal.reason.split(":")[0] for refusal in self.refused))
@@ -70,7 +76,9 @@ def collect(folder: Path, progress: Progress) -> Collected:
             frames.append(judged)
         progress.advance()
     if not frames:
-        raise ConfigError(f"calibrate: {folder} holds no usable image ({len(refused)} refused): give good parts' frames")
+        raise ConfigError(
+            f"calibrate: {folder} holds no usable image ({len(refused)} refused): give good parts' frames"
+        )
     return Collected(tuple(frames), tuple(refused))
 
 

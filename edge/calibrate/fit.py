@@ -12,13 +12,14 @@ from edge.calibrate.threshold import ThresholdProof, choose
 from models.compile import compile_graph
 from models.letterbox import Image
 from models.networks.anomaly import PatchMemory, anomaly_graph, distance, with_threshold
-from models.networks.memory import Vectors, coreset
+from models.networks.memory import Vectors, coreset, main_directions
 from models.scoring import Scored, run_images, score_images
 from models.spec import InputSpec, Precision
 
 _STREAMS = 2
 _PROVISIONAL = 10.0
 _LIFT = 1.0001
+_DIMENSIONS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,14 @@ class Candidate:
 
 
 def remember(
-    backbone: ov.Model, precision: Precision, frames: Sequence[Path], spec: InputSpec, size: FitSize, seed: int,
-    threads: int, progress: Progress,
+    backbone: ov.Model,
+    precision: Precision,
+    frames: Sequence[Path],
+    spec: InputSpec,
+    size: FitSize,
+    seed: int,
+    threads: int,
+    progress: Progress,
 ) -> PatchMemory:
     """The memory of good patches that this graph, in this precision, sees on these frames."""
     random = np.random.default_rng(seed)
@@ -61,12 +68,20 @@ def remember(
     mean = seen.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
     patches = (seen - mean).transpose(0, 2, 3, 1).reshape(-1, seen.shape[1])
     pool = patches[np.sort(random.permutation(len(patches))[: size.pool])]
-    return PatchMemory(mean, pool[coreset(pool, size.patches, seed)])
+    projection = main_directions(pool, _DIMENSIONS)
+    narrow = pool @ projection.T
+    return PatchMemory(mean, projection, narrow[coreset(narrow, size.patches, seed)])
 
 
 def set_threshold(
-    backbone: ov.Model, precision: Precision, memory: PatchMemory, frames: Sequence[Path], spec: InputSpec,
-    target: tuple[float, float], threads: int, progress: Progress,
+    backbone: ov.Model,
+    precision: Precision,
+    memory: PatchMemory,
+    frames: Sequence[Path],
+    spec: InputSpec,
+    target: tuple[float, float],
+    threads: int,
+    progress: Progress,
 ) -> Candidate:
     """A whole graph whose 0.5 lies at the order statistic of these held-out frames.
 
@@ -91,9 +106,7 @@ def set_threshold(
     return Candidate(precision, finished, proof, distances.astype(np.float32), threads)
 
 
-def _features(
-    compiled: ov.CompiledModel, frames: Sequence[Path], spec: InputSpec, progress: Progress
-) -> Vectors:
+def _features(compiled: ov.CompiledModel, frames: Sequence[Path], spec: InputSpec, progress: Progress) -> Vectors:
     """(N, channels, h, w) float32."""
     seen: Vectors = np.zeros((len(frames), *tuple(compiled.output(0).shape)[1:]), np.float32)
 

@@ -1,0 +1,147 @@
+"""A chosen candidate becomes a bundle: graphs, self-test frames with their scores, manifest."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+
+import cv2
+import openvino as ov
+
+from edge.calibrate.bench import Choice, Trial, Workbench
+from edge.calibrate.threshold import ThresholdProof
+from models.bundle import SELFTEST, Bundle, file_entries, write_bundle
+from models.compile import compile_graph
+from models.evaluate import auroc
+from models.gate import GateResult
+from models.letterbox import Image
+from models.manifest import (
+    GateRecord,
+    InputEntry,
+    Manifest,
+    Metrics,
+    PrecisionName,
+    SelftestEntry,
+    SelftestFile,
+    Threshold,
+)
+from models.scoring import read_image, score_images
+from models.spec import InputSpec, Kind, Precision
+
+CLASSES = ("anomaly",)
+_TOLERANCE = 0.02
+_TOOLS = ("inspectd", "openvino", "nncf", "numpy", "opencv-python-headless")
+_NAMES: dict[Precision, PrecisionName] = {Precision.FP32: "fp32", Precision.BF16: "bf16", Precision.INT8: "int8"}
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a bundle comes from."""
+
+    bundle_id: str
+    version: int
+    dataset_sha256: str
+    created_at: datetime
+
+
+def package(scratch: Path, target: Path, bench: Workbench, choice: Choice, origin: Provenance) -> Bundle:
+    """Fill the scratch folder and put it in place as `target`, whole or not at all.
+
+    Raises:
+        ModelError: the target exists, or what was written does not verify.
+    """
+    save_graph(choice.chosen.candidate.graph, scratch / "model.xml")
+    save_graph(choice.trials[Precision.FP32].candidate.graph, scratch / "fp32" / "model.xml")
+    _write_selftest(scratch, bench, choice)
+    return write_bundle(scratch, target, manifest(scratch, bench.spec, choice, origin))
+
+
+def save_graph(graph: ov.Model, path: Path) -> None:
+    """Graph and weights beside it, every weight in the precision it has; halving FP32 weights changes scores."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ov.save_model(graph, path, compress_to_fp16=False)
+
+
+def manifest(scratch: Path, spec: InputSpec, choice: Choice, origin: Provenance) -> Manifest:
+    """What the bundle claims of itself, from the files in the scratch folder and the figures of the choice."""
+    return Manifest(
+        id=origin.bundle_id,
+        kind=Kind.ANOMALY,
+        version=origin.version,
+        classes=list(CLASSES),
+        inputs=[InputEntry(name=spec.name, height=spec.height, width=spec.width, pad_value=spec.pad_value)],
+        precision=choice.precision,
+        dataset_sha256=origin.dataset_sha256,
+        metrics={_NAMES[precision]: _metrics(trial) for precision, trial in choice.trials.items()},
+        thresholds={_NAMES[precision]: _threshold(trial.candidate.proof) for precision, trial in choice.trials.items()},
+        gate=_gate(choice.gate),
+        tools={name: installed(name) for name in _TOOLS},
+        created_at=origin.created_at,
+        files=file_entries(scratch),
+    )
+
+
+def _write_selftest(scratch: Path, bench: Workbench, choice: Choice) -> None:
+    """Two good frames and one with a defect, as PNG, with the scores that the chosen graph gives to these very files."""
+    folder = (scratch / SELFTEST).parent
+    folder.mkdir()
+    paths = [_save_frame(folder / name, image) for name, image in _selftest_frames(bench).items()]
+    candidate = choice.chosen.candidate
+    compiled = compile_graph(scratch / "model.xml", candidate.precision, threads=candidate.threads)
+    scores = score_images(compiled, paths, bench.spec).scores
+    cases = [
+        SelftestEntry(frame=path.name, score=float(score), tolerance=_TOLERANCE)
+        for path, score in zip(paths, scores, strict=True)
+    ]
+    text = json.dumps(SelftestFile(cases=cases).model_dump(), indent=2) + "\n"
+    (scratch / SELFTEST).write_text(text, encoding="utf-8")
+
+
+def _selftest_frames(bench: Workbench) -> dict[str, Image]:
+    first, second = (read_image(path) for path in bench.sets.gate[:2])
+    return {"good1.png": first, "good2.png": second, "defect1.png": bench.defects(1)[0]}
+
+
+def _save_frame(path: Path, image: Image) -> Path:
+    cv2.imwrite(str(path), image)
+    return path
+
+
+def _metrics(trial: Trial) -> Metrics:
+    found = auroc(trial.scores.good, trial.scores.defective)
+    return Metrics(
+        auroc=found.value,
+        auroc_low=found.low,
+        auroc_high=found.high,
+        good_frames=len(trial.scores.good),
+        defect_frames=len(trial.scores.defective),
+        synthetic=True,
+    )
+
+
+def _threshold(proof: ThresholdProof) -> Threshold:
+    return Threshold(
+        distance=proof.value,
+        target_rate=proof.target_rate,
+        confidence=proof.confidence,
+        proven_rate=proof.proven_rate,
+        held_out=proof.held_out,
+        rejected=proof.rejected,
+        needed=proof.needed,
+    )
+
+
+def _gate(gate: GateResult) -> GateRecord:
+    return GateRecord(
+        outcome=gate.outcome.value,
+        reason=gate.reason,
+        images=gate.images,
+        auroc_drop=gate.drop.value,
+        auroc_drop_low=gate.drop.low,
+        auroc_drop_high=gate.drop.high,
+        agreement=gate.agreement.value,
+        agreement_low=gate.agreement.low,
+        agreement_high=gate.agreement.high,
+        budget=gate.budget,
+    )

@@ -1,0 +1,181 @@
+"""What was done and what it proves, on one page that needs no other file."""
+
+import html
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from edge.calibrate.bench import Choice, Trial, Workbench
+from edge.calibrate.collect import Collected
+from models.gate import Outcome
+from models.letterbox import Image
+from models.scoring import model_input
+from models.spec import Precision
+
+_GOOD, _BAD, _LINE = "#2f7d4f", "#c0392b", "#22303c"
+_EXAMPLES = 3
+_MAP_ALPHA = 0.45
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReportFacts:
+    """What the page tells."""
+
+    bundle_id: str
+    version: int
+    collected: Collected
+    split: dict[str, int]
+    choice: Choice
+    fast: bool
+
+
+def write_report(path: Path, facts: ReportFacts, bench: Workbench) -> None:
+    """Write the page: one HTML file, plots as inline SVG, no scripts, no links to elsewhere."""
+    plots = (_held_out_plot(facts.choice), _gate_plot(facts.choice), _maps_plot(facts.choice.chosen, bench))
+    path.write_text(_page(facts, *(_svg(plot) for plot in plots)), encoding="utf-8")
+
+
+def _held_out_plot(choice: Choice) -> Figure:
+    figure = Figure(figsize=(7.2, 3.2), layout="constrained")
+    axes = figure.subplots()
+    trial = choice.chosen
+    threshold = trial.candidate.proof.value
+    held_out = trial.candidate.held_out / (trial.candidate.held_out + threshold)
+    bins = np.linspace(*_limits(held_out, trial.scores.defective), 41).tolist()
+    axes.hist(held_out, bins, color=_GOOD, alpha=0.8, label=f"held-out good parts ({len(held_out)})")
+    label = f"good frames with a synthetic defect ({len(trial.scores.defective)})"
+    axes.hist(trial.scores.defective, bins, color=_BAD, alpha=0.55, label=label)
+    _mark_threshold(axes)
+    axes.set(xlabel=f"score, {choice.precision}", ylabel="parts")
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _gate_plot(choice: Choice) -> Figure:
+    figure = Figure(figsize=(4.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    fp32, int8 = choice.trials[Precision.FP32].scores, choice.trials[Precision.INT8].scores
+    axes.scatter(fp32.good, int8.good, s=12, color=_GOOD, label="good")
+    axes.scatter(fp32.defective, int8.defective, s=12, color=_BAD, marker="x", label="synthetic defect")
+    limits = _limits(fp32.good, fp32.defective, int8.good, int8.defective)
+    axes.plot(limits, limits, color=_LINE, linewidth=0.6)
+    axes.axhline(0.5, color=_LINE, linestyle=":", linewidth=1)
+    _mark_threshold(axes)
+    axes.set(xlabel="score, FP32", ylabel="score, INT8", xlim=limits, ylim=limits, aspect="equal")
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _maps_plot(trial: Trial, bench: Workbench) -> Figure:
+    """The gate's frames with the highest scores: as they are, and with a synthetic defect."""
+    figure = Figure(figsize=(7.2, 5.0), layout="constrained")
+    grid = figure.subplots(2, _EXAMPLES, squeeze=False)
+    defective = bench.defects()
+    good = [model_input(path, bench.spec) for path in bench.sets.gate]
+    for row, (images, scored) in enumerate(((good, trial.good), (defective, trial.defective))):
+        highest = np.argsort(-scored.scores)[:_EXAMPLES]
+        for axes, index in zip(grid[row], highest, strict=False):
+            title = f"{'good' if row == 0 else 'synthetic defect'}: {scored.scores[index]:.3f}"
+            _show(axes, model_input_image(images[index], bench), scored.maps[index], title)
+    return figure
+
+
+def model_input_image(image: Image, bench: Workbench) -> Image:
+    """The image as the model sees it, RGB, for showing."""
+    return np.ascontiguousarray(model_input(image, bench.spec)[..., ::-1])
+
+
+def _show(axes: Axes, image: Image, heat: np.ndarray[tuple[int, ...], np.dtype[np.float32]], title: str) -> None:
+    height, width = image.shape[:2]
+    axes.imshow(image)
+    axes.imshow(heat, cmap="inferno", vmin=0.3, vmax=0.7, alpha=_MAP_ALPHA, extent=(0, width, height, 0))
+    axes.set_title(title, fontsize=8)
+    axes.set_axis_off()
+
+
+def _mark_threshold(axes: Axes) -> None:
+    axes.axvline(0.5, color=_LINE, linestyle=":", linewidth=1)
+
+
+def _limits(*scores: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> tuple[float, float]:
+    everything = np.concatenate([*scores, [0.5]])
+    return float(everything.min()) - 0.02, float(everything.max()) + 0.02
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "inspectd", "font.size": 9}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _page(facts: ReportFacts, held_out: str, gate: str, maps: str) -> str:
+    title = html.escape(f"{facts.bundle_id} v{facts.version}")
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}: calibration</title><style>{_STYLE}</style></head><body>
+<h1>{title}</h1>
+<p class="verdict {_tone(facts)}">{html.escape(_headline(facts))}</p>
+<h2>Threshold</h2><p>{html.escape(str(facts.choice.chosen.candidate.proof))}. Independent parts are assumed: frames of
+one part, or of parts from one bad batch, prove less.</p>{held_out}
+<h2>INT8 against FP32</h2><p>{html.escape(facts.choice.gate.outcome)}: {html.escape(facts.choice.gate.reason)}.</p>
+<div class="row">{gate}{_precision_table(facts.choice)}</div>
+<h2>Where it looked</h2><p>The gate's frames with the highest scores; a synthetic defect is painted on the lower ones.
+0.5 is the threshold.</p>{maps}
+<h2>Frames</h2>{_frames_table(facts)}
+</body></html>
+"""
+
+
+def _headline(facts: ReportFacts) -> str:
+    choice = facts.choice
+    ran = {
+        Outcome.PASSED: "INT8 passed its gate",
+        Outcome.NOT_PROVEN: f"INT8 is used; its gate is not proven: {choice.gate.images} images are too few",
+        Outcome.FAILED: f"INT8 failed its gate: {choice.precision} runs instead",
+    }[choice.gate.outcome]
+    met = choice.chosen.candidate.proof.meets_target
+    return (
+        f"{ran}. The overkill target is {'met' if met else 'not proven'}.{' Fast calibration.' if facts.fast else ''}"
+    )
+
+
+def _tone(facts: ReportFacts) -> str:
+    good = facts.choice.gate.outcome is Outcome.PASSED and facts.choice.chosen.candidate.proof.meets_target
+    return "good" if good else "weak"
+
+
+def _precision_table(choice: Choice) -> str:
+    rows = [
+        (str(precision), f"{choice.speed_ms[precision]:.2f}", str(trial.candidate.proof.rejected))
+        for precision, trial in choice.trials.items()
+    ]
+    estimates = (("AUROC FP32", choice.gate.fp32), ("AUROC INT8", choice.gate.int8), ("drop", choice.gate.drop))
+    figures = [(name, str(found), "") for name, found in (*estimates, ("verdicts agree", choice.gate.agreement))]
+    return _table(("", "ms per frame", "held-out rejected"), rows) + _table(("synthetic defects", "", ""), figures)
+
+
+def _frames_table(facts: ReportFacts) -> str:
+    used = _table(("use", "frames"), [(name, str(count)) for name, count in facts.split.items()])
+    refused = [(refusal.name, refusal.reason) for refusal in facts.collected.refused]
+    return used + (_table(("refused", "why"), refused) if refused else "<p>No frame was refused.</p>")
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    def line(cells: tuple[str, ...], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    return "<table>" + line(head, "th") + "".join(line(row, "td") for row in rows) + "</table>"
+
+
+_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#22303c}
+h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;margin:.5rem 0}
+td,th{padding:.2rem .8rem .2rem 0;text-align:left;border-bottom:1px solid #d8dee4;vertical-align:top}
+svg{max-width:100%;height:auto}.row{display:flex;flex-wrap:wrap;gap:1.5rem}.verdict{padding:.6rem .9rem}
+.good{background:#e3f3e8}.weak{background:#fdf1dc}"""

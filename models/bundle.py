@@ -1,0 +1,202 @@
+"""A bundle: an immutable model directory that proves itself when opened.
+
+- Every file of the directory is in the manifest, and the manifest names no other: one too many or too few is refused.
+- Every file has the size and sha256 that the manifest states. OpenVINO does not notice a flipped bit; this does.
+- No name leads out of the directory: no symlink, no `..`, no absolute path.
+- Writing is atomic: the version's directory appears whole, on disk, or not at all.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from models.errors import ModelError
+from models.manifest import FileEntry, Manifest, SelftestFile
+from models.spec import InputSpec, ModelId, ModelSpec, Precision
+
+MANIFEST = "bundle.json"
+SELFTEST = "selftest/expected.json"
+_MANIFEST_MAX_BYTES = 4 << 20
+_Parsed = TypeVar("_Parsed", Manifest, SelftestFile)
+
+
+@dataclass(frozen=True, slots=True)
+class SelftestCase:
+    """A frame of the bundle's own and the score that it must give, give or take the tolerance."""
+
+    frame: Path
+    score: float
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle whose every byte was checked when it was opened."""
+
+    path: Path
+    manifest: Manifest
+    model_id: ModelId
+    spec: ModelSpec
+    selftest: tuple[SelftestCase, ...] = field(default=())
+
+    @property
+    def model_xml(self) -> Path:
+        """The graph to run; its weights lie beside it."""
+        return self.path / "model.xml"
+
+    @property
+    def fp32_xml(self) -> Path:
+        """The graph before quantization."""
+        return self.path / "fp32" / "model.xml"
+
+    @property
+    def precision(self) -> Precision:
+        """The arithmetic to compile the graph for."""
+        return self.manifest.precision
+
+
+def open_bundle(path: Path) -> Bundle:
+    """The bundle in this directory, every file of it verified.
+
+    Raises:
+        ModelError: which file is missing, too many or wrong, what was expected and what came.
+    """
+    path = path.resolve()
+    raw = _read_manifest(path)
+    manifest = _parse(Manifest, raw, path / MANIFEST)
+    _check_names(path, manifest)
+    for name, entry in sorted(manifest.files.items()):
+        _check_file(path, name, entry)
+    digest = hashlib.sha256(raw).hexdigest()
+    model_id = ModelId(manifest.id, manifest.version, digest, manifest.precision)
+    return Bundle(path, manifest, model_id, _spec(manifest), _selftest(path, manifest))
+
+
+def file_entries(path: Path) -> dict[str, FileEntry]:
+    """Size and sha256 of every file below a directory, by its name with forward slashes; no manifest among them."""
+    return {name: _entry(path / name) for name in _file_names(path) if name != MANIFEST}
+
+
+def write_bundle(source: Path, target: Path, manifest: Manifest) -> Bundle:
+    """Put a filled directory and its manifest in place as `target`, whole and on disk, or not at all.
+
+    Args:
+        source: holds every file that `manifest.files` names; emptied by a rename on the same file system, else copied.
+        target: must not exist; its parent is made.
+        manifest: `files` as `file_entries(source)` gives.
+
+    Raises:
+        ModelError: the target exists, or what was written does not verify.
+    """
+    if target.exists():
+        raise ModelError(f"bundle: {target} exists, and a bundle never changes: take the next version")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
+    try:
+        shutil.copytree(source, staging, dirs_exist_ok=True)
+        (staging / MANIFEST).write_text(manifest.model_dump_json(indent=2, by_alias=True) + "\n", encoding="utf-8")
+        staging.chmod(0o755)
+        open_bundle(staging)
+        _sync_tree(staging)
+        staging.rename(target)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    sync_directory(target.parent)
+    return open_bundle(target)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names inside a directory durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read_manifest(path: Path) -> bytes:
+    file = path / MANIFEST
+    if file.is_symlink() or not file.is_file():
+        raise ModelError(f"bundle: {path} has no {MANIFEST}: not a bundle, or not whole; import or calibrate it again")
+    if file.stat().st_size > _MANIFEST_MAX_BYTES:
+        raise ModelError(
+            f"bundle: {file} is larger than {_MANIFEST_MAX_BYTES} bytes: no manifest is; restore the bundle"
+        )
+    return file.read_bytes()
+
+
+def _parse(kind: type[_Parsed], raw: bytes, file: Path) -> _Parsed:
+    try:
+        return kind.model_validate_json(raw)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise ModelError(f"bundle: {file}: {where}: {first['msg']}: restore the bundle or calibrate again") from fault
+
+
+def _check_names(path: Path, manifest: Manifest) -> None:
+    found, named = set(_file_names(path)) - {MANIFEST}, set(manifest.files)
+    if missing := sorted(named - found):
+        raise ModelError(f"bundle: {path} lacks {missing[0]} (and {len(missing) - 1} more): restore the bundle")
+    if extra := sorted(found - named):
+        raise ModelError(f"bundle: {path} holds {extra[0]}, which its manifest does not name: remove or restore it")
+    if lacking := {"model.xml", "model.bin"} - named:
+        raise ModelError(f"bundle: {path} names no {sorted(lacking)[0]}: not a bundle this version can run")
+
+
+def _file_names(path: Path) -> list[str]:
+    names = []
+    for root, folders, files in os.walk(path):
+        for name in (*folders, *files):
+            if (Path(root) / name).is_symlink():
+                raise ModelError(f"bundle: {Path(root) / name} is a symlink, and a bundle holds plain files only")
+        names += [(Path(root) / name).relative_to(path).as_posix() for name in files]
+    return names
+
+
+def _check_file(path: Path, name: str, expected: FileEntry) -> None:
+    file, got = path / name, _entry(path / name)
+    if got.size_bytes != expected.size_bytes:
+        raise ModelError(
+            f"bundle: {file} has {got.size_bytes} bytes, expected {expected.size_bytes}: restore the bundle"
+        )
+    if got.sha256 != expected.sha256:
+        raise ModelError(
+            f"bundle: {file} has sha256 {got.sha256}, expected {expected.sha256}: it was damaged; restore or roll back"
+        )
+
+
+def _entry(file: Path) -> FileEntry:
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return FileEntry(sha256=digest, size_bytes=file.stat().st_size)
+
+
+def _spec(manifest: Manifest) -> ModelSpec:
+    inputs = tuple(InputSpec(entry.name, entry.height, entry.width, entry.pad_value) for entry in manifest.inputs)
+    return ModelSpec(manifest.kind, tuple(manifest.classes), inputs)
+
+
+def _selftest(path: Path, manifest: Manifest) -> tuple[SelftestCase, ...]:
+    if SELFTEST not in manifest.files:
+        raise ModelError(f"bundle: {path} names no {SELFTEST}: without a self-test no model goes live")
+    listed = _parse(SelftestFile, (path / SELFTEST).read_bytes(), path / SELFTEST)
+    for case in listed.cases:
+        if f"selftest/{case.frame}" not in manifest.files:
+            raise ModelError(f"bundle: {path / SELFTEST} asks for {case.frame}, which the bundle does not hold")
+    return tuple(SelftestCase(path / "selftest" / case.frame, case.score, case.tolerance) for case in listed.cases)
+
+
+def _sync_tree(path: Path) -> None:
+    for root, _, files in os.walk(path, topdown=False):
+        for name in files:
+            with (Path(root) / name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_directory(Path(root))

@@ -1,0 +1,129 @@
+"""Where a station keeps its bundles: `<root>/<id>/v<N>`, and which one is active.
+
+- `active` and `previous` are symlinks beside the versions; each changes by one rename, so a reader sees old or new.
+- `previous` is set before `active` moves: a kill between the two leaves the active bundle as it was.
+- Activating opens the bundle first: what does not verify cannot become active.
+- What is not called `v<N>` is no version: an interrupted write is never listed, activated or counted.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.bundle import open_bundle, sync_directory
+from models.errors import ModelError
+
+ACTIVE = "active"
+PREVIOUS = "previous"
+_VERSION = re.compile(r"v([1-9][0-9]{0,8})")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBundle:
+    """One version on disk; not verified yet."""
+
+    id: str
+    version: int
+    path: Path
+    active: bool
+    previous: bool
+
+
+def version_path(root: Path, bundle_id: str, version: int) -> Path:
+    """Where this version lies or will lie.
+
+    Raises:
+        ModelError: the id is none.
+    """
+    return _folder(root, bundle_id) / f"v{version}"
+
+
+def next_version(root: Path, bundle_id: str) -> int:
+    """One more than the highest version on disk; 1 if there is none."""
+    return max(_versions(_folder(root, bundle_id)), default=0) + 1
+
+
+def activate(root: Path, bundle_id: str, version: int) -> Path:
+    """Make a verified version the active one; the one active until now becomes `previous`.
+
+    Raises:
+        ModelError: no such version, or it does not verify; then nothing has changed.
+    """
+    folder, target = _folder(root, bundle_id), version_path(root, bundle_id, version)
+    open_bundle(target)
+    current = _linked(folder, ACTIVE)
+    if current is not None and current != target:
+        _link(folder, PREVIOUS, current)
+    _link(folder, ACTIVE, target)
+    return target
+
+
+def rollback(root: Path, bundle_id: str) -> Path:
+    """Make the previous version active again, verified first; rolling back twice returns.
+
+    Raises:
+        ModelError: there is no previous version, or it does not verify.
+    """
+    previous = _linked(_folder(root, bundle_id), PREVIOUS)
+    if previous is None:
+        raise ModelError(f"bundle {bundle_id!r} has no previous version in {root}: activate one by its number")
+    return activate(root, bundle_id, int(previous.name[1:]))
+
+
+def active_bundle(root: Path, bundle_id: str) -> Path:
+    """The active version's own directory (not the symlink, which may move at any time).
+
+    Raises:
+        ModelError: none is active.
+    """
+    active = _linked(_folder(root, bundle_id), ACTIVE)
+    if active is None:
+        raise ModelError(f"bundle {bundle_id!r} has no active version in {root}: run `edge calibrate` or activate one")
+    return active
+
+
+def list_bundles(root: Path) -> list[StoredBundle]:
+    """Every version in the store, by id and number."""
+    folders = sorted(path for path in root.iterdir() if _NAME.fullmatch(path.name)) if root.is_dir() else []
+    return [bundle for folder in folders if folder.is_dir() for bundle in _list(folder)]
+
+
+def _list(folder: Path) -> list[StoredBundle]:
+    active, previous = _linked(folder, ACTIVE), _linked(folder, PREVIOUS)
+    paths = {version: folder / f"v{version}" for version in sorted(_versions(folder))}
+    return [
+        StoredBundle(folder.name, version, path, active=path == active, previous=path == previous)
+        for version, path in paths.items()
+    ]
+
+
+def _folder(root: Path, bundle_id: str) -> Path:
+    if not _NAME.fullmatch(bundle_id):
+        raise ModelError(f"bundle id must be 1 to 64 of a-z 0-9 . _ -, got {bundle_id!r}")
+    return root.absolute() / bundle_id
+
+
+def _versions(folder: Path) -> list[int]:
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return [int(match[1]) for name in names if (match := _VERSION.fullmatch(name))]
+
+
+def _linked(folder: Path, name: str) -> Path | None:
+    """The version a link names, or None; a link that names anything else is an error, not a guess."""
+    link = folder / name
+    if not link.is_symlink():
+        return None
+    target = os.readlink(link)
+    if not _VERSION.fullmatch(target) or not (folder / target).is_dir():
+        raise ModelError(f"bundle: {link} names {target!r}, which is no version there: activate one by its number")
+    return folder / target
+
+
+def _link(folder: Path, name: str, target: Path) -> None:
+    fresh = folder / f".{name}-{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target.name)
+    fresh.replace(folder / name)
+    sync_directory(folder)

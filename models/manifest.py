@@ -1,0 +1,109 @@
+"""What `bundle.json` holds: everything a bundle claims of itself. Unknown keys are refused."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from models.spec import Kind, Precision
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")]
+BundleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+
+PrecisionName = Literal["fp32", "bf16", "int8"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileEntry(_Strict):
+    """One file of the bundle, with what it must be."""
+
+    sha256: Digest
+    size_bytes: Annotated[int, Field(ge=0)]
+
+
+class InputEntry(_Strict):
+    """One input of the graph: (1, height, width, 3) uint8 BGR, letterboxed onto `pad_value`."""
+
+    name: str
+    height: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=1)]
+    pad_value: Annotated[int, Field(ge=0, le=255)] = 114
+
+
+class Metrics(_Strict):
+    """What one precision reached on the gate's frames; AUROC on synthetic defects unless labels were given."""
+
+    auroc: float
+    auroc_low: float
+    auroc_high: float
+    good_frames: int
+    defect_frames: int
+    synthetic: bool
+
+
+class Threshold(_Strict):
+    """Where 0.5 lies, and what overkill rate is proven there."""
+
+    distance: Annotated[float, Field(gt=0)]
+    target_rate: float
+    confidence: float
+    proven_rate: float
+    held_out: int
+    rejected: int
+    needed: int
+
+
+class GateRecord(_Strict):
+    """What the INT8 gate answered: passed, not proven (used, but with too few images) or failed."""
+
+    outcome: Literal["passed", "not proven", "failed", "not run"]
+    reason: str
+    images: int
+    auroc_drop: float | None = None
+    auroc_drop_low: float | None = None
+    auroc_drop_high: float | None = None
+    agreement: float | None = None
+    agreement_low: float | None = None
+    agreement_high: float | None = None
+    budget: float | None = None
+
+
+class SelftestEntry(_Strict):
+    """One frame of the self-test and the score it must give."""
+
+    frame: FileName
+    score: Annotated[float, Field(ge=0, le=1)]
+    tolerance: Annotated[float, Field(gt=0, lt=0.5)]
+
+
+class SelftestFile(_Strict):
+    """What `selftest/expected.json` holds."""
+
+    cases: Annotated[list[SelftestEntry], Field(min_length=1)]
+
+
+class Manifest(_Strict):
+    """A bundle's manifest; its own bytes are what the bundle's digest covers."""
+
+    schema_: Annotated[Literal["inspectd/bundle/1"], Field(alias="schema")] = "inspectd/bundle/1"
+    id: BundleName
+    kind: Kind
+    version: Annotated[int, Field(ge=1)]
+    classes: Annotated[list[str], Field(min_length=1)]
+    inputs: Annotated[list[InputEntry], Field(min_length=1)]
+    precision: Precision
+    parent: Digest | None = None
+    dataset_sha256: Digest
+    metrics: dict[PrecisionName, Metrics]
+    thresholds: dict[PrecisionName, Threshold]
+    gate: GateRecord
+    tools: dict[str, str]
+    created_at: datetime
+    files: dict[FileName, FileEntry]
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
