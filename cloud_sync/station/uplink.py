@@ -207,9 +207,9 @@ class Uplink:
                     self._report(error)
                     self._stopping.wait(backoff.next_s())
             self._link.publish(topics.state(self._station), OFFLINE, retain=True)
-        except BaseException as error:
+        except BaseException as error:  # not even this may go unseen: `raise_if_failed` has it
             self._failure = error
-            raise
+            _logger.exception("the uplink of %s has died", self._station)
 
     def _work(self) -> None:
         self._settle()

@@ -3,6 +3,7 @@
 - A batch is one JSON object with CloudEvents' names, at most 64 KiB.
 - A record lies in its batch as the very bytes that the station made. `unpack_batch` returns exactly those bytes, or
   raises: each record is made canonical again and the result must be found, whole, in the message.
+- A batch's id is the hash of its records, so that damage on the way, also on a broker's disk, is found.
 - Whatever comes in, the only exception is LinkError, and it says what was expected and what came.
 """
 
@@ -21,6 +22,7 @@ SOURCE = "inspectd/"
 
 _HEADER_ROOM_BYTES = 512
 _ENVELOPE = ("specversion", "id", "source", "type", "time", "data")
+_ID_DIGITS = 32
 _SHOWN = 80
 
 
@@ -65,7 +67,7 @@ def pack_batch(station: str, epoch: str, rows: Sequence[OutboxRow], at: datetime
     stream, records = rows[0].stream, b",".join(row.payload for row in rows)
     header = {
         "specversion": "1.0",
-        "id": content_hash(records)[:32],
+        "id": _id(records),
         "source": SOURCE + checked_station(station),
         "type": _type(stream),
         "time": at.astimezone(UTC).isoformat(),
@@ -103,7 +105,12 @@ def unpack_batch(payload: bytes) -> Batch:
     stream, epoch = _stream(data["stream"]), _epoch(data["epoch"])
     if envelope["specversion"] != "1.0" or envelope["type"] != _type(stream):
         raise LinkError(f"expected specversion 1.0 and type {_type(stream)}, got {_shown(envelope['type'])}")
-    return Batch(_station(envelope["source"]), epoch, stream, _exact_payloads(data["records"], payload))
+    payloads = _exact_payloads(data["records"], payload)
+    if envelope["id"] != (found := _id(b",".join(payloads))):
+        raise LinkError(
+            f"the id says {_shown(envelope['id'])}, the records hash to {found}: damaged on its way"
+        )
+    return Batch(_station(envelope["source"]), epoch, stream, payloads)
 
 
 def pack_ack(ack: Ack) -> bytes:
@@ -132,6 +139,10 @@ def to_ranges(seqs: Iterable[int]) -> tuple[SeqRange, ...]:
         else:
             ranges.append(SeqRange(seq, seq))
     return tuple(ranges)
+
+
+def _id(records: bytes) -> str:
+    return content_hash(records)[:_ID_DIGITS]
 
 
 def _type(stream: Stream) -> str:

@@ -47,7 +47,7 @@ class Ear:
 
 
 class World(Protocol):
-    """A broker of some kind, and links to it; `least_receive_limit`: rumqttd knows only the one in its configuration."""
+    """A broker of some kind, and links to it. `least_receive_limit`: rumqttd keeps to its own, not to a client's."""
 
     least_receive_limit: int
 

@@ -1,0 +1,87 @@
+"""The collector for tests: as a process of its own, or in a thread over any link."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from cloud_sync.hub.collector import Collector
+from cloud_sync.hub.store.reading import StoreReader
+from cloud_sync.hub.store.writing import StoreWriter
+from cloud_sync.wire.link import Address, Link
+
+CLOUD = (sys.executable, "-m", "cloud_sync.hub.cli")
+
+
+class CloudProcess:
+    """`cloud collect` as it runs in the field; its stderr lies beside the store."""
+
+    def __init__(self, address: Address, store: Path) -> None:
+        self._address = address
+        self._store = store
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self, *, awaited: bool = True) -> None:
+        command = [*CLOUD, "collect", "--broker", str(self._address), "--store", str(self._store), "--json"]
+        with Path(f"{self._store}.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        if awaited:
+            assert self.next_event()["event"] == "ready"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def log(self) -> str:
+        return Path(f"{self._store}.log").read_text()
+
+    def next_event(self) -> dict[str, object]:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        event: dict[str, object] = json.loads(self._process.stdout.readline())
+        return event
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        return self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        os.kill(process.pid, how)
+        code = process.wait(10)
+        assert process.stdout is not None
+        process.stdout.close()
+        return code
+
+
+class CloudThread:
+    """A collector in this process; a context manager."""
+
+    def __init__(self, place: Path, link: Link, busy_timeout_s: float = 5.0) -> None:
+        self._writer = StoreWriter(str(place), busy_timeout_s)
+        self.collector = Collector(self._writer, link)
+        self._thread = threading.Thread(target=self.collector.run)
+
+    def __enter__(self) -> Collector:
+        self._thread.start()
+        return self.collector
+
+    def __exit__(self, *_: object) -> None:
+        self.collector.stop()
+        self._thread.join(10)
+        self._writer.close()
+        assert not self._thread.is_alive()
+
+
+def stored(place: Path) -> dict[tuple[str, int], str]:
+    """What the store holds: stream and seq to content hash."""
+    with StoreReader(str(place)) as reader:
+        return {(found.stream, found.seq): found.sha256 for found in reader.records()}
