@@ -196,8 +196,6 @@ class Drain:
         with self._arrived:
             changed = why != self._lost
             self._lost = why
-            if why:
-                self._frames.clear()
             self._arrived.notify_all()
         if changed:
             self._on_state(bool(why), why)
