@@ -153,7 +153,8 @@ class Station:
             "inference": {"threads": 1},
             "retention": {"images": "all", "image_format": "png"},
         }
-        camera: dict[str, Any] = {"id": "top", "source": "frames", "trigger": "software", "timeout_ms": 400, "loop": True}
+        camera: dict[str, Any] = {"id": "top", "source": "frames", "trigger": "software", "timeout_ms": 400}
+        camera["loop"] = True
         if self.broker:
             sections["sync"] = {"broker": self.broker, "resend_s": 2}
         for name, changes in self.settings.items():

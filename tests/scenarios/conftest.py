@@ -1,0 +1,3 @@
+from brokers import broker
+
+__all__ = ["broker"]
