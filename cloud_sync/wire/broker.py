@@ -32,6 +32,7 @@ persistence {persistence}
 persistence_location {directory}/
 autosave_interval 2
 {user}
+{options}
 """
 
 _IOTCORE = """\
@@ -75,13 +76,17 @@ class LocalBroker:
         directory: made if absent; configuration, log and (mosquitto) sessions lie there.
         port: where it listens; the same after a restart.
         persistence: mosquitto keeps sessions and messages on disk, saved every 2 s and at a stop.
+        options: further lines of mosquitto's configuration.
     """
 
-    def __init__(self, kind: Kind, directory: Path, port: int, *, persistence: bool = False) -> None:
+    def __init__(
+        self, kind: Kind, directory: Path, port: int, *, persistence: bool = False, options: tuple[str, ...] = ()
+    ) -> None:
         self.kind = kind
         self.address = Address(_HOST, port)
         self._directory = directory
         self._persistence = persistence
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
@@ -127,9 +132,13 @@ class LocalBroker:
 
     def _write(self, name: str, template: str) -> Path:
         path = self._directory.resolve() / name
-        user = "user root" if os.geteuid() == 0 else ""  # else it drops to a user that cannot write the directory
-        persistence = "true" if self._persistence else "false"
-        text = template.format(port=self.address.port, persistence=persistence, directory=path.parent, user=user)
+        text = template.format(
+            port=self.address.port,
+            directory=path.parent,
+            persistence="true" if self._persistence else "false",
+            user="user root" if os.geteuid() == 0 else "",  # else it drops to a user that cannot write the directory
+            options="\n".join(self._options),
+        )
         path.write_text(text)
         return path
 

@@ -107,9 +107,7 @@ def unpack_batch(payload: bytes) -> Batch:
         raise LinkError(f"expected specversion 1.0 and type {_type(stream)}, got {_shown(envelope['type'])}")
     payloads = _exact_payloads(data["records"], payload)
     if envelope["id"] != (found := _id(b",".join(payloads))):
-        raise LinkError(
-            f"the id says {_shown(envelope['id'])}, the records hash to {found}: damaged on its way"
-        )
+        raise LinkError(f"the id says {_shown(envelope['id'])}, the records hash to {found}: damaged on its way")
     return Batch(_station(envelope["source"]), epoch, stream, payloads)
 
 

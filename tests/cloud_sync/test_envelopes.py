@@ -47,7 +47,7 @@ def test_a_records_bytes_survive_the_envelope(value: object) -> None:
 
 
 def test_random_floats_survive_bit_for_bit() -> None:
-    dice = random.Random(7)  # noqa: S311 - dice, no secret
+    dice = random.Random(7)
     values = [dice.uniform(-1, 1) * 10 ** dice.randint(-300, 300) for _ in range(1000)]
     rows = [row_of(values[at : at + 20], at + 1) for at in range(0, 1000, 20)]
 
