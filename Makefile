@@ -1,0 +1,62 @@
+# Everything a newcomer, a developer and CI need. No root is needed; where root is there, tests use mosquitto too.
+PYTHON ?= python3
+ENVS ?= .venv
+DEMO := $(ENVS)/demo
+DEV := $(ENVS)/dev
+BIN := $(CURDIR)/$(DEV)/bin
+
+.PHONY: help demo test gates unit bench soak lock clean system
+
+help:
+	@echo "make demo [ARGS=--fast]  install without torch and run the whole product on real solar cells"
+	@echo "make test                gates (ruff, mypy, import contracts) and all tests"
+	@echo "make bench               measure this machine; figures as ratios of one run"
+	@echo "make soak                long runs"
+	@echo "make lock                resolve the lock files anew"
+
+demo: $(DEMO)/.installed
+	$(DEMO)/bin/edge demo $(ARGS)
+
+test: system $(DEV)/.installed gates unit
+
+gates: $(DEV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(DEV)/.installed
+	$(BIN)/pytest -m "not benchmark and not soak" --cov --cov-report=term:skip-covered $(ARGS)
+
+bench: system $(DEV)/.installed
+	$(BIN)/pytest -m benchmark -s tests/benchmarks $(ARGS)
+
+soak: system $(DEV)/.installed
+	$(BIN)/pytest -m soak -s $(ARGS)
+
+lock:
+	$(PYTHON) requirements/lock.py
+
+clean:
+	rm -rf $(ENVS) build demo-run
+
+# A virtual environment without its own pip: Debian's python3 makes one without the python3-venv package.
+$(DEMO)/.installed: requirements/demo.txt pyproject.toml
+	$(PYTHON) -m venv --without-pip $(DEMO)
+	$(PYTHON) -m pip --python $(DEMO)/bin/python install --quiet -r requirements/demo.txt
+	$(PYTHON) -m pip --python $(DEMO)/bin/python install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(DEV)/.installed: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv --without-pip $(DEV)
+	$(PYTHON) -m pip --python $(DEV)/bin/python install --quiet -r requirements/dev.txt
+	$(PYTHON) -m pip --python $(DEV)/bin/python install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# System packages only where root allows; tests that miss one skip and say so.
+system:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -x /usr/sbin/mosquitto ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mosquitto; \
+	elif ! [ -x /usr/sbin/mosquitto ] && ! command -v mosquitto >/dev/null; then \
+		echo "mosquitto is not here and this is not root: tests run against iotcore alone"; \
+	fi

@@ -1,0 +1,3 @@
+import models
+
+__all__ = ["models"]
