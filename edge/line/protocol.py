@@ -63,6 +63,8 @@ def parse_line(line: bytes) -> Trigger | Ack | Ping:
     Raises:
         OutputError: it is no message of this protocol; says what was expected.
     """
+    if len(line) > LINE_LIMIT_BYTES:
+        raise OutputError(f"a line is at most {LINE_LIMIT_BYTES} bytes")
     try:
         message = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -89,16 +91,18 @@ def _part_id(message: dict[str, object]) -> str:
 
 def _product(message: dict[str, object]) -> str:
     value = message.get("product")
-    if not isinstance(value, str) or not 1 <= len(value) <= PART_ID_LIMIT:
-        raise OutputError(f"trigger: product must be a short string, got {value!r:.140}")
+    if not isinstance(value, str) or not 1 <= len(value) <= PART_ID_LIMIT or not value.isprintable():
+        raise OutputError(f"product must be a string of 1 to {PART_ID_LIMIT} printable characters, got {value!r:.140}")
     return value
 
 
 def _cameras(message: dict[str, object]) -> tuple[str, ...]:
-    value = message.get("cameras") or []
+    value = message.get("cameras")
+    if value is None:
+        return ()
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise OutputError(f"trigger: cameras must be a list of camera ids, got {value!r:.140}")
-    return tuple(value)
+    return tuple(dict.fromkeys(value))
 
 
 def verdict_line(

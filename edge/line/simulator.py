@@ -85,6 +85,8 @@ class Simulator:
             self._connect(log)
             started_s = self._next_s = time.monotonic()
             while self.result.triggered < self._line.parts or self._waiting:
+                if self._sock is None:
+                    self._connect(log)
                 self._trigger_due(log)
                 self._listen(log)
                 self._lose_patience(log)
@@ -108,7 +110,7 @@ class Simulator:
         self._write(log, "connected")
 
     def _trigger_due(self, log: TextIO) -> None:
-        while self.result.triggered < self._line.parts and len(self._waiting) < self._line.in_flight:
+        while self._sock and self.result.triggered < self._line.parts and len(self._waiting) < self._line.in_flight:
             now_s = time.monotonic()
             if self._line.rate_hz is not None and now_s < self._next_s:
                 return
@@ -197,8 +199,6 @@ class Simulator:
         self._write(log, "disconnected")
         for part_id in list(self._waiting):
             self._give_up(log, part_id, "disconnected")
-        if self.result.triggered < self._line.parts:
-            self._connect(log)
 
     def _give_up(self, log: TextIO, part_id: str, why: str) -> None:
         del self._waiting[part_id]
