@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class LineClient:
             self.sock.settimeout(WITHIN_S)
         self.file = self.sock.makefile("rb")
 
-    def __enter__(self) -> "LineClient":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -73,8 +73,8 @@ class LineClient:
         return self.file.read()
 
 
-def part(part_id: str = "p-1", product: str = "blob", **more: Any) -> Part:
-    return Part(part_id, product, NOW, more.pop("triggered_s", time.monotonic()), **more)
+def part(part_id: str = "p-1", product: str = "blob", cameras: tuple[str, ...] = ()) -> Part:
+    return Part(part_id, product, NOW, time.monotonic(), cameras)
 
 
 def image(level: int = 128, size: tuple[int, int] = (80, 60)) -> Image:
@@ -112,7 +112,7 @@ class Collected:
         self.items: list[Any] = []
         self._came = threading.Condition()
 
-    def __call__(self, *items: Any) -> None:
+    def __call__(self, *items: object) -> None:
         with self._came:
             self.items.append(items[0] if len(items) == 1 else items)
             self._came.notify_all()

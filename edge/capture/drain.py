@@ -12,6 +12,7 @@ from edge.domain.errors import CameraError
 from edge.domain.frame import Frame
 
 _READ_TIMEOUT_S = 0.1
+_SILENT_S = 2.0
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -42,24 +43,27 @@ class Claim:
 
 @dataclass(slots=True)
 class CaptureCounters:
-    """Since the start: frames that arrived, were used, were pushed out unused, answered no part; reopenings."""
+    """Since the start: frames that arrived, were used, were pushed out unused, answered no part; losses of the camera."""
 
     received: int = 0
     used: int = 0
     dropped: int = 0
     orphaned: int = 0
-    reopened: int = 0
+    losses: int = 0
 
 
 class Drain:
-    """Owns one camera and its thread; hands each claim exactly one frame, and each frame to one claim only.
+    """Owns one camera and its thread; hands each claim at most one frame, and each frame to one claim only.
+
+    Claims are taken in the order in which they were made, by one thread. Frames that came before a camera was lost
+    still count: what makes a frame acceptable is when it arrived.
 
     Args:
         camera_id: the camera's name in station.toml.
         camera: the driver; used by this object alone.
         triggered: frames answer software triggers; else they come by themselves.
         limits: what makes a frame acceptable.
-        on_state: called from the thread with (lost, why) when the camera goes and when it is back.
+        on_state: called with (lost, why) when the camera goes and when it is back, one call at a time.
     """
 
     def __init__(
@@ -80,8 +84,10 @@ class Drain:
         self._on_state = on_state
         self._frames: deque[tuple[Frame, int | None]] = deque()
         self._arrived = threading.Condition()
+        self._saying = threading.Lock()
         self._lost = "not opened yet"
         self._asked = 0
+        self._heard_s = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"drain-{camera_id}", daemon=True)
 
@@ -120,7 +126,7 @@ class Drain:
             while True:
                 frame = self._find(claim, earliest_s, latest_s)
                 if frame is not None:
-                    return self._fresh(frame)
+                    return frame
                 self._check_hope(until_s)
                 self._arrived.wait(max(0.0, until_s - time.monotonic()))
 
@@ -130,56 +136,68 @@ class Drain:
         if time.monotonic() >= until_s:
             raise CameraError(f"camera {self.camera_id!r} gave no frame in time", "no_frame")
 
+    def watch(self, now_s: float) -> None:
+        """Count a free-running camera as lost when its images stop coming, although its driver says nothing."""
+        silent_s = now_s - self._heard_s
+        if not self._triggered and not self._lost and silent_s > max(_SILENT_S, 2 * self._limits.timeout_s):
+            self._set_lost(f"no image for {silent_s:.1f} s")
+
     def _find(self, claim: Claim, earliest_s: float, latest_s: float) -> Frame | None:
         while self._frames:
             frame, number = self._frames[0]
             if claim.number is not None and number is not None and number > claim.number:
                 raise CameraError(f"camera {self.camera_id!r} skipped the trigger of this part", "no_frame")
+            if claim.number is None and frame.monotonic_s > latest_s:
+                raise CameraError(f"camera {self.camera_id!r}: the next frame came too late for this part", "no_frame")
             self._frames.popleft()
-            if number != claim.number:
-                self.counters.orphaned += 1
-            elif frame.monotonic_s >= earliest_s:
-                return self._in_window(frame, latest_s)
-            elif claim.number is not None:
-                raise CameraError(f"camera {self.camera_id!r}: the frame is older than its trigger", "stale_frame")
+            if number == claim.number and (number is not None or frame.monotonic_s >= earliest_s):
+                return self._fit(frame, earliest_s, latest_s)
+            self.counters.orphaned += 1
         return None
 
-    def _in_window(self, frame: Frame, latest_s: float) -> Frame:
+    def _fit(self, frame: Frame, earliest_s: float, latest_s: float) -> Frame:
+        if frame.monotonic_s < earliest_s:
+            raise CameraError(f"camera {self.camera_id!r}: the frame is older than its trigger", "stale_frame")
         if frame.monotonic_s > latest_s:
             raise CameraError(f"camera {self.camera_id!r}: the frame came too late for its trigger", "no_frame")
-        self.counters.used += 1
-        return frame
-
-    def _fresh(self, frame: Frame) -> Frame:
         age_ms = frame.age_ms(time.monotonic())
         if age_ms > self._limits.max_age_s * 1000:
             raise CameraError(f"camera {self.camera_id!r}: the frame is {age_ms:.0f} ms old", "stale_frame")
+        self.counters.used += 1
         return frame
 
     def _run(self) -> None:
-        attempt = 0
-        while not self._stop.is_set():
-            try:
-                self._camera.open()
-                attempt = 0
-                self._drain()
-            except CameraError as error:
-                self._set_lost(str(error))
-            except Exception as error:  # noqa: BLE001 - a driver's defect must reach the daemon, not end a thread in silence
-                self.failure = error
-                self._set_lost(f"{type(error).__name__}: {error}")
-            finally:
-                self._camera.close()
-            self._stop.wait(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
-            attempt += 1
-            self.counters.reopened += 1
+        try:
+            attempt = 0
+            while not self._stop.is_set():
+                attempt = 0 if self._serve_camera() else attempt + 1
+                self._stop.wait(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
+        except Exception as error:  # noqa: BLE001 - a driver's defect must reach the daemon, not end a thread in silence
+            self.failure = error
+            self._set_lost(f"{type(error).__name__}: {error}")
+
+    def _serve_camera(self) -> bool:
+        """Open the camera and take its images until it is lost or a stop is asked for; whether any image came."""
+        received = self.counters.received
+        try:
+            self._camera.open()
+            self._drain()
+        except CameraError as error:
+            self._set_lost(str(error))
+            self.counters.losses += 1
+        finally:
+            self._camera.close()
+        return self.counters.received > received
 
     def _drain(self) -> None:
-        self._set_lost("")
+        if self._triggered:
+            self._set_lost("")
         while not self._stop.is_set():
             shot = self._camera.read(_READ_TIMEOUT_S)
             if shot is not None:
                 self._keep(shot)
+                if self._lost:
+                    self._set_lost("")
 
     def _keep(self, shot: Shot) -> None:
         arrived_s, captured_at = time.monotonic(), datetime.now(UTC)
@@ -190,12 +208,14 @@ class Drain:
                 self._frames.popleft()
                 self.counters.dropped += 1
             self._frames.append((frame, shot.trigger_number))
+            self._heard_s = arrived_s
             self._arrived.notify_all()
 
     def _set_lost(self, why: str) -> None:
-        with self._arrived:
-            changed = why != self._lost
-            self._lost = why
-            self._arrived.notify_all()
-        if changed:
-            self._on_state(bool(why), why)
+        with self._saying:
+            with self._arrived:
+                changed = why != self._lost
+                self._lost = why
+                self._arrived.notify_all()
+            if changed:
+                self._on_state(bool(why), why)

@@ -130,7 +130,9 @@ def _video_images(path: Path, start: int) -> Iterator[tuple[str, Image]]:
         index = 0
         while capture.grab():
             if index >= start:
-                image = capture.retrieve()[1]
+                decoded, image = capture.retrieve()
+                if not decoded:
+                    raise CameraError(f"cannot decode image {index} of {path}", "camera_lost")
                 yield f"{path.name}#{index}", np.asarray(image, np.uint8)
             index += 1
     finally:

@@ -1,0 +1,220 @@
+"""What every camera keeps: the same promises from a folder, a video file and an OpenCV device."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from station_kit import write_frames
+
+from edge.capture.camera import Camera, Shot
+from edge.capture.opencv import OpenCvCamera
+from edge.capture.replay import ReplayCamera
+from edge.domain.errors import CameraError
+
+FRAMES = 6
+SIZE = (64, 48)
+REAL_VIDEOS = Path(__file__).parents[2].parent / "shared" / "data" / "video"
+
+
+def make_video(path: Path, frames: int = FRAMES) -> Path:
+    """A real MJPG file whose n-th frame has a grey of 20 n."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 50.0, SIZE)
+    assert writer.isOpened()
+    for number in range(frames):
+        writer.write(np.full((SIZE[1], SIZE[0], 3), 20 * number, np.uint8))
+    writer.release()
+    return path
+
+
+def folder(tmp_path: Path) -> Camera:
+    write_frames(tmp_path / "frames", FRAMES)
+    return ReplayCamera(tmp_path / "frames", triggered=True)
+
+
+def free_folder(tmp_path: Path) -> Camera:
+    write_frames(tmp_path / "frames", FRAMES)
+    return ReplayCamera(tmp_path / "frames", triggered=False, fps=100)
+
+
+def video(tmp_path: Path) -> Camera:
+    return ReplayCamera(make_video(tmp_path / "parts.avi"), triggered=True)
+
+
+def free_video(tmp_path: Path) -> Camera:
+    return ReplayCamera(make_video(tmp_path / "parts.avi"), triggered=False)
+
+
+def device(tmp_path: Path) -> Camera:
+    return OpenCvCamera(str(make_video(tmp_path / "device.avi")))
+
+
+CAMERAS = [
+    pytest.param(folder, id="folder, triggered"),
+    pytest.param(free_folder, id="folder, free"),
+    pytest.param(video, id="video, triggered"),
+    pytest.param(free_video, id="video, free"),
+    pytest.param(device, id="OpenCV device"),
+]
+Make = Callable[[Path], Camera]
+
+
+def shoot(camera: Camera, number: int) -> Shot:
+    """Trigger and read until the image is there."""
+    camera.trigger(number)
+    until_s = time.monotonic() + 5
+    while time.monotonic() < until_s:
+        shot = camera.read(0.1)
+        if shot is not None:
+            return shot
+    raise AssertionError("no image within 5 s")
+
+
+@pytest.mark.parametrize("make", CAMERAS)
+def test_every_image_is_colour_and_its_own(make: Make, tmp_path: Path) -> None:
+    camera = make(tmp_path)
+    camera.open()
+    shots = [shoot(camera, number) for number in range(1, FRAMES + 1)]
+    camera.close()
+    for shot in shots:
+        assert shot.image.ndim == 3
+        assert shot.image.dtype == np.uint8
+    assert len({shot.image.ctypes.data for shot in shots}) == FRAMES
+    means = [float(shot.image.mean()) for shot in shots]
+    assert len(set(means)) == FRAMES
+
+
+@pytest.mark.parametrize("make", CAMERAS)
+def test_a_source_at_its_end_is_lost_and_says_so(make: Make, tmp_path: Path) -> None:
+    camera = make(tmp_path)
+    camera.open()
+    for number in range(1, FRAMES + 1):
+        shoot(camera, number)
+    with pytest.raises(CameraError) as error:
+        shoot(camera, FRAMES + 1)
+    assert error.value.reason == "camera_lost"
+    camera.close()
+
+
+@pytest.mark.parametrize("make", CAMERAS)
+def test_it_can_be_closed_twice_and_opened_again(make: Make, tmp_path: Path) -> None:
+    camera = make(tmp_path)
+    camera.close()
+    for _ in range(2):
+        camera.open()
+        shoot(camera, 1)
+        camera.close()
+        camera.close()
+
+
+@pytest.mark.parametrize("make", CAMERAS)
+def test_reading_a_closed_camera_is_refused(make: Make, tmp_path: Path) -> None:
+    with pytest.raises(CameraError):
+        make(tmp_path).read(0.1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda path: ReplayCamera(path / "gone", triggered=True), id="no folder"),
+        pytest.param(lambda path: ReplayCamera(path, triggered=True), id="a folder without images"),
+        pytest.param(lambda path: ReplayCamera(_text(path), triggered=True), id="a file that is no video"),
+        pytest.param(lambda path: OpenCvCamera(str(path / "gone.avi")), id="OpenCV: no such device"),
+        pytest.param(lambda path: OpenCvCamera("/dev/video9"), id="OpenCV: no such device path"),
+    ],
+)
+def test_what_cannot_be_opened_is_a_camera_error(make: Make, tmp_path: Path) -> None:
+    camera = make(tmp_path)
+    with pytest.raises(CameraError):
+        camera.open()
+    camera.close()
+
+
+def _text(path: Path) -> Path:
+    (path / "notes.avi").write_text("no video")
+    return path / "notes.avi"
+
+
+@pytest.mark.parametrize("make", [pytest.param(folder, id="folder"), pytest.param(video, id="video")])
+def test_a_triggered_replay_waits_for_its_trigger_and_names_it(make: Make, tmp_path: Path) -> None:
+    camera = make(tmp_path)
+    camera.open()
+    assert camera.read(0.01) is None
+    assert shoot(camera, 41).trigger_number == 41
+
+
+def test_a_trigger_from_before_the_loss_is_not_answered_after_it(tmp_path: Path) -> None:
+    camera = folder(tmp_path)
+    camera.open()
+    camera.trigger(1)
+    camera.close()
+    camera.open()
+    assert camera.read(0.01) is None
+
+
+@pytest.mark.parametrize("make", [pytest.param(folder, id="folder"), pytest.param(video, id="video")])
+def test_a_reopened_replay_goes_on_where_it_was(make: Make, tmp_path: Path) -> None:
+    camera = make(tmp_path)
+    camera.open()
+    first = [shoot(camera, 1).source, shoot(camera, 2).source]
+    camera.close()
+    camera.open()
+    rest = [shoot(camera, number).source for number in range(3, FRAMES + 1)]
+    assert len({*first, *rest}) == FRAMES
+
+
+@pytest.mark.parametrize("kind", [pytest.param("folder", id="folder"), pytest.param("video", id="video")])
+def test_a_looped_replay_starts_again(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "frames"
+    if kind == "folder":
+        write_frames(path, FRAMES)
+    else:
+        path = make_video(tmp_path / "parts.avi")
+    camera = ReplayCamera(path, triggered=True, loop=True)
+    camera.open()
+    sources = [shoot(camera, number).source for number in range(1, 2 * FRAMES + 1)]
+    assert sources[:FRAMES] == sources[FRAMES:]
+
+
+def test_a_free_replay_keeps_its_pace(tmp_path: Path) -> None:
+    camera = free_folder(tmp_path)
+    camera.open()
+    started_s = time.monotonic()
+    for number in range(FRAMES):
+        shoot(camera, number)
+    assert 0.9 * (FRAMES - 1) / 100 <= time.monotonic() - started_s < 1.0
+
+
+def test_an_image_that_cannot_be_read_is_a_camera_error_that_names_it(tmp_path: Path) -> None:
+    camera = folder(tmp_path)
+    (tmp_path / "frames" / "000002.png").write_bytes(b"no image")
+    camera.open()
+    shoot(camera, 1)
+    with pytest.raises(CameraError, match=r"000002\.png"):
+        shoot(camera, 2)
+
+
+def test_a_trigger_may_come_from_another_thread(tmp_path: Path) -> None:
+    camera = folder(tmp_path)
+    camera.open()
+    other = threading.Thread(target=camera.trigger, args=(7,))
+    other.start()
+    other.join(5)
+    shot = camera.read(5)
+    assert shot is not None
+    assert shot.trigger_number == 7
+
+
+@pytest.mark.skipif(not REAL_VIDEOS.is_dir(), reason=f"no {REAL_VIDEOS.name} data beside the repository")
+def test_real_videos_replay(tmp_path: Path) -> None:  # noqa: ARG001 - as the others
+    files = sorted(file for file in REAL_VIDEOS.rglob("*") if file.suffix in {".mp4", ".avi", ".mkv", ".mov"})[:3]
+    assert files, "the folder is there and holds no video"
+    for file in files:
+        for camera in (ReplayCamera(file, triggered=True), OpenCvCamera(str(file))):
+            camera.open()
+            images = [shoot(camera, number).image for number in range(1, 6)]
+            camera.close()
+            assert all(one.shape == images[0].shape and one.std() > 1 for one in images)
