@@ -1,7 +1,9 @@
 """A broker process on this machine's loopback, for the demo and the tests. Not for production: anyone may connect."""
 
+import contextlib
 import importlib.util
 import os
+import random
 import shutil
 import signal
 import socket
@@ -18,6 +20,7 @@ Kind = Literal["mosquitto", "iotcore"]
 KINDS: tuple[Kind, ...] = ("mosquitto", "iotcore")
 
 _HOST = "127.0.0.1"
+_PORTS = range(20_000, 32_000)
 _START_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 3.0
 _LOG_SHOWN = 300
@@ -62,10 +65,17 @@ def available_kinds() -> tuple[Kind, ...]:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens at just now."""
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listens at just now. Raises LinkError if there is none.
+
+    It lies below the ports that the system gives to clients: a client that tries again and again to reach a port among
+    those is at some time given that very port, connects to itself, and the broker cannot have it back.
+    """
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((_HOST, port))
+            return port
+    raise LinkError(f"no port of {_PORTS} is free")
 
 
 class LocalBroker:
@@ -110,8 +120,10 @@ class LocalBroker:
         self._end(signal.SIGTERM)
 
     def pause(self) -> None:
-        """Let it hang: connections stay open, nothing is answered."""
+        """Let it hang: connections stay open, nothing is answered; returns when it does."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            os.waitpid(self._process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
         """Let it go on."""

@@ -123,6 +123,9 @@ class MqttLink:
                     return self._connection.broken
         except OSError as error:
             return f"cannot reach {self._settings.address}: {error}"
+        except Exception as error:  # paho met what it did not expect: no reason for the link to end
+            _logger.exception("the link of %s starts over", self._settings.client_id)
+            return f"starts over after {type(error).__name__}: {error}"
         return "stopped"
 
     def _replace_connection(self) -> None:
@@ -158,10 +161,12 @@ class MqttLink:
         """Send what is queued and the farewell while there is time, then close."""
         self._client.disconnect()
         until_s = time.monotonic() + FAREWELL_S
-        while self._client.socket() is not None and time.monotonic() < until_s:
-            self._client.loop(0.05)
-        if (silent := self._client.socket()) is not None:
-            silent.close()
+        try:
+            while self._client.socket() is not None and time.monotonic() < until_s:
+                self._client.loop(0.05)
+        finally:
+            if (silent := self._client.socket()) is not None:
+                silent.close()
 
     def _hear(self) -> None:
         client = self._client

@@ -14,7 +14,7 @@ from cloud_sync.wire import topics
 from cloud_sync.wire.broker import LocalBroker, available_kinds, free_port
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Address, Limits, Message
-from cloud_sync.wire.mqtt import MqttLink
+from cloud_sync.wire.mqtt import WINDOW, MqttLink
 from cloud_sync.wire.mqtt_settings import MqttSettings
 
 mosquitto_only = pytest.mark.skipif("mosquitto" not in available_kinds(), reason="mosquitto is not on this machine")
@@ -124,6 +124,26 @@ def test_a_silent_broker_does_not_hold_up_the_end(broker: LocalBroker, tmp_path:
 
     broker.resume()
     outbox.close()
+
+
+def test_what_was_under_way_when_a_broker_died_is_not_sent_by_paho(broker: LocalBroker) -> None:
+    broker.start()
+    ear, link = Ear(), MqttLink(MqttSettings(broker.address, "both", ("t",)))
+    link.start(ear)
+    eventually(lambda: ear.limits)
+    broker.pause()
+    under_way = [link.publish("t", b"under way") for _ in range(30)]
+    broker.kill()
+    eventually(lambda: ear.breaks)
+    broker.start()
+    eventually(lambda: len(ear.limits) == 2)
+
+    eventually(lambda: link.publish("t", b"after"))
+
+    eventually(lambda: ear.messages)
+    assert under_way == [True] * WINDOW + [False] * 10
+    assert [message.payload for message in ear.messages] == [b"after"]
+    link.stop(3.0)
 
 
 DIES = """
