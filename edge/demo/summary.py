@@ -35,6 +35,7 @@ class DemoResult:
     parts: int
     verdicts: dict[str, int]
     verdicts_by_level: dict[str, dict[str, int]]
+    overkill_target: float
     overkill: Estimate
     escape: Estimate
     auroc: Estimate
@@ -42,7 +43,6 @@ class DemoResult:
     told_p99_ms: float
     parts_per_s: float
     speed: Speed
-    precision_ratio: float
     broker: str
     comparison: dict[str, int]
     report: Path
@@ -100,22 +100,21 @@ def show(result: DemoResult, comparison: Comparison, console: Console) -> None:
     table.add_row("PASS / REJECT / UNDECIDED", " / ".join(str(result.verdicts.get(name, 0)) for name in _VERDICTS))
     for level, counts in result.verdicts_by_level.items():
         table.add_row(f"  {level}", " / ".join(str(counts.get(name, 0)) for name in _VERDICTS))
-    table.add_row("overkill: good cells not passed", _percent(result.overkill))
-    table.add_row("escape: defective cells passed", _percent(result.escape))
+    table.add_row(f"overkill, aim at most {result.overkill_target:.0%}", _percent(result.overkill))
+    table.add_row("escape: p = 1 passed", _percent(result.escape))
     table.add_row("AUROC, p = 1 against p = 0", _interval(result.auroc, 1, 3))
     table.add_row("trigger to told", f"p50 {result.told_p50_ms:.1f} ms, p99 {result.told_p99_ms:.1f} ms")
     table.add_row("parts per second", f"{result.parts_per_s:.1f}")
     speed = result.speed
     table.add_row(
-        f"{speed.precision} against FP32, this machine",
+        f"{speed.precision} against FP32 here",
         f"{speed.own_ms:.2f} ms against {speed.fp32_ms:.2f} ms: {speed.ratio:.2f} times as fast",
     )
     table.add_row("broker", result.broker)
     table.add_row("line = station = cloud", _verdict_on(comparison, result.parts))
-    table.add_row("calibration report", str(result.report))
-    table.add_row("images", str(result.images))
-    table.add_row("everything", str(result.folder))
     console.print(table)
+    for what, path in (("report", result.report), ("images", result.images), ("all", result.folder)):
+        console.print(f"{what:>7}: {path}", soft_wrap=True, highlight=False)
     console.print(LICENCE)
 
 
