@@ -148,7 +148,7 @@ def _check_names(path: Path, manifest: Manifest) -> None:
     if extra := sorted(found - named):
         raise ModelError(f"bundle: {path} holds {extra[0]}, which its manifest does not name: remove or restore it")
     if lacking := {"model.xml", "model.bin"} - named:
-        raise ModelError(f"bundle: {path} names no {sorted(lacking)[0]}: not a bundle this version can run")
+        raise ModelError(f"bundle: {path} names no {min(lacking)}: not a bundle this version can run")
 
 
 def _file_names(path: Path) -> list[str]:

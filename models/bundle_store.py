@@ -115,7 +115,7 @@ def _linked(folder: Path, name: str) -> Path | None:
     link = folder / name
     if not link.is_symlink():
         return None
-    target = os.readlink(link)
+    target = str(link.readlink())
     if not _VERSION.fullmatch(target) or not (folder / target).is_dir():
         raise ModelError(f"bundle: {link} names {target!r}, which is no version there: activate one by its number")
     return folder / target

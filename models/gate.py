@@ -5,11 +5,14 @@ same frames with synthetic defects the AUROC may drop by at most the budget, and
 
 The rule, and what `edge calibrate` does with it:
 
-- failed: a point estimate misses its limit. INT8 is not used; the fastest float precision takes its place.
-- not proven: both point estimates hold, on fewer than 500 images. INT8 is used; manifest and report carry the words
-  "not proven" with the number of images and both intervals. A small plant has no 500 spare good parts, and a model
-  that agreed on every frame it had is the better guess; what is missing is the proof, and that is said.
-- passed: both point estimates hold, on 500 images or more.
+- 500 images or more: passed if both point estimates keep their limits, else failed.
+- fewer: failed if there is evidence against INT8, which is a drop above the budget whose 95 % interval excludes zero, a
+  drop of ten budgets whatever its interval, or an agreement whose interval ends below its limit. Else not proven.
+- failed: INT8 is not used; the fastest float precision that passes takes its place.
+- not proven: INT8 is used; manifest and report carry the words "not proven", the number of images and both intervals.
+
+Why not the point estimates below 500 images too: on 105 images 99.5 % asks for not one disagreement, and BF16, whose
+features are no closer to FP32 than INT8's, failed that in half of the trials. Such a rule rolls dice (DECISIONS.md).
 """
 
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ BUDGET = 0.0017
 AGREEMENT = 0.995
 PROOF_IMAGES = 500
 THRESHOLD = 0.5
+_GROSS = 10
 
 
 class Outcome(StrEnum):
@@ -61,7 +65,7 @@ class GateResult:
 
     @property
     def allows_int8(self) -> bool:
-        """Whether INT8 may be used: passed, or not proven with both point estimates inside their limits."""
+        """Whether INT8 may be used: passed, or not proven and nothing found against it."""
         return self.outcome is not Outcome.FAILED
 
 
@@ -87,13 +91,15 @@ def judge(fp32: GateScores, int8: GateScores, budget: float = BUDGET, agreement:
 
 
 def _answer(drop: Estimate, agreed: Estimate, images: int, budget: float, agreement: float) -> tuple[Outcome, str]:
-    if drop.value > budget:
-        return Outcome.FAILED, f"AUROC drops by {drop}, budget {budget:.4f}"
-    if agreed.value < agreement:
-        return Outcome.FAILED, f"verdicts agree on {agreed}, asked {agreement:.3f}"
-    if images < PROOF_IMAGES:
-        return Outcome.NOT_PROVEN, f"n={images} of {PROOF_IMAGES}: AUROC drop {drop}, verdicts agree on {agreed}"
-    return Outcome.PASSED, f"n={images}: AUROC drop {drop}, verdicts agree on {agreed}"
+    proof = images >= PROOF_IMAGES
+    if drop.value > budget and (proof or drop.low > 0 or drop.value > _GROSS * budget):
+        return Outcome.FAILED, f"n={images}: AUROC drops by {drop}, budget {budget:.4f}"
+    if (agreed.value if proof else agreed.high) < agreement:
+        return Outcome.FAILED, f"n={images}: verdicts agree on {agreed}, asked {agreement:.3f}"
+    found = f"AUROC drops by {drop}, budget {budget:.4f}; verdicts agree on {agreed}, asked {agreement:.3f}"
+    if proof:
+        return Outcome.PASSED, f"n={images}: {found}"
+    return Outcome.NOT_PROVEN, f"n={images}, a proof needs {PROOF_IMAGES}: {found}"
 
 
 def _verdicts(scores: GateScores) -> NDArray[np.bool_]:

@@ -28,7 +28,8 @@ class Placement:
         scale = np.array([self.frame_width / self.width, self.frame_height / self.height] * 2, np.float32)
         shift = np.array([self.left, self.top] * 2, np.float32)
         limit = np.array([self.frame_width, self.frame_height] * 2, np.float32)
-        return np.clip((boxes_xyxy - shift) * scale, 0, limit).astype(np.float32, copy=False)
+        clipped: FloatArray = np.clip((boxes_xyxy - shift) * scale, 0, limit).astype(np.float32, copy=False)
+        return clipped
 
 
 def placement(frame_width: int, frame_height: int, spec: InputSpec) -> Placement:

@@ -7,8 +7,8 @@ import numpy as np
 
 from models.letterbox import Image
 
-_SHORT_SIDE_MIN = 0.03
-_SHORT_SIDE_MAX = 0.15
+_SHORT_SIDE_MIN = 0.08
+_SHORT_SIDE_MAX = 0.25
 Paint = Callable[[Image, np.random.Generator], None]
 
 
@@ -16,7 +16,8 @@ def with_defect(frame: Image, donors: Sequence[Image], seed: int) -> Image:
     """A copy of the frame with one defect: a scratch, a stain, a hole or a patch of another part out of place.
 
     The kinds follow CutPaste and its "scar" (Li et al. 2021, https://arxiv.org/abs/2104.04015), plus spots brighter
-    or darker than their surroundings. Sizes are 3 to 15 % of the frame's short side, contrasts faint to strong.
+    or darker than their surroundings. Sizes are 8 to 25 % of the frame's short side and contrasts plain to strong: a
+    gate compares two models on what either can see; fainter defects drown its answer in noise (DECISIONS.md).
 
     Args:
         frame: (H, W, 3) uint8 BGR, unchanged.
@@ -84,6 +85,6 @@ def _point(image: Image, random: np.random.Generator) -> np.ndarray[tuple[int, .
 
 def _blend(image: Image, mask: Image, random: np.random.Generator) -> None:
     """Moves the pixels under the mask towards white or black."""
-    strength = random.uniform(0.25, 0.9) * (mask[..., None].astype(np.float32) / 255)
+    strength = random.uniform(0.6, 1.0) * (mask[..., None].astype(np.float32) / 255)
     target = np.float32(255 if random.random() < 0.5 else 0)  # noqa: PLR2004 - a fair coin
     image[:] = np.clip(image + (target - image) * strength, 0, 255).astype(np.uint8)

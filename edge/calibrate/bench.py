@@ -1,6 +1,6 @@
 """The workbench: makes a candidate model per precision from the same frames, and lets the gate choose among them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,16 @@ import cv2
 import numpy as np
 import openvino as ov
 
-from edge.calibrate.fit import Candidate, FitSize, remember, set_threshold
+from edge.calibrate.fit import (
+    Candidate,
+    FitSize,
+    PatchChoice,
+    Runner,
+    choose_frames,
+    choose_patches,
+    memory_of,
+    set_threshold,
+)
 from edge.calibrate.progress import Progress
 from models.compile import compile_graph, cpu_capabilities
 from models.gate import GateResult, GateScores, judge
@@ -77,29 +86,33 @@ class Workbench:
 
     def choose(self, backbone: ov.Model) -> Choice:
         """FP32 and INT8 side by side; where INT8 fails the gate, the fastest float precision that passes it."""
-        fp32 = self.trial(backbone, Precision.FP32)
-        int8 = self.trial(self.quantized(backbone), Precision.INT8)
+        frames = choose_frames(self.sets.memory, self.size, self.seed)
+        self.progress.stage("features", len(frames))
+        patches = choose_patches(self.runner.features(backbone, Precision.FP32, frames), self.size, self.seed)
+        fp32 = self.trial(backbone, Precision.FP32, frames, patches)
+        int8 = self.trial(self.quantized(backbone), Precision.INT8, frames, patches)
         gate = judge(fp32.scores, int8.scores)
         trials = {Precision.FP32: fp32, Precision.INT8: int8}
         usable = [Precision.INT8] if gate.allows_int8 else [Precision.FP32]
         if not gate.allows_int8 and "BF16" in cpu_capabilities():
-            trials[Precision.BF16] = self.trial(backbone, Precision.BF16)
+            trials[Precision.BF16] = self.trial(backbone, Precision.BF16, frames, patches)
             usable += [Precision.BF16] * judge(fp32.scores, trials[Precision.BF16].scores).allows_int8
         speed_ms = self.speed(trials)
         return Choice(min(usable, key=speed_ms.__getitem__), gate, trials, speed_ms)
 
-    def trial(self, backbone: ov.Model, precision: Precision) -> Trial:
-        """Fit, threshold and score one precision."""
-        count = min(len(self.sets.memory), self.size.frames) + len(self.sets.threshold) + 2 * len(self.sets.gate)
-        self.progress.stage(f"fit {precision}", count)
-        memory = remember(
-            backbone, precision, self.sets.memory, self.spec, self.size, self.seed, self.threads, self.progress
-        )
-        candidate = set_threshold(
-            backbone, precision, memory, self.sets.threshold, self.spec, self.target, self.threads, self.progress
-        )
-        good = candidate.score(self.sets.gate, self.spec, self.progress)
-        return Trial(candidate, good, candidate.score(self.defects(), self.spec, self.progress))
+    @property
+    def runner(self) -> Runner:
+        """Runs graphs with this bench's input, threads and progress."""
+        return Runner(self.spec, self.threads, self.progress)
+
+    def trial(self, backbone: ov.Model, precision: Precision, frames: Sequence[Path], patches: PatchChoice) -> Trial:
+        """Remember, set the threshold and score the gate's frames in one precision."""
+        self.progress.stage(f"fit {precision}", len(frames) + len(self.sets.threshold) + 2 * len(self.sets.gate))
+        runner = self.runner
+        memory = memory_of(runner.features(backbone, precision, frames), patches)
+        candidate = set_threshold(runner, backbone, precision, memory, self.sets.threshold, self.target)
+        good = runner.scores(candidate.graph, precision, self.sets.gate)
+        return Trial(candidate, good, runner.scores(candidate.graph, precision, self.defects()))
 
     def quantized(self, backbone: ov.Model) -> ov.Model:
         """The backbone in INT8, its ranges learned from frames of no other use."""

@@ -1,4 +1,8 @@
-"""Fit one candidate model: its own memory from its own features, its own threshold from held-out good parts."""
+"""Fit one candidate model: a memory from its own features, a threshold of its own from held-out good parts.
+
+Which patches are remembered is decided once, on FP32 features; every other precision remembers the same patches, by its
+own features. Two precisions then differ by their arithmetic alone, not by the luck of another selection.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 
 from edge.calibrate.progress import Progress
 from edge.calibrate.threshold import ThresholdProof, choose
@@ -31,8 +36,42 @@ class FitSize:
     frames: int
 
 
-FULL = FitSize(patches=1000, pool=60_000, frames=1000)
+FULL = FitSize(patches=1000, pool=60_000, frames=600)
 FAST = FitSize(patches=500, pool=20_000, frames=120)
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs graphs over frames: what every step shares."""
+
+    spec: InputSpec
+    threads: int
+    progress: Progress
+
+    def features(self, backbone: ov.Model, precision: Precision, frames: Sequence[Path]) -> Vectors:
+        """(N, channels, h, w) float32 of a feature graph."""
+        compiled = compile_graph(backbone, precision, threads=self.threads, streams=_STREAMS)
+        seen: Vectors = np.zeros((len(frames), *tuple(compiled.output(0).shape)[1:]), np.float32)
+
+        def take(index: int, request: ov.InferRequest) -> None:
+            seen[index] = request.get_output_tensor(0).data[0]
+            self.progress.advance()
+
+        run_images(compiled, frames, self.spec, take)
+        return seen
+
+    def scores(self, graph: ov.Model, precision: Precision, images: Sequence[Image | Path]) -> Scored:
+        """Scores and maps of an anomaly graph."""
+        compiled = compile_graph(graph, precision, threads=self.threads, streams=_STREAMS)
+        return score_images(compiled, images, self.spec, self.progress.advance)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PatchChoice:
+    """Which patches to remember, as indices over (frame, row, column), and the directions to tell them apart by."""
+
+    patches: NDArray[np.int64]
+    projection: Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,76 +82,56 @@ class Candidate:
     graph: ov.Model
     proof: ThresholdProof
     held_out: Vectors
-    threads: int
-
-    def score(self, images: Sequence[Image | Path], spec: InputSpec, progress: Progress) -> Scored:
-        """Scores of other images by this candidate, 0.5 being its threshold."""
-        compiled = compile_graph(self.graph, self.precision, threads=self.threads, streams=_STREAMS)
-        return score_images(compiled, images, spec, progress.advance)
 
 
-def remember(
-    backbone: ov.Model,
-    precision: Precision,
-    frames: Sequence[Path],
-    spec: InputSpec,
-    size: FitSize,
-    seed: int,
-    threads: int,
-    progress: Progress,
-) -> PatchMemory:
-    """The memory of good patches that this graph, in this precision, sees on these frames."""
-    random = np.random.default_rng(seed)
-    chosen = [frames[index] for index in np.sort(random.permutation(len(frames))[: size.frames])]
-    seen = _features(compile_graph(backbone, precision, threads=threads, streams=_STREAMS), chosen, spec, progress)
-    mean = seen.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
-    patches = (seen - mean).transpose(0, 2, 3, 1).reshape(-1, seen.shape[1])
-    pool = patches[np.sort(random.permutation(len(patches))[: size.pool])]
-    projection = main_directions(pool, _DIMENSIONS)
-    narrow = pool @ projection.T
-    return PatchMemory(mean, projection, narrow[coreset(narrow, size.patches, seed)])
+def choose_frames(frames: Sequence[Path], size: FitSize, seed: int) -> list[Path]:
+    """The frames to remember, in their order: all, or as many as the size allows."""
+    picked = np.random.default_rng(seed).permutation(len(frames))[: size.frames]
+    return [frames[index] for index in np.sort(picked)]
+
+
+def choose_patches(features: Vectors, size: FitSize, seed: int) -> PatchChoice:
+    """The patches that stand for all: a k-centre selection from a random pool."""
+    count = features.shape[0] * features.shape[2] * features.shape[3]
+    pool = np.sort(np.random.default_rng(seed).permutation(count)[: size.pool])
+    vectors = _apart(features)[pool]
+    projection = main_directions(vectors, _DIMENSIONS)
+    return PatchChoice(pool[coreset(vectors @ projection.T, size.patches, seed)], projection)
+
+
+def memory_of(features: Vectors, choice: PatchChoice) -> PatchMemory:
+    """The chosen patches as these features show them."""
+    mean = features.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+    return PatchMemory(mean, choice.projection, _apart(features)[choice.patches] @ choice.projection.T)
 
 
 def set_threshold(
+    runner: Runner,
     backbone: ov.Model,
     precision: Precision,
     memory: PatchMemory,
     frames: Sequence[Path],
-    spec: InputSpec,
     target: tuple[float, float],
-    threads: int,
-    progress: Progress,
 ) -> Candidate:
     """A whole graph whose 0.5 lies at the order statistic of these held-out frames.
 
     The threshold is lifted by a ten-thousandth, so that the part that set it passes on any machine's rounding.
 
     Args:
+        runner: runs the graph.
         backbone: feature graph in the candidate's precision.
         precision: of the candidate.
         memory: from other frames, by this backbone.
         frames: held-out good parts.
-        spec: the input.
         target: overkill rate and confidence.
-        threads: CPU threads, 0 for all.
-        progress: advanced once per frame.
     """
     graph = anomaly_graph(backbone, memory, _PROVISIONAL)
-    compiled = compile_graph(graph, precision, threads=threads, streams=_STREAMS)
-    scored = score_images(compiled, frames, spec, progress.advance)
-    distances = distance(scored.scores, _PROVISIONAL)
+    distances = distance(runner.scores(graph, precision, frames).scores, _PROVISIONAL)
     proof = choose(distances, *target)
-    finished = with_threshold(graph, proof.value * _LIFT)
-    return Candidate(precision, finished, proof, distances.astype(np.float32), threads)
+    return Candidate(precision, with_threshold(graph, proof.value * _LIFT), proof, distances.astype(np.float32))
 
 
-def _features(compiled: ov.CompiledModel, frames: Sequence[Path], spec: InputSpec, progress: Progress) -> Vectors:
-    """(N, channels, h, w) float32."""
-    seen: Vectors = np.zeros((len(frames), *tuple(compiled.output(0).shape)[1:]), np.float32)
-
-    def take(index: int, request: ov.InferRequest) -> None:
-        seen[index] = request.get_output_tensor(0).data[0]
-        progress.advance()
-
-    run_images(compiled, frames, spec, take)
-    return seen
+def _apart(features: Vectors) -> Vectors:
+    """Patches (N * h * w, channels) with their position's mean taken off."""
+    apart = features - features.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+    return np.ascontiguousarray(apart.transpose(0, 2, 3, 1)).reshape(-1, features.shape[1])

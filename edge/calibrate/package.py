@@ -83,12 +83,12 @@ def manifest(scratch: Path, spec: InputSpec, choice: Choice, origin: Provenance)
 
 
 def _write_selftest(scratch: Path, bench: Workbench, choice: Choice) -> None:
-    """Two good frames and one with a defect, as PNG, with the scores that the chosen graph gives to these very files."""
+    """Two good frames and one with a defect, as PNG, with the scores that the chosen graph gives these files."""
     folder = (scratch / SELFTEST).parent
     folder.mkdir()
     paths = [_save_frame(folder / name, image) for name, image in _selftest_frames(bench).items()]
     candidate = choice.chosen.candidate
-    compiled = compile_graph(scratch / "model.xml", candidate.precision, threads=candidate.threads)
+    compiled = compile_graph(scratch / "model.xml", candidate.precision, threads=bench.threads)
     scores = score_images(compiled, paths, bench.spec).scores
     cases = [
         SelftestEntry(frame=path.name, score=float(score), tolerance=_TOLERANCE)

@@ -9,9 +9,10 @@ from edge.domain.errors import ConfigError
 
 FRAMES_MIN = 40
 GROUPS_MIN = 20
-_QUANTIZATION_SHARE, _QUANTIZATION_MAX = 0.1, 200
-_GATE_SHARE, _GATE_MAX = 0.15, 250
-_THRESHOLD_SHARE = 0.4
+_QUANTIZATION_SHARE, _QUANTIZATION_MAX = 0.07, 100
+_GATE_SHARE, _GATE_MAX = 0.2, 300
+_THRESHOLD_SHARE, _THRESHOLD_SHARE_MAX = 0.35, 0.45
+_TWINS_ALLOWANCE = 1.2
 Indices = NDArray[np.int64]
 
 
@@ -33,8 +34,8 @@ class Split:
 def split(groups: Indices, wanted_for_threshold: int, seed: int) -> Split:
     """Deal whole groups of near-twins to the four uses, the same for the same seed.
 
-    Threshold gets what its proof needs, at most 40 % of the frames; quantization 10 %, gate 15 %, memory the rest.
-    Threshold and gate keep one frame of each group, because a proof counts independent parts.
+    Threshold gets 35 % of the frames, up to 45 % where its proof needs that; gate 20 %, quantization 7 %, memory the
+    rest. Threshold and gate keep one frame of each group, because a proof counts independent parts.
 
     Args:
         groups: (N,) group number per frame.
@@ -57,10 +58,13 @@ def split(groups: Indices, wanted_for_threshold: int, seed: int) -> Split:
 
 
 def _quotas(count: int, wanted_for_threshold: int) -> dict[str, int]:
+    threshold = max(
+        _THRESHOLD_SHARE * count, min(_TWINS_ALLOWANCE * wanted_for_threshold, _THRESHOLD_SHARE_MAX * count)
+    )
     held_out = {
         "quantization": min(_QUANTIZATION_MAX, round(count * _QUANTIZATION_SHARE)),
         "gate": min(_GATE_MAX, round(count * _GATE_SHARE)),
-        "threshold": min(wanted_for_threshold, round(count * _THRESHOLD_SHARE)),
+        "threshold": round(threshold),
     }
     return {**held_out, "memory": count - sum(held_out.values())}
 
