@@ -30,7 +30,8 @@ from edge.infer.plan import granted_cpus, make_plan
 from edge.line.port import LinePort, PortTimes
 from edge.line.protocol import parse_address
 from edge.pipeline import Pipeline, PipelineLimits, Product, model_fault
-from edge.record.images import ImageStore, ImageWriter
+from edge.record.image_writer import ImageWriter
+from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
 from models.bundle import open_bundle

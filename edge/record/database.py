@@ -5,6 +5,7 @@ WAL with synchronous=FULL: a commit that returned survives a power cut.
 
 import sqlite3
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from edge.domain.errors import StorageError
@@ -59,24 +60,18 @@ def open_database(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _connect(path, read_only=False)
-        connection.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN; {_SCHEMA} COMMIT;")
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (_SCHEMA_VERSION,))
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (uuid.uuid4().hex,))
     except (sqlite3.Error, OSError) as error:
         raise StorageError(f"cannot open the station's database {path}: {error}") from error
-    _check_version(connection, path)
-    return connection
+    return _checked(connection, path, _prepare)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """Open the database read-only, beside a running writer. Raises StorageError."""
     try:
         connection = _connect(path, read_only=True)
-        connection.execute("SELECT count(*) FROM meta").fetchone()
     except sqlite3.Error as error:
         raise StorageError(f"cannot read the station's database {path}: {error}") from error
-    _check_version(connection, path)
-    return connection
+    return _checked(connection, path, lambda _connection: None)
 
 
 def epoch_of(connection: sqlite3.Connection) -> str:
@@ -94,10 +89,31 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     )
 
 
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN; {_SCHEMA} COMMIT;")
+    connection.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (_SCHEMA_VERSION,))
+    connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (uuid.uuid4().hex,))
+
+
+def _checked(
+    connection: sqlite3.Connection, path: Path, prepare: Callable[[sqlite3.Connection], None]
+) -> sqlite3.Connection:
+    """The connection once it is prepared and of our version; closed when it is not."""
+    try:
+        prepare(connection)
+        _check_version(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise StorageError(f"cannot use the station's database {path}: {error}") from error
+    except StorageError:
+        connection.close()
+        raise
+    return connection
+
+
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     version = _meta(connection, "schema")
     if version != _SCHEMA_VERSION:
-        connection.close()
         raise StorageError(
             f"{path} has schema {version}, this version reads {_SCHEMA_VERSION}: install the newer inspectd"
         )

@@ -19,7 +19,7 @@ from cloud_sync.wire.records import (
 )
 from edge.domain.inspection import Committed, ImageRef, Inspection, OutcomeOf, View
 
-_DETECTIONS_LIMIT = 64
+_DETECTIONS_LIMIT = 64  # of all views together, so that a record stays below RECORD_LIMIT_BYTES
 
 
 def next_seq(connection: sqlite3.Connection) -> int:
@@ -69,20 +69,27 @@ def insert_images(
     connection: sqlite3.Connection,
     station: str,
     epoch: str,
-    committed: Committed,
+    seq: int,
+    part_id: str,
     images: Mapping[str, ImageRef],
     dropped: Sequence[str],
 ) -> None:
-    """Write where an inspection's images lie, by camera, and which cameras' images were given up."""
+    """Write where an inspection's images lie, by camera, and which cameras' images were given up; the first stays.
+
+    A commit that reported a fault may yet have reached the disk, so writing it again must do nothing.
+    """
+    written = "SELECT 1 FROM records WHERE stream = ? AND seq = ?"
+    if connection.execute(written, (Stream.IMAGES.value, seq)).fetchone():
+        return
     connection.executemany(
         "INSERT INTO images (seq, camera, sha256, size_bytes, media_type) VALUES (?, ?, ?, ?, ?)",
-        [(committed.seq, camera, ref.sha256, ref.size_bytes, ref.media_type) for camera, ref in images.items()],
+        [(seq, camera, ref.sha256, ref.size_bytes, ref.media_type) for camera, ref in images.items()],
     )
     record = ImagesRecord(
         station=station,
         epoch=epoch,
-        seq=committed.seq,
-        part_id=committed.inspection.part.part_id,
+        seq=seq,
+        part_id=part_id,
         images={
             camera: ImageRecord(sha256=ref.sha256, size_bytes=ref.size_bytes, media_type=ref.media_type)
             for camera, ref in images.items()
@@ -92,9 +99,24 @@ def insert_images(
     _insert_record(connection, Stream.IMAGES, record)
 
 
-def open_inspections(connection: sqlite3.Connection) -> Iterator[tuple[int, str]]:
-    """(seq, part id) of the inspections whose outcome nobody wrote: a daemon died before it knew."""
-    yield from connection.execute("SELECT seq, part_id FROM inspections WHERE outcome IS NULL ORDER BY seq").fetchall()
+def open_inspections(connection: sqlite3.Connection, up_to_seq: int) -> Iterator[tuple[int, str]]:
+    """(seq, part id) of the inspections up to a number whose outcome nobody wrote: a daemon died before it knew."""
+    query = "SELECT seq, part_id FROM inspections WHERE outcome IS NULL AND seq <= ? ORDER BY seq"
+    yield from connection.execute(query, (up_to_seq,)).fetchall()
+
+
+def pending_images(connection: sqlite3.Connection, seqs: range) -> Iterator[tuple[int, str, list[str]]]:
+    """(seq, part id, cameras) of the inspections that promise images nobody recorded: a daemon died before it could."""
+    query = (
+        "SELECT payload FROM records AS told WHERE stream = ? AND seq >= ? AND seq < ?"
+        ' AND instr(payload, CAST(\'"image":"pending"\' AS BLOB))'
+        " AND NOT EXISTS (SELECT 1 FROM records WHERE stream = ? AND seq = told.seq) ORDER BY seq"
+    )
+    values = (Stream.INSPECTIONS.value, seqs.start, seqs.stop, Stream.IMAGES.value)
+    for (payload,) in connection.execute(query, values).fetchall():
+        record = InspectionRecord.model_validate_json(payload)
+        if record.image == "pending":
+            yield record.seq, record.part_id, [view.camera for view in record.views if view.frame_seq is not None]
 
 
 def _insert_record(connection: sqlite3.Connection, stream: Stream, record: Record) -> str:
@@ -118,7 +140,7 @@ def _inspection_record(
         triggered_at=part.triggered_at,
         verdict=inspection.verdict.value,
         reasons=list(inspection.all_reasons),
-        views=[_view_record(view) for view in inspection.views],
+        views=[_view_record(view, _DETECTIONS_LIMIT // len(inspection.views)) for view in inspection.views],
         recipe_version=inspection.recipe_version,
         latency_ms={stage: round(ms, 3) for stage, ms in inspection.latency_ms.items()},
         image="pending" if keeps_image else "none",
@@ -126,7 +148,7 @@ def _inspection_record(
     )
 
 
-def _view_record(view: View) -> ViewRecord:
+def _view_record(view: View, detections_limit: int) -> ViewRecord:
     frame, model = view.frame, view.model
     return ViewRecord(
         camera=view.camera_id,
@@ -136,7 +158,7 @@ def _view_record(view: View) -> ViewRecord:
         verdict=view.verdict.value,
         reasons=list(view.reasons),
         score=None if view.detections is None else round(view.detections.frame_score, 6),
-        detections=_detection_records(view),
+        detections=_detection_records(view, detections_limit),
         detections_total=len(view.detections) if view.detections is not None else 0,
         model=ModelRecord(id=model.id, version=model.version, sha256=model.sha256, precision=model.precision.value)
         if model
@@ -144,11 +166,11 @@ def _view_record(view: View) -> ViewRecord:
     )
 
 
-def _detection_records(view: View) -> list[DetectionRecord]:
+def _detection_records(view: View, limit: int) -> list[DetectionRecord]:
     found = view.detections
     if found is None:
         return []
-    strongest = sorted(range(len(found)), key=lambda index: -float(found.scores[index]))[:_DETECTIONS_LIMIT]
+    strongest = sorted(range(len(found)), key=lambda index: -float(found.scores[index]))[:limit]
     return [
         DetectionRecord(
             box_xyxy=[round(float(edge), 2) for edge in found.boxes_xyxy[index]],

@@ -39,11 +39,17 @@ class SqliteOutbox:
         """How many rows wait. Raises StorageError."""
         return int(self._read("SELECT count(*) FROM outbox", ())[0][0])
 
+    def close(self) -> None:
+        """Let go of the database; the next read opens it again."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
+
     def _read(self, query: str, values: tuple[object, ...]) -> list[tuple[int, bytes]]:
         try:
             if self._reader is None:
                 self._reader = open_reader(self._recorder.path)
             return self._reader.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            self._reader = None
+            self.close()
             raise StorageError(f"cannot read the outbox: {error}") from error

@@ -2,7 +2,8 @@
 
 Invariants:
 - `on_committed` is called only for an inspection that is on disk.
-- An inspection that could not be written is handed to `on_unrecorded`, and written as UNDECIDED once the disk is back.
+- An inspection that could not be written is handed to `on_unrecorded`, and written as UNDECIDED once the disk is back;
+  one that is itself unwritable is written without its views, at once.
 """
 
 import sqlite3
@@ -20,8 +21,15 @@ from edge.domain.errors import StorageError
 from edge.domain.frame import Frame
 from edge.domain.inspection import Committed, ImageRef, Inspection, Outcome, OutcomeOf
 from edge.record.database import epoch_of, open_database
-from edge.record.inspections import insert_images, insert_inspection, insert_outcome, next_seq, open_inspections
-from edge.record.writer import GroupWriter, Work
+from edge.record.inspections import (
+    insert_images,
+    insert_inspection,
+    insert_outcome,
+    next_seq,
+    open_inspections,
+    pending_images,
+)
+from edge.record.writer import GroupWriter, RefusedError, Work
 
 log = structlog.get_logger()
 _LATER_LIMIT = 20_000
@@ -55,6 +63,7 @@ class Recorder:
     ) -> None:
         with open_database(path) as connection:
             self.epoch = epoch_of(connection)
+            self._earlier_seq = next_seq(connection) - 1
         connection.close()
         self.path = path
         self._station = station
@@ -72,20 +81,32 @@ class Recorder:
         return self._writer.failure
 
     def start(self) -> None:
-        """Start writing; inspections that an earlier run left without outcome become unconfirmed."""
-        self._writer.submit(Work(self._close_open, lambda: None, partial(self._keep_for_later, lambda: None)))
+        """Start writing; what an earlier run left open is closed: outcomes are unconfirmed, promised images dropped."""
+        self._close_earlier()
         self._writer.start()
 
     def stop(self, timeout_s: float) -> None:
-        """Write what waits and close the database."""
+        """Write what waits and close the database, waiting at most `timeout_s` seconds."""
         self._writer.stop(timeout_s)
+        if self._later:
+            log.error("stopped while the disk refuses: records are lost", records=len(self._later))
+
+    def settle(self, timeout_s: float) -> None:
+        """Wait until what was handed over so far is written, or refused, and its callbacks were called."""
+        settled = threading.Event()
+        self._writer.submit(Work(lambda _connection: None, settled.set, lambda _error: settled.set()))
+        settled.wait(timeout_s)
+
+    def busy_s(self, now_s: float) -> float:
+        """For how long the disk has been at one and the same write; 0 when none waits for it."""
+        return self._writer.busy_s(now_s)
 
     def record(self, inspection: Inspection, frames: tuple[Frame, ...] = ()) -> None:
         """Write an inspection; one of the callbacks follows, with the frames it was made from. Never blocks."""
         committed: list[Committed] = []
 
         def write(connection: sqlite3.Connection) -> None:
-            committed.append(self._insert(connection, inspection))
+            committed.append(self._insert(connection, inspection, has_frames=bool(frames)))
 
         self._writer.submit(
             Work(write, lambda: self._on_committed(committed[-1], frames), partial(self._keep_gap, inspection))
@@ -105,7 +126,8 @@ class Recorder:
         """Write where an inspection's images are. Never blocks."""
 
         def write(connection: sqlite3.Connection) -> None:
-            insert_images(connection, self._station, self.epoch, committed, images, dropped)
+            part_id = committed.inspection.part.part_id
+            insert_images(connection, self._station, self.epoch, committed.seq, part_id, images, dropped)
 
         again = partial(self.record_images, committed, images, dropped)
         self._writer.submit(Work(write, lambda: None, partial(self._keep_for_later, again)))
@@ -138,16 +160,30 @@ class Recorder:
         if errors:
             raise errors[0]
 
-    def _insert(self, connection: sqlite3.Connection, inspection: Inspection) -> Committed:
-        seq, keeps_image = next_seq(connection), self._keeps_image(inspection)
+    def _insert(self, connection: sqlite3.Connection, inspection: Inspection, *, has_frames: bool) -> Committed:
+        seq, keeps_image = next_seq(connection), has_frames and self._keeps_image(inspection)
         return insert_inspection(connection, self._station, self.epoch, seq, inspection, keeps_image=keeps_image)
 
     def _keep_gap(self, inspection: Inspection, error: StorageError) -> None:
-        undecided = replace(inspection, reasons=(*inspection.reasons, "storage_failed"))
+        if isinstance(error, RefusedError):
+            self._keep_bare(inspection, error)
+            return
+        reasons = tuple(dict.fromkeys((*inspection.reasons, "storage_failed")))
+        undecided = replace(inspection, reasons=reasons)
         self._keep_for_later(partial(self.record, undecided), error)
         self._on_unrecorded(undecided)
 
+    def _keep_bare(self, inspection: Inspection, error: RefusedError) -> None:
+        log.error("an inspection cannot be written as it is", part_id=inspection.part.part_id, why=str(error))
+        bare = Inspection(inspection.part, (), ("not_recordable",), replayed=inspection.replayed)
+        if inspection != bare:
+            self.record(bare)
+        self._on_unrecorded(bare)
+
     def _keep_for_later(self, again: Callable[[], None], error: StorageError) -> None:
+        if isinstance(error, RefusedError):
+            log.error("a record cannot be written and is given up", why=str(error))
+            return
         if not self._later:
             log.error("not recorded, kept for when the disk is back", why=str(error))
         self._later_total += 1
@@ -163,7 +199,13 @@ class Recorder:
         for again in later:
             again()
 
+    def _close_earlier(self) -> None:
+        self._writer.submit(Work(self._close_open, lambda: None, partial(self._keep_for_later, self._close_earlier)))
+
     def _close_open(self, connection: sqlite3.Connection) -> None:
-        for seq, part_id in open_inspections(connection):
+        for seq, part_id in open_inspections(connection, self._earlier_seq):
             outcome = OutcomeOf(seq, part_id, Outcome.UNCONFIRMED, None, None)
             insert_outcome(connection, self._station, self.epoch, outcome)
+        recent = range(self._earlier_seq - _LATER_LIMIT, self._earlier_seq + 1)
+        for seq, part_id, cameras in pending_images(connection, recent):
+            insert_images(connection, self._station, self.epoch, seq, part_id, {}, cameras)

@@ -3,10 +3,11 @@
 Invariants:
 - `done` is called only after the commit that holds the work returned.
 - A failed commit fails all of its works; none of them is half written.
-- A work that is itself wrong fails alone; the others of its group are written.
+- A work that is itself wrong fails alone, with RefusedError; the others of its group are written.
 - While the disk refuses, works fail at once; the database is reopened until it takes writes again.
 """
 
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -24,6 +25,21 @@ log = structlog.get_logger()
 _GROUP_LIMIT = 64
 _REOPEN_S = 1.0
 _PATIENCE_S = 0.25
+_WORKS_FAULT = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.DataError,
+    sqlite3.NotSupportedError,
+)
+
+
+class RefusedError(StorageError):
+    """A work is itself wrong: the disk is good, and writing it again would not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,7 @@ class GroupWriter:
         self._stop = threading.Event()
         self._why = ""
         self._reopen_s = 0.0
+        self._busy_since_s = 0.0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -85,14 +102,21 @@ class GroupWriter:
         """How many works wait."""
         return self._queue.qsize()
 
+    def busy_s(self, now_s: float) -> float:
+        """For how long the disk has been working on one and the same write; 0 when none waits for it."""
+        since_s = self._busy_since_s
+        return now_s - since_s if since_s else 0.0
+
     def _run(self) -> None:
         try:
             while not (self._stop.is_set() and self._queue.empty()):
                 group = self._gather()
+                self._busy_since_s = time.monotonic()
                 if self._connection is None:
                     self._reopen()
                 if group:
                     self._commit(group)
+                self._busy_since_s = 0.0
         except Exception as error:  # noqa: BLE001 - the daemon must learn of it and stop
             self.failure = error
 
@@ -106,30 +130,28 @@ class GroupWriter:
         return group
 
     def _commit(self, group: list[Work]) -> None:
-        if self._connection is None:
-            self._fail(group, StorageError(self._why))
-            return
-        try:
-            refused = self._write(self._connection, group)
-        except (sqlite3.Error, OSError) as error:
-            self._lose(f"the station's database {self._path} refuses writes: {error}")
-            self._fail(group, StorageError(self._why))
-            return
-        if refused is not None:
+        while group and self._connection is not None:
+            try:
+                refused = self._write(self._connection, group)
+            except (sqlite3.Error, OSError) as error:
+                self._lose(f"the station's database {self._path} refuses writes: {error}")
+                break
+            if refused is None:
+                self.commits += 1
+                for work in group:
+                    work.done()
+                return
             work, why = refused
-            self._fail([work], StorageError(f"a record cannot be written: {why}"))
-            self._commit([other for other in group if other is not work])
-            return
-        self.commits += 1
-        for work in group:
-            work.done()
+            self._fail([work], RefusedError(f"a record cannot be written: {type(why).__name__}: {why}"))
+            group = [other for other in group if other is not work]
+        self._fail(group, StorageError(self._why))
 
     def _write(self, connection: sqlite3.Connection, group: list[Work]) -> tuple[Work, Exception] | None:
         connection.execute("BEGIN IMMEDIATE")
         for work in group:
             try:
                 work.write(connection)
-            except (ValueError, TypeError, LookupError) as error:
+            except _WORKS_FAULT as error:
                 connection.execute("ROLLBACK")
                 return work, error
         connection.execute("COMMIT")
@@ -142,7 +164,8 @@ class GroupWriter:
     def _lose(self, why: str) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
         if not self._why:
             self._on_state(False, why)
         self._why = why
@@ -152,12 +175,12 @@ class GroupWriter:
         if time.monotonic() < self._reopen_s:
             return
         try:
-            connection = open_database(self._path)
-            connection.execute("CREATE TABLE IF NOT EXISTS probe (at REAL)")
-            connection.execute("DELETE FROM probe")
-            connection.execute("INSERT INTO probe VALUES (?)", (time.time(),))
+            self._connection = open_database(self._path)
+            self._connection.execute("CREATE TABLE IF NOT EXISTS probe (at REAL)")
+            self._connection.execute("DELETE FROM probe")
+            self._connection.execute("INSERT INTO probe VALUES (?)", (time.time(),))
         except (StorageError, sqlite3.Error) as error:
             self._lose(str(error))
             return
-        self._connection, self._why = connection, ""
+        self._why = ""
         self._on_state(True, "")

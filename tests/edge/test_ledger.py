@@ -134,7 +134,7 @@ class Line:
     """A ledger driven at random, and what a line would have seen of it."""
 
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311 - a repeatable walk
+        self.random = random.Random(seed)
         self.ledger = Ledger(0.5, 0.7)
         self.now_s = 0.0
         self.opened: dict[tuple[str, float], int] = {}

@@ -160,9 +160,8 @@ def test_a_line_that_never_reads_is_dropped_and_hurts_no_other(served: Served) -
         deaf.trigger("p-1")
         served.port.tell(committed(Verdict.PASS, served.part()))
         junk = b"x\n" * 4000
-        with pytest.raises(OSError, match="reset|[Bb]roken"):
-            while True:
-                deaf.sock.sendall(junk)
+        with pytest.raises(OSError, match=r"reset|[Bb]roken"):
+            deaf.sock.sendall(junk * 4000)
         assert served.outcomes.wait_for(1)[0].outcome is Outcome.UNCONFIRMED
         other.trigger("p-2")
         served.port.tell(committed(Verdict.PASS, served.part(2)))

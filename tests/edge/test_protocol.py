@@ -84,7 +84,7 @@ def test_what_is_no_message_is_refused_with_what_was_expected(line: bytes, compl
 
 
 def test_five_thousand_damaged_lines_are_messages_or_refused_never_a_crash() -> None:
-    rng = random.Random(7)  # noqa: S311 - a repeatable damage
+    rng = random.Random(7)
     seeds = [TRIGGER, b'{"type":"ack","part_id":"p-1"}', b'{"type":"ping"}']
     refused = 0
     for _ in range(5000):
