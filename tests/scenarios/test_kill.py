@@ -5,13 +5,13 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from brokers import eventually
 from line_kit import Line, make_line
 from station_kit import end
 
 from cloud_sync.wire.broker import LocalBroker, available_kinds, free_port
 
-KILLS = 50
 PARTS = 200_000
 
 
@@ -25,16 +25,20 @@ def kill_at_random_points(line: Line, kills: int, chance: random.Random) -> None
         end(simulator, signal.SIGKILL)
 
 
-def test_fifty_kills_lose_no_told_verdict_and_tell_none_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kills",
+    [pytest.param(50, id="50"), pytest.param(400, id="400", marks=[pytest.mark.soak, pytest.mark.timeout(1800)])],
+)
+def test_kills_lose_no_told_verdict_and_tell_none_twice(tmp_path: Path, kills: int) -> None:
     broker = LocalBroker(available_kinds()[0], tmp_path / "broker", free_port())
     line = make_line(tmp_path, broker)
     with broker, line.collector():
-        kill_at_random_points(line, KILLS, random.Random(7))
+        kill_at_random_points(line, kills, random.Random(7))
         with line.daemon():
             line.await_acknowledged(90)
     comparison = line.compare()
     assert comparison.nothing_lost, comparison.differences()
-    assert len(line.events("disconnected")) >= KILLS - 1
+    assert len(line.events("disconnected")) >= kills - 1
     told_unrecorded = [event for event in line.events("told") if event["inspection_id"] is None]
     assert {event["verdict"] for event in told_unrecorded} <= {"UNDECIDED"}
     outcomes = Counter(str(record["outcome"]) for record in line.records("outcomes").values())

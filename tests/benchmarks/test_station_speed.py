@@ -1,0 +1,112 @@
+"""Ratios of a whole station to OpenVINO alone, each measured beside its yardstick; printed, and kept as JSON.
+
+The floors are what a defect would fall through on any machine that is otherwise idle; the aims stand in README.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from station_kit import run_json
+from station_speed import (
+    Raw,
+    Served,
+    benchmark_app,
+    fsync_p99_ms,
+    make_station,
+    median,
+    serve,
+    write_bmp_frames,
+)
+
+from edge.demo.cells import FAST, link_cells, load_cells, split_cells
+from edge.infer.plan import granted_cpus
+from models.bundle import Bundle, open_bundle
+from models.bundle_store import active_bundle
+from models.speed import compare_speed
+
+pytestmark = pytest.mark.benchmark
+ROUNDS = 3
+PARTS = 1000
+THREADS = sorted({1, granted_cpus()})
+RESULTS = Path("build") / "bench.json"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("bench")
+    split = split_cells(load_cells(), FAST)
+    link_cells(split.learn, made / "good")
+    write_bmp_frames(split.inspect, made / "frames")
+    config = made / "station.toml"
+    config.write_text(
+        "[station]\nid = 'bench'\n[[camera]]\nid = 'top'\nsource = 'frames'\n[[product]]\nid = 'cell'\nbundle = 'cell'\n"
+    )
+    code, answer = run_json(
+        ["edge", "calibrate", "-c", str(config), "--from", str(made / "good"), "--fast", "--json"], 300
+    )
+    assert code == 0, answer
+    return made
+
+
+@pytest.fixture(scope="module")
+def bundle(folder: Path) -> Bundle:
+    return open_bundle(active_bundle(folder / "data" / "bundles", "cell"))
+
+
+@pytest.fixture(scope="module")
+def results() -> Iterator[dict[str, object]]:
+    found: dict[str, object] = {"machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs"}
+    yield found
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=1))
+    print(json.dumps(found, indent=1))  # noqa: T201 - a benchmark's output
+
+
+@pytest.mark.parametrize("images", ["none", "all"])
+@pytest.mark.parametrize("threads", THREADS)
+def test_parts_per_second_over_benchmark_app(
+    folder: Path, bundle: Bundle, results: dict[str, object], threads: int, images: str
+) -> None:
+    pairs: list[tuple[Raw, Served]] = []
+    for _ in range(ROUNDS):
+        raw = benchmark_app(bundle, threads, folder, seconds=6, one_at_a_time=False)
+        station = make_station(folder, folder / "data" / "bundles", threads, images)
+        pairs.append((raw, serve(station, PARTS, "--in-flight", "4")))
+    ratios = [served.parts_per_s / raw.images_per_s for raw, served in pairs]
+    results[f"parts per second over benchmark_app, {threads} threads, images {images}"] = {
+        "ratio": round(median(ratios), 3),
+        "rounds": [round(ratio, 3) for ratio in ratios],
+        "benchmark_app": round(median([raw.images_per_s for raw, _ in pairs]), 1),
+        "station": round(median([served.parts_per_s for _, served in pairs]), 1),
+        "precision": bundle.precision.value,
+    }
+    assert median(ratios) > 0.3
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_latency_over_raw_inference(folder: Path, bundle: Bundle, results: dict[str, object], threads: int) -> None:
+    decided: list[float] = []
+    told: list[float] = []
+    for _ in range(ROUNDS):
+        raw = benchmark_app(bundle, threads, folder, seconds=5, one_at_a_time=True)
+        station = make_station(folder, folder / "data" / "bundles", threads, "none")
+        served = serve(station, 400, "--in-flight", "1", "--rate", "20")
+        decided.append(served.decided_p99_ms / raw.median_ms)
+        told.append(served.told_p99_ms / (1.5 * raw.median_ms + 2 * fsync_p99_ms(folder)))
+    results[f"latency, {threads} threads"] = {
+        "decide p99 over median raw inference": round(median(decided), 2),
+        "rounds": [round(ratio, 2) for ratio in decided],
+        "told p99 over 1.5 x median raw inference + 2 x fsync p99": round(median(told), 2),
+        "told rounds": [round(ratio, 2) for ratio in told],
+    }
+    assert median(decided) < 20
+
+
+def test_bundle_precision_over_fp32(bundle: Bundle, results: dict[str, object]) -> None:
+    speed = compare_speed(bundle, seconds=6)
+    results["precision against FP32"] = {"precision": speed.precision.value, "ratio": round(speed.ratio, 2)}
+    assert speed.ratio > 0.8
