@@ -47,7 +47,7 @@ class Detections:
 
     @property
     def frame_score(self) -> float:
-        """The frame's own score in [0, 1]: the map's highest value where there is a map, else the best box's, else 0."""
+        """The frame's own score in [0, 1]: the map's highest value where it has one, else the best box's, else 0."""
         if self.map is not None:
             return float(np.clip(self.map.max(), 0, 1))
         return float(self.scores.max()) if len(self) else 0.0
@@ -55,17 +55,13 @@ class Detections:
     @classmethod
     def none(cls, anomaly_map: FloatArray | None = None) -> "Detections":
         """The model looked and saw nothing."""
-        return cls(
-            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), anomaly_map
-        )
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), anomaly_map)
 
 
 def _check(
     name: str, array: NDArray[np.generic], shape: tuple[int, ...], dtype: type[np.float32] | type[np.int32]
 ) -> None:
     if array.shape != shape or array.dtype != dtype:
-        raise ModelError(
-            f"detections: {name} must be {shape} {np.dtype(dtype)}, got {array.shape} {array.dtype}"
-        )
+        raise ModelError(f"detections: {name} must be {shape} {np.dtype(dtype)}, got {array.shape} {array.dtype}")
     if not np.isfinite(array).all():
         raise ModelError(f"detections: {name} holds a value that is not finite: the model is broken")

@@ -1,7 +1,7 @@
 """What can go wrong with a model, for whoever owns the bundle.
 
-    ModelError            the bundle, its graph or its result cannot be used
-      GateError           the bundle was made and measured, and the gate said no
+ModelError            the bundle, its graph or its result cannot be used
+  GateError           the bundle was made and measured, and the gate said no
 """
 
 

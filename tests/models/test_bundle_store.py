@@ -1,0 +1,85 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from station_kit import make_bundle
+
+from models.bundle_store import activate, active_bundle, list_bundles, next_version, rollback
+from models.errors import ModelError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Versions 1 to 3 of one bundle, made and activated in turn."""
+    for version in (1, 2, 3):
+        make_bundle(tmp_path, "cells", version)
+    return tmp_path
+
+
+def states(root: Path) -> list[tuple[int, bool, bool]]:
+    return [(bundle.version, bundle.active, bundle.previous) for bundle in list_bundles(root)]
+
+
+def test_the_last_activated_is_active_and_the_one_before_is_previous(root: Path) -> None:
+    assert states(root) == [(1, False, False), (2, False, True), (3, True, False)]
+    assert active_bundle(root, "cells") == root / "cells" / "v3"
+    assert not active_bundle(root, "cells").is_symlink()
+
+
+def test_rolling_back_twice_returns(root: Path) -> None:
+    assert rollback(root, "cells").name == "v2"
+    assert states(root) == [(1, False, False), (2, True, False), (3, False, True)]
+    assert rollback(root, "cells").name == "v3"
+
+
+def test_activating_what_is_active_keeps_the_previous(root: Path) -> None:
+    activate(root, "cells", 3)
+    assert rollback(root, "cells").name == "v2"
+
+
+def test_a_damaged_version_never_becomes_active(root: Path) -> None:
+    (root / "cells" / "v1" / "model.bin").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"model\.bin"):
+        activate(root, "cells", 1)
+    (root / "cells" / "v2" / "model.xml").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"model\.xml"):
+        rollback(root, "cells")
+    assert active_bundle(root, "cells").name == "v3"
+
+
+def test_what_an_interrupted_write_left_is_no_version(root: Path) -> None:
+    (root / "cells" / ".writing-abc").mkdir()
+    (root / "cells" / "v4.tmp").mkdir()
+    (root / "cells" / ".active-123").symlink_to("v1")
+    assert [version for version, *_ in states(root)] == [1, 2, 3]
+    assert next_version(root, "cells") == 4
+    assert activate(root, "cells", 2).name == "v2"
+
+
+def test_versions_count_from_one_and_past_nine(root: Path) -> None:
+    assert next_version(root, "other") == 1
+    shutil.copytree(root / "cells" / "v3", root / "cells" / "v10")
+    assert next_version(root, "cells") == 11
+    assert [bundle.version for bundle in list_bundles(root)] == [1, 2, 3, 10]
+
+
+@pytest.mark.parametrize("target", ["../../etc", "v9", "/tmp", "cells"])  # noqa: S108 - a link that must be refused
+def test_an_active_link_to_anything_but_a_version_is_refused(root: Path, target: str) -> None:
+    (root / "cells" / "active").unlink()
+    (root / "cells" / "active").symlink_to(target)
+    with pytest.raises(ModelError, match="which is no version there"):
+        active_bundle(root, "cells")
+
+
+@pytest.mark.parametrize("name", ["../cells", "Cells", "", "a/b"])
+def test_an_id_that_is_no_name_is_refused(root: Path, name: str) -> None:
+    with pytest.raises(ModelError, match="bundle id"):
+        active_bundle(root, name)
+
+
+def test_nothing_active_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="edge calibrate"):
+        active_bundle(tmp_path, "cells")
+    with pytest.raises(ModelError, match="no previous version"):
+        rollback(tmp_path, "cells")
+    assert list_bundles(tmp_path / "absent") == []
