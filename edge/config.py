@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge.domain.errors import ConfigError
 
@@ -15,11 +15,20 @@ if TYPE_CHECKING:
 StationId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
-Rectangle = Annotated[list[float], Field(min_length=4, max_length=4)]
+
+
+def _rectangle(corners: list[float]) -> list[float]:
+    left, top, right, bottom = corners
+    if left >= right or top >= bottom:
+        raise ValueError("a zone is left, top, right, bottom: this one holds nothing, so no defect in it would count")
+    return corners
+
+
+Rectangle = Annotated[list[float], Field(min_length=4, max_length=4), AfterValidator(_rectangle)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class StationSection(_Section):
@@ -143,6 +152,17 @@ class StationConfig(_Section):
             twice = {name for name in ids if ids.count(name) > 1}
             if twice:
                 raise ValueError(f"two {what}s are called {min(twice)!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _frames_can_come_in_time(self) -> "StationConfig":
+        decide_ms = self.line.deadline_ms - self.line.commit_margin_ms
+        for camera in self.camera:
+            if camera.latency_ms >= decide_ms:
+                raise ValueError(
+                    f"camera {camera.id!r} has latency_ms {camera.latency_ms:g}, and line.deadline_ms less "
+                    f"commit_margin_ms leaves {decide_ms:g}: no part could be decided in time"
+                )
         return self
 
     @property

@@ -11,18 +11,20 @@ log = structlog.get_logger()
 class Health:
     """The open faults by name; each opening and closing is logged once and reported to the listener.
 
-    Any thread may raise and clear faults. The listener is called outside the lock with (ready, why).
+    Any thread may raise and clear faults. The listener is called with (ready, why), one call at a time and the newest
+    state last; it must not block, nor raise or clear faults itself.
     """
 
     def __init__(self) -> None:
         self._faults: dict[str, str] = {}
         self._lock = threading.Lock()
+        self._saying = threading.Lock()
         self._listener: Callable[[bool, str], None] = lambda _ready, _why: None
 
     def on_change(self, listener: Callable[[bool, str], None]) -> None:
         """Tell `listener` now and at every change whether the station is ready, and why not."""
         self._listener = listener
-        listener(*self.state())
+        self._say()
 
     def raise_fault(self, name: str, why: str) -> None:
         """Open a fault; one that is open already is left as it is."""
@@ -31,7 +33,7 @@ class Health:
                 return
             self._faults[name] = why
         log.error("fault", fault=name, why=why)
-        self._listener(*self.state())
+        self._say()
 
     def clear(self, name: str) -> None:
         """Close a fault; closing one that is not open does nothing."""
@@ -41,7 +43,14 @@ class Health:
             closed = self._faults.pop(name, None)
         if closed is not None:
             log.info("fault cleared", fault=name)
-            self._listener(*self.state())
+            self._say()
+
+    def set_fault(self, name: str, why: str) -> None:
+        """Open the fault with this reason, or close it where the reason is empty."""
+        if why:
+            self.raise_fault(name, why)
+        else:
+            self.clear(name)
 
     def faults(self) -> dict[str, str]:
         """The open faults: name to reason."""
@@ -52,3 +61,7 @@ class Health:
         """(ready, why not)."""
         faults = self.faults()
         return not faults, "; ".join(faults.values())
+
+    def _say(self) -> None:
+        with self._saying:
+            self._listener(*self.state())

@@ -6,12 +6,13 @@ decides.
 Invariants:
 - Every accepted part ends in exactly one recorded inspection, whatever fails on the way.
 - A fault is a view that is UNDECIDED with a reason; nothing but a model's answer can become PASS or REJECT.
+- A model's fault stays open until its self-test passes; a part that came too late to be looked at is not its fault.
 """
 
 import queue
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -29,6 +30,8 @@ from models.errors import ModelError
 
 log = structlog.get_logger()
 _PATIENCE_S = 0.1
+_STUCK_S = 60.0
+_TOO_LATE = "deadline_passed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class PipelineLimits:
 class _Job:
     part: Part
     product: Product
-    claims: Mapping[str, Claim]
+    claims: Mapping[str, Claim | None]
     decide_by_s: float
 
 
@@ -68,7 +71,7 @@ class _Look:
 
 
 class Pipeline:
-    """Inspects parts in the order of their triggers.
+    """Inspects parts in the order of their triggers; `failure` is what ended one of its threads, if anything did.
 
     Args:
         products: by product id.
@@ -89,6 +92,7 @@ class Pipeline:
         *,
         replayed: bool,
     ) -> None:
+        self.failure: Exception | None = None
         self._products = products
         self._drains = drains
         self._recorder = recorder
@@ -98,9 +102,10 @@ class Pipeline:
         self._jobs: queue.Queue[_Job] = queue.Queue(limits.queue_parts)
         self._running: queue.Queue[tuple[_Job, list[_Look], float]] = queue.Queue(limits.queue_parts)
         self._stop = threading.Event()
+        self._accepting = threading.Lock()
         self._threads = [
-            threading.Thread(target=self._look_at_parts, name="look", daemon=True),
-            threading.Thread(target=self._judge_parts, name="judge", daemon=True),
+            threading.Thread(target=self._guard, args=(self._look_at_parts,), name="look", daemon=True),
+            threading.Thread(target=self._guard, args=(self._judge_parts,), name="judge", daemon=True),
         ]
 
     def start(self) -> None:
@@ -110,24 +115,46 @@ class Pipeline:
 
     def stop(self, timeout_s: float) -> None:
         """Finish the parts that wait and end the threads, waiting at most `timeout_s` seconds each."""
-        self._stop.set()
+        with self._accepting:
+            self._stop.set()
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(timeout_s)
 
     def accept(self, part: Part) -> None:
         """Take a triggered part; one that cannot be inspected is recorded as UNDECIDED at once. Never blocks."""
-        product = self._products.get(part.product)
-        cameras = part.cameras or tuple(self._drains)
-        if product is None:
-            self._refuse(part, "unknown_product")
-        elif not set(cameras) <= set(self._drains):
-            self._refuse(part, "unknown_camera")
-        elif self._jobs.full():
-            self._refuse(part, "queue_full")
-        else:
-            claims = {camera: self._drains[camera].claim(part.triggered_s) for camera in cameras}
-            self._jobs.put(_Job(part, product, claims, part.triggered_s + self._limits.decide_within_s))
+        with self._accepting:
+            refusal = self._refusal(part)
+            if not refusal:
+                self._jobs.put_nowait(self._job(part))
+        if refusal:
+            self._refuse(part, refusal)
+
+    def _refusal(self, part: Part) -> str:
+        if part.product not in self._products:
+            return "unknown_product"
+        if not set(part.cameras) <= set(self._drains):
+            return "unknown_camera"
+        if self._jobs.full():
+            return "queue_full"
+        return "stopping" if self._stop.is_set() else ""
+
+    def _job(self, part: Part) -> _Job:
+        claims = {camera: self._claim(camera, part) for camera in part.cameras or self._drains}
+        return _Job(part, self._products[part.product], claims, part.triggered_s + self._limits.decide_within_s)
+
+    def _claim(self, camera_id: str, part: Part) -> Claim | None:
+        try:
+            return self._drains[camera_id].claim(part.triggered_s)
+        except Exception as error:
+            log.error("a camera could not be triggered", camera=camera_id, part_id=part.part_id, exc_info=error)
+            return None
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - the daemon must learn of it and stop
+            self.failure = error
 
     def _refuse(self, part: Part, reason: str) -> None:
         self._recorder.record(Inspection(part, (), (reason,), replayed=self._replayed))
@@ -139,13 +166,18 @@ class Pipeline:
             except queue.Empty:
                 continue
             looks = [self._look(job, camera_id, claim) for camera_id, claim in job.claims.items()]
-            self._running.put((job, looks, _since_ms(job.part)))
+            self._running.put((job, looks, _since_ms(job.part)), timeout=_STUCK_S)
 
-    def _look(self, job: _Job, camera_id: str, claim: Claim) -> _Look:
+    def _look(self, job: _Job, camera_id: str, claim: Claim | None) -> _Look:
         frame: Frame | None = None
+        if claim is None:
+            return _Look(camera_id, fault="camera_fault")
         try:
             frame = self._drains[camera_id].take(claim, job.decide_by_s)
-            ticket = job.product.engine.submit(frame.image, job.decide_by_s - time.monotonic())
+            patience_s = job.decide_by_s - time.monotonic()
+            if patience_s <= 0:
+                return _Look(camera_id, frame, fault=_TOO_LATE)
+            ticket = job.product.engine.submit(frame.image, patience_s)
         except Exception as error:  # noqa: BLE001 - whatever failed, the part is UNDECIDED and the next one is looked at
             return _Look(camera_id, frame, fault=self._fault(job, error))
         return _Look(camera_id, frame, ticket)
@@ -168,12 +200,13 @@ class Pipeline:
             return View(look.camera_id, Verdict.UNDECIDED, (look.fault,), info)
         engine = job.product.engine
         try:
-            patience_s = min(self._limits.model_timeout_s, job.decide_by_s - time.monotonic())
-            detections = look.ticket.result(max(0.0, patience_s))
+            patience_s = max(0.0, min(self._limits.model_timeout_s, job.decide_by_s - time.monotonic()))
+            detections = look.ticket.result(patience_s)
             verdict, reasons = decide(detections, engine.spec.classes, job.product.recipe)
         except Exception as error:  # noqa: BLE001 - whatever failed, the part is UNDECIDED and the next one is judged
-            return View(look.camera_id, Verdict.UNDECIDED, (self._fault(job, error),), info, model=engine.model_id)
-        self._health.clear(model_fault(job.product.product_id))
+            waited = patience_s > 0 or not isinstance(error, ModelTimeoutError)
+            fault = self._fault(job, error) if waited else _TOO_LATE
+            return View(look.camera_id, Verdict.UNDECIDED, (fault,), info, model=engine.model_id)
         return View(look.camera_id, verdict, reasons, info, detections, engine.spec.classes, engine.model_id)
 
     def _fault(self, job: _Job, error: Exception) -> str:

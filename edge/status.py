@@ -21,10 +21,11 @@ def read_status(config: StationConfig) -> dict[str, object]:
     """
     try:
         status = cast("dict[str, object]", json.loads(config.status_path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+        written_at, pid = datetime.fromisoformat(str(status["written_at"])), int(str(status["pid"]))
+        alive = bool(status["running"]) and _lives(pid)
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise StorageError(f"no status at {config.status_path}: has `edge run` ever run here? ({error})") from error
-    silent_s = (datetime.now(UTC) - datetime.fromisoformat(str(status["written_at"]))).total_seconds()
-    alive = bool(status["running"]) and _lives(int(str(status["pid"])))
+    silent_s = abs((datetime.now(UTC) - written_at).total_seconds())
     if not alive or silent_s > _SILENT_S:
         why = status["why"] if not status["running"] else f"daemon {'silent' if alive else 'dead'} for {silent_s:.0f} s"
         status |= {"running": False, "ready": False, "why": why}

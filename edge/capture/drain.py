@@ -43,7 +43,7 @@ class Claim:
 
 @dataclass(slots=True)
 class CaptureCounters:
-    """Since the start: frames that arrived, were used, were pushed out unused, answered no part; losses of the camera."""
+    """Since the start: frames that arrived, were used, were pushed out, answered no part; losses of the camera."""
 
     received: int = 0
     used: int = 0

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from edge.domain.errors import ConfigError
 from edge.domain.part import Verdict
 from models.detections import Detections, FloatArray
+from models.errors import ModelError
 from models.spec import Kind, ModelSpec
 
 
@@ -37,8 +38,14 @@ class Recipe:
     rules: dict[str, Rule]
 
 
-def check_fit(recipe: Recipe, spec: ModelSpec, product: str) -> None:
+def check_fit(recipe: Recipe, spec: ModelSpec, product: str, score_floor: float) -> None:
     """Refuse a recipe that was written for another kind of model, or for classes the model does not know.
+
+    Args:
+        recipe: the product's rules.
+        spec: the model that looks at it.
+        product: its id, for the message.
+        score_floor: below this score nothing is reported, so no rule can ask for less.
 
     Raises:
         ConfigError: it does not fit; says what to change. Also where the model has a class without a rule, because a
@@ -58,10 +65,22 @@ def check_fit(recipe: Recipe, spec: ModelSpec, product: str) -> None:
         raise ConfigError(
             f"product {product!r}: the recipe has no rule for class {unjudged[0]!r}: it would pass unseen"
         )
+    for name, rule in recipe.rules.items():
+        if rule.min_score < score_floor:
+            raise ConfigError(
+                f"product {product!r}: min_score {rule.min_score:g} of class {name!r} is below {score_floor:g}, the "
+                "lowest score that is reported: what lies between would pass unseen"
+            )
 
 
 def decide(detections: Detections, classes: tuple[str, ...], recipe: Recipe) -> tuple[Verdict, tuple[str, ...]]:
-    """The verdict on one frame and its reasons: REJECT with each class that broke its rule, else PASS."""
+    """The verdict on one frame and its reasons: REJECT with each class that broke its rule, else PASS.
+
+    Raises:
+        ModelError: a detection is of a class that the model does not have, so that no rule would judge it.
+    """
+    if len(detections) and detections.class_ids.max() >= len(classes):
+        raise ModelError(f"the model reports class {detections.class_ids.max()}, and knows {len(classes)}")
     reasons = tuple(
         f"{name}:{count}"
         for class_id, name in enumerate(classes)

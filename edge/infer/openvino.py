@@ -2,10 +2,12 @@
 
 Invariants:
 - A request belongs to one ticket at a time; one that did not answer in time is not used again until it has.
-- A value that is not finite is a ModelError, never an empty answer.
+- A value that is not finite, or a score that its map does not show, is a ModelError, never an empty answer.
 """
 
+import contextlib
 import queue
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,10 @@ from models.spec import ModelId, ModelSpec
 if TYPE_CHECKING:
     import openvino as ov
 
+_SELFTEST_S = 30.0
+_CLOSE_MS = 100
+_SCORE_TOLERANCE = 0.02
+
 
 class OpenVinoEngine:
     """Runs one bundle on the CPU.
@@ -46,6 +52,7 @@ class OpenVinoEngine:
         self._idle: queue.Queue[ov.InferRequest] = queue.Queue()
         self._stuck: list[ov.InferRequest] = []
         self._places: dict[tuple[int, int], Placement] = {}
+        self._selftest = threading.Thread()
         for _ in range(plan.requests):
             self._idle.put(self._compiled.create_infer_request())
         self.selftest()
@@ -61,8 +68,30 @@ class OpenVinoEngine:
         return self._bundle.model_id
 
     def selftest(self) -> None:
-        """Run the bundle's own frames through the compiled graph. Raises ModelError."""
-        check_selftest(self._bundle, self._compiled)
+        """Run the bundle's own frames through the compiled graph. Raises ModelError, also when it takes for ever."""
+        if self._selftest.is_alive():
+            raise ModelTimeoutError(f"bundle {self.model_id.id!r}: an earlier self-test has not ended yet")
+        answers: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+        self._selftest = threading.Thread(target=self._run_selftest, args=(answers,), name="selftest", daemon=True)
+        self._selftest.start()
+        try:
+            error = answers.get(timeout=_SELFTEST_S)
+        except queue.Empty:
+            raise ModelTimeoutError(
+                f"bundle {self.model_id.id!r}: the self-test did not end in {_SELFTEST_S:g} s"
+            ) from None
+        if error is not None:
+            raise error
+
+    def _run_selftest(self, answers: "queue.SimpleQueue[Exception | None]") -> None:
+        try:
+            check_selftest(self._bundle, self._compiled)
+        except ModelError as error:
+            answers.put(error)
+        except Exception as error:  # noqa: BLE001 - whoever waits raises it
+            answers.put(ModelError(f"bundle {self.model_id.id!r}: the self-test broke: {error}"))
+        else:
+            answers.put(None)
 
     def submit(self, image: Image, timeout_s: float) -> "OpenVinoTicket":
         """Letterbox the frame straight into a free request's input and start it. Raises ModelError."""
@@ -85,7 +114,8 @@ class OpenVinoEngine:
     def close(self) -> None:
         """Wait briefly for what still runs, then let go of the requests."""
         for request in self._stuck:
-            request.wait_for(100)
+            with contextlib.suppress(RuntimeError):
+                request.wait_for(_CLOSE_MS)
         while not self._idle.empty():
             self._idle.get_nowait()
 
@@ -110,6 +140,11 @@ class OpenVinoEngine:
         if not (np.isfinite(score) and np.isfinite(anomaly_map).all()):
             raise ModelError(
                 f"bundle {self.model_id.id!r} answered with a value that is not finite: its graph is broken"
+            )
+        if abs(score - float(anomaly_map.max())) > _SCORE_TOLERANCE:
+            raise ModelError(
+                f"bundle {self.model_id.id!r}: its score {score:.3f} is not its map's highest value "
+                f"{anomaly_map.max():.3f}: what the map does not show would pass unseen"
             )
         return regions(anomaly_map, place, self._input)
 

@@ -133,6 +133,10 @@ class Ledger:
         """How many parts wait for their verdict."""
         return len(self._waiting)
 
+    def unacknowledged(self) -> int:
+        """How many told verdicts wait for their acknowledgement."""
+        return len(self._unacked)
+
     def _is_due(self, slot: _Slot, now_s: float) -> bool:
         return now_s >= slot.triggered_s + self._deadline_s
 

@@ -125,6 +125,10 @@ class LinePort:
         """How many parts wait for their verdict."""
         return self._ledger.waiting()
 
+    def unacknowledged(self) -> int:
+        """How many told verdicts wait for their acknowledgement."""
+        return self._ledger.unacknowledged()
+
     def _run(self) -> None:
         try:
             self._serve()

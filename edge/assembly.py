@@ -1,0 +1,166 @@
+"""The station put together: every part built from station.toml and wired to the others, nothing started yet."""
+
+from pathlib import Path
+
+import numpy as np
+
+from cloud_sync.station.connection import station_link
+from cloud_sync.station.uplink import Uplink, UplinkSettings
+from cloud_sync.wire.link import Address as BrokerAddress
+from edge.capture.drain import CaptureLimits, Drain
+from edge.capture.open import is_replayed, make_camera
+from edge.config import CameraSection, ProductSection, StationConfig
+from edge.decide.recipe import Recipe, Rule, check_fit
+from edge.domain.frame import Frame
+from edge.domain.inspection import Committed, Inspection
+from edge.domain.part import Part, Verdict
+from edge.health import Health
+from edge.infer.openvino import OpenVinoEngine
+from edge.infer.plan import granted_cpus, make_plan
+from edge.infer.regions import REGION_FLOOR
+from edge.line.port import LinePort, PortTimes
+from edge.line.protocol import Address, parse_address
+from edge.pipeline import Pipeline, PipelineLimits, Product
+from edge.record.image_writer import ImageWriter
+from edge.record.images import ImageStore
+from edge.record.outbox import SqliteOutbox
+from edge.record.recorder import Recorder
+from models.bundle import open_bundle
+from models.bundle_store import active_bundle
+from models.spec import Kind
+
+
+class Assembly:
+    """A station's parts.
+
+    What can be refused is built first, so that a refused configuration leaves nothing open.
+
+    Args:
+        config: the checked station.toml.
+
+    Raises:
+        InspectdError, ModelError: something needed is missing or broken.
+    """
+
+    def __init__(self, config: StationConfig) -> None:
+        self.config = config
+        self.health = Health()
+        self.engines: dict[Path, OpenVinoEngine] = {}
+        address = parse_address(config.line.port)
+        broker = None if config.sync.broker is None else BrokerAddress.parse(config.sync.broker)
+        self.drains = {section.id: self._drain(section) for section in config.camera}
+        self.products = {section.id: self._product(section) for section in config.product}
+        self.recorder = self._recorder()
+        self.images = self._image_writer()
+        self.pipeline = self._pipeline()
+        self.port = self._port(address)
+        self.uplink = None if broker is None else self._uplink(broker)
+
+    def _committed(self, committed: Committed, frames: tuple[Frame, ...]) -> None:
+        self.port.tell(committed)
+        if frames and self._keeps_image(committed.inspection):
+            self.images.keep(committed, frames)
+        if self.uplink is not None:
+            self.uplink.notify()
+
+    def _unrecorded(self, inspection: Inspection) -> None:
+        self.port.tell_unrecorded(inspection.part, inspection.all_reasons)
+
+    def _accept(self, part: Part) -> None:
+        self.pipeline.accept(part)
+
+    def _keeps_image(self, inspection: Inspection) -> bool:
+        if not any(view.frame is not None for view in inspection.views):
+            return False
+        match self.config.retention.images:
+            case "all":
+                return True
+            case "not_pass":
+                return inspection.verdict is not Verdict.PASS
+            case "none":
+                return False
+
+    def _drain(self, section: CameraSection) -> Drain:
+        limits = CaptureLimits(
+            section.latency_ms / 1000, section.timeout_ms / 1000, section.max_age_ms / 1000, section.buffer_frames
+        )
+        return Drain(
+            section.id,
+            make_camera(section),
+            limits,
+            triggered=section.trigger == "software",
+            on_state=lambda lost, why: self.health.set_fault(
+                camera_fault(section.id), f"camera {section.id!r} is lost: {why}" if lost else ""
+            ),
+        )
+
+    def _product(self, section: ProductSection) -> Product:
+        path = active_bundle(self.config.bundles_dir, section.bundle)
+        recipe = make_recipe(section)
+        if path not in self.engines:
+            bundle = open_bundle(path)
+            check_fit(recipe, bundle.spec, section.id, REGION_FLOOR)
+            self.engines[path] = OpenVinoEngine(bundle, make_plan(self.config.inference, granted_cpus()))
+        check_fit(recipe, self.engines[path].spec, section.id, REGION_FLOOR)
+        return Product(section.id, self.engines[path], recipe)
+
+    def _recorder(self) -> Recorder:
+        return Recorder(
+            self.config.station.id,
+            self.config.database_path,
+            keeps_image=self._keeps_image,
+            on_committed=self._committed,
+            on_unrecorded=self._unrecorded,
+            on_storage=lambda works, why: self.health.set_fault("storage", "" if works else why),
+        )
+
+    def _image_writer(self) -> ImageWriter:
+        return ImageWriter(
+            ImageStore(self.config.images_dir, self.config.retention.image_format),
+            self.recorder,
+            self.config.retention.quota_bytes,
+            lambda works, why: self.health.set_fault("images", "" if works else why),
+        )
+
+    def _pipeline(self) -> Pipeline:
+        line = self.config.line
+        limits = PipelineLimits(
+            line.queue_parts,
+            (line.deadline_ms - line.commit_margin_ms) / 1000,
+            self.config.inference.timeout_ms / 1000,
+        )
+        replayed = any(is_replayed(section) for section in self.config.camera)
+        return Pipeline(self.products, self.drains, self.recorder, self.health, limits, replayed=replayed)
+
+    def _port(self, address: Address) -> LinePort:
+        line = self.config.line
+        times = PortTimes(line.deadline_ms / 1000, line.ack_timeout_ms / 1000, line.heartbeat_ms / 1000)
+        return LinePort(address, times, self._accept, self.recorder.record_outcomes)
+
+    def _uplink(self, broker: BrokerAddress) -> Uplink:
+        return Uplink(
+            station=self.config.station.id,
+            outbox=SqliteOutbox(self.recorder),
+            link=station_link(self.config.station.id, broker),
+            settings=UplinkSettings(resend_after_s=self.config.sync.resend_s),
+        )
+
+
+def camera_fault(camera_id: str) -> str:
+    """The name of the fault that a camera raises."""
+    return f"camera:{camera_id}"
+
+
+def make_recipe(section: ProductSection) -> Recipe:
+    """A product's rules from station.toml, areas in pixels."""
+    scale = section.recipe.mm_per_px
+    rules = {
+        name: Rule(
+            rule.min_score,
+            max(rule.min_area_px, (rule.min_area_mm2 or 0) / scale**2 if scale else 0),
+            rule.max_count,
+            np.array(rule.zones, np.float32).reshape(-1, 4),
+        )
+        for name, rule in section.recipe.classes.items()
+    }
+    return Recipe(Kind(section.recipe.kind), section.recipe.version, rules)

@@ -1,0 +1,62 @@
+"""What the daemon says of itself each second, in status.json: that it lives, whether it is ready, what it counted."""
+
+import json
+import os
+from datetime import UTC, datetime
+
+from edge.assembly import Assembly
+from edge.pipeline import Product
+
+
+class Lifesign:
+    """Writes the status file of one run; a file that cannot be written is a fault of the station."""
+
+    def __init__(self, station: Assembly) -> None:
+        self._station = station
+        self._started_at = datetime.now(UTC)
+
+    def write(self, *, running: bool) -> None:
+        """Replace the file, whole."""
+        path = self._station.config.status_path
+        temporary = path.with_suffix(".part")
+        try:
+            temporary.write_text(json.dumps(self._content(running=running), indent=1), encoding="utf-8")
+            temporary.rename(path)
+        except OSError as error:
+            self._station.health.raise_fault("status", f"cannot write {path}: {error}")
+        else:
+            self._station.health.clear("status")
+
+    def _content(self, *, running: bool) -> dict[str, object]:
+        station = self._station
+        ready, why = station.health.state()
+        return {
+            "station": station.config.station.id,
+            "running": running,
+            "pid": os.getpid(),
+            "started_at": self._started_at.isoformat(),
+            "written_at": datetime.now(UTC).isoformat(),
+            "ready": ready and running,
+            "why": why if running else "stopped",
+            "faults": station.health.faults(),
+            "line": _counters(station.port.counters),
+            "cameras": {name: _counters(drain.counters) for name, drain in station.drains.items()},
+            "models": {name: _model(product) for name, product in station.products.items()},
+            "images": {"stored": station.images.stored, "dropped": station.images.dropped},
+            "sync": self._sync(),
+        }
+
+    def _sync(self) -> dict[str, object] | None:
+        if self._station.uplink is None:
+            return None
+        status = self._station.uplink.status()
+        return {"connected": status.connected, "depth": status.depth, "acknowledged": status.acknowledged}
+
+
+def _counters(counters: object) -> dict[str, int]:
+    return {name: getattr(counters, name) for name in type(counters).__slots__}  # type: ignore[attr-defined]
+
+
+def _model(product: Product) -> dict[str, object]:
+    model = product.engine.model_id
+    return {"id": model.id, "version": model.version, "sha256": model.sha256, "precision": model.precision.value}
