@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _SELFTEST_S = 30.0
 _CLOSE_MS = 100
+_STUCK_POLL_S = 0.005
 _SCORE_TOLERANCE = 0.02
 
 
@@ -95,13 +96,7 @@ class OpenVinoEngine:
 
     def submit(self, image: Image, timeout_s: float) -> "OpenVinoTicket":
         """Letterbox the frame straight into a free request's input and start it. Raises ModelError."""
-        self._recover()
-        try:
-            request = self._idle.get(timeout=max(0.0, timeout_s))
-        except queue.Empty:
-            raise ModelTimeoutError(
-                f"bundle {self.model_id.id!r}: no request became free in {timeout_s:.3f} s"
-            ) from None
+        request = self._free_request(timeout_s)
         try:
             place = self._place(image)
             letterbox_into(image, request.get_input_tensor().data[0], place, self._input)
@@ -153,6 +148,20 @@ class OpenVinoEngine:
         if size not in self._places:
             self._places[size] = placement(*size, self._input)
         return self._places[size]
+
+    def _free_request(self, timeout_s: float) -> "ov.InferRequest":
+        """A request nobody waits for; one that was given up as too slow counts again as soon as it has ended."""
+        until_s = time.monotonic() + timeout_s
+        while True:
+            self._recover()
+            patience_s = max(0.0, until_s - time.monotonic())
+            try:
+                return self._idle.get(timeout=min(patience_s, _STUCK_POLL_S) if self._stuck else patience_s)
+            except queue.Empty:
+                if time.monotonic() >= until_s:
+                    raise ModelTimeoutError(
+                        f"bundle {self.model_id.id!r}: no request became free in {timeout_s:.3f} s"
+                    ) from None
 
     def _recover(self) -> None:
         for request in list(self._stuck):

@@ -1,0 +1,118 @@
+import math
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from edge.assembly import make_recipe
+from edge.capture.open import make_camera
+from edge.capture.opencv import OpenCvCamera
+from edge.capture.replay import ReplayCamera
+from edge.config import CameraSection, ProductSection, load_config
+from edge.domain.errors import ConfigError
+
+GOOD = """
+[station]
+id = "s-1"
+[[camera]]
+id = "top"
+source = "frames"
+[[product]]
+id = "cell"
+bundle = "cells"
+[product.recipe.classes.anomaly]
+min_score = 0.6
+[line]
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "station.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_good_file_and_paths_relative_to_it(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD))
+    assert config.camera[0].source == str(tmp_path / "frames")
+    assert config.database_path == tmp_path / "data" / "station.db"
+    assert config.line.deadline_ms == 500
+
+
+def test_the_example_that_init_writes_is_good(tmp_path: Path) -> None:
+    example = resources.files("edge").joinpath("station.example.toml").read_text()
+    assert load_config(write(tmp_path, example.replace("{id}", "s-1"))).station.id == "s-1"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        pytest.param("[line]", "[line]\ndeadline_m = 5", "'line.deadline_m'.*did you mean 'deadline_ms'", id="in line"),
+        pytest.param("[line]", "[lien]", "'lien'.*did you mean 'line'", id="a section"),
+        pytest.param("source", "sauce", "'camera.0.sauce'.*did you mean 'source'", id="in a list"),
+        pytest.param("min_score", "min_scor", "anomaly.min_scor'.*did you mean 'min_score'", id="deep inside"),
+        pytest.param('id = "s-1"', 'id = "S 1"', "station.id: .*pattern", id="a bad id"),
+        pytest.param('id = "s-1"', "", "station.id: Field required", id="a missing id"),
+        pytest.param("[line]", "[line]\ndeadline_ms = nan", "line.deadline_ms", id="NaN"),
+        pytest.param("min_score = 0.6", "min_area_px = inf", "min_area_px: .*finite", id="an area nothing reaches"),
+        pytest.param("min_score = 0.6", "min_score = 1.5", "min_score", id="a score above 1"),
+        pytest.param("min_score = 0.6", "zones = [[30, 30, 0, 0]]", "holds nothing", id="a zone that is empty"),
+        pytest.param("min_score = 0.6", "zones = [[0, 0, 5]]", "zones", id="a zone of three"),
+        pytest.param("min_score = 0.6", "min_area_mm2 = 3", "needs mm_per_px", id="an area without a scale"),
+        pytest.param("[line]", "[line]\ncommit_margin_ms = 500", "must be below deadline_ms", id="no time to decide"),
+        pytest.param('source = "frames"', "source = 0\nlatency_ms = 440", "no part could be decided", id="latency"),
+        pytest.param(
+            "[line]", '[[camera]]\nid = "top"\nsource = 1\n[line]', "two cameras are called 'top'", id="twice"
+        ),
+        pytest.param("[line]", '[line]\nport = "tcp://0.0.0.0:1"', "line.port", id="an open port"),
+        pytest.param("[line]", "[line", "not valid TOML", id="no TOML"),
+        pytest.param("[line]", "[retention]\nquota_bytes = 5", "quota_bytes", id="a quota nothing fits in"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        load_config(write(tmp_path, GOOD.replace(old, new, 1)))
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="edge init"):
+        load_config(tmp_path / "station.toml")
+
+
+def test_areas_in_square_millimetres_become_pixels() -> None:
+    section = ProductSection.model_validate(
+        {
+            "id": "p",
+            "bundle": "b",
+            "recipe": {"mm_per_px": 0.5, "classes": {"anomaly": {"min_area_mm2": 2, "zones": [[0, 0, 9, 9]]}}},
+        }
+    )
+    rule = make_recipe(section).rules["anomaly"]
+    assert math.isclose(rule.min_area_px, 8)
+    assert rule.zones_xyxy.shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("source", "trigger", "kind"),
+    [
+        pytest.param(0, "free", OpenCvCamera, id="index"),
+        pytest.param("1", "free", OpenCvCamera, id="index as text"),
+        pytest.param("/dev/video0", "free", OpenCvCamera, id="device path"),
+        pytest.param("/somewhere/frames", "software", ReplayCamera, id="folder"),
+    ],
+)
+def test_sources_and_their_drivers(source: int | str, trigger: str, kind: type) -> None:
+    section = CameraSection.model_validate({"id": "c", "source": source, "trigger": trigger})
+    assert isinstance(make_camera(section), kind)
+
+
+@pytest.mark.parametrize(
+    ("source", "trigger"),
+    [
+        pytest.param("rtsp://camera/1", "free", id="a network camera"),
+        pytest.param(0, "software", id="a device cannot be triggered"),
+    ],
+)
+def test_sources_that_are_refused(source: int | str, trigger: str) -> None:
+    with pytest.raises(ConfigError):
+        make_camera(CameraSection.model_validate({"id": "c", "source": source, "trigger": trigger}))
