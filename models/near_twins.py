@@ -19,9 +19,9 @@ def groups(images: Sequence[Image]) -> NDArray[np.int64]:
     """A group number per image; images in one group are near-twins, directly or through others.
 
     Two images are near-twins when what sets them apart from the set's mean image correlates at 0.965 or more, on
-    64 x 64 grey thumbnails without their slow shading and contrast, so exposure does not hide a twin. The mean is taken out because parts before one camera are alike
-    anyway. On the 2,624 solar cells of `elpv-dataset` that marks 594 cells, the same cell in another shot and cells so
-    alike that they would flatter a test.
+    64 x 64 grey thumbnails without their slow shading and contrast, so that exposure does not hide a twin. The mean is
+    taken out because parts before one camera are alike anyway. On the 2,624 solar cells of `elpv-dataset` that marks
+    594: the same cell in another shot, and cells so alike that they would flatter a test.
 
     Args:
         images: N images (H, W, 3) or (H, W) uint8, of any size.

@@ -1,85 +1,98 @@
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from models.detections import Detections
 from models.errors import ModelError
 from models.letterbox import letterbox_into, placement
 from models.spec import InputSpec, Kind, ModelId, ModelSpec, Precision
 
-BOX = np.array([[1, 2, 3, 4]], np.float32)
-SCORE = np.array([0.5], np.float32)
-CLASS = np.array([0], np.int32)
+BOXES = np.array([[0, 0, 2, 2]], np.float32)
+SCORES = np.array([0.5], np.float32)
+CLASSES = np.zeros(1, np.int32)
+
+
+def test_looked_and_saw_nothing_is_an_answer() -> None:
+    assert len(Detections.none()) == 0
+    assert Detections.none().frame_score == 0
+    assert Detections.none(np.full((2, 2), 0.25, np.float32)).frame_score == 0.25
+    assert Detections(BOXES, SCORES, CLASSES).frame_score == 0.5
 
 
 @pytest.mark.parametrize(
     ("boxes", "scores", "classes", "heat"),
     [
-        pytest.param(BOX[:, :3], SCORE, CLASS, None, id="three-numbers"),
-        pytest.param(BOX.astype(np.float64), SCORE, CLASS, None, id="float64"),
-        pytest.param(BOX, SCORE + 1, CLASS, None, id="score-above-1"),
-        pytest.param(BOX, SCORE * np.nan, CLASS, None, id="nan-score"),
-        pytest.param(BOX * np.inf, SCORE, CLASS, None, id="endless-box"),
-        pytest.param(BOX[:, ::-1].copy(), SCORE, CLASS, None, id="ends-before-it-starts"),
-        pytest.param(BOX, SCORE, CLASS - 1, None, id="class-below-0"),
-        pytest.param(BOX, SCORE, CLASS[:0], None, id="class-missing"),
-        pytest.param(BOX, SCORE, CLASS, np.full((2, 2), np.nan, np.float32), id="nan-map"),
-        pytest.param(BOX, SCORE, CLASS, np.zeros(4, np.float32), id="flat-map"),
+        pytest.param(BOXES[:, :3], SCORES, CLASSES, None, id="boxes of three"),
+        pytest.param(BOXES.astype(np.float64), SCORES, CLASSES, None, id="another dtype"),
+        pytest.param(BOXES, SCORES[:0], CLASSES, None, id="a score is missing"),
+        pytest.param(BOXES, SCORES + 1, CLASSES, None, id="score above 1"),
+        pytest.param(BOXES, SCORES - 1, CLASSES, None, id="score below 0"),
+        pytest.param(BOXES, SCORES * np.float32("nan"), CLASSES, None, id="score NaN"),
+        pytest.param(BOXES * np.float32("nan"), SCORES, CLASSES, None, id="box NaN"),
+        pytest.param(-BOXES, SCORES, CLASSES, None, id="ends before it starts"),
+        pytest.param(BOXES, SCORES, CLASSES - 1, None, id="negative class"),
+        pytest.param(BOXES, SCORES, CLASSES, np.full((2, 2), np.inf, np.float32), id="map infinite"),
+        pytest.param(BOXES, SCORES, CLASSES, np.zeros((1, 2, 2), np.float32), id="map of three dimensions"),
     ],
 )
 def test_detections_that_cannot_be_trusted_are_refused(
-    boxes: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    classes: NDArray[np.int32],
-    heat: NDArray[np.float32] | None,
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    classes: np.ndarray,
+    heat: np.ndarray | None,  # type: ignore[type-arg]
 ) -> None:
     with pytest.raises(ModelError):
         Detections(boxes, scores, classes, heat)
 
 
-def test_good_detections_are_kept_as_they_are() -> None:
-    found = Detections(BOX, SCORE, CLASS, np.zeros((2, 2), np.float32))
-    assert len(found) == 1
-    assert len(Detections.none()) == 0
-
-
 @pytest.mark.parametrize(
-    ("width", "height"), [(300, 300), (1920, 1080), (100, 900), (1, 1)], ids=["square", "wide", "tall", "dot"]
-)
-def test_a_box_on_the_input_goes_back_to_where_it_was_on_the_frame(width: int, height: int) -> None:
-    place = placement(width, height, InputSpec("image", 256, 256))
-    assert max(place.width, place.height) == 256
-    corners = np.array([[place.left, place.top, place.left + place.width, place.top + place.height]], np.float32)
-    np.testing.assert_allclose(place.to_frame_xyxy(corners), [[0, 0, width, height]], atol=1e-3)
-
-
-def test_letterboxing_pads_around_and_overwrites_what_was_there() -> None:
-    spec = InputSpec("image", 64, 64, pad_value=7)
-    tensor = np.full((64, 64, 3), 255, np.uint8)
-    letterbox_into(np.full((20, 40, 3), 100, np.uint8), tensor, placement(40, 20, spec), spec)
-    assert set(np.unique(tensor[:16])) == set(np.unique(tensor[48:])) == {7}
-    assert set(np.unique(tensor[16:48])) == {100}
-
-
-@pytest.mark.parametrize(
-    ("bundle_id", "version", "digest"),
+    "fields",
     [
-        pytest.param("Cells", 1, "0" * 64, id="upper-case"),
-        pytest.param("../cells", 1, "0" * 64, id="path"),
-        pytest.param("cells", 0, "0" * 64, id="version-0"),
-        pytest.param("cells", 1, "0" * 63, id="short-digest"),
+        pytest.param(("", 1, "0" * 64), id="no id"),
+        pytest.param(("A b", 1, "0" * 64), id="bad id"),
+        pytest.param(("ok", 0, "0" * 64), id="version 0"),
+        pytest.param(("ok", 1, "0" * 63), id="short digest"),
     ],
 )
-def test_an_identity_that_is_none_is_refused(bundle_id: str, version: int, digest: str) -> None:
+def test_a_model_that_is_not_named_for_ever_is_refused(fields: tuple[str, int, str]) -> None:
     with pytest.raises(ModelError):
-        ModelId(bundle_id, version, digest, Precision.INT8)
+        ModelId(*fields, Precision.INT8)
 
 
-def test_a_spec_without_sense_is_refused() -> None:
-    image = InputSpec("image", 8, 8)
-    for classes, inputs in (((), (image,)), (("a", "a"), (image,)), (("a",), ())):
-        with pytest.raises(ModelError):
-            ModelSpec(Kind.ANOMALY, classes, inputs)
-    for height, pad_value in ((0, 114), (8, 256)):
-        with pytest.raises(ModelError):
-            InputSpec("image", height, 8, pad_value)
+@pytest.mark.parametrize("classes", [pytest.param((), id="none"), pytest.param(("a", "a"), id="one twice")])
+def test_classes_are_named_once(classes: tuple[str, ...]) -> None:
+    with pytest.raises(ModelError):
+        ModelSpec(Kind.ANOMALY, classes, (InputSpec("image", 8, 8),))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "pad"),
+    [pytest.param(0, 8, 0, id="no width"), pytest.param(8, 0, 0, id="no height"), pytest.param(8, 8, 256, id="pad")],
+)
+def test_an_input_has_a_size_and_a_padding(width: int, height: int, pad: int) -> None:
+    with pytest.raises(ModelError):
+        InputSpec("image", height, width, pad)
+
+
+def test_whatever_the_frame_it_is_placed_inside_and_boxes_come_back() -> None:
+    rng = np.random.default_rng(11)
+    spec = InputSpec("image", 48, 64)
+    for _ in range(300):
+        width, height = (int(side) for side in rng.integers(1, 900, 2))
+        place = placement(width, height, spec)
+        assert place.left >= 0
+        assert place.top >= 0
+        assert place.left + place.width <= spec.width
+        assert place.top + place.height <= spec.height
+        whole = np.array([[place.left, place.top, place.left + place.width, place.top + place.height]], np.float32)
+        assert np.allclose(place.to_frame_xyxy(whole), [[0, 0, width, height]], rtol=1e-4, atol=1e-2)
+        outside = place.to_frame_xyxy(np.array([[-9, -9, 999, 999]], np.float32))
+        assert outside.tolist() == [[0, 0, width, height]]
+
+
+def test_around_the_frame_is_padding_even_where_another_frame_was() -> None:
+    spec = InputSpec("image", 8, 8, 7)
+    tensor = np.full((8, 8, 3), 255, np.uint8)
+    letterbox_into(np.full((2, 4, 3), 99, np.uint8), tensor, placement(4, 2, spec), spec)
+    assert (tensor[:2] == 7).all()
+    assert (tensor[2:6] == 99).all()
+    assert (tensor[6:] == 7).all()

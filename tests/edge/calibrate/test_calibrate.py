@@ -1,0 +1,182 @@
+"""Calibration end to end on plates that the tests make, and on real solar cells where installed."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+from numpy.typing import NDArray
+
+from edge.calibrate.bench import FrameSets, Workbench
+from edge.calibrate.calibrate import INPUT, CalibrationRequest, CalibrationResult, calibrate
+from edge.calibrate.fit import FAST, choose_frames, choose_patches
+from edge.calibrate.progress import RichProgress, SilentProgress
+from edge.domain.errors import ConfigError
+from models.bundle import open_bundle
+from models.bundle_store import active_bundle, list_bundles
+from models.compile import compile_bundle
+from models.evaluate import auroc
+from models.gate import Outcome, judge
+from models.networks.anomaly import feature_graph
+from models.networks.weights import read_weights
+from models.scoring import score_images
+from models.selftest import check_selftest
+from models.spec import Precision
+from models.synthetic import with_defect
+from models.verify import verify
+
+
+def test_the_bundle_is_active_verifies_and_passes_its_own_self_test(calibrated: CalibrationResult) -> None:
+    assert active_bundle(calibrated.bundle.parent.parent, "plates") == calibrated.bundle
+    bundle = open_bundle(calibrated.bundle)
+    assert bundle.model_id == calibrated.model_id
+    check_selftest(bundle, compile_bundle(bundle, threads=1, streams=1))
+    assert {case.frame.name for case in bundle.selftest} == {"good1.png", "good2.png", "defect1.png"}
+    assert (verify(bundle).int8_share > 0.5) is (bundle.precision is Precision.INT8)
+
+
+def test_unseen_good_plates_pass_and_defects_score_higher(
+    calibrated: CalibrationResult, new_plates: list[NDArray[np.uint8]]
+) -> None:
+    bad = [with_defect(plate, new_plates, seed) for seed, plate in enumerate(new_plates)]
+    bundle = open_bundle(calibrated.bundle)
+    scores = score_images(compile_bundle(bundle), [*new_plates, *bad], bundle.spec.inputs[0]).scores
+    good, defective = scores[: len(bad)], scores[len(bad) :]
+    assert auroc(good, defective).value > 0.9
+    assert (good > 0.5).mean() < 0.15
+    assert (defective > 0.5).mean() > 0.5
+
+
+def test_few_frames_are_said_to_prove_little(calibrated: CalibrationResult) -> None:
+    assert not calibrated.threshold.meets_target
+    assert calibrated.threshold.needed == 149
+    assert calibrated.gate.outcome is not Outcome.PASSED
+    record = open_bundle(calibrated.bundle).manifest.gate
+    assert (record.outcome, record.images) == (calibrated.gate.outcome, 2 * calibrated.split["gate"])
+    page = calibrated.report.read_text(encoding="utf-8")
+    assert "needs 149 held-out parts" in page
+
+
+def test_the_report_needs_no_other_file(calibrated: CalibrationResult) -> None:
+    page = calibrated.report.read_text(encoding="utf-8")
+    assert page.count("<svg") == 3
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    assert "<script" not in page
+
+
+def test_every_stage_reports_progress_and_the_result_is_plain_json(
+    calibrated: CalibrationResult, progress: SilentProgress
+) -> None:
+    assert progress.stages[:2] == ["collect", "features"]
+    assert {"quantize", "fit INT8", "measure", "write"} <= set(progress.stages)
+    plain = json.loads(json.dumps(calibrated.as_json()))
+    assert plain["model_id"]["precision"] == calibrated.precision
+    assert sum(plain["split"].values()) + len(plain["refused"]) == 120
+
+
+def test_the_same_seed_and_frames_give_the_same_thresholds(
+    calibrated: CalibrationResult, plates: Path, tmp_path: Path
+) -> None:
+    again = calibrate(CalibrationRequest("plates", tmp_path, plates, fast=True, activate=False), SilentProgress())
+    assert again.threshold.value == pytest.approx(calibrated.threshold.value, rel=1e-3)
+    assert not again.activated
+    assert [(bundle.version, bundle.active) for bundle in list_bundles(tmp_path)] == [(1, False)]
+
+
+@pytest.fixture(scope="module")
+def bench(plates: Path) -> Workbench:
+    files = tuple(sorted(plates.iterdir()))
+    sets = FrameSets(files[:40], files[40:50], files[50:85], files[85:])
+    return Workbench(sets, INPUT, FAST, (0.02, 0.95), 0, 0, SilentProgress())
+
+
+def test_a_damaged_int8_model_fails_the_gate(bench: Workbench) -> None:
+    """The gate exists for this: quantization gone wrong must not reach the line."""
+    backbone = feature_graph(read_weights(), INPUT)
+    frames = choose_frames(bench.sets.memory, FAST, 0)
+    patches = choose_patches(bench.runner.features(backbone, Precision.FP32, frames), FAST, 0)
+    fp32 = bench.trial(backbone, Precision.FP32, frames, patches)
+    healthy = bench.quantized(backbone)
+    assert judge(fp32.scores, bench.trial(healthy, Precision.INT8, frames, patches).scores).allows_int8
+    damaged = bench.trial(_damaged(healthy), Precision.INT8, frames, patches)
+    assert judge(fp32.scores, damaged.scores).outcome is Outcome.FAILED
+
+
+def _damaged(model: ov.Model) -> ov.Model:
+    """A copy whose eight-bit weights of the middle blocks were shuffled: it runs, it answers, and it is wrong."""
+    copy = model.clone()
+    random = np.random.default_rng(0)
+    for node in copy.get_ops():
+        if node.get_type_name() == "Constant" and node.get_element_type() == ov.Type.i8:
+            values = node.get_data().copy()
+            fresh = ov.opset13.constant(random.permutation(values.ravel()).reshape(values.shape), ov.Type.i8)
+            for target in node.output(0).get_target_inputs():
+                target.replace_source_output(fresh.output(0))
+    copy.validate_nodes_and_infer_types()
+    return copy
+
+
+def test_where_int8_fails_a_float_precision_takes_its_place(bench: Workbench) -> None:
+    class Damaging(Workbench):
+        def quantized(self, backbone: ov.Model) -> ov.Model:
+            return _damaged(super().quantized(backbone))
+
+    parts = (bench.sets, bench.spec, bench.size, bench.target, bench.seed, bench.threads, bench.progress)
+    choice = Damaging(*parts).choose(feature_graph(read_weights(), INPUT))
+    assert choice.gate.outcome is Outcome.FAILED
+    assert choice.precision in {Precision.FP32, Precision.BF16}
+    assert choice.chosen.candidate.precision is choice.precision
+
+
+def test_too_few_frames_are_refused_before_anything_is_made(plates: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in sorted(plates.iterdir())[:20]:
+        shutil.copy(path, few)
+    with pytest.raises(ConfigError, match="20 usable frames"):
+        calibrate(CalibrationRequest("plates", tmp_path / "bundles", few), SilentProgress())
+    assert not (tmp_path / "bundles").exists()
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from edge.calibrate.calibrate import CalibrationRequest, calibrate
+from edge.calibrate.progress import SilentProgress
+
+class Deadly(SilentProgress):
+    def stage(self, name, total):
+        super().stage(name, total)
+        if name == sys.argv[3]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+calibrate(CalibrationRequest("plates", Path(sys.argv[1]), Path(sys.argv[2]), fast=True), Deadly())
+"""
+
+
+@pytest.mark.parametrize("stage", ["quantize", "write"])
+def test_a_kill_leaves_the_active_bundle_as_it_was(
+    calibrated: CalibrationResult, plates: Path, tmp_path: Path, stage: str
+) -> None:
+    root = tmp_path / "bundles"
+    shutil.copytree(calibrated.bundle.parent, root / "plates", symlinks=True)
+    done = subprocess.run([sys.executable, "-c", _KILLED, str(root), str(plates), stage], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [(bundle.version, bundle.active) for bundle in list_bundles(root)] == [(1, True)]
+    assert open_bundle(active_bundle(root, "plates")).model_id == calibrated.model_id
+
+
+def test_bars_go_to_stderr_and_stdout_stays_empty(capfd: pytest.CaptureFixture[str]) -> None:
+    with RichProgress() as bars:
+        bars.stage("collect", 2)
+        bars.advance()
+        bars.stage("fit", 1)
+    seen = capfd.readouterr()
+    assert seen.out == ""
+    assert "collect" in seen.err
