@@ -33,6 +33,7 @@ class LineClient:
             self.sock.connect(str(where))
             self.sock.settimeout(WITHIN_S)
         self.file = self.sock.makefile("rb")
+        self.heard: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -53,13 +54,20 @@ class LineClient:
         self.send({"type": "ack", "part_id": part_id})
 
     def hear(self, kind: str = "verdict") -> dict[str, Any]:
-        """The next message of a kind; others are skipped."""
-        while True:
+        """The next message of a kind; others are kept for later."""
+        until_s = time.monotonic() + WITHIN_S
+        for message in self.heard:
+            if message["type"] == kind:
+                self.heard.remove(message)
+                return message
+        while time.monotonic() < until_s:
             line = self.file.readline()
             assert line, f"the station hung up, expected {kind}"
-            message: dict[str, Any] = json.loads(line)
+            message = json.loads(line)
             if message["type"] == kind:
                 return message
+            self.heard.append(message)
+        raise AssertionError(f"no {kind} within {WITHIN_S} s, but {self.heard}")
 
     def hear_ready(self, *, ready: bool) -> dict[str, Any]:
         """The next `ready` of this content."""

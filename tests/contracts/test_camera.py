@@ -123,7 +123,7 @@ def test_reading_a_closed_camera_is_refused(make: Make, tmp_path: Path) -> None:
         pytest.param(lambda path: ReplayCamera(path, triggered=True), id="a folder without images"),
         pytest.param(lambda path: ReplayCamera(_text(path), triggered=True), id="a file that is no video"),
         pytest.param(lambda path: OpenCvCamera(str(path / "gone.avi")), id="OpenCV: no such device"),
-        pytest.param(lambda path: OpenCvCamera("/dev/video9"), id="OpenCV: no such device path"),
+        pytest.param(lambda _path: OpenCvCamera("/dev/video9"), id="OpenCV: no such device path"),
     ],
 )
 def test_what_cannot_be_opened_is_a_camera_error(make: Make, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_connection_is_greeted_with_ready_and_hears_every_change(served: Serve
         assert line.hear("ready") == {"type": "ready", "ready": False, "why": "starting"}
         served.port.set_ready(True, "")
         assert line.hear("ready")["ready"] is True
-        assert line.hear("heartbeat")["ready"] is True
+        eventually(lambda: line.hear("heartbeat")["ready"] is True)
         line.send({"type": "ping"})
         assert line.hear("pong") == {"type": "pong"}
 

@@ -1,0 +1,153 @@
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from station_kit import Station, run_json
+
+from edge.config import load_config
+from edge.domain.errors import ConfigError, OutputError, StorageError, exit_code
+from edge.status import read_status
+from models.errors import GateError, ModelError
+
+HEAVY = ("numpy", "cv2", "openvino", "structlog", "paho", "cloud_sync.wire.records", "edge.config")
+_HELP = """
+import sys
+from edge.cli import main
+sys.argv = ["edge", *{arguments!r}]
+try:
+    main()
+except SystemExit as end:
+    assert end.code in (0, 2), end.code
+loaded = [name for name in {heavy!r} if name in sys.modules]
+sys.exit(f"loaded {{loaded}}" if loaded else 0)
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command.split(), id=command or "edge")
+        for command in (
+            "",
+            "init",
+            "doctor",
+            "config",
+            "config check",
+            "calibrate",
+            "run",
+            "simulate",
+            "status",
+            "bundle",
+            "bundle list",
+            "bundle verify",
+            "bundle activate",
+            "bundle rollback",
+            "demo",
+        )
+    ],
+)
+def test_help_is_quick_because_it_loads_nothing_heavy(command: list[str]) -> None:
+    text = _HELP.format(arguments=[*command, "--help"], heavy=HEAVY)
+    done = subprocess.run([sys.executable, "-c", text], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage:" in done.stdout
+
+
+def test_the_first_help_loads_no_pydantic() -> None:
+    """Of a single command it may: typer 0.29 itself loads pydantic to look at a command's parameters."""
+    text = _HELP.format(arguments=["--help"], heavy=("pydantic",))
+    subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, timeout=60)
+
+
+def test_init_writes_once_and_overwrites_nothing(tmp_path: Path) -> None:
+    code, said = run_json(["edge", "init", str(tmp_path), "--station", "s-9", "--json"])
+    assert (code, said["ok"]) == (0, True)
+    config = tmp_path / "station.toml"
+    assert load_config(config).station.id == "s-9"
+    config.write_text("mine")
+    code, said = run_json(["edge", "init", str(tmp_path), "--json"])
+    assert (code, said["ok"], said["exit_code"]) == (2, False, 2)
+    assert config.read_text() == "mine"
+
+
+def test_a_check_names_the_unknown_key_and_the_nearest(tmp_path: Path) -> None:
+    made = Station(tmp_path, settings={"line": {"deadline_m": 5}})
+    code, said = run_json(["edge", "config", "check", "-c", str(made.write_config()), "--json"])
+    assert (code, said["kind"]) == (2, "ConfigError")
+    assert "'line.deadline_m': did you mean 'deadline_ms'" in said["error"]
+
+
+def test_a_good_file_is_good(tmp_path: Path) -> None:
+    code, said = run_json(["edge", "config", "check", "-c", str(Station(tmp_path).write_config()), "--json"])
+    assert (code, said["ok"], said["cameras"]) == (0, True, ["top"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        pytest.param(["status"], 3, id="status of a station that never ran"),
+        pytest.param(["run"], 3, id="run without a bundle"),
+        pytest.param(["status", "-c", "gone.toml"], 2, id="no configuration"),
+        pytest.param(["bundle", "activate", "blob", "7"], 3, id="a bundle that is not there"),
+    ],
+)
+def test_errors_are_one_json_object_with_their_exit_code(tmp_path: Path, arguments: list[str], code: int) -> None:
+    config = Station(tmp_path).write_config()
+    given = arguments if "-c" in arguments else [*arguments, "-c", str(config)]
+    found, said = run_json(["edge", *given, "--json"])
+    assert (found, said["ok"], said["exit_code"]) == (code, False, code)
+    assert said["error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        pytest.param(GateError("no"), 1, id="a gate"),
+        pytest.param(ConfigError("wrong"), 2, id="configuration"),
+        pytest.param(ModelError("broken"), 3, id="model"),
+        pytest.param(StorageError("full"), 3, id="disk"),
+        pytest.param(OutputError("gone"), 3, id="line"),
+    ],
+)
+def test_exit_codes_say_who_must_act(error: Exception, code: int) -> None:
+    assert exit_code(error) == code
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("[]", id="a list"),
+        pytest.param("{}", id="nothing in it"),
+        pytest.param('{"written_at": "yesterday", "pid": 1, "running": true}', id="no time"),
+        pytest.param('{"written_at": null, "pid": null, "running": true}', id="nulls"),
+    ],
+)
+def test_a_status_that_cannot_be_read_is_an_answer_and_no_crash(tmp_path: Path, content: str) -> None:
+    config = load_config(Station(tmp_path).write_config())
+    config.status_path.parent.mkdir(parents=True)
+    config.status_path.write_text(content)
+    with pytest.raises(StorageError, match="no status"):
+        read_status(config)
+
+
+def test_a_status_from_the_future_is_not_trusted(tmp_path: Path) -> None:
+    from edge.record.database import open_database
+
+    config = load_config(Station(tmp_path).write_config())
+    open_database(config.database_path).close()
+    later = datetime.now(UTC).replace(year=2099).isoformat()
+    content = {"written_at": later, "pid": 1, "running": True, "ready": True, "why": ""}
+    config.status_path.write_text(json.dumps(content))
+    assert read_status(config)["ready"] is False
+
+
+def test_the_doctor_looks_at_every_thing_and_finds_this_machine_fit(tmp_path: Path) -> None:
+    code, said = run_json(["edge", "doctor", "--data-dir", str(tmp_path), "--json"])
+    names = {finding["name"] for finding in said["findings"]}
+    assert {"python", "opencv", "openvino", "INT8", "cores", "disk", "broker"} <= names
+    assert code == (0 if said["ok"] else 1)
+    assert list(tmp_path.iterdir()) == []
