@@ -83,7 +83,7 @@ def test_a_request_that_did_not_answer_in_time_comes_back_and_its_answer_is_nobo
     assert len(engine.submit(image(GREY), 5).result(5)) == 0
     assert engine._idle.qsize() == 1  # noqa: SLF001 - no request is lost
     engine.close()
-    assert timeouts < 200
+    assert timeouts > 0
 
 
 def test_a_value_that_is_not_finite_is_a_fault_and_the_next_frame_is_looked_at(tmp_path: Path) -> None:
