@@ -61,6 +61,7 @@ class HandEngine:
         self.found: Detections | Exception = detections()
         self.refuses: Exception | None = None
         self.hangs = threading.Event()
+        self.starts_slowly = False
         self.submitted = 0
 
     @property
@@ -75,6 +76,8 @@ class HandEngine:
         assert image.flags.writeable is False
         assert timeout_s <= DECIDE_S
         self.submitted += 1
+        if self.starts_slowly:
+            assert not threading.Event().wait(timeout_s)
         if self.refuses:
             raise self.refuses
         return self
@@ -232,6 +235,15 @@ def test_a_part_that_waited_behind_others_until_its_time_was_over_is_not_the_mod
         assert made.records.verdicts(1)[0][2] in {("deadline_passed",), ("no_frame",)}
         assert made.health.faults() == {}
         assert made.engine.submitted == 0
+
+
+def test_a_model_that_was_given_no_time_is_not_called_broken() -> None:
+    with line() as made:
+        made.engine.starts_slowly = True
+        made.engine.hangs.set()
+        made.pipeline.accept(part("p-1"))
+        assert made.records.verdicts(1) == [("p-1", Verdict.UNDECIDED, ("deadline_passed",))]
+        assert made.health.faults() == {}
 
 
 def test_one_camera_of_two_that_gives_nothing_makes_the_part_undecided() -> None:
