@@ -35,21 +35,21 @@ soak: system $(DEV)/.installed
 	$(BIN)/pytest -m soak -s $(ARGS)
 
 lock:
-	$(PYTHON) requirements/lock.py
+	$(PYTHON) deploy/lock.py
 
 clean:
 	rm -rf $(ENVS) build demo-run
 
 # A virtual environment without its own pip: Debian's python3 makes one without the python3-venv package.
-$(DEMO)/.installed: requirements/demo.txt pyproject.toml
+$(DEMO)/.installed: deploy/requirements/demo.txt pyproject.toml
 	$(PYTHON) -m venv --without-pip $(DEMO)
-	$(PYTHON) -m pip --python $(DEMO)/bin/python install --quiet -r requirements/demo.txt
+	$(PYTHON) -m pip --python $(DEMO)/bin/python install --quiet -r deploy/requirements/demo.txt
 	$(PYTHON) -m pip --python $(DEMO)/bin/python install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(DEV)/.installed: requirements/dev.txt pyproject.toml
+$(DEV)/.installed: deploy/requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv --without-pip $(DEV)
-	$(PYTHON) -m pip --python $(DEV)/bin/python install --quiet -r requirements/dev.txt
+	$(PYTHON) -m pip --python $(DEV)/bin/python install --quiet -r deploy/requirements/dev.txt
 	$(PYTHON) -m pip --python $(DEV)/bin/python install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

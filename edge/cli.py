@@ -6,6 +6,7 @@ With `--json` the result is one JSON object on stdout; progress and messages alw
 
 import json
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -38,12 +39,12 @@ DEFAULT_CONFIG = Path("station.toml")
 
 
 def main() -> None:
-    """Run the command line; an expected fault ends in one line on stderr and its exit code."""
+    """Run the command line; an expected fault ends in one line on stderr, a defect in its traceback."""
     try:
         app()
-    except EXPECTED_ERRORS as error:
+    except Exception as error:  # noqa: BLE001 - a defect of ours must not end in the exit code of a gate that said no
         code = exit_code(error)
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {error}\n" if isinstance(error, EXPECTED_ERRORS) else traceback.format_exc())
         if "--json" in sys.argv:
             _print_json({"ok": False, "error": str(error), "kind": type(error).__name__, "exit_code": code})
         sys.exit(code)

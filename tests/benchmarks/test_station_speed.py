@@ -43,7 +43,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_bmp_frames(split.inspect, made / "frames")
     config = made / "station.toml"
     config.write_text(
-        "[station]\nid = 'bench'\n[[camera]]\nid = 'top'\nsource = 'frames'\n[[product]]\nid = 'cell'\nbundle = 'cell'\n"
+        "[station]\nid = 'bench'\n[[camera]]\nid = 'top'\nsource = 'frames'\n"
+        "[[product]]\nid = 'cell'\nbundle = 'cell'\n"
     )
     code, answer = run_json(
         ["edge", "calibrate", "-c", str(config), "--from", str(made / "good"), "--fast", "--json"], 300

@@ -12,7 +12,7 @@ from edge.domain.errors import ConfigError, OutputError, StorageError, exit_code
 from edge.status import read_status
 from models.errors import GateError, ModelError
 
-HEAVY = ("numpy", "cv2", "openvino", "structlog", "paho", "cloud_sync.wire.records", "edge.config")
+HEAVY = ("numpy", "cv2", "openvino", "pydantic", "structlog", "paho", "cloud_sync.wire.records", "edge.config")
 _HELP = """
 import sys
 from edge.cli import main
@@ -56,10 +56,20 @@ def test_help_is_quick_because_it_loads_nothing_heavy(command: list[str]) -> Non
     assert "Usage:" in done.stdout
 
 
-def test_the_first_help_loads_no_pydantic() -> None:
-    """Of a single command it may: typer 0.29 itself loads pydantic to look at a command's parameters."""
-    text = _HELP.format(arguments=["--help"], heavy=("pydantic",))
-    subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, timeout=60)
+def test_every_command_stands_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for word in ("init", "doctor", "config check", "calibrate", "run", "simulate", "status", "bundle list", "demo"):
+        assert f"edge {word}" in readme or f"make {word}" in readme, word
+    for word in ("collect", "status", "stations"):
+        assert f"cloud {word}" in readme, word
+
+
+def test_a_defect_of_ours_is_no_gate_that_said_no(tmp_path: Path) -> None:
+    text = "import sys; sys.argv = ['edge', 'doctor']; import edge.doctor; edge.doctor.examine = None; "
+    text += "from edge.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", text], check=False, capture_output=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 3
+    assert b"Traceback" in done.stderr
 
 
 def test_init_writes_once_and_overwrites_nothing(tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ def test_a_station_without_bundle_says_what_to_do(tmp_path: Path) -> None:
     assert "calibrate" in answer["error"]
 
 
-def test_a_second_daemon_on_the_same_port_is_refused(tmp_path: Path) -> None:
+def test_a_second_daemon_on_the_same_data_is_refused_and_harms_nothing(tmp_path: Path) -> None:
     line = make_line(tmp_path)
     with line.daemon():
         line.run_parts(3)
         code, answer = run_json(["edge", "run", "-c", str(line.station.config), "--json"])
-        assert (code, answer["kind"]) == (3, "OutputError")
+        assert (code, answer["kind"]) == (3, "StorageError")
         assert line.run_parts(3, "--prefix", "again")["untold"] == 0

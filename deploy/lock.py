@@ -6,8 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
+LOCKED = Path(__file__).parent / "requirements"
+ROOT = LOCKED.parents[1]
 LOCKS = {"station": "", "demo": "demo", "dev": "dev"}
 BUILD = ["setuptools>=77", "wheel"]
 
@@ -29,7 +29,7 @@ def main() -> None:
     """Write every lock file."""
     for name, extra in LOCKS.items():
         lines = resolve(extra)
-        (HERE / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (LOCKED / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         sys.stderr.write(f"{name}.txt: {len(lines)} packages\n")
 
 
