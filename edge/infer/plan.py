@@ -26,12 +26,13 @@ def granted_cpus() -> int:
 
 
 def make_plan(section: InferenceSection, cpus: int) -> Plan:
-    """Fill in what the configuration leaves open: one stream over all cores, one request running and one waiting.
+    """Fill in what the configuration leaves open: one stream, one request running and one waiting.
 
-    One stream gives the shortest time to a verdict; `edge tune` measures whether more streams serve a station better.
+    One core is left to the rest of the station where there is more than one: on two cores the whole station was
+    faster with one inference thread than with two (DECISIONS.md).
     """
     streams = section.streams or 1
-    return Plan(section.threads or cpus, streams, section.requests or streams + 1)
+    return Plan(section.threads or max(1, cpus - 1), streams, section.requests or streams + 1)
 
 
 def _quota_v2() -> float | None:

@@ -6,6 +6,7 @@ import re
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from station_kit import Station, process, run_json
 from edge.demo.cells import Cell
 from edge.demo.compare import read_station, read_told
 from models.bundle import Bundle
+from models.compile import compile_bundle
 from models.spec import Precision
 
 _BENCHMARK_APP = (
@@ -57,6 +59,19 @@ def benchmark_app(bundle: Bundle, threads: int, folder: Path, *, seconds: float,
         [sys.executable, "-c", _BENCHMARK_APP, *arguments], capture_output=True, text=True, check=True, timeout=120
     )
     return Raw(_figure(r"Throughput:\s+([\d.]+) FPS", done.stdout), _figure(r"Median:\s+([\d.]+) ms", done.stdout))
+
+
+def paced_raw_ms(bundle: Bundle, threads: int, rate_hz: float, count: int) -> float:
+    """Median ms of one inference at a part's pace: after a pause, cores and caches are as no closed loop has them."""
+    request = compile_bundle(bundle, threads=threads).create_infer_request()
+    pause = threading.Event()
+    times = []
+    for _ in range(count):
+        pause.wait(1 / rate_hz)
+        started_s = time.perf_counter()
+        request.infer()
+        times.append((time.perf_counter() - started_s) * 1000)
+    return median(times)
 
 
 def _figure(pattern: str, text: str) -> float:

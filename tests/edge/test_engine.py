@@ -167,9 +167,10 @@ def test_a_strongest_region_always_has_the_maps_highest_value() -> None:
             assert found.scores[0] == values.max() == found.frame_score
 
 
-def test_the_plan_uses_the_granted_cores_and_keeps_one_frame_waiting() -> None:
+def test_the_plan_leaves_a_core_to_the_station_and_keeps_one_frame_waiting() -> None:
     from edge.config import InferenceSection
 
-    assert make_plan(InferenceSection(), 6) == Plan(6, 1, 2)
+    assert make_plan(InferenceSection(), 6) == Plan(5, 1, 2)
+    assert make_plan(InferenceSection(), 1) == Plan(1, 1, 2)
     assert make_plan(InferenceSection(threads=2, streams=3, requests=9), 6) == Plan(2, 3, 9)
     assert granted_cpus() >= 1
