@@ -139,7 +139,7 @@ def test_a_commit_survives_the_processs_death(place: str) -> None:
         "from test_store import *; writer = StoreWriter(sys.argv[1]);"
         "writer.insert([new(inspection(1))], [], AT_MS); os._exit(9)"
     )
-    tests = str(Path(__file__).parent)
+    tests = str(Path(__file__).parents[1] / "kit")
 
     assert subprocess.run([sys.executable, "-c", program, place, tests], check=False).returncode == 9
     assert len(held(place)) == 1

@@ -174,7 +174,7 @@ recorder.settle(30)
 
 
 def test_a_kill_between_commit_and_telling_leaves_unconfirmed(kept: Kept) -> None:
-    tests = str(Path(__file__).parents[1])
+    tests = str(Path(__file__).parents[1] / "kit")
     done = subprocess.run([sys.executable, "-c", _KILLED_BETWEEN, str(kept.path), tests], check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
     with kept.running():
