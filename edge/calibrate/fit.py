@@ -91,12 +91,13 @@ def choose_frames(frames: Sequence[Path], size: FitSize, seed: int) -> list[Path
 
 
 def choose_patches(features: Vectors, size: FitSize, seed: int) -> PatchChoice:
-    """The patches that stand for all: a k-centre selection from a random pool."""
+    """The patches that stand for all, in random order: a k-centre selection from a random pool."""
     count = features.shape[0] * features.shape[2] * features.shape[3]
     pool = np.sort(np.random.default_rng(seed).permutation(count)[: size.pool])
     vectors = _apart(features)[pool]
     projection = main_directions(vectors, _DIMENSIONS)
-    return PatchChoice(pool[coreset(vectors @ projection.T, size.patches, seed)], projection)
+    chosen = coreset(vectors @ projection.T, size.patches, seed)
+    return PatchChoice(pool[np.random.default_rng(seed).permutation(chosen)], projection)
 
 
 def memory_of(features: Vectors, choice: PatchChoice) -> PatchMemory:
