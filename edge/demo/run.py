@@ -20,7 +20,6 @@ from edge.demo.summary import DemoResult, by_level, join_cells, latencies_ms, ra
 from edge.domain.errors import ConfigError, OutputError
 from models.bundle import open_bundle
 from models.bundle_store import active_bundle
-from models.speed import compare_speed
 
 STATION = "demo"
 PRODUCT = "cell"
@@ -74,11 +73,11 @@ def run_demo(folder: Path, *, fast: bool, broker: str | None) -> DemoResult:
     config = folder / "station.toml"
     port, broker_port = free_port(), free_port()
     config.write_text(_CONFIG.format(station=STATION, product=PRODUCT, port=port, broker=f"127.0.0.1:{broker_port}"))
-    _calibrate(config, folder / "good", fast=fast)
+    calibration = _calibrate(config, folder / "good", fast=fast)
     console.print(f"3/4 inspect: {len(split.inspect)} other cells through simulator, station, {kind} and collector")
     line = _inspect(folder, kind, port, broker_port, len(split.inspect), console)
     console.print("4/4 check and measure")
-    return _conclude(folder, kind, probabilities, line, time.monotonic() - started_s)
+    return _conclude(folder, kind, probabilities, (calibration, line), time.monotonic() - started_s)
 
 
 def _choose_broker(wanted: str | None) -> Kind:
@@ -102,7 +101,7 @@ def _fresh(folder: Path) -> Path:
     return folder
 
 
-def _calibrate(config: Path, good: Path, *, fast: bool) -> None:
+def _calibrate(config: Path, good: Path, *, fast: bool) -> dict[str, object]:
     arguments = [
         "edge",
         "calibrate",
@@ -114,7 +113,7 @@ def _calibrate(config: Path, good: Path, *, fast: bool) -> None:
         f"{OVERKILL}",
         "--json",
     ]
-    ask(arguments + (["--fast"] if fast else []))
+    return ask_json(arguments + (["--fast"] if fast else []))
 
 
 def _inspect(folder: Path, kind: Kind, port: int, broker_port: int, parts: int, console: Console) -> dict[str, object]:
@@ -162,8 +161,9 @@ def _await_drained(config: str) -> None:
 
 
 def _conclude(
-    folder: Path, kind: Kind, probabilities: dict[str, float], line: dict[str, object], seconds: float
+    folder: Path, kind: Kind, probabilities: dict[str, float], said: tuple[dict[str, object], ...], seconds: float
 ) -> DemoResult:
+    calibration, line = said
     told = read_told(folder / "line.jsonl")
     station = read_station(folder / "station" / "station.db", STATION)
     records = ask(["cloud", "status", "--store", str(folder / "cloud.db"), "--records", "--json"])
@@ -173,7 +173,6 @@ def _conclude(
     overkill, escape, roc = rates(inspected)
     p50_ms, p99_ms = latencies_ms(told)
     path = active_bundle(folder / "station" / "bundles", PRODUCT)
-    speed = compare_speed(open_bundle(path))
     complete = len(told) == len(probabilities) and not line["untold"]
     result = DemoResult(
         ok=comparison.equal and complete,
@@ -187,7 +186,9 @@ def _conclude(
         told_p50_ms=p50_ms,
         told_p99_ms=p99_ms,
         parts_per_s=cast("float", line["parts_per_s"]),
-        speed=speed,
+        precision=open_bundle(path).precision.value,
+        gate=str(cast("dict[str, object]", calibration["gate"])["outcome"]),
+        speed_ms=cast("dict[str, float]", calibration["speed_ms"]),
         broker=kind,
         comparison=comparison.differences(),
         report=path / "report.html",

@@ -13,7 +13,6 @@ from rich.table import Table
 from edge.demo.cells import LICENCE
 from edge.demo.compare import Comparison, Told
 from models.evaluate import Estimate, auroc, clopper_pearson
-from models.speed import Speed
 
 _LEVELS = {0.0: "good (p = 0)", 0.333: "p = 1/3", 0.667: "p = 2/3", 1.0: "defective (p = 1)"}
 
@@ -42,7 +41,9 @@ class DemoResult:
     told_p50_ms: float
     told_p99_ms: float
     parts_per_s: float
-    speed: Speed
+    precision: str
+    gate: str
+    speed_ms: dict[str, float]
     broker: str
     comparison: dict[str, int]
     report: Path
@@ -105,11 +106,10 @@ def show(result: DemoResult, comparison: Comparison, console: Console) -> None:
     table.add_row("AUROC, p = 1 against p = 0", _interval(result.auroc, 1, 3))
     table.add_row("trigger to told", f"p50 {result.told_p50_ms:.1f} ms, p99 {result.told_p99_ms:.1f} ms")
     table.add_row("parts per second", f"{result.parts_per_s:.1f}")
-    speed = result.speed
-    table.add_row(
-        f"{speed.precision} against FP32 here",
-        f"{speed.own_ms:.2f} ms against {speed.fp32_ms:.2f} ms: {speed.ratio:.2f} times as fast",
-    )
+    for precision, ms in result.speed_ms.items():
+        ratio = result.speed_ms["FP32"] / ms
+        table.add_row(f"{precision} on this machine", f"{ms:.2f} ms a frame, {ratio:.2f} times as fast as FP32")
+    table.add_row("what ran", f"{result.precision}; the gate of INT8 says: {result.gate}")
     table.add_row("broker", result.broker)
     table.add_row("line = station = cloud", _verdict_on(comparison, result.parts))
     console.print(table)

@@ -135,13 +135,13 @@ def test_a_batch_that_fails_leaves_nothing_behind(store: StoreWriter, place: str
 
 def test_a_commit_survives_the_processs_death(place: str) -> None:
     program = (
-        "import os, sys; sys.path.insert(0, sys.argv[2]);"
+        "import os, sys; sys.path[:0] = sys.argv[2:];"
         "from test_store import *; writer = StoreWriter(sys.argv[1]);"
         "writer.insert([new(inspection(1))], [], AT_MS); os._exit(9)"
     )
-    tests = str(Path(__file__).parents[1] / "kit")
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "kit")]
 
-    assert subprocess.run([sys.executable, "-c", program, place, tests], check=False).returncode == 9
+    assert subprocess.run([sys.executable, "-c", program, place, *paths], check=False).returncode == 9
     assert len(held(place)) == 1
 
 
