@@ -5,7 +5,6 @@ The floors are what a defect would fall through on any machine that is otherwise
 
 import json
 import os
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from station_speed import (
     Raw,
     Served,
     benchmark_app,
+    cpu_name,
     fsync_p99_ms,
     make_station,
     median,
@@ -62,7 +62,7 @@ def bundle(folder: Path) -> Bundle:
 
 @pytest.fixture(scope="module")
 def results() -> Iterator[dict[str, object]]:
-    found: dict[str, object] = {"machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs"}
+    found: dict[str, object] = {"machine": f"{cpu_name()}, {os.cpu_count()} CPUs"}
     yield found
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=1))

@@ -144,3 +144,9 @@ def fsync_p99_ms(folder: Path) -> float:
 def median(values: list[float]) -> float:
     """The middle value."""
     return statistics.median(values)
+
+
+def cpu_name() -> str:
+    """The processor, as the kernel calls it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
