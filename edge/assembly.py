@@ -100,7 +100,8 @@ class Assembly:
         if path not in self.engines:
             bundle = open_bundle(path)
             check_fit(recipe, bundle.spec, section.id, REGION_FLOOR)
-            self.engines[path] = OpenVinoEngine(bundle, make_plan(self.config.inference, granted_cpus()))
+            plan = make_plan(self.config.inference, granted_cpus(), len(self.config.camera))
+            self.engines[path] = OpenVinoEngine(bundle, plan)
         check_fit(recipe, self.engines[path].spec, section.id, REGION_FLOOR)
         return Product(section.id, self.engines[path], recipe)
 

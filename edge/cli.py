@@ -5,6 +5,7 @@ With `--json` the result is one JSON object on stdout; progress and messages alw
 """
 
 import json
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ app.add_typer(bundle_app, name="bundle")
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The station's file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 DEFAULT_CONFIG = Path("station.toml")
+STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
 
 
 def main() -> None:
@@ -53,11 +55,13 @@ def main() -> None:
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write station.toml.")] = Path(),
-    station: Annotated[str, typer.Option(help="The station's id.")] = "station-1",
+    station: Annotated[str, typer.Option(help="The station's id; the folder's name if left out.")] = "",
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Write a commented station.toml; an existing one is left alone."""
-    path = folder / "station.toml"
+    path, station = folder / "station.toml", station or folder.absolute().name.lower()
+    if not re.fullmatch(STATION_ID, station):
+        raise ConfigError(f"a station's id is 1 to 63 of a-z 0-9 -, got {station!r}: name one with --station")
     text = resources.files("edge").joinpath("station.example.toml").read_text(encoding="utf-8")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -145,7 +149,15 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     )
     with RichProgress() as progress:
         result = run_calibration(request, progress)
-    _say(as_json, {"ok": True} | result.as_json(), f"active: {result.bundle}\nreport: {result.report}")
+    proof = result.threshold
+    text = [
+        f"runs as {result.precision.value}; INT8 gate: {result.gate.outcome.value}: {result.gate.reason}",
+        f"overkill proven: at most {proof.proven_rate:.2%} at {proof.confidence:.0%} ({proof.held_out} held-out parts)",
+        f"overkill asked: {proof.target_rate:.2%}, which needs {proof.needed} held-out good parts",
+        f"active: {result.bundle}",
+        f"report: {result.report}",
+    ]
+    _say(as_json, {"ok": True} | result.as_json(), "\n".join(text))
 
 
 @app.command()
@@ -242,11 +254,15 @@ def bundle_verify(
 
     bundle = open_bundle(path)
     check_selftest(bundle, compile_bundle(bundle))
-    found = verify(bundle).as_json()
+    verified = verify(bundle)
+    found = verified.as_json()
+    good = verified.int8 > 0 or bundle.precision.value != "INT8" or not verified.cpu_has_vnni
     model = bundle.model_id
     summary = {"id": model.id, "version": model.version, "sha256": model.sha256, "precision": model.precision.value}
     text = [f"{name}: {value}" for name, value in (summary | found).items()]
-    _say(as_json, {"ok": True} | summary | found, "\n".join(["hashes good, self-test good", *text]))
+    _say(as_json, {"ok": good} | summary | found, "\n".join(["hashes good, self-test good", *text]))
+    if not good:
+        raise typer.Exit(EXIT_REFUSED)
 
 
 @bundle_app.command("activate")
@@ -312,9 +328,10 @@ def _print_json(content: dict[str, object]) -> None:
 
 def _print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(*columns, title=title)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     Console().print(table)

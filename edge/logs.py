@@ -1,11 +1,20 @@
-"""Structured logs on stderr: one line per state change, never one per frame."""
+"""Structured logs on stderr: a line for each state change, none for a frame, and no wait for whoever reads them."""
 
+import atexit
+import functools
 import logging
+import os
+import queue
 import sys
+import threading
 from contextlib import suppress
 from typing import TextIO, cast
 
 import structlog
+
+_WAITING_LINES = 1000
+_FLUSH_S = 1.0
+_STDERR = 2
 
 
 def configure_logs(*, as_json: bool) -> None:
@@ -21,18 +30,57 @@ def configure_logs(*, as_json: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _stderr())),
         cache_logger_on_first_use=True,
     )
 
 
+@functools.cache
+def _stderr() -> "_Stderr":
+    return _Stderr()
+
+
+def _write_all(line: bytes) -> None:
+    """Past Python's own buffers: a thread that hangs in them would hold their lock against the end of the process."""
+    while line:
+        line = line[os.write(_STDERR, line) :]
+
+
 class _Stderr:
-    """Standard error, where a line that cannot be written is given up: a full disk must not end a thread that logs."""
+    """Standard error behind a queue and a thread of its own.
+
+    A pipe that nobody reads must not stop a thread that logs, nor a full disk end it: lines that find the queue full,
+    or cannot be written, are given up; the next line that can be written says how many.
+    """
+
+    def __init__(self) -> None:
+        self._lines: queue.Queue[str] = queue.Queue(_WAITING_LINES)
+        self._given_up = 0
+        threading.Thread(target=self._run, name="logs", daemon=True).start()
+        atexit.register(self._finish)
 
     def write(self, text: str) -> None:
-        with suppress(OSError, ValueError):
-            sys.stderr.write(text)
+        try:
+            self._lines.put_nowait(text)
+        except queue.Full:
+            self._given_up += 1
 
     def flush(self) -> None:
-        with suppress(OSError, ValueError):
-            sys.stderr.flush()
+        """Nothing to do: the thread flushes."""
+
+    def _run(self) -> None:
+        while True:
+            text = self._lines.get()
+            given_up, self._given_up = self._given_up, 0
+            if given_up:
+                text += f"{given_up} log lines were given up: nobody reads standard error\n"
+            with suppress(OSError):
+                _write_all(text.encode())
+            self._lines.task_done()
+
+    def _finish(self) -> None:
+        until = threading.Event()
+        waited_s = 0.0
+        while self._lines.unfinished_tasks and waited_s < _FLUSH_S:
+            until.wait(0.01)
+            waited_s += 0.01

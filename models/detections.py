@@ -9,6 +9,7 @@ from models.errors import ModelError
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
+_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +42,8 @@ class Detections:
             raise ModelError("detections: a box ends before it starts, or a class id is negative")
         if self.map is not None:
             _check("map", self.map, self.map.shape if self.map.ndim == 2 else (-1, -1), np.float32)  # noqa: PLR2004
+            if self.map.min() < -_TOLERANCE or self.map.max() > 1 + _TOLERANCE:
+                raise ModelError(f"detections: map must lie in [0, 1], got {self.map.min()} to {self.map.max()}")
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from cloud_sync.hub.store.reading import StationCounts, StoreReader
 
 SAID_NO = 1
-USAGE = 2
 WORLD_FAILED = 3
 
 app = typer.Typer(
@@ -89,7 +89,11 @@ def stations(store: Store, *, as_json: AsJson = False) -> None:
 
 def main() -> None:
     """Run the command; exit codes: 0 done, 1 a check said no, 2 wrong usage, 3 the outside world failed."""
-    app()
+    try:
+        app()
+    except Exception:  # noqa: BLE001 - a defect of ours must not end in the exit code of a check that said no
+        sys.stderr.write(traceback.format_exc())
+        sys.exit(WORLD_FAILED)
 
 
 @contextmanager

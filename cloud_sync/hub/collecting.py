@@ -1,5 +1,6 @@
 """The collector as a process: signals, the lines it says, its end."""
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -25,6 +26,12 @@ def collect_until_signal(address: Address, store: str, client_id: str, *, as_jso
 
 
 def _say(event: dict[str, object], *, as_json: bool) -> None:
+    """Say it to whoever still reads: a closed pipe must not reach the link, which would start over for ever."""
+    with contextlib.suppress(OSError, ValueError):
+        _write(event, as_json=as_json)
+
+
+def _write(event: dict[str, object], *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(event) + "\n")
         sys.stdout.flush()

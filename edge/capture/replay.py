@@ -18,7 +18,7 @@ _DEFAULT_FPS = 30.0
 
 
 class ReplayCamera:
-    """Replays images in the order of their names; ships with the product and drives demo, tests and `edge replay`.
+    """Replays images in the order of their names; ships with the product and drives demo and tests.
 
     A reopened replay goes on where it was, so a lost and recovered source repeats nothing.
 

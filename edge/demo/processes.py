@@ -1,6 +1,7 @@
 """The product's own commands, run as processes: what the demo shows is what a station does."""
 
 import json
+import select
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import cast
 from edge.domain.errors import OutputError
 
 _START_S = 60.0
+_ASK_S = 900.0
 _STOP_S = 15.0
 
 
@@ -29,7 +31,9 @@ def ask(arguments: Sequence[str], *, may_refuse: bool = False) -> str:
     Raises:
         OutputError: it ended with an exit code other than 0 (or 1, where it may refuse).
     """
-    done = subprocess.run([command(arguments[0]), *arguments[1:]], stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [command(arguments[0]), *arguments[1:]], stdout=subprocess.PIPE, text=True, check=False, timeout=_ASK_S
+    )
     if done.returncode not in ({0, 1} if may_refuse else {0}):
         raise OutputError(f"`{' '.join(arguments[:2])}` ended with exit code {done.returncode}: see its message above")
     return done.stdout
@@ -57,7 +61,7 @@ def running(arguments: Sequence[str], log: Path, *, wait_for_line: bool = False)
             [command(arguments[0]), *arguments[1:]], stdout=subprocess.PIPE, stderr=errors, text=True
         )
         try:
-            if wait_for_line and process.stdout is not None and not process.stdout.readline():
+            if wait_for_line and not _says_something(process):
                 raise OutputError(f"`{' '.join(arguments[:2])}` ended at its start: see {log}")
             yield process
         finally:
@@ -71,6 +75,12 @@ def follow(process: subprocess.Popen[str], step: Callable[[], None], every_s: fl
             return process.wait(every_s)
         except subprocess.TimeoutExpired:
             step()
+
+
+def _says_something(process: "subprocess.Popen[str]") -> bool:
+    if process.stdout is None or not select.select([process.stdout], [], [], _START_S)[0]:
+        return False
+    return bool(process.stdout.readline())
 
 
 def _end(process: subprocess.Popen[str]) -> None:

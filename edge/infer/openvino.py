@@ -11,7 +11,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from edge.domain.frame import Image
@@ -101,7 +100,7 @@ class OpenVinoEngine:
             place = self._place(image)
             letterbox_into(image, request.get_input_tensor().data[0], place, self._input)
             request.start_async()
-        except (RuntimeError, cv2.error) as error:
+        except Exception as error:
             self._idle.put(request)
             raise ModelError(f"bundle {self.model_id.id!r}: cannot start a request: {error}") from error
         return OpenVinoTicket(self, request, place)
@@ -135,6 +134,11 @@ class OpenVinoEngine:
         if not (np.isfinite(score) and np.isfinite(anomaly_map).all()):
             raise ModelError(
                 f"bundle {self.model_id.id!r} answered with a value that is not finite: its graph is broken"
+            )
+        if anomaly_map.min() < -_SCORE_TOLERANCE or anomaly_map.max() > 1 + _SCORE_TOLERANCE:
+            raise ModelError(
+                f"bundle {self.model_id.id!r}: its map runs from {anomaly_map.min():.3f} to {anomaly_map.max():.3f}, "
+                "and must lie in [0, 1]: its graph is broken"
             )
         if abs(score - float(anomaly_map.max())) > _SCORE_TOLERANCE:
             raise ModelError(

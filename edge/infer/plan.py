@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.config import InferenceSection
+from edge.domain.errors import ConfigError
 
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -25,14 +26,19 @@ def granted_cpus() -> int:
     return max(1, min([len(os.sched_getaffinity(0)), *(math.ceil(quota) for quota in quotas)]))
 
 
-def make_plan(section: InferenceSection, cpus: int) -> Plan:
-    """Fill in what the configuration leaves open: one stream, one request running and one waiting.
+def make_plan(section: InferenceSection, cpus: int, cameras: int = 1) -> Plan:
+    """Fill in what the configuration leaves open: one stream, requests for one part of all cameras and one more.
 
     One core is left to the rest of the station where there is more than one: on two cores the whole station was
     faster with one inference thread than with two (DECISIONS.md).
+
+    Raises:
+        ConfigError: fewer requests than cameras, so that one part could never be looked at as a whole.
     """
+    if 0 < section.requests < cameras:
+        raise ConfigError(f"inference.requests is {section.requests}, and a part has {cameras} cameras: set 0 or more")
     streams = section.streams or 1
-    return Plan(section.threads or max(1, cpus - 1), streams, section.requests or streams + 1)
+    return Plan(section.threads or max(1, cpus - 1), streams, section.requests or max(streams, cameras) + 1)
 
 
 def _quota_v2() -> float | None:

@@ -87,7 +87,7 @@ def test_parts_per_second_over_benchmark_app(
         "station": round(median([served.parts_per_s for _, served in pairs]), 1),
         "precision": bundle.precision.value,
     }
-    assert median(ratios) > 0.3
+    assert median(ratios) > (0.85 if (threads, images) == (1, "none") else 0.3)
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -110,7 +110,8 @@ def test_latency_over_raw_inference(folder: Path, bundle: Bundle, results: dict[
         "told p99 over decide p99 + 2 x fsync p99": round(median(told), 2),
         "told rounds": [round(ratio, 2) for ratio in told],
     }
-    assert median(decided) < 20
+    assert median(decided) < 10
+    assert median(told) < 2
 
 
 def test_bundle_precision_over_fp32(bundle: Bundle, results: dict[str, object]) -> None:

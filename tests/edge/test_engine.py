@@ -7,6 +7,7 @@ import pytest
 from edge_kit import image
 from station_kit import GREY, INPUT, bad_frame, good_frame, make_bundle
 
+from edge.domain.errors import ConfigError
 from edge.infer.engine import ModelTimeoutError
 from edge.infer.openvino import OpenVinoEngine
 from edge.infer.plan import Plan, granted_cpus, make_plan
@@ -172,5 +173,8 @@ def test_the_plan_leaves_a_core_to_the_station_and_keeps_one_frame_waiting() -> 
 
     assert make_plan(InferenceSection(), 6) == Plan(5, 1, 2)
     assert make_plan(InferenceSection(), 1) == Plan(1, 1, 2)
+    assert make_plan(InferenceSection(), 6, cameras=3) == Plan(5, 1, 4)
+    with pytest.raises(ConfigError, match="3 cameras"):
+        make_plan(InferenceSection(requests=2), 6, cameras=3)
     assert make_plan(InferenceSection(threads=2, streams=3, requests=9), 6) == Plan(2, 3, 9)
     assert granted_cpus() >= 1
