@@ -56,7 +56,8 @@ $(DEV)/.installed: deploy/requirements/dev.txt pyproject.toml
 # System packages only where root allows; tests that miss one skip and say so.
 system:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -x /usr/sbin/mosquitto ]; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mosquitto; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mosquitto \
+		|| echo "mosquitto cannot be installed: tests run against iotcore alone"; \
 	elif ! [ -x /usr/sbin/mosquitto ] && ! command -v mosquitto >/dev/null; then \
 		echo "mosquitto is not here and this is not root: tests run against iotcore alone"; \
 	fi
