@@ -15,7 +15,6 @@ A fault on the way to a verdict makes the part UNDECIDED; it never ends as PASS.
 from cloud_sync.wire.errors import LinkError
 from models.errors import GateError, ModelError
 
-EXIT_OK = 0
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
 EXIT_WORLD = 3
