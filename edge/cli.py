@@ -129,8 +129,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     """Learn a product from good parts: collect, fit, quantize, threshold, report, activate."""
     from edge.calibrate.calibrate import CalibrationRequest
     from edge.calibrate.calibrate import calibrate as run_calibration
-    from edge.calibrate.progress import RichProgress
     from edge.config import load_config
+    from models.progress import RichProgress
 
     checked = load_config(config)
     known = {section.id: section.bundle for section in checked.product}

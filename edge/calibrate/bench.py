@@ -18,10 +18,10 @@ from edge.calibrate.fit import (
     memory_of,
     set_threshold,
 )
-from edge.calibrate.progress import Progress
 from models.compile import compile_graph, cpu_capabilities
 from models.gate import GateResult, GateScores, judge
 from models.letterbox import Image
+from models.progress import Progress
 from models.quantize import quantize
 from models.scoring import Scored, model_input, read_image
 from models.spec import InputSpec, Precision

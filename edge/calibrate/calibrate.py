@@ -14,7 +14,6 @@ from edge.calibrate.bench import Choice, FrameSets, Workbench
 from edge.calibrate.collect import Frame, Refusal, collect
 from edge.calibrate.fit import FAST, FULL
 from edge.calibrate.package import Provenance, package
-from edge.calibrate.progress import Progress
 from edge.calibrate.report import ReportFacts, write_report
 from edge.calibrate.split import Indices, Split, split
 from edge.calibrate.threshold import ThresholdProof, parts_needed
@@ -24,6 +23,7 @@ from models.gate import GateResult
 from models.near_twins import thumbnail_groups
 from models.networks.anomaly import feature_graph
 from models.networks.weights import read_weights
+from models.progress import Progress
 from models.spec import InputSpec, ModelId, Precision
 
 INPUT = InputSpec("image", 256, 256)

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.calibrate.progress import Progress
 from edge.domain.errors import CameraError, ConfigError
 from models.letterbox import Image
 from models.near_twins import thumbnail
+from models.progress import Progress
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 _BLACK_MEAN = 4.0

@@ -12,12 +12,12 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from edge.calibrate.progress import Progress
 from edge.calibrate.threshold import ThresholdProof, choose
 from models.compile import compile_graph
 from models.letterbox import Image
 from models.networks.anomaly import PatchMemory, anomaly_graph, distance, with_threshold
 from models.networks.memory import Vectors, coreset, main_directions
+from models.progress import Progress
 from models.scoring import Scored, run_images, score_images
 from models.spec import InputSpec, Precision
 

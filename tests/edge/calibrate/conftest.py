@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.calibrate.calibrate import CalibrationRequest, CalibrationResult, calibrate
-from edge.calibrate.progress import SilentProgress
+from models.progress import SilentProgress
 
 COUNT = 120
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from edge.calibrate.bench import FrameSets, Workbench
 from edge.calibrate.calibrate import INPUT, CalibrationRequest, CalibrationResult, calibrate
 from edge.calibrate.fit import FAST, choose_frames, choose_patches
-from edge.calibrate.progress import RichProgress, SilentProgress
 from edge.domain.errors import ConfigError
 from models.bundle import open_bundle
 from models.bundle_store import active_bundle, list_bundles
@@ -25,6 +24,7 @@ from models.evaluate import auroc
 from models.gate import Outcome, judge
 from models.networks.anomaly import feature_graph
 from models.networks.weights import read_weights
+from models.progress import RichProgress, SilentProgress
 from models.scoring import score_images
 from models.selftest import check_selftest
 from models.spec import Precision
@@ -148,7 +148,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from edge.calibrate.calibrate import CalibrationRequest, calibrate
-from edge.calibrate.progress import SilentProgress
+from models.progress import SilentProgress
 
 class Deadly(SilentProgress):
     def stage(self, name, total):

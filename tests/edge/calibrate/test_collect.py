@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from edge.calibrate.collect import collect
-from edge.calibrate.progress import SilentProgress
 from edge.domain.errors import ConfigError
+from models.progress import SilentProgress
 
 
 def part(seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -1,11 +1,11 @@
-"""How calibration says where it is: a small protocol, a silent one, and rich bars on stderr."""
+"""How long work says where it is: a small protocol, a silent one, and rich bars with the time left on stderr."""
 
 import threading
 from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 
@@ -17,6 +17,9 @@ class Progress(Protocol):
 
     def advance(self, steps: int = 1) -> None:
         """So many steps more are done."""
+
+    def note(self, text: str) -> None:
+        """A few words on how it goes, in place of those before."""
 
 
 class SilentProgress:
@@ -33,6 +36,9 @@ class SilentProgress:
     def advance(self, steps: int = 1) -> None:
         """Nothing to do."""
 
+    def note(self, text: str) -> None:
+        """Nothing to do."""
+
 
 class RichProgress:
     """A bar per stage on stderr, so that stdout stays for results."""
@@ -43,10 +49,13 @@ class RichProgress:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
             console=console or Console(stderr=True),
         )
         self._lock = threading.Lock()
-        self._task = self._bars.add_task("start", visible=False)
+        self._task = self._bars.add_task("start", visible=False, note="")
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -63,12 +72,17 @@ class RichProgress:
         """Start this stage's bar; the one before is shown as full."""
         with self._lock:
             self._finish()
-            self._task = self._bars.add_task(name, total=total)
+            self._task = self._bars.add_task(name, total=total, note="")
 
     def advance(self, steps: int = 1) -> None:
         """Move the bar."""
         with self._lock:
             self._bars.advance(self._task, steps)
+
+    def note(self, text: str) -> None:
+        """Show it behind the bar."""
+        with self._lock:
+            self._bars.update(self._task, note=text)
 
     def _finish(self) -> None:
         task = self._bars.tasks[self._task]
