@@ -15,6 +15,7 @@ from torch.nn import functional
 from models.networks.lite import LiteBackbone, norm
 
 STRIDES = (8, 16, 32)
+COARSEST = STRIDES[-1]
 WIDTH = 64
 _PRIOR = 0.01
 
@@ -88,9 +89,9 @@ class Head(nn.Module):
         self.classes = nn.Conv2d(WIDTH, classes, 1)
         self.sides = nn.Conv2d(WIDTH, 4, 1)
         nn.init.normal_(self.classes.weight, std=0.01)
-        nn.init.constant_(self.classes.bias, math.log(_PRIOR / (1 - _PRIOR)))
         nn.init.normal_(self.sides.weight, std=0.01)
-        nn.init.constant_(self.sides.bias, 1.0)
+        for layer, start in ((self.classes, math.log(_PRIOR / (1 - _PRIOR))), (self.sides, 1.0)):
+            layer.bias = nn.Parameter(torch.full((layer.out_channels,), start))
 
     def forward(self, level: Tensor) -> tuple[Tensor, Tensor]:
         """(B, WIDTH, h, w) to logits (B, classes, h, w) and sides (B, 4, h, w) in cells."""
@@ -129,9 +130,7 @@ def cell_centres(height: int, width: int) -> tuple[Tensor, Tensor]:
     """Centres (P, 2) in pixels, x and y, and strides (P,) of all cells, in the order of the network's answers."""
     centres, strides = [], []
     for stride in STRIDES:
-        rows, columns = torch.meshgrid(
-            torch.arange(height // stride), torch.arange(width // stride), indexing="ij"
-        )
+        rows, columns = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing="ij")
         grid = torch.stack([columns, rows], 2).reshape(-1, 2)
         centres.append((grid + 0.5) * stride)
         strides.append(torch.full((len(grid),), float(stride)))

@@ -53,9 +53,7 @@ class Block(nn.Module):
         wide = start * stage.expand
         self.expand = nn.Conv2d(start, wide, 1, bias=False) if stage.expand > 1 else None
         self.expand_norm = norm(wide) if stage.expand > 1 else None
-        self.depthwise = nn.Conv2d(
-            wide, wide, stage.kernel, stride, stage.kernel // 2, groups=wide, bias=False
-        )
+        self.depthwise = nn.Conv2d(wide, wide, stage.kernel, stride, stage.kernel // 2, groups=wide, bias=False)
         self.depthwise_norm = norm(wide)
         self.project = nn.Conv2d(wide, stage.channels, 1, bias=False)
         self.project_norm = norm(stage.channels)
@@ -69,7 +67,8 @@ class Block(nn.Module):
             y = self.relu(self.expand_norm(self.expand(y)))
         y = self.relu(self.depthwise_norm(self.depthwise(y)))
         y = self.project_norm(self.project(y))
-        return x + y if self.residual else y
+        result: Tensor = x + y if self.residual else y
+        return result
 
 
 class LiteBackbone(nn.Module):
@@ -142,7 +141,8 @@ def _load_stem(backbone: LiteBackbone, weights: Weights, image_channels: int) ->
     backbone.stem.weight.zero_()
     backbone.stem.weight[:, :image_channels] = kernel * (_PIXEL_MAX / PIXEL_STD)
     _load_norm(backbone.stem_norm, weights, "_bn0")
-    backbone.stem_norm.running_mean += kernel.sum((1, 2, 3)) * (PIXEL_MEAN / PIXEL_STD)
+    shift = kernel.sum((1, 2, 3)) * (PIXEL_MEAN / PIXEL_STD)
+    backbone.stem_norm.running_mean = _tensor(backbone.stem_norm.running_mean) + shift
     for start in range(image_channels, backbone.stem.in_channels, image_channels):
         scale = 0.5 if start > image_channels else -0.25
         backbone.stem.weight[:, start : start + image_channels] = kernel * scale
@@ -161,3 +161,10 @@ def _load_block(block: nn.Module, weights: Weights, prefix: str) -> None:
 def _load_norm(target: nn.BatchNorm2d, weights: Weights, name: str) -> None:
     for ours in ("weight", "bias", "running_mean", "running_var"):
         getattr(target, ours).copy_(torch.from_numpy(weights[f"{name}.{ours}"]))
+
+
+def _tensor(value: Tensor | None) -> Tensor:
+    """Torch types what a layer may lack as optional; ours never lack it."""
+    if value is None:
+        raise TypeError("a layer lacks a tensor that ours always have")
+    return value

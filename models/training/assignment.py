@@ -40,6 +40,10 @@ class PaddedTruth:
     class_ids: Tensor
     valid: Tensor
 
+    def to(self, device: torch.device) -> "PaddedTruth":
+        """The same on another device."""
+        return PaddedTruth(self.boxes_xyxy.to(device), self.class_ids.to(device), self.valid.to(device))
+
 
 @torch.no_grad()
 def assign(scores: Tensor, boxes_xyxy: Tensor, centres: Tensor, strides: Tensor, truth: PaddedTruth) -> Targets:

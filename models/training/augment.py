@@ -117,12 +117,10 @@ def _warp(image: Image, matrix: NDArray[np.float64], size_px: int) -> Image:
     centred[:, 2] += (matrix[:, 0] + matrix[:, 1]) / 2 - 0.5
     flags = cv2.INTER_LINEAR
     warped = cv2.warpAffine(image, centred, (size_px, size_px), flags=flags, borderValue=(_PAD, _PAD, _PAD))
-    return warped.reshape(size_px, size_px, image.shape[2])
+    return np.asarray(warped, np.uint8).reshape(size_px, size_px, image.shape[2])
 
 
-def _move(
-    boxes: FloatArray, ids: IntArray, matrix: NDArray[np.float64], size_px: int
-) -> tuple[FloatArray, IntArray]:
+def _move(boxes: FloatArray, ids: IntArray, matrix: NDArray[np.float64], size_px: int) -> tuple[FloatArray, IntArray]:
     """Boxes in the picture; those of which too little is left are dropped."""
     scale, shift = np.tile(np.diag(matrix[:, :2]), 2), np.tile(matrix[:, 2], 2)
     moved = boxes * scale + shift
@@ -173,10 +171,8 @@ def _light(image: Image, how: Augmentation, rng: np.random.Generator) -> Image:
     strength = rng.uniform(0, how.noise) * (rng.random() < 0.5)  # noqa: PLR2004 - every second picture
     if strength < 0.5:  # noqa: PLR2004 - less than half a grey value is nothing
         return lit
-    noise = np.empty(lit.shape, np.int16)
-    cv2.setRNGSeed(int(rng.integers(1 << 31)))
-    cv2.randn(noise, 0, strength)
-    return np.asarray(cv2.add(lit, noise, dtype=cv2.CV_8U), np.uint8).reshape(image.shape)
+    noise = strength * rng.standard_normal(lit.shape, np.float32)
+    return np.clip(np.rint(lit + noise), 0, 255).astype(np.uint8)
 
 
 def _resize(image: Image, side: int) -> Image:

@@ -1,6 +1,7 @@
 """From a dataset's files to batches: decoded once, augmented on a thread beside the training step."""
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.dataset.records import Dataset
@@ -89,21 +91,19 @@ class Feeding:
     seed: int
 
 
-def epoch_batches(gallery: Gallery, feeding: Feeding, epoch: int) -> Iterator[Batch]:
-    """Every picture once, in the epoch's own order; the last incomplete batch is filled from the epoch's start."""
-    order = np.random.default_rng((feeding.seed, epoch)).permutation(len(gallery))
+def epoch_batches(gallery: Gallery, feeding: Feeding, epoch: int, start: int = 0) -> Iterator[Batch]:
+    """Every picture once, in the epoch's own order, from batch `start` on; the last batch is filled from the first."""
     count = steps_per_epoch(len(gallery), feeding.batch)
-    order = np.resize(order, count * feeding.batch)
+    order = np.resize(np.random.default_rng((feeding.seed, epoch)).permutation(len(gallery)), count * feeding.batch)
+    waiting: deque[Future[Batch]] = deque()
     with ThreadPoolExecutor(1, "pictures") as pool:
-        waiting: list[Future[Batch]] = []
-        for step in range(count + _AHEAD):
-            if step < count:
-                chosen = order[step * feeding.batch : (step + 1) * feeding.batch]
-                waiting.append(pool.submit(_batch, gallery, feeding, (epoch, step), chosen))
-            if step >= _AHEAD:
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()
+        for step in range(start, count):
+            chosen = order[step * feeding.batch : (step + 1) * feeding.batch]
+            waiting.append(pool.submit(_batch, gallery, feeding, (epoch, step), chosen))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def steps_per_epoch(pictures: int, batch: int) -> int:
@@ -111,7 +111,7 @@ def steps_per_epoch(pictures: int, batch: int) -> int:
     return -(-pictures // batch)
 
 
-def _batch(gallery: Gallery, feeding: Feeding, when: tuple[int, int], chosen: Sequence[int]) -> Batch:
+def _batch(gallery: Gallery, feeding: Feeding, when: tuple[int, int], chosen: NDArray[np.int64]) -> Batch:
     samples = []
     for slot, index in enumerate(chosen):
         rng = np.random.default_rng((feeding.seed, *when, slot))

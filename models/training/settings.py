@@ -1,0 +1,100 @@
+"""What a training run is made of: chosen from the data, fixed before the first step, kept with the checkpoint."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from models.dataset.records import Dataset, LabelledImage
+from models.networks.detector import COARSEST, DetectorShape
+from models.spec import InputSpec
+from models.training.augment import Augmentation
+
+LARGEST_PX = 640
+_SMALL_PX = 256
+_COARSE_STEM_PX = 448
+_CROP_PX = 320
+_STEPS = 9000
+_CROP_AREA = 320 * 320
+_BATCH_PIXELS = 16 * _CROP_AREA
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that decides what a run computes, but for its threads.
+
+    Args:
+        shape: of the network.
+        height: of the model's input, pixels.
+        width: likewise.
+        scale: from image pixels to model pixels.
+        crop_px: side of the pictures that are learned from, in model pixels.
+        batch: pictures per step.
+        epochs: how often every image is shown.
+        learning_rate: at its highest.
+        weight_decay: of the kernels.
+        mosaic: share of pictures that are four in one.
+        light: see `Augmentation`.
+        noise: see `Augmentation`.
+        zoom: how far scales may differ from `scale`, as a factor, both ways.
+        seed: of order and augmentation, and of the new layers' first weights.
+    """
+
+    shape: DetectorShape
+    height: int
+    width: int
+    scale: float
+    crop_px: int
+    batch: int
+    epochs: int
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.03
+    mosaic: float = 0.0
+    light: float = 0.2
+    noise: float = 4.0
+    zoom: float = 1.25
+    seed: int = 0
+
+    @property
+    def spec(self) -> InputSpec:
+        """Of the `image` input."""
+        return InputSpec("image", self.height, self.width)
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """How far pictures may differ from the ones given."""
+        scales = self.scale / self.zoom, self.scale * self.zoom
+        return Augmentation(self.crop_px, scales, light=self.light, noise=self.noise)
+
+    @property
+    def digest(self) -> str:
+        """Names these settings: sha256 in hex."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+def propose(dataset: Dataset, *, colour: bool, reference: bool, seed: int = 0) -> Settings:
+    """Settings that suit this dataset.
+
+    The input is the images' own size, no larger than 640 pixels and in multiples of 32; smaller images are enlarged to
+    256. Large inputs start with a stem of stride 4 (a quarter of the time; DECISIONS.md has what it costs), small ones
+    with the published stride 2. What the run sees of the images does not depend on how many there are: as many steps.
+    """
+    height, width, scale = _input_size(dataset.images)
+    stem = 4 if min(height, width) >= _COARSE_STEM_PX else 2
+    crop = min(_CROP_PX, max(height, width))
+    batch = max(4, min(32, round(_BATCH_PIXELS / crop**2)))
+    shape = DetectorShape(len(dataset.classes), colour, reference, stem)
+    epochs = max(30, round(_STEPS * batch / len(dataset)))
+    settings = Settings(shape, height, width, scale, crop, batch, epochs, seed=seed)
+    return settings if reference else replace(settings, mosaic=0.3, zoom=1.5)
+
+
+def _input_size(images: Sequence[LabelledImage]) -> tuple[int, int, float]:
+    height, width = (float(np.median([getattr(image, side) for image in images])) for side in ("height", "width"))
+    scale = min(1.0, LARGEST_PX / max(height, width))
+    if max(height, width) < _SMALL_PX:
+        scale = _SMALL_PX / max(height, width)
+    sides = [max(COARSEST, round(side * scale / COARSEST) * COARSEST) for side in (height, width)]
+    return sides[0], sides[1], scale

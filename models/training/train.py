@@ -1,0 +1,240 @@
+"""A detector's training, top-down: settings, first weights, the last checkpoint, steps, checkpoints, the average.
+
+What a run computes follows from its settings and data alone; threads and BF16 are chosen by measuring the real step
+before the first one and kept with the run. Killed anywhere, it goes on from its last checkpoint, and on one thread it
+ends with the very same weights.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from models.errors import ModelError
+from models.networks.detector import Detector
+from models.networks.lite import load_imagenet
+from models.networks.weights import read_weights
+from models.progress import Progress
+from models.training.average import Average
+from models.training.checkpoint import Checkpoint, load, save
+from models.training.loss import detection_loss
+from models.training.pictures import Batch, Feeding, Gallery, epoch_batches, steps_per_epoch
+from models.training.settings import Settings
+from models.training.threads import StepSettings
+
+_WARM_UP_STEPS = 200
+_LAST_RATE = 0.02
+_CLIP = 10.0
+_PLAIN_TAIL = 0.85
+_SAVE_EVERY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run leaves.
+
+    Args:
+        detector: the averaged network, in evaluation mode, on the CPU.
+        settings: it was made by.
+        arithmetic: threads and BF16 of its steps.
+        history: one row per epoch: losses, learning rate, seconds.
+        seconds: of all its steps, earlier tries counted in.
+    """
+
+    detector: Detector
+    settings: Settings
+    arithmetic: StepSettings
+    history: list[dict[str, float]]
+    seconds: float
+
+
+def train_detector(
+    gallery: Gallery,
+    settings: Settings,
+    folder: Path,
+    progress: Progress,
+    choose: Callable[[Callable[[bool], None]], StepSettings],
+) -> Trained:
+    """Train, or go on where the folder's checkpoint stands.
+
+    Args:
+        gallery: the pictures to learn from.
+        settings: what to compute.
+        folder: the run's own: checkpoint and choice of threads; made if missing.
+        progress: told of every step.
+        choose: measures a real training step (given whether to use BF16) and says how to run them.
+
+    Raises:
+        ModelError: a picture or the checkpoint cannot be read, or the loss is no number any more.
+    """
+    run = _Run(gallery, settings)
+    run.apply(_arithmetic(run, folder, progress, choose))
+    last = load(folder, settings.digest)
+    if last is not None:
+        run.restore(last)
+    progress.stage("train", run.steps)
+    progress.advance(run.step)
+    _go_on(run, folder, progress)
+    detector = laid_out(run.average.network.to("cpu"), torch.contiguous_format)
+    return Trained(detector, settings, run.arithmetic, run.history, run.seconds)
+
+
+def _go_on(run: "_Run", folder: Path, progress: Progress) -> None:
+    """The remaining steps, with a checkpoint every half minute and at the end."""
+    saved_s = time.monotonic()
+    while run.step < run.steps:
+        for batch in run.rest_of_epoch():
+            run.learn(batch)
+            progress.advance()
+            if time.monotonic() - saved_s > _SAVE_EVERY_S:
+                save(folder, run.checkpoint())
+                saved_s = time.monotonic()
+        run.end_epoch()
+        progress.note(f"loss {run.history[-1]['loss']:.3f}")
+    save(folder, run.checkpoint())
+
+
+def _arithmetic(
+    run: "_Run", folder: Path, progress: Progress, choose: Callable[[Callable[[bool], None]], StepSettings]
+) -> StepSettings:
+    """The run's threads and BF16: as its first start measured them."""
+    path = folder / "arithmetic.json"
+    if path.is_file():
+        return StepSettings(**json.loads(path.read_text(encoding="utf-8")))
+    progress.stage("measure", 1)
+    chosen = choose(_trial(run))
+    progress.advance()
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(asdict(chosen)), encoding="utf-8")
+    beside.replace(path)
+    return chosen
+
+
+def _trial(run: "_Run") -> Callable[[bool], None]:
+    """The real step on a copy, so that measuring changes nothing."""
+    twin = _Run(run.gallery, run.settings)
+    batch = next(iter(twin.rest_of_epoch()))
+
+    def step(bf16: bool) -> None:  # noqa: FBT001 - the measured thing
+        twin.arithmetic = replace(twin.arithmetic, bf16=bf16)
+        twin.learn(batch)
+        twin.step = 0
+
+    return step
+
+
+class _Run:
+    """The state of a run and its one step."""
+
+    def __init__(self, gallery: Gallery, settings: Settings) -> None:
+        self.gallery, self.settings = gallery, settings
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = laid_out(_fresh(settings).to(self.device), torch.channels_last)
+        self.average = Average(self.network)
+        self.optimizer = _optimizer(self.network, settings)
+        self.arithmetic = StepSettings(torch.get_num_threads(), bf16=False)
+        self.per_epoch = steps_per_epoch(len(gallery), settings.batch)
+        self.steps, self.step, self.seconds = self.per_epoch * settings.epochs, 0, 0.0
+        self.history: list[dict[str, float]] = []
+        self._sums = [0.0, 0.0]
+
+    def apply(self, arithmetic: StepSettings) -> None:
+        """Use these threads, and BF16 or not, from now on."""
+        self.arithmetic = arithmetic
+        torch.set_num_threads(arithmetic.threads)
+
+    def restore(self, last: Checkpoint) -> None:
+        """Stand where the checkpoint stands."""
+        self.network.load_state_dict(last.network)
+        self.average.network.load_state_dict(last.average)
+        self.optimizer.load_state_dict(last.optimizer)
+        self.step, self.seconds, self.history = last.step, last.seconds, last.history
+        self._sums = list(last.sums)
+
+    def checkpoint(self) -> Checkpoint:
+        """Where the run stands."""
+        network, average, optimizer = (
+            part.state_dict() for part in (self.network, self.average.network, self.optimizer)
+        )
+        return Checkpoint(
+            self.settings.digest, self.step, network, average, optimizer, self.seconds, self.history, self._sums
+        )
+
+    def rest_of_epoch(self) -> Iterator[Batch]:
+        """The batches of this epoch that are still to come."""
+        epoch, done = divmod(self.step, self.per_epoch)
+        plain = epoch >= _PLAIN_TAIL * self.settings.epochs
+        mosaic = 0.0 if plain else self.settings.mosaic
+        feeding = Feeding(self.settings.batch, self.settings.augmentation, mosaic, self.settings.seed)
+        return epoch_batches(self.gallery, feeding, epoch, done)
+
+    def learn(self, batch: Batch) -> None:
+        """One step.
+
+        Raises:
+            ModelError: the loss is not finite.
+        """
+        started_s = time.monotonic()
+        self._set_rate()
+        losses = self._losses(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        (losses[0] + losses[1]).backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+        nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
+        self.optimizer.step()
+        self.step += 1
+        self.average.follow(self.network, self.step)
+        values = [float(loss.detach()) for loss in losses]
+        if not all(math.isfinite(value) for value in values):
+            raise ModelError(f"training: the loss is {values} at step {self.step}: lower the learning rate")
+        self._sums = [total + value for total, value in zip(self._sums, values, strict=True)]
+        self.seconds += time.monotonic() - started_s
+
+    def end_epoch(self) -> None:
+        """Write the epoch's row."""
+        class_loss, box_loss = (total / self.per_epoch for total in self._sums)
+        rate = self.optimizer.param_groups[0]["lr"]
+        row = {"class_loss": class_loss, "box_loss": box_loss, "loss": class_loss + box_loss, "rate": rate}
+        self.history.append({**row, "step": float(self.step), "seconds": self.seconds})
+        self._sums = [0.0, 0.0]
+
+    def _losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        pixels = batch.pixels.to(self.device, memory_format=torch.channels_last)
+        self.network.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.arithmetic.bf16):
+            logits, sides = self.network(pixels)
+        return detection_loss(logits, sides, batch.truth.to(self.device), *pixels.shape[2:])
+
+    def _set_rate(self) -> None:
+        """Up in a straight line, down along a cosine."""
+        warm = min(1.0, (self.step + 1) / min(_WARM_UP_STEPS, max(1, self.steps // 10)))
+        fall = 0.5 * (1 + math.cos(math.pi * self.step / self.steps))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * warm * (_LAST_RATE + (1 - _LAST_RATE) * fall)
+
+
+def laid_out(network: Detector, how: torch.memory_format) -> Detector:
+    """The same network with its kernels in this order in memory."""
+    for value in network.parameters():
+        if value.ndim == 4:  # noqa: PLR2004 - a kernel
+            value.data = value.data.contiguous(memory_format=how)
+    return network
+
+
+def _fresh(settings: Settings) -> Detector:
+    torch.manual_seed(settings.seed)
+    detector = Detector(settings.shape)
+    load_imagenet(detector.backbone, read_weights(), settings.shape.image_channels)
+    return detector
+
+
+def _optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    kernels = [value for value in network.parameters() if value.ndim > 1]
+    others = [value for value in network.parameters() if value.ndim <= 1]
+    groups = [{"params": kernels, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate)
