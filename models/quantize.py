@@ -1,10 +1,11 @@
-"""FP32 -> INT8 on real frames; the distance head stays in float. The only user of nncf."""
+"""FP32 -> INT8 on real frames, and how to give back what that cost. The only user of nncf."""
 
 import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import openvino as ov
@@ -22,46 +23,132 @@ except ImportError as fault:  # pragma: no cover - the extra is installed wherev
     raise ModelError("quantize: nncf is not installed: pip install 'inspectd[calibrate]'") from fault
 
 logging.getLogger("nncf").setLevel(logging.ERROR)
-_FLOAT = (
+ANOMALY_FLOAT = (
     f"^{HEAD}/.*",
     f"^{SCOPE}/stem",
     f"^{SCOPE}/block0/.*",
     f"^{SCOPE}/block([5-9]|1[0-4])/depthwise",
 )
+DETECTOR_FLOAT = (f"^{HEAD}/.*",)
+Inputs = Mapping[str, NDArray[np.uint8]]
+Network = TypeVar("Network")
 _RANGES = nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX
 
 
-def quantize(model: ov.Model, frames: Sequence[NDArray[np.uint8]]) -> ov.Model:
+def quantize(
+    model: ov.Model, frames: Sequence[NDArray[np.uint8] | Inputs], floating: Sequence[str] = ANOMALY_FLOAT
+) -> ov.Model:
     """An INT8 copy of a graph by post-training quantization.
 
-    The head is left in float: a published anomaly model fell from .88 to .50 AUROC with its head in INT8. So are the
-    stem and the first block, whose error all others inherit, and the depthwise convolutions of the small late maps: 13
-    of 45 convolutions, and scores that follow FP32's with correlation .998 instead of .984 for 0.36 ms of 3 (DECISIONS
-    has the table). Weights per channel, activations per tensor over their full seen range, full bias correction.
+    Of an anomaly graph the head is left in float: a published one fell from .88 to .50 AUROC with its head in INT8. So
+    are the stem and the first block, whose error all others inherit, and the depthwise convolutions of the small late
+    maps: 13 of 45 convolutions, and scores that follow FP32's with correlation .998 instead of .984 for 0.36 ms of 3
+    (DECISIONS has the table). A detector, which was trained on its task, loses nothing that way and is quantized whole.
+    Weights per channel, activations per tensor over their full seen range, full bias correction.
 
     Args:
-        model: FP32, one input (1, H, W, 3) uint8.
-        frames: real frames as the graph takes them, (H, W, 3) uint8, of no use to any later check.
+        model: FP32, inputs (1, H, W, 3) uint8.
+        frames: real frames as the graph takes them, (H, W, 3) uint8, or one such per input by name; of no use to any
+            later check.
+        floating: patterns of operations that stay in float.
 
     Raises:
         ModelError: no frames, or nncf refuses the graph.
     """
+    options = _options(frames, floating)
+    return _quietly(lambda: nncf.quantize(model.clone(), options.pop("data"), **options))
+
+
+def quantize_with_accuracy(
+    model: ov.Model,
+    frames: Sequence[Inputs],
+    measure: Callable[[ov.CompiledModel, Sequence[int]], tuple[float, list[float]]],
+    count: int,
+    budget: float,
+) -> ov.Model:
+    """An INT8 copy of a detector, with operations put back into float until the metric keeps its budget.
+
+    Args:
+        model: FP32, inputs (1, H, W, 3) uint8.
+        frames: as for `quantize`.
+        measure: given a compiled graph and indices of validation images, the metric and each image's own; images that
+            the gate will not judge by.
+        count: how many validation images there are.
+        budget: how much the metric may drop.
+
+    Raises:
+        ModelError: no frames, or nncf refuses the graph.
+    """
+    options = _options(frames, DETECTOR_FLOAT)
+    calibration = options.pop("data")
+    advanced = options.pop("advanced_parameters")
+    copy = model.clone()
+    copy.set_rt_info("f32", ["runtime_options", "INFERENCE_PRECISION_HINT"])
+
+    def validate(compiled: ov.CompiledModel, indices: Iterable[int]) -> tuple[float, list[float]]:
+        return measure(compiled, list(indices))
+
+    return _quietly(
+        lambda: nncf.quantize_with_accuracy_control(
+            copy,
+            calibration,
+            nncf.Dataset(range(count)),
+            validate,
+            max_drop=budget,
+            advanced_quantization_parameters=advanced,
+            advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(ranking_subset_size=count),
+            **options,
+        )
+    )
+
+
+def with_fake_quantization(network: Network, pixels: Iterable[object]) -> Network:
+    """A torch network whose weights and activations are rounded as INT8 would, so that training learns to live with it.
+
+    Args:
+        network: a torch module.
+        pixels: what it takes, a few dozen times; sets the first ranges.
+
+    Raises:
+        ModelError: nncf refuses the network.
+    """
+    samples = list(pixels)
+    if not samples:
+        raise ModelError("quantize: needs real frames to learn the ranges from, got none")
+    ranges = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=_RANGES)
+    preset = nncf.QuantizationPreset.PERFORMANCE
+    return _quietly(
+        lambda: nncf.quantize(
+            network, nncf.Dataset(samples), subset_size=len(samples), preset=preset, advanced_parameters=ranges
+        )
+    )
+
+
+def _options(frames: Sequence[NDArray[np.uint8] | Inputs], floating: Sequence[str]) -> dict[str, Any]:
     if not frames:
         raise ModelError("quantize: needs real frames to learn the ranges from, got none")
-    floating = nncf.IgnoredScope(patterns=list(_FLOAT), validate=False)
-    ranges = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=_RANGES)
-    data = nncf.Dataset([frame[None] for frame in frames])
+    return {
+        "data": nncf.Dataset([_batched(frame) for frame in frames]),
+        "subset_size": len(frames),
+        "preset": nncf.QuantizationPreset.PERFORMANCE,
+        "ignored_scope": nncf.IgnoredScope(patterns=list(floating), validate=False),
+        "fast_bias_correction": False,
+        "advanced_parameters": nncf.AdvancedQuantizationParameters(activations_range_estimator_params=_RANGES),
+    }
+
+
+def _batched(frame: NDArray[np.uint8] | Inputs) -> NDArray[np.uint8] | dict[str, NDArray[np.uint8]]:
+    if isinstance(frame, Mapping):
+        return {name: image[None] for name, image in frame.items()}
+    return np.asarray(frame)[None]
+
+
+def _quietly(work: Callable[[], Network]) -> Network:
+    """Run nncf without its prints; its refusals as ours."""
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
-            return nncf.quantize(
-                model.clone(),
-                data,
-                subset_size=len(frames),
-                preset=nncf.QuantizationPreset.PERFORMANCE,
-                ignored_scope=floating,
-                fast_bias_correction=False,
-                advanced_parameters=ranges,
-            )
+            result: Network = work()
+            return result
     except (RuntimeError, nncf.ValidationError) as fault:
         raise ModelError(f"quantize: nncf refuses the graph: {fault}") from fault

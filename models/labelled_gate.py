@@ -1,0 +1,92 @@
+"""The INT8 gate with labels: may the quantized detector replace the FP32 one? Pure; frames are looked at elsewhere.
+
+What is compared is the kind's metric on the same held-out frames. The rule:
+
+- 500 images or 1,000 boxes and more: passed if the drop is at most the budget, else failed.
+- fewer: failed if there is evidence against the candidate, which is a drop above the budget whose interval excludes
+  zero, or a drop of ten budgets whatever its interval. Else not proven, and bundle and report carry these words.
+- frames on which nothing could be missed prove nothing: without any box the gate refuses to answer.
+"""
+
+from dataclasses import dataclass
+
+from models.errors import GateError
+from models.evaluate import Estimate
+from models.gate import BUDGET, PROOF_IMAGES, Outcome
+
+PROOF_BOXES = 1000
+_GROSS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledResult:
+    """The gate's answer and the figures behind it.
+
+    Args:
+        outcome: passed, not proven or failed.
+        reason: one sentence with the figures.
+        metric: what was compared, such as `map50`.
+        fp32: its value for the model that is trusted, in [0, 1].
+        candidate: its value for the model that wants its place.
+        drop: fp32 less candidate, with the interval of its paired resampling.
+        images: looked at.
+        boxes: that could be missed.
+        budget: how much the metric may drop.
+    """
+
+    outcome: Outcome
+    reason: str
+    metric: str
+    fp32: float
+    candidate: float
+    drop: Estimate
+    images: int
+    boxes: int
+    budget: float
+
+    @property
+    def allows(self) -> bool:
+        """Whether the candidate may be used: passed, or not proven and nothing found against it."""
+        return self.outcome is not Outcome.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What two models reached on the same frames: a metric's name, its value for each, and the drop between them."""
+
+    metric: str
+    fp32: float
+    candidate: float
+    drop: Estimate
+    images: int
+    boxes: int
+
+
+def judge_labelled(found: Measured, budget: float = BUDGET) -> LabelledResult:
+    """Compare.
+
+    Args:
+        found: on frames that neither model was fitted or quantized with.
+        budget: how much the metric may drop, as a fraction (0.0017 is 0.17 points).
+
+    Raises:
+        GateError: there is no box that could be missed, or no image.
+    """
+    if not found.images or not found.boxes:
+        raise GateError(
+            f"gate: {found.images} images with {found.boxes} boxes cannot show a loss: give labelled frames of defects"
+        )
+    outcome, reason = _answer(found, budget)
+    values = found.metric, found.fp32, found.candidate, found.drop, found.images, found.boxes
+    return LabelledResult(outcome, reason, *values, budget)
+
+
+def _answer(found: Measured, budget: float) -> tuple[Outcome, str]:
+    size = f"{found.images} images, {found.boxes} boxes"
+    what = f"{found.metric} drops by {found.drop}, budget {budget:.4f}"
+    proof = found.images >= PROOF_IMAGES or found.boxes >= PROOF_BOXES
+    if found.drop.value > budget and (proof or found.drop.low > 0 or found.drop.value > _GROSS * budget):
+        return Outcome.FAILED, f"{size}: {what}"
+    if proof:
+        return Outcome.PASSED, f"{size}: {what}"
+    return Outcome.NOT_PROVEN, f"{size}, a proof needs {PROOF_IMAGES} or {PROOF_BOXES}: {what}"
