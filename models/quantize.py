@@ -56,7 +56,8 @@ def quantize(
         ModelError: no frames, or nncf refuses the graph.
     """
     options = _options(frames, floating)
-    return _quietly(lambda: nncf.quantize(model.clone(), options.pop("data"), **options))
+    quantized: ov.Model = _quietly(lambda: nncf.quantize(model.clone(), options.pop("data"), **options))
+    return quantized
 
 
 def quantize_with_accuracy(
@@ -88,7 +89,7 @@ def quantize_with_accuracy(
     def validate(compiled: ov.CompiledModel, indices: Iterable[int]) -> tuple[float, list[float]]:
         return measure(compiled, list(indices))
 
-    return _quietly(
+    quantized: ov.Model = _quietly(
         lambda: nncf.quantize_with_accuracy_control(
             copy,
             calibration,
@@ -100,6 +101,7 @@ def quantize_with_accuracy(
             **options,
         )
     )
+    return quantized
 
 
 def with_fake_quantization(network: Network, pixels: Iterable[object]) -> Network:
@@ -117,11 +119,12 @@ def with_fake_quantization(network: Network, pixels: Iterable[object]) -> Networ
         raise ModelError("quantize: needs real frames to learn the ranges from, got none")
     ranges = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=_RANGES)
     preset = nncf.QuantizationPreset.PERFORMANCE
-    return _quietly(
+    wrapped: Network = _quietly(
         lambda: nncf.quantize(
             network, nncf.Dataset(samples), subset_size=len(samples), preset=preset, advanced_parameters=ranges
         )
     )
+    return wrapped
 
 
 def _options(frames: Sequence[NDArray[np.uint8] | Inputs], floating: Sequence[str]) -> dict[str, Any]:
@@ -143,12 +146,11 @@ def _batched(frame: NDArray[np.uint8] | Inputs) -> NDArray[np.uint8] | dict[str,
     return np.asarray(frame)[None]
 
 
-def _quietly(work: Callable[[], Network]) -> Network:
+def _quietly(work: Callable[[], Any]) -> Any:  # noqa: ANN401 - nncf types nothing
     """Run nncf without its prints; its refusals as ours."""
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
-            result: Network = work()
-            return result
+            return work()
     except (RuntimeError, nncf.ValidationError) as fault:
         raise ModelError(f"quantize: nncf refuses the graph: {fault}") from fault

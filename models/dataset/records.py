@@ -88,7 +88,7 @@ class Dataset:
 
     Args:
         root: the folder that was read.
-        form: `coco`, `voc`, `yolo`, `folders` or `snapshot`.
+        form: `coco`, `voc`, `yolo` or `folders`.
         classes: the names that class ids stand for.
         images: at least one; every class id below `len(classes)`.
     """
