@@ -152,13 +152,13 @@ def _deal(
         members[key].append(index)
     open_to = _open_splits(fixed, shares)
     counts = {key: _counts(dataset, indices) for key, indices in members.items()}
-    wanted = _wanted(counts.values(), open_to)
+    own = {key: next((fixed[i] for i in members[key] if fixed[i] not in {"", "train"}), "") for key in members}
+    wanted = _wanted([counts[key] for key in members if not own[key]], open_to)
     order = list(np.random.default_rng(seed).permutation(sorted(members)))
     names = list(fixed)
     for key in sorted(order, key=lambda key: -len(members[key])):
-        own = next((fixed[index] for index in members[key] if fixed[index] not in {"", "train"}), "")
-        name = own or _neediest(wanted, counts[key])
-        if name in wanted:
+        name = own[key] or _neediest(wanted, counts[key])
+        if not own[key]:
             wanted[name] = {item: number - counts[key][item] for item, number in wanted[name].items()}
         for index in members[key]:
             names[index] = name

@@ -15,12 +15,21 @@ def painted_dataset(
 ) -> Dataset:
     """`count` images (height, width) with one or two defects each, as PNG files; every fifth has none."""
     folder.mkdir(parents=True, exist_ok=True)
-    images = [_painted(folder, index, size, reference, np.random.default_rng((seed, index))) for index in range(count)]
+    images = [
+        _painted(
+            folder,
+            index,
+            size,
+            folder / f"{index:03}_golden.png" if reference else None,
+            np.random.default_rng((seed, index)),
+        )
+        for index in range(count)
+    ]
     return Dataset(folder, "coco", CLASSES, tuple(images))
 
 
 def _painted(
-    folder: Path, index: int, size: tuple[int, int], reference: bool, rng: np.random.Generator
+    folder: Path, index: int, size: tuple[int, int], golden: Path | None, rng: np.random.Generator
 ) -> LabelledImage:
     good = cv2.resize(rng.integers(90, 150, (6, 6)).astype(np.uint8), size[::-1], interpolation=cv2.INTER_CUBIC)
     image, boxes, ids = good.copy(), [], []
@@ -28,14 +37,12 @@ def _painted(
         box, class_id = _draw(image, rng)
         boxes.append(box)
         ids.append(class_id)
-    path, golden = folder / f"{index:03}.png", folder / f"{index:03}_golden.png"
+    path = folder / f"{index:03}.png"
     cv2.imwrite(str(path), image)
-    if reference:
+    if golden is not None:
         cv2.imwrite(str(golden), good)
     truth = Truth(np.array(boxes, np.float32).reshape(-1, 4), np.array(ids, np.int32))
-    return LabelledImage(
-        path.name, path, size[1], size[0], truth, bool(boxes), golden if reference else None, group=str(index)
-    )
+    return LabelledImage(path.name, path, size[1], size[0], truth, bool(boxes), golden, group=str(index))
 
 
 def _draw(image: np.ndarray, rng: np.random.Generator) -> tuple[list[int], int]:
