@@ -16,7 +16,7 @@ from edge.domain.inspection import Committed, Inspection
 from edge.domain.part import Part, Verdict
 from edge.health import Health
 from edge.infer.openvino import OpenVinoEngine
-from edge.infer.plan import granted_cpus, make_plan
+from edge.infer.plan import make_plan
 from edge.infer.regions import REGION_FLOOR
 from edge.line.port import LinePort, PortTimes
 from edge.line.protocol import Address, parse_address
@@ -27,6 +27,7 @@ from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
 from models.bundle import open_bundle
 from models.bundle_store import active_bundle
+from models.cpus import granted_cpus
 from models.spec import Kind
 
 

@@ -71,7 +71,7 @@ def _openvino(_folder: Path) -> Iterator[Finding]:
 
 
 def _cpus(_folder: Path) -> Iterator[Finding]:
-    from edge.infer.plan import granted_cpus
+    from models.cpus import granted_cpus
 
     granted, seen = granted_cpus(), os.cpu_count() or 1
     quota = "" if granted == seen else ": a quota holds, threads follow it"

@@ -17,8 +17,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from models.errors import ModelError
-from models.manifest import FileEntry, Manifest, SelftestFile
-from models.spec import InputSpec, ModelId, ModelSpec, Precision
+from models.manifest import FileEntry, FindingEntry, Manifest, SelftestEntry, SelftestFile
+from models.spec import InputSpec, ModelId, ModelSpec, Precision, Tiling
 
 MANIFEST = "bundle.json"
 SELFTEST = "selftest/expected.json"
@@ -28,11 +28,13 @@ _Parsed = TypeVar("_Parsed", Manifest, SelftestFile)
 
 @dataclass(frozen=True, slots=True)
 class SelftestCase:
-    """A frame of the bundle's own and the score that it must give, give or take the tolerance."""
+    """A frame of the bundle's own and what it must give: a score, or findings, give or take the tolerance."""
 
     frame: Path
     score: float
     tolerance: float
+    reference: Path | None = None
+    findings: tuple[FindingEntry, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,9 @@ def _entry(file: Path) -> FileEntry:
 
 def _spec(manifest: Manifest) -> ModelSpec:
     inputs = tuple(InputSpec(entry.name, entry.height, entry.width, entry.pad_value) for entry in manifest.inputs)
-    return ModelSpec(manifest.kind, tuple(manifest.classes), inputs)
+    cut = manifest.tiling
+    tiling = None if cut is None else Tiling(cut.tile_px, cut.overlap_px)
+    return ModelSpec(manifest.kind, tuple(manifest.classes), inputs, tiling)
 
 
 def _selftest(path: Path, manifest: Manifest) -> tuple[SelftestCase, ...]:
@@ -189,9 +193,16 @@ def _selftest(path: Path, manifest: Manifest) -> tuple[SelftestCase, ...]:
         raise ModelError(f"bundle: {path} names no {SELFTEST}: without a self-test no model goes live")
     listed = _parse(SelftestFile, (path / SELFTEST).read_bytes(), path / SELFTEST)
     for case in listed.cases:
-        if f"selftest/{case.frame}" not in manifest.files:
-            raise ModelError(f"bundle: {path / SELFTEST} asks for {case.frame}, which the bundle does not hold")
-    return tuple(SelftestCase(path / "selftest" / case.frame, case.score, case.tolerance) for case in listed.cases)
+        for name in (case.frame, case.reference):
+            if name is not None and f"selftest/{name}" not in manifest.files:
+                raise ModelError(f"bundle: {path / SELFTEST} asks for {name}, which the bundle does not hold")
+    return tuple(_case(path / "selftest", entry) for entry in listed.cases)
+
+
+def _case(folder: Path, entry: SelftestEntry) -> SelftestCase:
+    reference = None if entry.reference is None else folder / entry.reference
+    findings = None if entry.findings is None else tuple(entry.findings)
+    return SelftestCase(folder / entry.frame, entry.score, entry.tolerance, reference, findings)
 
 
 def _sync_tree(path: Path) -> None:

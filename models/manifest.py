@@ -35,6 +35,14 @@ class InputEntry(_Strict):
     pad_value: Annotated[int, Field(ge=0, le=255)] = 114
 
 
+class Rate(_Strict):
+    """A share and the interval that holds the true one with 95 % confidence."""
+
+    value: float
+    low: float
+    high: float
+
+
 class Metrics(_Strict):
     """What one precision reached on the gate's frames; AUROC on synthetic defects unless labels were given."""
 
@@ -44,6 +52,41 @@ class Metrics(_Strict):
     good_frames: int
     defect_frames: int
     synthetic: bool
+
+
+class DetectorMetrics(_Strict):
+    """What one precision of a detector reached on held-out labelled frames, at its threshold; rates with intervals."""
+
+    map50: float
+    map50_95: float
+    pooled_map33: float
+    ap50: dict[str, float]
+    images: int
+    boxes: int
+    escape: Rate | None = None
+    overkill: Rate | None = None
+    missed: Rate | None = None
+
+
+class DetectorThreshold(_Strict):
+    """The network's own probability that leaves the graph as 0.5, and what chose it."""
+
+    raw_score: Annotated[float, Field(gt=0, lt=1)]
+    chosen_by: str
+
+
+class TilingEntry(_Strict):
+    """How frames larger than a tile are cut, in frame pixels."""
+
+    tile_px: Annotated[int, Field(ge=32)]
+    overlap_px: Annotated[int, Field(ge=0)]
+
+
+class AlignmentEntry(_Strict):
+    """How far a frame may lie beside its reference, and how alike they must then be, before it is UNDECIDED."""
+
+    max_shift_px: Annotated[float, Field(ge=0)]
+    min_correlation: Annotated[float, Field(ge=0, le=1)]
 
 
 class Threshold(_Strict):
@@ -71,14 +114,28 @@ class GateRecord(_Strict):
     agreement_low: float | None = None
     agreement_high: float | None = None
     budget: float | None = None
+    metric: str | None = None
+    boxes: int | None = None
+    step: Literal["ptq", "accuracy-aware", "qat", "bf16", "fp32"] | None = None
+    trials: dict[str, str] | None = None
+
+
+class FindingEntry(_Strict):
+    """One detection that a self-test frame must give."""
+
+    box_xyxy: Annotated[list[float], Field(min_length=4, max_length=4)]
+    score: Annotated[float, Field(ge=0, le=1)]
+    class_id: Annotated[int, Field(ge=0)]
 
 
 class SelftestEntry(_Strict):
-    """One frame of the self-test and the score it must give."""
+    """One frame of the self-test and what it must give: a detector's findings from 0.5 on, else the score."""
 
     frame: FileName
     score: Annotated[float, Field(ge=0, le=1)]
     tolerance: Annotated[float, Field(gt=0, lt=0.5)]
+    reference: FileName | None = None
+    findings: list[FindingEntry] | None = None
 
 
 class SelftestFile(_Strict):
@@ -99,9 +156,11 @@ class Manifest(_Strict):
     precision: Precision
     parent: Digest | None = None
     dataset_sha256: Digest
-    metrics: dict[PrecisionName, Metrics]
-    thresholds: dict[PrecisionName, Threshold]
+    metrics: dict[PrecisionName, Metrics | DetectorMetrics]
+    thresholds: dict[PrecisionName, Threshold | DetectorThreshold]
     gate: GateRecord
+    tiling: TilingEntry | None = None
+    alignment: AlignmentEntry | None = None
     tools: dict[str, str]
     created_at: datetime
     files: dict[FileName, FileEntry]

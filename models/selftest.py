@@ -5,9 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import openvino as ov
 
-from models.bundle import Bundle
+from models.bundle import Bundle, SelftestCase
+from models.detecting import detect_images
+from models.detections import Detections
 from models.errors import ModelError
+from models.matching import overlaps
 from models.scoring import MAP, SCORE, model_input
+from models.spec import Kind
+
+_SAME_IOU = 0.8
+_COUNTS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +36,45 @@ def run_selftest(bundle: Bundle, compiled: ov.CompiledModel) -> tuple[CaseResult
     """Every self-test frame through a graph that was compiled from this bundle.
 
     Raises:
-        ModelError: a frame cannot be read.
+        ModelError: a frame cannot be read, or a detector's answer is broken.
     """
+    if bundle.spec.kind is Kind.DETECTOR:
+        return tuple(_detected(bundle, case, compiled) for case in bundle.selftest)
     request = compiled.create_infer_request()
-    results = []
-    for case in bundle.selftest:
-        request.infer({0: model_input(case.frame, bundle.spec.inputs[0])[None]})
-        heat = request.get_tensor(MAP).data
-        got = float(request.get_tensor(SCORE).data[0]) if np.isfinite(heat).all() else float("nan")
-        results.append(CaseResult(case.frame.name, case.score, got, case.tolerance))
-    return tuple(results)
+    return tuple(_scored(bundle, case, request) for case in bundle.selftest)
+
+
+def _scored(bundle: Bundle, case: SelftestCase, request: ov.InferRequest) -> CaseResult:
+    request.infer({0: model_input(case.frame, bundle.spec.inputs[0])[None]})
+    heat = request.get_tensor(MAP).data
+    got = float(request.get_tensor(SCORE).data[0]) if np.isfinite(heat).all() else float("nan")
+    return CaseResult(case.frame.name, case.score, got, case.tolerance)
+
+
+def _detected(bundle: Bundle, case: SelftestCase, compiled: ov.CompiledModel) -> CaseResult:
+    """The best score on the frame; NaN if the findings are not those that were expected."""
+    (found,) = detect_images(compiled, [case.frame], bundle.spec, [case.reference])
+    got = found.frame_score if _as_expected(found, case) else float("nan")
+    return CaseResult(case.frame.name, case.score, got, case.tolerance)
+
+
+def _as_expected(found: Detections, case: SelftestCase) -> bool:
+    """Each expected finding is there, of its class and about as sure, and no other is clearly above the threshold."""
+    expected = case.findings or ()
+    free = list(range(len(found)))
+    for entry in expected:
+        box = np.array([entry.box_xyxy], np.float32)
+        near = [
+            index
+            for index in free
+            if found.class_ids[index] == entry.class_id
+            and abs(float(found.scores[index]) - entry.score) <= case.tolerance
+            and overlaps(box, found.boxes_xyxy[index : index + 1])[0, 0] >= _SAME_IOU
+        ]
+        if not near:
+            return False
+        free.remove(near[0])
+    return all(found.scores[index] < _COUNTS + case.tolerance for index in free)
 
 
 def check_selftest(bundle: Bundle, compiled: ov.CompiledModel) -> None:

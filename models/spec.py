@@ -61,15 +61,40 @@ class InputSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Tiling:
+    """How a frame larger than `tile_px` is cut: square tiles, in frame pixels, that overlap by `overlap_px` or more."""
+
+    tile_px: int
+    overlap_px: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap_px < self.tile_px:
+            raise ModelError(f"tiling: overlap_px must be 0 to below tile_px, got {self.overlap_px} of {self.tile_px}")
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What the graph takes and what its class ids mean."""
+    """What the graph takes and what its class ids mean.
+
+    Args:
+        kind: what it answers.
+        classes: names of the class ids.
+        inputs: of the graph; a detector that compares takes the frame first, then its golden reference.
+        tiling: how frames larger than a tile are cut; None: every frame is letterboxed whole.
+    """
 
     kind: Kind
     classes: tuple[str, ...]
     inputs: tuple[InputSpec, ...]
+    tiling: Tiling | None = None
 
     def __post_init__(self) -> None:
         if not self.classes or len(set(self.classes)) != len(self.classes):
             raise ModelError(f"a model names each of its classes once, got {list(self.classes)}")
         if not self.inputs:
             raise ModelError("a model has at least one input, got none")
+
+    @property
+    def compares(self) -> bool:
+        """Whether the model looks at the frame beside a golden reference."""
+        return len(self.inputs) > 1

@@ -3,8 +3,7 @@
 import copy
 
 import torch
-
-from models.networks.detector import Detector
+from torch import nn
 
 _DECAY = 0.998
 _WARM_UP = 20
@@ -17,11 +16,11 @@ class Average:
         network: what to follow; its copy is in `network`.
     """
 
-    def __init__(self, network: Detector) -> None:
+    def __init__(self, network: nn.Module) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
 
     @torch.no_grad()
-    def follow(self, network: Detector, step: int) -> None:
+    def follow(self, network: nn.Module, step: int) -> None:
         """Move towards the network: far in the first steps, little later."""
         weight = 1 - min(_DECAY, (1 + step) / (_WARM_UP + step))
         mine, theirs = self.network.state_dict(), network.state_dict()

@@ -5,6 +5,7 @@ before the first one and kept with the run. Killed anywhere, it goes on from its
 ends with the very same weights.
 """
 
+import copy
 import json
 import math
 import time
@@ -25,7 +26,7 @@ from models.training.checkpoint import Checkpoint, load, save
 from models.training.loss import detection_loss
 from models.training.pictures import Batch, Feeding, Gallery, epoch_batches, steps_per_epoch
 from models.training.settings import Settings
-from models.training.threads import StepSettings
+from models.training.threads import StepSettings, choose_by_measuring
 
 _WARM_UP_STEPS = 200
 _LAST_RATE = 0.02
@@ -35,90 +36,125 @@ _SAVE_EVERY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run's first start settled.
+
+    Args:
+        arithmetic: threads and BF16 of its steps.
+        step_s: what one step took when it was measured, seconds; 0 if it was not.
+        epochs: that will be run.
+    """
+
+    arithmetic: StepSettings
+    step_s: float
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
     """What a run leaves.
 
     Args:
-        detector: the averaged network, in evaluation mode, on the CPU.
+        network: the averaged one, in evaluation mode, on the CPU.
         settings: it was made by.
-        arithmetic: threads and BF16 of its steps.
+        plan: how it was run.
         history: one row per epoch: losses, learning rate, seconds.
         seconds: of all its steps, earlier tries counted in.
     """
 
-    detector: Detector
+    network: nn.Module
     settings: Settings
-    arithmetic: StepSettings
+    plan: Plan
     history: list[dict[str, float]]
     seconds: float
 
 
-def train_detector(
-    gallery: Gallery,
-    settings: Settings,
-    folder: Path,
-    progress: Progress,
-    choose: Callable[[Callable[[bool], None]], StepSettings],
-) -> Trained:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a run is given beside its settings.
+
+    Args:
+        folder: the run's own: checkpoint and plan; made if missing.
+        progress: told of every step.
+        choose: measures a real training step, given whether to use BF16: how to run them, and its seconds.
+        minutes: the run takes no more than about this long; its epochs are cut to fit. None: no limit.
+    """
+
+    folder: Path
+    progress: Progress
+    choose: Callable[[Callable[[bool], object]], tuple[StepSettings, float]] = choose_by_measuring
+    minutes: float | None = None
+
+
+def train_detector(gallery: Gallery, settings: Settings, means: Means, start: nn.Module | None = None) -> Trained:
     """Train, or go on where the folder's checkpoint stands.
 
     Args:
         gallery: the pictures to learn from.
-        settings: what to compute.
-        folder: the run's own: checkpoint and choice of threads; made if missing.
-        progress: told of every step.
-        choose: measures a real training step (given whether to use BF16) and says how to run them.
+        settings: what to compute; fewer epochs if the minutes do not allow them.
+        means: where and how.
+        start: the network to begin with; None takes a fresh one with ImageNet's weights.
 
     Raises:
         ModelError: a picture or the checkpoint cannot be read, or the loss is no number any more.
     """
-    run = _Run(gallery, settings)
-    run.apply(_arithmetic(run, folder, progress, choose))
-    last = load(folder, settings.digest)
+    torch.set_flush_denormal(True)
+    plan = _plan(gallery, settings, means, start)
+    settings = replace(settings, epochs=plan.epochs)
+    run = _Run(gallery, settings, start)
+    run.apply(plan.arithmetic)
+    last = load(means.folder, settings.digest)
     if last is not None:
         run.restore(last)
-    progress.stage("train", run.steps)
-    progress.advance(run.step)
-    _go_on(run, folder, progress)
-    detector = laid_out(run.average.network.to("cpu"), torch.contiguous_format)
-    return Trained(detector, settings, run.arithmetic, run.history, run.seconds)
+    means.progress.stage("train", run.steps)
+    means.progress.advance(run.step)
+    _go_on(run, means)
+    return Trained(
+        laid_out(run.average.network.to("cpu"), torch.contiguous_format), settings, plan, run.history, run.seconds
+    )
 
 
-def _go_on(run: "_Run", folder: Path, progress: Progress) -> None:
+def _go_on(run: "_Run", means: Means) -> None:
     """The remaining steps, with a checkpoint every half minute and at the end."""
     saved_s = time.monotonic()
     while run.step < run.steps:
         for batch in run.rest_of_epoch():
             run.learn(batch)
-            progress.advance()
+            means.progress.advance()
             if time.monotonic() - saved_s > _SAVE_EVERY_S:
-                save(folder, run.checkpoint())
+                save(means.folder, run.checkpoint())
                 saved_s = time.monotonic()
         run.end_epoch()
-        progress.note(f"loss {run.history[-1]['loss']:.3f}")
-    save(folder, run.checkpoint())
+        means.progress.note(f"loss {run.history[-1]['loss']:.3f}")
+    save(means.folder, run.checkpoint())
 
 
-def _arithmetic(
-    run: "_Run", folder: Path, progress: Progress, choose: Callable[[Callable[[bool], None]], StepSettings]
-) -> StepSettings:
-    """The run's threads and BF16: as its first start measured them."""
-    path = folder / "arithmetic.json"
+def _plan(gallery: Gallery, settings: Settings, means: Means, start: nn.Module | None) -> Plan:
+    """As the run's first start measured and settled it."""
+    path = means.folder / f"plan-{settings.digest[:16]}.json"
     if path.is_file():
-        return StepSettings(**json.loads(path.read_text(encoding="utf-8")))
-    progress.stage("measure", 1)
-    chosen = choose(_trial(run))
-    progress.advance()
-    folder.mkdir(parents=True, exist_ok=True)
+        held = json.loads(path.read_text(encoding="utf-8"))
+        return Plan(StepSettings(**held["arithmetic"]), held["step_s"], held["epochs"])
+    means.progress.stage("measure", 1)
+    arithmetic, step_s = means.choose(_trial(gallery, settings, start))
+    means.progress.advance()
+    plan = Plan(arithmetic, step_s, _epochs(settings, step_s * steps_per_epoch(len(gallery), settings.batch), means))
+    means.folder.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".new")
-    beside.write_text(json.dumps(asdict(chosen)), encoding="utf-8")
+    beside.write_text(json.dumps(asdict(plan)), encoding="utf-8")
     beside.replace(path)
-    return chosen
+    return plan
 
 
-def _trial(run: "_Run") -> Callable[[bool], None]:
+def _epochs(settings: Settings, epoch_s: float, means: Means) -> int:
+    if means.minutes is None or epoch_s <= 0:
+        return settings.epochs
+    return max(1, min(settings.epochs, int(means.minutes * 60 / epoch_s)))
+
+
+def _trial(gallery: Gallery, settings: Settings, start: nn.Module | None) -> Callable[[bool], object]:
     """The real step on a copy, so that measuring changes nothing."""
-    twin = _Run(run.gallery, run.settings)
+    twin = _Run(gallery, settings, start)
     batch = next(iter(twin.rest_of_epoch()))
 
     def step(bf16: bool) -> None:  # noqa: FBT001 - the measured thing
@@ -132,10 +168,10 @@ def _trial(run: "_Run") -> Callable[[bool], None]:
 class _Run:
     """The state of a run and its one step."""
 
-    def __init__(self, gallery: Gallery, settings: Settings) -> None:
+    def __init__(self, gallery: Gallery, settings: Settings, start: nn.Module | None) -> None:
         self.gallery, self.settings = gallery, settings
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = laid_out(_fresh(settings).to(self.device), torch.channels_last)
+        self.network = laid_out(_begin(settings, start).to(self.device), torch.channels_last)
         self.average = Average(self.network)
         self.optimizer = _optimizer(self.network, settings)
         self.arithmetic = StepSettings(torch.get_num_threads(), bf16=False)
@@ -218,7 +254,7 @@ class _Run:
             group["lr"] = self.settings.learning_rate * warm * (_LAST_RATE + (1 - _LAST_RATE) * fall)
 
 
-def laid_out(network: Detector, how: torch.memory_format) -> Detector:
+def laid_out(network: nn.Module, how: torch.memory_format) -> nn.Module:
     """The same network with its kernels in this order in memory."""
     for value in network.parameters():
         if value.ndim == 4:  # noqa: PLR2004 - a kernel
@@ -226,8 +262,11 @@ def laid_out(network: Detector, how: torch.memory_format) -> Detector:
     return network
 
 
-def _fresh(settings: Settings) -> Detector:
+def _begin(settings: Settings, start: nn.Module | None) -> nn.Module:
+    """A copy of the start, or a fresh network; the seed decides its new layers."""
     torch.manual_seed(settings.seed)
+    if start is not None:
+        return copy.deepcopy(start)
     detector = Detector(settings.shape)
     load_imagenet(detector.backbone, read_weights(), settings.shape.image_channels)
     return detector

@@ -24,9 +24,9 @@ from station_speed import (
 )
 
 from edge.demo.cells import FAST, link_cells, load_cells, split_cells
-from edge.infer.plan import granted_cpus
 from models.bundle import Bundle, open_bundle
 from models.bundle_store import active_bundle
+from models.cpus import granted_cpus
 from models.speed import compare_speed
 
 pytestmark = pytest.mark.benchmark

@@ -10,9 +10,10 @@ from station_kit import GREY, INPUT, bad_frame, good_frame, make_bundle
 from edge.domain.errors import ConfigError
 from edge.infer.engine import ModelTimeoutError
 from edge.infer.openvino import OpenVinoEngine
-from edge.infer.plan import Plan, granted_cpus, make_plan
+from edge.infer.plan import Plan, make_plan
 from edge.infer.regions import REGION_FLOOR, regions
 from models.bundle import Bundle
+from models.cpus import granted_cpus
 from models.detections import FloatArray
 from models.errors import ModelError
 from models.letterbox import placement

@@ -1,0 +1,95 @@
+"""Champion against challenger on the same images: is the difference more than chance? Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from scipy.stats import binomtest
+
+from models.detections import Detections
+from models.evaluate import Estimate
+from models.evaluation.operating import THRESHOLD
+from models.evaluation.precision import Rankings, map50_drop
+
+_ALPHA = 0.05
+
+
+class Answer(StrEnum):
+    """What the comparison shows of the challenger."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NO_DIFFERENCE = "no proven difference"
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """One kind of mistake, image by image: how often only one of the two made it, and McNemar's exact p-value."""
+
+    only_champion: int
+    only_challenger: int
+    both: int
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The challenger beside the champion.
+
+    Args:
+        answer: worse if any measure is proven worse, better if one is proven better and none worse.
+        escapes: on defective images; None without such.
+        overkill: on good images; None without such.
+        map50_gain: challenger's map50 less champion's, with its interval.
+    """
+
+    answer: Answer
+    escapes: Paired | None
+    overkill: Paired | None
+    map50_gain: Estimate
+
+
+def compare(
+    defective: Sequence[bool],
+    champion: tuple[Sequence[Detections], Rankings],
+    challenger: tuple[Sequence[Detections], Rankings],
+    seed: int = 0,
+) -> Comparison:
+    """Compare two models' answers on the same images.
+
+    McNemar's exact test for escapes and overkill (McNemar 1947, Psychometrika 12:153), a paired bootstrap for map50.
+
+    Args:
+        defective: whether each image has something wrong with it.
+        champion: its detections and their rankings.
+        challenger: likewise.
+        seed: of the resampling.
+    """
+    bad = np.array(defective, bool)
+    rejects = [
+        np.array([bool((mine.scores >= THRESHOLD).any()) for mine in found]) for found, _ in (champion, challenger)
+    ]
+    escapes = _paired(~rejects[0][bad], ~rejects[1][bad]) if bad.any() else None
+    overkill = _paired(rejects[0][~bad], rejects[1][~bad]) if (~bad).any() else None
+    loss = map50_drop(champion[1], challenger[1], seed)
+    gain = Estimate(-loss.value, -loss.high, -loss.low, loss.confidence)
+    return Comparison(_answer((escapes, overkill), gain), escapes, overkill, gain)
+
+
+def _paired(
+    first: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], second: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+) -> Paired:
+    only_first, only_second = int(np.count_nonzero(first & ~second)), int(np.count_nonzero(second & ~first))
+    apart = only_first + only_second
+    p_value = float(binomtest(only_first, apart, 0.5).pvalue) if apart else 1.0
+    return Paired(only_first, only_second, int(np.count_nonzero(first & second)), p_value)
+
+
+def _answer(mistakes: tuple[Paired | None, ...], gain: Estimate) -> Answer:
+    proven = [found for found in mistakes if found is not None and found.p_value < _ALPHA]
+    worse = any(found.only_challenger > found.only_champion for found in proven) or gain.high < 0
+    better = any(found.only_champion > found.only_challenger for found in proven) or gain.low > 0
+    if worse:
+        return Answer.WORSE
+    return Answer.BETTER if better else Answer.NO_DIFFERENCE

@@ -1,0 +1,79 @@
+"""Held-out frames with their truth: what every candidate is judged by, the same way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import openvino as ov
+
+from models.dataset.records import Dataset, Truth
+from models.detecting import detect_images
+from models.detections import Detections
+from models.spec import ModelSpec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exam:
+    """N frames.
+
+    Args:
+        classes: names of the class ids.
+        names: of the frames, for people.
+        images: their files.
+        references: their golden references, or None where the model compares with none.
+        truths: what a person says is on them.
+        defective: whether something is wrong with them.
+    """
+
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    images: tuple[Path, ...]
+    references: tuple[Path | None, ...] | None
+    truths: tuple[Truth, ...]
+    defective: tuple[bool, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def boxes(self) -> int:
+        """How many could be missed."""
+        return sum(len(truth) for truth in self.truths)
+
+    def sit(
+        self, compiled: ov.CompiledModel, spec: ModelSpec, advance: Callable[[], None] | None = None
+    ) -> list[Detections]:
+        """What a compiled detector says of every frame. Raises ModelError as `detect_images` does."""
+        return detect_images(compiled, self.images, spec, self.references, advance)
+
+    def part(self, indices: list[int]) -> "Exam":
+        """The same exam with these frames only."""
+        references = None if self.references is None else tuple(self.references[index] for index in indices)
+        return Exam(
+            self.classes,
+            tuple(self.names[index] for index in indices),
+            tuple(self.images[index] for index in indices),
+            references,
+            tuple(self.truths[index] for index in indices),
+            tuple(self.defective[index] for index in indices),
+        )
+
+
+def exam_of(dataset: Dataset, *, compares: bool) -> Exam:
+    """The exam that a dataset is.
+
+    A model that compares looks at each image beside its reference. For one that does not, the golden references are good
+    frames of their own, and show its overkill.
+    """
+    images = list(dataset.images)
+    names, paths = [image.name for image in images], [image.path for image in images]
+    truths, defective = [image.truth for image in images], [bool(image.defective) for image in images]
+    goldens = [] if compares else sorted({image.reference for image in images if image.reference is not None})
+    return Exam(
+        dataset.classes,
+        (*names, *(f"{path.parent.name}/{path.name}" for path in goldens)),
+        (*paths, *goldens),
+        tuple(image.reference for image in images) if compares else None,
+        (*truths, *(Truth.none() for _ in goldens)),
+        (*defective, *(False for _ in goldens)),
+    )
