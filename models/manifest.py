@@ -115,6 +115,9 @@ class GateRecord(_Strict):
     agreement_high: float | None = None
     budget: float | None = None
     metric: str | None = None
+    metric_drop: float | None = None
+    metric_drop_low: float | None = None
+    metric_drop_high: float | None = None
     boxes: int | None = None
     step: Literal["ptq", "accuracy-aware", "qat", "bf16", "fp32"] | None = None
     trials: dict[str, str] | None = None

@@ -59,8 +59,8 @@ def median_ms(graphs: Mapping[str, ov.CompiledModel], seconds: float) -> dict[st
 
 def _warm(graph: ov.CompiledModel) -> ov.InferRequest:
     request = graph.create_infer_request()
-    shape = tuple(graph.input(0).shape)
-    request.get_input_tensor().data[:] = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    for one in graph.inputs:
+        request.get_tensor(one).data[:] = np.random.default_rng(0).integers(0, 256, tuple(one.shape), np.uint8)
     for _ in range(_WARM_UP):
         request.infer()
     return request

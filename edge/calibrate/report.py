@@ -1,12 +1,9 @@
 """What was done and what it proves, on one page that needs no other file."""
 
 import html
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,10 +13,10 @@ from edge.calibrate.collect import Collected
 from models.gate import Outcome
 from models.letterbox import Image
 from models.networks.memory import Vectors
+from models.page import BAD, GOOD, LINE, page, svg, table
 from models.scoring import model_input
 from models.spec import Precision
 
-_GOOD, _BAD, _LINE = "#2f7d4f", "#c0392b", "#22303c"
 _EXAMPLES = 3
 _HIGHEST = 5
 _MAP_ALPHA = 0.45
@@ -40,7 +37,7 @@ class ReportFacts:
 def write_report(path: Path, facts: ReportFacts, bench: Workbench) -> None:
     """Write the page: one HTML file, plots as inline SVG, no scripts, no links to elsewhere."""
     plots = (_held_out_plot(facts.choice), _gate_plot(facts.choice), _maps_plot(facts.choice.chosen, bench))
-    path.write_text(_page(facts, bench, *(_svg(plot) for plot in plots)), encoding="utf-8")
+    path.write_text(_page(facts, bench, *(svg(plot) for plot in plots)), encoding="utf-8")
 
 
 def _held_out_plot(choice: Choice) -> Figure:
@@ -49,9 +46,9 @@ def _held_out_plot(choice: Choice) -> Figure:
     trial = choice.chosen
     held_out = _as_scores(trial)
     bins = np.linspace(*_limits(held_out, trial.scores.defective), 41).tolist()
-    axes.hist(held_out, bins, color=_GOOD, alpha=0.8, label=f"held-out good parts ({len(held_out)})")
+    axes.hist(held_out, bins, color=GOOD, alpha=0.8, label=f"held-out good parts ({len(held_out)})")
     label = f"good frames with a synthetic defect ({len(trial.scores.defective)})"
-    axes.hist(trial.scores.defective, bins, color=_BAD, alpha=0.55, label=label)
+    axes.hist(trial.scores.defective, bins, color=BAD, alpha=0.55, label=label)
     _mark_threshold(axes)
     axes.set(xlabel=f"score, {choice.precision}", ylabel="parts")
     axes.legend(frameon=False, fontsize=8)
@@ -62,11 +59,11 @@ def _gate_plot(choice: Choice) -> Figure:
     figure = Figure(figsize=(4.4, 4.2), layout="constrained")
     axes = figure.subplots()
     fp32, int8 = choice.trials[Precision.FP32].scores, choice.trials[Precision.INT8].scores
-    axes.scatter(fp32.good, int8.good, s=12, color=_GOOD, label="good")
-    axes.scatter(fp32.defective, int8.defective, s=12, color=_BAD, marker="x", label="synthetic defect")
+    axes.scatter(fp32.good, int8.good, s=12, color=GOOD, label="good")
+    axes.scatter(fp32.defective, int8.defective, s=12, color=BAD, marker="x", label="synthetic defect")
     limits = _limits(fp32.good, fp32.defective, int8.good, int8.defective)
-    axes.plot(limits, limits, color=_LINE, linewidth=0.6)
-    axes.axhline(0.5, color=_LINE, linestyle=":", linewidth=1)
+    axes.plot(limits, limits, color=LINE, linewidth=0.6)
+    axes.axhline(0.5, color=LINE, linestyle=":", linewidth=1)
     _mark_threshold(axes)
     axes.set(xlabel="score, FP32", ylabel="score, INT8", xlim=limits, ylim=limits, aspect="equal")
     axes.legend(frameon=False, fontsize=8)
@@ -109,7 +106,7 @@ def _show(axes: Axes, image: Image, heat: np.ndarray[tuple[int, ...], np.dtype[n
 
 
 def _mark_threshold(axes: Axes) -> None:
-    axes.axvline(0.5, color=_LINE, linestyle=":", linewidth=1)
+    axes.axvline(0.5, color=LINE, linestyle=":", linewidth=1)
 
 
 def _limits(*scores: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> tuple[float, float]:
@@ -117,19 +114,9 @@ def _limits(*scores: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> tuple
     return float(everything.min()) - 0.02, float(everything.max()) + 0.02
 
 
-def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "inspectd", "font.size": 9}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
-
-
 def _page(facts: ReportFacts, bench: Workbench, held_out: str, gate: str, maps: str) -> str:
-    title = html.escape(f"{facts.bundle_id} v{facts.version}")
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}: calibration</title><style>{_STYLE}</style></head><body>
-<h1>{title}</h1>
+    title = f"{facts.bundle_id} v{facts.version}"
+    body = f"""<h1>{html.escape(title)}</h1>
 <p class="verdict {_tone(facts)}">{html.escape(_headline(facts))}</p>
 <h2>Threshold</h2><p>{html.escape(str(facts.choice.chosen.candidate.proof))}. Independent parts are assumed: frames of
 one part, or of parts from one bad batch, prove less.</p>{held_out}
@@ -139,9 +126,8 @@ one part, or of parts from one bad batch, prove less.</p>{held_out}
 <div class="row">{gate}<div>{_precision_table(facts.choice)}</div></div>
 <h2>Where it looked</h2><p>The gate's frames with the highest scores; a synthetic defect is painted on the lower ones.
 0.5 is the threshold.</p>{maps}
-<h2>Frames</h2>{_frames_table(facts)}
-</body></html>
-"""
+<h2>Frames</h2>{_frames_table(facts)}"""
+    return page(f"{title}: calibration", body)
 
 
 def _headline(facts: ReportFacts) -> str:
@@ -169,14 +155,14 @@ def _precision_table(choice: Choice) -> str:
     ]
     estimates = (("AUROC FP32", choice.gate.fp32), ("AUROC INT8", choice.gate.int8), ("drop", choice.gate.drop))
     figures = [(name, str(found), "") for name, found in (*estimates, ("verdicts agree", choice.gate.agreement))]
-    return _table(("", "ms per frame", "held-out rejected"), rows) + _table(("synthetic defects", "", ""), figures)
+    return table(("", "ms per frame", "held-out rejected"), rows) + table(("synthetic defects", "", ""), figures)
 
 
 def _highest_table(trial: Trial, bench: Workbench) -> str:
     scores = _as_scores(trial)
     highest = np.argsort(-scores)[:_HIGHEST]
     rows = [(bench.sets.threshold[index].name, f"{scores[index]:.3f}") for index in highest]
-    return _table(("held-out frame", "score"), rows)
+    return table(("held-out frame", "score"), rows)
 
 
 def _as_scores(trial: Trial) -> Vectors:
@@ -186,21 +172,6 @@ def _as_scores(trial: Trial) -> Vectors:
 
 
 def _frames_table(facts: ReportFacts) -> str:
-    used = _table(("use", "frames"), [(name, str(count)) for name, count in facts.split.items()])
+    used = table(("use", "frames"), [(name, str(count)) for name, count in facts.split.items()])
     refused = [(refusal.name, refusal.reason) for refusal in facts.collected.refused]
-    return used + (_table(("refused", "why"), refused) if refused else "<p>No frame was refused.</p>")
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    def line(cells: tuple[str, ...], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    return "<table>" + line(head, "th") + "".join(line(row, "td") for row in rows) + "</table>"
-
-
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#22303c}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;margin:.5rem 0}
-td,th{padding:.2rem .8rem .2rem 0;text-align:left;border-bottom:1px solid #d8dee4;vertical-align:top}
-svg{max-width:100%;height:auto}.row{display:flex;flex-wrap:wrap;gap:1.5rem;
-align-items:flex-start}.verdict{padding:.6rem .9rem}
-.good{background:#e3f3e8}.weak{background:#fdf1dc}"""
+    return used + (table(("refused", "why"), refused) if refused else "<p>No frame was refused.</p>")

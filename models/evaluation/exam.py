@@ -62,8 +62,8 @@ class Exam:
 def exam_of(dataset: Dataset, *, compares: bool) -> Exam:
     """The exam that a dataset is.
 
-    A model that compares looks at each image beside its reference. For one that does not, the golden references are good
-    frames of their own, and show its overkill.
+    A model that compares looks at each image beside its reference. For one that does not, the golden references are
+    good frames of their own, and show its overkill.
     """
     images = list(dataset.images)
     names, paths = [image.name for image in images], [image.path for image in images]

@@ -3,16 +3,16 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.detections import Detections, FloatArray
-from models.networks.detector import Detector, cell_centres
+from models.networks.detector import cell_centres
 from models.networks.suppression import SUPPRESSION, Suppression
 from models.training.loss import boxes_of
 
 
 @torch.no_grad()
-def raw_answers(detector: Detector, pixels: Tensor) -> tuple[FloatArray, FloatArray]:
+def raw_answers(detector: nn.Module, pixels: Tensor) -> tuple[FloatArray, FloatArray]:
     """Probabilities (B, P, classes) and boxes (B, P, 4) xyxy of all cells, float32, for pixels (B, C, H, W)."""
     logits, sides = detector(pixels)
     centres, _ = cell_centres(pixels.shape[2], pixels.shape[3])

@@ -9,13 +9,16 @@ import numpy as np
 
 from models.dataset.records import Dataset, LabelledImage
 from models.networks.detector import COARSEST, DetectorShape
-from models.spec import InputSpec
+from models.spec import InputSpec, Kind, ModelSpec, Tiling
 from models.training.augment import Augmentation
 
 LARGEST_PX = 640
 _SMALL_PX = 256
 _COARSE_STEM_PX = 448
 _CROP_PX = 320
+_SMALLER = 0.1
+_ENOUGH_PX = 12.0
+_OVERLAPS_PX = (64, 256)
 _STEPS = 9000
 _CROP_AREA = 320 * 320
 _BATCH_PIXELS = 16 * _CROP_AREA
@@ -40,6 +43,7 @@ class Settings:
         noise: see `Augmentation`.
         zoom: how far scales may differ from `scale`, as a factor, both ways.
         seed: of order and augmentation, and of the new layers' first weights.
+        tiling: how frames are cut at inspection; learned from are crops in any case.
     """
 
     shape: DetectorShape
@@ -56,11 +60,18 @@ class Settings:
     noise: float = 4.0
     zoom: float = 1.25
     seed: int = 0
+    tiling: Tiling | None = None
 
     @property
     def spec(self) -> InputSpec:
         """Of the `image` input."""
         return InputSpec("image", self.height, self.width)
+
+    def model_spec(self, classes: tuple[str, ...]) -> ModelSpec:
+        """Of the bundle."""
+        names = ("image", "reference") if self.shape.reference else ("image",)
+        inputs = tuple(InputSpec(name, self.height, self.width) for name in names)
+        return ModelSpec(Kind.DETECTOR, classes, inputs, self.tiling)
 
     @property
     def augmentation(self) -> Augmentation:
@@ -81,14 +92,28 @@ def propose(dataset: Dataset, *, colour: bool, reference: bool, seed: int = 0) -
     256. Large inputs start with a stem of stride 4 (a quarter of the time; DECISIONS.md has what it costs), small ones
     with the published stride 2. What the run sees of the images does not depend on how many there are: as many steps.
     """
-    height, width, scale = _input_size(dataset.images)
+    tiling = _tiling(dataset)
+    height, width, scale = (tiling.tile_px, tiling.tile_px, 1.0) if tiling else _input_size(dataset.images)
     stem = 4 if min(height, width) >= _COARSE_STEM_PX else 2
     crop = min(_CROP_PX, max(height, width))
     batch = max(4, min(32, round(_BATCH_PIXELS / crop**2)))
     shape = DetectorShape(len(dataset.classes), colour, reference, stem)
     epochs = max(30, round(_STEPS * batch / len(dataset)))
-    settings = Settings(shape, height, width, scale, crop, batch, epochs, seed=seed)
+    settings = Settings(shape, height, width, scale, crop, batch, epochs, seed=seed, tiling=tiling)
     return settings if reference else replace(settings, mosaic=0.3, zoom=1.5)
+
+
+def _tiling(dataset: Dataset) -> Tiling | None:
+    """Tiles of the largest input where shrinking whole frames would leave the smaller boxes too few pixels."""
+    longest = max(float(np.median([getattr(image, side) for image in dataset.images])) for side in ("height", "width"))
+    boxes = np.concatenate([image.truth.boxes_xyxy for image in dataset.images])
+    if longest <= LARGEST_PX or not len(boxes):
+        return None
+    small = float(np.quantile((boxes[:, 2:] - boxes[:, :2]).min(1), _SMALLER))
+    if small * LARGEST_PX / longest >= _ENOUGH_PX:
+        return None
+    overlap = int(np.clip(np.quantile((boxes[:, 2:] - boxes[:, :2]).max(1), 1 - _SMALLER), *_OVERLAPS_PX))
+    return Tiling(LARGEST_PX, overlap)
 
 
 def _input_size(images: Sequence[LabelledImage]) -> tuple[int, int, float]:

@@ -1,0 +1,254 @@
+"""A trained or re-quantized detector as a bundle: graphs, manifest with its proofs, self-test and report."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import distributions
+from pathlib import Path
+
+import cv2
+import openvino as ov
+
+from models.bundle import SELFTEST, Bundle, file_entries, write_bundle
+from models.compile import compile_graph
+from models.detecting import detect_images
+from models.detections import Detections
+from models.evaluate import Estimate
+from models.evaluation.exam import Exam
+from models.evaluation.operating import THRESHOLD, above
+from models.evaluation.report import PageFacts, write_page
+from models.evaluation.result import Evaluation
+from models.gate import Outcome
+from models.ladder import Choice, Step, Trial
+from models.manifest import (
+    AlignmentEntry,
+    DetectorMetrics,
+    DetectorThreshold,
+    FindingEntry,
+    GateRecord,
+    InputEntry,
+    Manifest,
+    PrecisionName,
+    Rate,
+    SelftestEntry,
+    SelftestFile,
+    TilingEntry,
+)
+from models.scoring import read_image
+from models.spec import Kind, ModelSpec, Precision
+
+_TOOLS = ("openvino", "nncf", "numpy", "opencv-python-headless", "torch", "inspectd")
+_NAMES: dict[Precision, PrecisionName] = {Precision.FP32: "fp32", Precision.BF16: "bf16", Precision.INT8: "int8"}
+_TOLERANCE = 0.05
+_FRAMES = 3
+ALIGNMENT = AlignmentEntry(max_shift_px=12.0, min_correlation=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a detector comes from: its name, the data it was made of, and the bundle it was made from, if any."""
+
+    bundle_id: str
+    version: int
+    dataset_sha256: str
+    created_at: datetime
+    raw_threshold: float
+    threshold_chosen_by: str
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detector:
+    """What goes into the bundle: its spec, the ladder's choice, and the figures by step."""
+
+    spec: ModelSpec
+    choice: Choice
+    evaluations: dict[Step, Evaluation]
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """Of the precision that will run."""
+        return self.evaluations[self.choice.chosen.step]
+
+
+def package_detector(
+    scratch: Path, target: Path, detector: Detector, origin: Origin, report: Callable[[Path], None]
+) -> Bundle:
+    """Fill the scratch folder and put it in place as `target`, whole or not at all.
+
+    Args:
+        scratch: an empty folder on the target's file system.
+        target: must not exist.
+        detector: what goes in.
+        origin: where it comes from.
+        report: writes the report to the path it is given.
+
+    Raises:
+        ModelError: the target exists, or what was written does not verify.
+    """
+    _save_graph(detector.choice.chosen.graph, scratch / "model.xml")
+    _save_graph(detector.choice.fp32.graph, scratch / "fp32" / "model.xml")
+    _write_selftest(scratch, detector)
+    report(scratch / "report.html")
+    return write_bundle(scratch, target, _manifest(scratch, detector, origin))
+
+
+def write_detector(target: Path, detector: Detector, origin: Origin, facts: PageFacts) -> Bundle:
+    """The bundle with its report as `target`, whole or not at all. Raises ModelError as `package_detector` does."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as name:
+        return package_detector(Path(name), target, detector, origin, lambda path: write_page(path, facts))
+
+
+def page_facts(detector: Detector, origin: Origin, story: list[tuple[str, str]]) -> PageFacts:
+    """What the bundle's report tells."""
+    choice = detector.choice
+    rows = [
+        (
+            str(trial.step),
+            f"{choice.speed_ms[trial.step]:.2f}",
+            f"{detector.evaluations[trial.step].map50:.4f}",
+            "" if trial.gate is None else f"{trial.gate.outcome}: {trial.gate.reason}",
+        )
+        for trial in choice.trials
+    ]
+    gate = choice.chosen.gate
+    fine = gate is not None and gate.outcome is Outcome.PASSED
+    title = f"{origin.bundle_id} v{origin.version}: detector"
+    return PageFacts(title, _headline(choice), fine, story, detector.evaluation, rows)
+
+
+def _headline(choice: Choice) -> str:
+    gate, how = choice.chosen.gate, f"{choice.chosen.precision} by {choice.chosen.step}"
+    if gate is None:
+        return "FP32 runs: no faster precision passed the gate."
+    if gate.outcome is Outcome.PASSED:
+        return f"{how} passed its gate: {gate.metric} drops by {gate.drop}."
+    return f"{how} is used; its gate is not proven: {gate.images} images and {gate.boxes} boxes are too few."
+
+
+def _save_graph(graph: ov.Model, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ov.save_model(graph, path, compress_to_fp16=False)
+
+
+def _manifest(scratch: Path, detector: Detector, origin: Origin) -> Manifest:
+    spec, choice = detector.spec, detector.choice
+    threshold = DetectorThreshold(raw_score=origin.raw_threshold, chosen_by=origin.threshold_chosen_by)
+    used = {choice.fp32.step: choice.fp32, choice.chosen.step: choice.chosen}
+    cut = spec.tiling
+    return Manifest(
+        id=origin.bundle_id,
+        kind=Kind.DETECTOR,
+        version=origin.version,
+        classes=list(spec.classes),
+        inputs=[InputEntry(name=i.name, height=i.height, width=i.width, pad_value=i.pad_value) for i in spec.inputs],
+        precision=choice.chosen.precision,
+        parent=origin.parent,
+        dataset_sha256=origin.dataset_sha256,
+        metrics={_NAMES[trial.precision]: _metrics(detector.evaluations[step]) for step, trial in used.items()},
+        thresholds={_NAMES[trial.precision]: threshold for trial in used.values()},
+        gate=_gate(choice),
+        tiling=None if cut is None else TilingEntry(tile_px=cut.tile_px, overlap_px=cut.overlap_px),
+        alignment=ALIGNMENT if spec.compares else None,
+        tools={found.name: found.version for found in distributions() if found.name in _TOOLS},
+        created_at=origin.created_at,
+        files=file_entries(scratch),
+    )
+
+
+def _metrics(found: Evaluation) -> DetectorMetrics:
+    at = found.operating
+    return DetectorMetrics(
+        map50=found.map50,
+        map50_95=found.map50_95,
+        pooled_map33=found.pooled_map33,
+        ap50=found.ap50,
+        images=len(found.exam),
+        boxes=found.exam.boxes,
+        escape=_rate(at.escape),
+        overkill=_rate(at.overkill),
+        missed=_rate(at.missed),
+    )
+
+
+def _rate(found: Estimate | None) -> Rate | None:
+    return None if found is None else Rate(value=found.value, low=found.low, high=found.high)
+
+
+def _gate(choice: Choice) -> GateRecord:
+    """What the gate said of the last INT8 trial: the one that runs, or the one whose failure left INT8 out."""
+    judged = [trial for trial in choice.trials if trial.precision is Precision.INT8] or list(choice.trials[1:])
+    said = {str(trial.step): _said(trial) for trial in choice.trials[1:]}
+    if not judged or judged[-1].gate is None:
+        return GateRecord(outcome="not run", reason="only FP32 was made", images=0, step=choice.chosen.step.value)
+    gate = judged[-1].gate
+    return GateRecord(
+        outcome=gate.outcome.value,
+        reason=gate.reason,
+        images=gate.images,
+        boxes=gate.boxes,
+        metric=gate.metric,
+        metric_drop=gate.drop.value,
+        metric_drop_low=gate.drop.low,
+        metric_drop_high=gate.drop.high,
+        budget=gate.budget,
+        step=choice.chosen.step.value,
+        trials=said,
+    )
+
+
+def _said(trial: Trial) -> str:
+    return "not judged" if trial.gate is None else f"{trial.gate.outcome.value}: {trial.gate.reason}"
+
+
+def _write_selftest(scratch: Path, detector: Detector) -> None:
+    """Frames of the exam, as PNG, with what the chosen graph says of these very files."""
+    folder = (scratch / SELFTEST).parent
+    folder.mkdir(parents=True)
+    exam, chosen = detector.evaluation.exam, detector.choice.chosen
+    pairs = [_copy_pair(folder, number, exam, index) for number, index in enumerate(_telling(detector.evaluation), 1)]
+    compiled = compile_graph(scratch / "model.xml", chosen.precision)
+    frames, references = [frame for frame, _ in pairs], [reference for _, reference in pairs]
+    found = detect_images(compiled, frames, detector.spec, references)
+    cases = [_case(frame, reference, mine) for frame, reference, mine in zip(frames, references, found, strict=True)]
+    text = json.dumps(SelftestFile(cases=cases).model_dump(), indent=2) + "\n"
+    (scratch / SELFTEST).write_text(text, encoding="utf-8")
+
+
+def _telling(evaluation: Evaluation) -> list[int]:
+    """Frames with the surest findings, and one without any if there is one."""
+    order = sorted(range(len(evaluation.found)), key=lambda index: -_weakest(evaluation.found[index]))
+    empty = [index for index in order if not len(above(evaluation.found[index], THRESHOLD))]
+    return [*order[: _FRAMES - 1], *empty[-1:]]
+
+
+def _weakest(found: Detections) -> float:
+    """The weakest finding that counts: a frame is steady if that is far from the threshold."""
+    counted = above(found, THRESHOLD)
+    return float(counted.scores.min()) if len(counted) else 0.0
+
+
+def _copy_pair(folder: Path, number: int, exam: Exam, index: int) -> tuple[Path, Path | None]:
+    frame = folder / f"frame{number}.png"
+    cv2.imwrite(str(frame), read_image(exam.images[index]))
+    golden = None if exam.references is None else exam.references[index]
+    if golden is None:
+        return frame, None
+    reference = folder / f"reference{number}.png"
+    cv2.imwrite(str(reference), read_image(golden))
+    return frame, reference
+
+
+def _case(frame: Path, reference: Path | None, found: Detections) -> SelftestEntry:
+    counted = above(found, THRESHOLD + _TOLERANCE)
+    findings = [
+        FindingEntry(box_xyxy=[float(value) for value in box], score=float(score), class_id=int(class_id))
+        for box, score, class_id in zip(counted.boxes_xyxy, counted.scores, counted.class_ids, strict=True)
+    ]
+    name = None if reference is None else reference.name
+    return SelftestEntry(
+        frame=frame.name, score=found.frame_score, tolerance=_TOLERANCE, reference=name, findings=findings
+    )

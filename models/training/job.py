@@ -1,0 +1,257 @@
+"""`cloud train`, top-down: read, split, freeze, train, export, choose the precision, evaluate, report, bundle.
+
+Whatever is made before the bundle lies in the cache folder under the name of data and settings, so that a killed job,
+started again with the same words, goes on where it was. The bundle appears whole, by one rename, or not at all.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+
+from models.bundle import Bundle
+from models.compile import compile_graph
+from models.dataset.errors import DatasetError
+from models.dataset.reading import read_dataset
+from models.dataset.records import Dataset
+from models.dataset.snapshot import freeze
+from models.dataset.splits import Splits, split_dataset
+from models.detecting import model_inputs
+from models.errors import ModelError
+from models.evaluation.exam import exam_of
+from models.evaluation.operating import best_threshold
+from models.evaluation.precision import rank
+from models.evaluation.result import Evaluation, evaluate
+from models.export import export_detector, raw_score, with_threshold
+from models.ladder import Choice, Ladder, Step
+from models.packaging import Detector, Origin, page_facts, write_detector
+from models.progress import Progress
+from models.quantize import Inputs
+from models.scoring import read_image
+from models.spec import ModelSpec, Precision
+from models.tiling import tiles
+from models.training.parity import Parity, check_parity
+from models.training.pictures import Gallery, is_grey
+from models.training.qat import train_quantized
+from models.training.settings import Settings, propose
+from models.training.train import Means, Trained, train_detector
+
+_CALIBRATION = 128
+_GREY_SAMPLE = 50
+_START_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRequest:
+    """What to train, of what.
+
+    Args:
+        data: the dataset's folder, of any form that `read_dataset` knows.
+        out: the bundle's folder; must not exist. `.../pcb/v3` is version 3 of `pcb`, any other name version 1 of it.
+        cache: where runs and their checkpoints lie.
+        seed: of split, order and first weights.
+        split_by: what belongs together, see `split_dataset`.
+        reference: compare with golden references; None: if every image has one.
+        minutes: the training's own time, at most about.
+        epochs: exactly so many; None: as many as suit the data and fit the minutes.
+    """
+
+    data: Path
+    out: Path
+    cache: Path
+    seed: int = 0
+    split_by: str = "auto"
+    reference: bool | None = None
+    minutes: float | None = 50.0
+    epochs: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingResult:
+    """What came of it."""
+
+    bundle: Bundle
+    splits: Splits
+    trained: Trained
+    detector: Detector
+    parity: Parity
+    seconds: dict[str, float]
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values for `--json`."""
+        choice, arithmetic = self.detector.choice, self.trained.plan.arithmetic
+        return {
+            "bundle": str(self.bundle.path),
+            "id": self.bundle.model_id.id,
+            "version": self.bundle.model_id.version,
+            "sha256": self.bundle.model_id.sha256,
+            "precision": choice.chosen.precision.value,
+            "step": choice.chosen.step.value,
+            "gate": self.bundle.manifest.gate.model_dump(exclude_none=True),
+            "int8" if choice.chosen.precision is Precision.INT8 else "chosen": self.detector.evaluation.as_json(),
+            "fp32": self.detector.evaluations[choice.fp32.step].as_json(),
+            "speed_ms": {step.value: round(value, 3) for step, value in choice.speed_ms.items()},
+            "parity": self.parity.as_json(),
+            "split": {"by": self.splits.by, "groups": self.splits.groups, **{n: len(p) for n, p in self.splits}},
+            "training": {
+                "epochs": self.trained.settings.epochs,
+                "seconds": round(self.trained.seconds, 1),
+                "threads": arithmetic.threads,
+                "bf16": arithmetic.bf16,
+                "loss": self.trained.history[-1]["loss"] if self.trained.history else None,
+            },
+            "dataset_sha256": self.bundle.manifest.dataset_sha256,
+            "seconds": self.seconds,
+        }
+
+
+def run_job(request: TrainingRequest, progress: Progress) -> TrainingResult:
+    """Make a detector bundle of a labelled dataset.
+
+    Raises:
+        DatasetError: the dataset or its split will not do.
+        ModelError: the target exists, the cache's checkpoint is another's, or a library refuses.
+    """
+    if request.out.exists():
+        raise ModelError(f"train: {request.out} exists, and a bundle never changes: choose another --out")
+    clock = _Clock()
+    splits = _read(request, progress)
+    settings = _settings(request, splits.train)
+    folder = request.cache / f"detector-{settings.digest[:12]}"
+    dataset_sha256 = freeze(splits, folder / "snapshot.json")
+    folder = folder / dataset_sha256[:12]
+    clock.lap("read")
+    gallery = _gallery(splits.train, settings)
+    trained = train_detector(gallery, settings, Means(folder, progress, minutes=request.minutes))
+    clock.lap("train")
+    graph, parity = _graph(trained, splits, progress)
+    ladder = _ladder(trained, splits, gallery, folder, progress)
+    graph, threshold = _set_threshold(graph, ladder)
+    choice = ladder.climb(graph)
+    clock.lap("quantize")
+    detector = Detector(ladder.spec, choice, _evaluations(choice, ladder))
+    origin = _origin(request, dataset_sha256, threshold)
+    facts = page_facts(detector, origin, _story(request, splits, trained, parity))
+    bundle = write_detector(request.out, detector, origin, facts)
+    clock.lap("write")
+    return TrainingResult(bundle, splits, trained, detector, parity, clock.seconds)
+
+
+def name_of(out: Path) -> tuple[str, int]:
+    """Id and version that a bundle's folder stands for."""
+    name = out.name
+    if name.startswith("v") and name[1:].isdigit() and int(name[1:]) > 0:
+        return out.absolute().parent.name, int(name[1:])
+    return name, 1
+
+
+def _read(request: TrainingRequest, progress: Progress) -> Splits:
+    progress.stage("read", 1)
+    dataset = read_dataset(request.data)
+    progress.advance()
+    if not dataset.boxes:
+        raise DatasetError(
+            f"train: {request.data} ({dataset.form}) holds no boxes, and a detector learns from boxes: label some, or "
+            "give masks"
+        )
+    if request.reference and not dataset.has_references:
+        lacking = next(image.name for image in dataset.images if image.reference is None)
+        raise DatasetError(f"train: {lacking} has no reference: complete them or train without (--no-reference)")
+    return split_dataset(dataset, request.split_by, request.seed)
+
+
+def _settings(request: TrainingRequest, train: Dataset) -> Settings:
+    reference = train.has_references if request.reference is None else request.reference
+    sample = Gallery(train, colour=True, reference=False, limit_bytes=0)
+    chosen = np.random.default_rng(0).permutation(len(train))[:_GREY_SAMPLE]
+    colour = not is_grey(sample, [int(index) for index in chosen])
+    settings = propose(train, colour=colour, reference=reference, seed=request.seed)
+    return settings if request.epochs is None else replace(settings, epochs=request.epochs)
+
+
+def _gallery(train: Dataset, settings: Settings) -> Gallery:
+    return Gallery(train, colour=settings.shape.colour, reference=settings.shape.reference)
+
+
+def _graph(trained: Trained, splits: Splits, progress: Progress) -> tuple[ov.Model, Parity]:
+    """The exported graph, proven to answer as torch does on every frame that will be judged."""
+    settings = trained.settings
+    graph = export_detector(trained.network, settings.shape, settings.spec, _START_THRESHOLD)
+    return graph, check_parity(trained, graph, exam_of(splits.test, compares=settings.shape.reference), progress)
+
+
+def _ladder(trained: Trained, splits: Splits, gallery: Gallery, folder: Path, progress: Progress) -> Ladder:
+    settings = trained.settings
+    spec = settings.model_spec(splits.train.classes)
+    frames = calibration_frames(splits.train, spec, settings.seed)
+    val, test = (exam_of(part, compares=spec.compares) for part in (splits.val, splits.test))
+
+    def tune() -> ov.Model:
+        network = train_quantized(trained, gallery, Means(folder / "qat", progress))
+        return export_detector(network, settings.shape, settings.spec, _START_THRESHOLD)
+
+    return Ladder(spec, frames, val, test, progress, tune)
+
+
+def calibration_frames(train: Dataset, spec: ModelSpec, seed: int) -> list[Inputs]:
+    """Frames that the network learned from, as the graph takes them; the gate never sees these."""
+    chosen = np.random.default_rng(seed).permutation(len(train))[:_CALIBRATION]
+    return [_inputs(train, int(index), spec) for index in chosen]
+
+
+def _inputs(train: Dataset, index: int, spec: ModelSpec) -> Inputs:
+    labelled = train.images[index]
+    image = read_image(labelled.path)
+    golden = read_image(labelled.reference) if spec.compares and labelled.reference is not None else None
+    cut = tiles(image.shape[1], image.shape[0], spec.tiling)
+    inputs, _ = model_inputs(image, golden, cut[index % len(cut)], spec)
+    return {name: pixels[0] for name, pixels in inputs.items()}
+
+
+def _set_threshold(graph: ov.Model, ladder: Ladder) -> tuple[ov.Model, float]:
+    """The graph with 0.5 where precision and recall together are best on the val frames."""
+    found = ladder.val.sit(compile_graph(graph, Precision.FP32), ladder.spec)
+    raw = raw_score(best_threshold(rank(ladder.val.truths, found).pooled), _START_THRESHOLD)
+    threshold = float(np.clip(raw, 0.05, 0.95))
+    return with_threshold(graph, threshold), threshold
+
+
+def _evaluations(choice: Choice, ladder: Ladder) -> dict[Step, Evaluation]:
+    return {trial.step: evaluate(ladder.test, trial.found) for trial in choice.trials}
+
+
+def _origin(request: TrainingRequest, dataset_sha256: str, threshold: float) -> Origin:
+    name, version = name_of(request.out)
+    return Origin(name, version, dataset_sha256, datetime.now(UTC), threshold, "best F1 on the val frames")
+
+
+def _story(request: TrainingRequest, splits: Splits, trained: Trained, parity: Parity) -> list[tuple[str, str]]:
+    """What the report says of how the model was made."""
+    settings, arithmetic = trained.settings, trained.plan.arithmetic
+    parts = ", ".join(f"{name} {len(part)} images" for name, part in splits)
+    return [
+        ("Data", f"{request.data.name}, {splits.train.form}, {splits.groups} groups by {splits.by}: {parts}"),
+        (
+            "Input",
+            f"{settings.width} x {settings.height}{', with a golden reference' if settings.shape.reference else ''}",
+        ),
+        ("Training", f"{settings.epochs} epochs in {trained.seconds / 60:.1f} min"),
+        ("Steps", f"{arithmetic.threads} threads, {'BF16' if arithmetic.bf16 else 'FP32'}, chosen by measuring"),
+        ("Export", f"{parity.images} frames as in torch: largest difference {parity.largest:.2g}"),
+    ]
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._started_s = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now_s = time.monotonic()
+        self.seconds[name] = round(now_s - self._started_s, 1)
+        self._started_s = now_s
