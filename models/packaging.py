@@ -95,6 +95,14 @@ def package_detector(
     return write_bundle(scratch, target, _manifest(scratch, detector, origin))
 
 
+def name_of(out: Path) -> tuple[str, int]:
+    """Id and version that a bundle's folder stands for."""
+    name = out.name
+    if name.startswith("v") and name[1:].isdigit() and int(name[1:]) > 0:
+        return out.absolute().parent.name, int(name[1:])
+    return name, 1
+
+
 def write_detector(target: Path, detector: Detector, origin: Origin, facts: PageFacts) -> Bundle:
     """The bundle with its report as `target`, whole or not at all. Raises ModelError as `package_detector` does."""
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cloud_sync.hub.model_cli import register
 from cloud_sync.wire.errors import LinkError
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ def stations(store: Store, *, as_json: AsJson = False) -> None:
                 _print_json({"station": item.station, "last_seen_at_ms": item.last_seen_at_ms})
             else:
                 typer.echo(item.station)
+
+
+register(app)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """What every dataset form becomes: images with their truth, checked once."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +80,10 @@ class LabelledImage:
             raise DatasetError(
                 f"dataset: {self.name}: box {box} lies outside its image of {self.width}x{self.height}: mend the label"
             )
+
+    def with_truth(self, truth: Truth) -> "LabelledImage":
+        """The same image, labelled otherwise."""
+        return replace(self, truth=truth)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,7 @@
 """Champion against challenger on the same images: is the difference more than chance? Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -48,6 +48,15 @@ class Comparison:
     escapes: Paired | None
     overkill: Paired | None
     map50_gain: Estimate
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values for `--json`."""
+        return {
+            "answer": self.answer.value,
+            "escapes": None if self.escapes is None else asdict(self.escapes),
+            "overkill": None if self.overkill is None else asdict(self.overkill),
+            "map50_gain": asdict(self.map50_gain),
+        }
 
 
 def compare(

@@ -13,13 +13,13 @@ import numpy as np
 import openvino as ov
 
 from models.bundle import Bundle
+from models.calibration_frames import calibration_frames
 from models.compile import compile_graph
 from models.dataset.errors import DatasetError
 from models.dataset.reading import read_dataset
 from models.dataset.records import Dataset
 from models.dataset.snapshot import freeze
 from models.dataset.splits import Splits, split_dataset
-from models.detecting import model_inputs
 from models.errors import ModelError
 from models.evaluation.exam import exam_of
 from models.evaluation.operating import best_threshold
@@ -27,19 +27,15 @@ from models.evaluation.precision import rank
 from models.evaluation.result import Evaluation, evaluate
 from models.export import export_detector, raw_score, with_threshold
 from models.ladder import Choice, Ladder, Step
-from models.packaging import Detector, Origin, page_facts, write_detector
+from models.packaging import Detector, Origin, name_of, page_facts, write_detector
 from models.progress import Progress
-from models.quantize import Inputs
-from models.scoring import read_image
-from models.spec import ModelSpec, Precision
-from models.tiling import tiles
+from models.spec import Precision
 from models.training.parity import Parity, check_parity
 from models.training.pictures import Gallery, is_grey
 from models.training.qat import train_quantized
 from models.training.settings import Settings, propose
 from models.training.train import Means, Trained, train_detector
 
-_CALIBRATION = 128
 _GREY_SAMPLE = 50
 _START_THRESHOLD = 0.5
 
@@ -140,14 +136,6 @@ def run_job(request: TrainingRequest, progress: Progress) -> TrainingResult:
     return TrainingResult(bundle, splits, trained, detector, parity, clock.seconds)
 
 
-def name_of(out: Path) -> tuple[str, int]:
-    """Id and version that a bundle's folder stands for."""
-    name = out.name
-    if name.startswith("v") and name[1:].isdigit() and int(name[1:]) > 0:
-        return out.absolute().parent.name, int(name[1:])
-    return name, 1
-
-
 def _read(request: TrainingRequest, progress: Progress) -> Splits:
     progress.stage("read", 1)
     dataset = read_dataset(request.data)
@@ -194,21 +182,6 @@ def _ladder(trained: Trained, splits: Splits, gallery: Gallery, folder: Path, pr
         return export_detector(network, settings.shape, settings.spec, _START_THRESHOLD)
 
     return Ladder(spec, frames, val, test, progress, tune)
-
-
-def calibration_frames(train: Dataset, spec: ModelSpec, seed: int) -> list[Inputs]:
-    """Frames that the network learned from, as the graph takes them; the gate never sees these."""
-    chosen = np.random.default_rng(seed).permutation(len(train))[:_CALIBRATION]
-    return [_inputs(train, int(index), spec) for index in chosen]
-
-
-def _inputs(train: Dataset, index: int, spec: ModelSpec) -> Inputs:
-    labelled = train.images[index]
-    image = read_image(labelled.path)
-    golden = read_image(labelled.reference) if spec.compares and labelled.reference is not None else None
-    cut = tiles(image.shape[1], image.shape[0], spec.tiling)
-    inputs, _ = model_inputs(image, golden, cut[index % len(cut)], spec)
-    return {name: pixels[0] for name, pixels in inputs.items()}
 
 
 def _set_threshold(graph: ov.Model, ladder: Ladder) -> tuple[ov.Model, float]:

@@ -13,10 +13,11 @@ from models.spec import InputSpec, Kind, ModelSpec, Tiling
 from models.training.augment import Augmentation
 
 LARGEST_PX = 640
-_SMALL_PX = 256
+_SMALL_PX = 224
 _COARSE_STEM_PX = 448
 _CROP_PX = 320
 _SMALLER = 0.1
+_VARIED = 3.0
 _ENOUGH_PX = 12.0
 _OVERLAPS_PX = (64, 256)
 _STEPS = 9000
@@ -89,7 +90,7 @@ def propose(dataset: Dataset, *, colour: bool, reference: bool, seed: int = 0) -
     """Settings that suit this dataset.
 
     The input is the images' own size, no larger than 640 pixels and in multiples of 32; smaller images are enlarged to
-    256. Large inputs start with a stem of stride 4 (a quarter of the time; DECISIONS.md has what it costs), small ones
+    224. Large inputs start with a stem of stride 4 (a quarter of the time; DECISIONS.md has what it costs), small ones
     with the published stride 2. What the run sees of the images does not depend on how many there are: as many steps.
     """
     tiling = _tiling(dataset)
@@ -100,7 +101,15 @@ def propose(dataset: Dataset, *, colour: bool, reference: bool, seed: int = 0) -
     shape = DetectorShape(len(dataset.classes), colour, reference, stem)
     epochs = max(30, round(_STEPS * batch / len(dataset)))
     settings = Settings(shape, height, width, scale, crop, batch, epochs, seed=seed, tiling=tiling)
-    return settings if reference else replace(settings, mosaic=0.3, zoom=1.5)
+    return replace(settings, mosaic=0.3, zoom=1.5) if _varied(dataset) else settings
+
+
+def _varied(dataset: Dataset) -> bool:
+    """Whether defects of one set differ so much in size that more sizes still are worth learning from."""
+    boxes = np.concatenate([image.truth.boxes_xyxy for image in dataset.images])
+    sides = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(1))
+    small, large = np.quantile(sides, [_SMALLER, 1 - _SMALLER])
+    return bool(large > _VARIED * small)
 
 
 def _tiling(dataset: Dataset) -> Tiling | None:

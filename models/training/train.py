@@ -101,6 +101,7 @@ def train_detector(gallery: Gallery, settings: Settings, means: Means, start: nn
     torch.set_flush_denormal(True)
     plan = _plan(gallery, settings, means, start)
     settings = replace(settings, epochs=plan.epochs)
+    means = replace(means, folder=means.folder / settings.digest[:12])
     run = _Run(gallery, settings, start)
     run.apply(plan.arithmetic)
     last = load(means.folder, settings.digest)
@@ -131,7 +132,7 @@ def _go_on(run: "_Run", means: Means) -> None:
 
 def _plan(gallery: Gallery, settings: Settings, means: Means, start: nn.Module | None) -> Plan:
     """As the run's first start measured and settled it."""
-    path = means.folder / f"plan-{settings.digest[:16]}.json"
+    path = means.folder / f"plan-{settings.digest[:12]}-{means.minutes}.json"
     if path.is_file():
         held = json.loads(path.read_text(encoding="utf-8"))
         return Plan(StepSettings(**held["arithmetic"]), held["step_s"], held["epochs"])

@@ -1,0 +1,172 @@
+"""`cloud train | evaluate | quantize`: the models' life from the command line. Heavy imports stand inside."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+SAID_NO = 1
+WRONG_USAGE = 2
+WORLD_FAILED = 3
+
+Data = Annotated[
+    Path, typer.Option(help="The labelled images: COCO, Pascal VOC, YOLO, or folders by label with masks.")
+]
+Out = Annotated[Path, typer.Option(help="The new bundle's folder; .../ID/vN is version N of ID.")]
+BundleFolder = Annotated[Path, typer.Option(help="A detector bundle's folder.")]
+SplitBy = Annotated[
+    str, typer.Option(help="What belongs together: auto, declared, group, twins, or prefix:N of the file name.")
+]
+Seed = Annotated[int, typer.Option(help="Same seed, data and threads: same model.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+KindName = Annotated[Literal["detector"], typer.Option(help="What the model answers.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(train)
+    app.command()(evaluate)
+    app.command()(quantize)
+
+
+def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a parameter
+    data: Data,
+    out: Out,
+    kind: KindName = "detector",
+    minutes: Annotated[float, typer.Option(min=0.1, help="The training itself takes no longer than about this.")] = 50,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Exactly so many, whatever they take.")] = None,
+    split_by: SplitBy = "auto",
+    seed: Seed = 0,
+    cache: Annotated[
+        Path | None, typer.Option(help="Checkpoints lie here [INSPECTD_CACHE or ~/.cache/inspectd].")
+    ] = None,
+    *,
+    reference: Annotated[
+        bool | None, typer.Option(help="Compare with golden references [where every image has one].")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a detector, prove its INT8 form and write it as a bundle; killed, the same words go on where it was."""
+    del kind
+    with _clear_errors():
+        from models.training.job import TrainingRequest, run_job
+
+        limit = None if epochs is not None else minutes
+        where = cache or Path(os.environ.get("INSPECTD_CACHE") or Path.home() / ".cache" / "inspectd")
+        request = TrainingRequest(data, out, where, seed, split_by, reference, limit, epochs)
+        from models.progress import RichProgress
+
+        with RichProgress() as progress:
+            result = run_job(request, progress)
+    found, gate = result.detector.evaluation, result.bundle.manifest.gate
+    _answer(
+        result.as_json(),
+        [
+            f"bundle {result.bundle.path}: {result.bundle.precision.value}, gate {gate.outcome} ({gate.reason})",
+            f"map50 {found.map50:.4f}, pooled_map33 {found.pooled_map33:.4f} on {len(found.exam)} held-out images",
+            *found.notes,
+            f"report: {result.bundle.path / 'report.html'}",
+        ],
+        as_json=as_json,
+    )
+
+
+def evaluate(  # noqa: PLR0913 - as `train`
+    bundle: BundleFolder,
+    data: Data,
+    champion: Annotated[Path | None, typer.Option(help="A bundle to compare with, on the same frames.")] = None,
+    only: Annotated[str, typer.Option(help="all images, or one split: train, val or test.")] = "all",
+    split_by: SplitBy = "auto",
+    seed: Seed = 0,
+    report: Annotated[Path | None, typer.Option(help="Write the page with plots here.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a detector on labelled images; with a champion, exit code 1 if it is proven worse."""
+    with _clear_errors():
+        from models.evaluation.compare import Answer
+        from models.evaluation.job import EvaluationRequest, run_evaluation
+        from models.progress import RichProgress
+
+        with RichProgress() as progress:
+            request = EvaluationRequest(bundle, data, champion, only, split_by, seed, report)
+            result = run_evaluation(request, progress)
+    found, at = result.evaluation, result.evaluation.operating
+    lines = [
+        (f"map50 {found.map50:.4f}, map50_95 {found.map50_95:.4f}, pooled_map33 {found.pooled_map33:.4f} "
+        f"on {len(found.exam)} images with {found.exam.boxes} boxes"),
+        *(f"{name}: AP50 {value:.4f}" for name, value in found.ap50.items()),
+        f"at the threshold: boxes missed {at.missed}, escape {at.escape}, overkill {at.overkill}",
+        *found.notes,
+    ]
+    worse = result.comparison is not None and result.comparison.answer is Answer.WORSE
+    if result.comparison is not None:
+        lines.append(f"against the champion: {result.comparison.answer}, map50 {result.comparison.map50_gain} more")
+    _answer(result.as_json(), lines, as_json=as_json)
+    if worse:
+        raise typer.Exit(SAID_NO)
+
+
+def quantize(
+    bundle: BundleFolder,
+    data: Data,
+    out: Out,
+    split_by: SplitBy = "auto",
+    seed: Seed = 0,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Quantize a detector's FP32 graph again, through the gate, as a new bundle; exit code 1 if INT8 did not pass."""
+    with _clear_errors():
+        from models.evaluation.job import QuantizationRequest, run_quantization
+        from models.progress import RichProgress
+        from models.spec import Precision
+
+        with RichProgress() as progress:
+            made, detector = run_quantization(QuantizationRequest(bundle, data, out, split_by, seed), progress)
+    gate, choice = made.manifest.gate, detector.choice
+    content: dict[str, object] = {
+        "bundle": str(made.path),
+        "sha256": made.model_id.sha256,
+        "precision": made.precision.value,
+        "gate": gate.model_dump(exclude_none=True),
+        "speed_ms": {step.value: round(value, 3) for step, value in choice.speed_ms.items()},
+        "figures": detector.evaluation.as_json(),
+    }
+    _answer(content, [f"bundle {made.path}: {made.precision.value}, {gate.outcome}: {gate.reason}"], as_json=as_json)
+    if made.precision is not Precision.INT8:
+        raise typer.Exit(SAID_NO)
+
+
+def _answer(content: dict[str, object], lines: list[str], *, as_json: bool) -> None:
+    typer.echo(json.dumps(content) if as_json else "\n".join(lines))
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Turn the faults that are expected into one line on stderr and an exit code."""
+    try:
+        from models.dataset.errors import DatasetError
+        from models.errors import GateError, ModelError
+    except ImportError as error:
+        _fail(error, WRONG_USAGE)
+    try:
+        yield
+    except DatasetError as error:
+        _fail(error, WRONG_USAGE)
+    except GateError as error:
+        _fail(error, SAID_NO)
+    except (ModelError, OSError) as error:
+        _fail(error, WORLD_FAILED)
+    except ImportError as error:
+        _fail(f"{error}: pip install 'inspectd[train]'", WRONG_USAGE)
+
+
+def _fail(error: object, code: int) -> None:
+    sys.stderr.write(f"cloud: {error}\n")
+    raise typer.Exit(code)

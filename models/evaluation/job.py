@@ -1,0 +1,182 @@
+"""`cloud evaluate` and `cloud quantize`: a bundle on labelled frames, and quantized anew from its own FP32 graph."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+
+from models.bundle import Bundle, open_bundle
+from models.calibration_frames import calibration_frames
+from models.compile import compile_bundle
+from models.dataset.errors import DatasetError
+from models.dataset.reading import read_dataset
+from models.dataset.records import Dataset, LabelledImage, Truth
+from models.dataset.snapshot import digest
+from models.dataset.splits import split_dataset
+from models.errors import ModelError
+from models.evaluation.compare import Comparison, compare
+from models.evaluation.exam import exam_of
+from models.evaluation.report import PageFacts, write_page
+from models.evaluation.result import Evaluation, evaluate
+from models.ladder import Ladder
+from models.manifest import DetectorThreshold
+from models.packaging import Detector, Origin, name_of, page_facts, write_detector
+from models.progress import Progress
+from models.spec import Kind
+
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRequest:
+    """What to look at, with what.
+
+    Args:
+        bundle: a detector bundle's folder.
+        data: a dataset's folder; its classes are matched by name.
+        champion: the bundle to compare with, or None.
+        only: `all` images, or one split of the dataset: `train`, `val` or `test`.
+        split_by: as at training, where `only` names a split.
+        seed: likewise.
+        report: where to write the page, or None.
+    """
+
+    bundle: Path
+    data: Path
+    champion: Path | None = None
+    only: str = ALL
+    split_by: str = "auto"
+    seed: int = 0
+    report: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EvaluationResult:
+    """What came of it."""
+
+    bundle: Bundle
+    evaluation: Evaluation
+    champion: Evaluation | None
+    comparison: Comparison | None
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values for `--json`."""
+        about: dict[str, object] = {
+            "bundle": str(self.bundle.path),
+            "sha256": self.bundle.model_id.sha256,
+            "precision": self.bundle.precision.value,
+            **self.evaluation.as_json(),
+        }
+        if self.comparison is not None and self.champion is not None:
+            about["champion"] = self.champion.as_json()
+            about["comparison"] = self.comparison.as_json()
+        return about
+
+
+def run_evaluation(request: EvaluationRequest, progress: Progress) -> EvaluationResult:
+    """Look at every frame with the bundle as the station would, and measure.
+
+    Raises:
+        DatasetError: the dataset will not do, or knows classes that the bundle does not.
+        ModelError: a bundle does not verify, is no detector, or compares with references that the data lacks.
+    """
+    progress.stage("read", 1)
+    dataset = read_dataset(request.data)
+    progress.advance()
+    if request.only != ALL:
+        splits = dict(split_dataset(dataset, request.split_by, request.seed))
+        if request.only not in splits:
+            raise DatasetError(f"evaluate: there is no split {request.only!r}: choose {ALL}, {', '.join(splits)}")
+        dataset = splits[request.only]
+    bundle, mine = _evaluate(request.bundle, dataset, progress)
+    champion = None if request.champion is None else _evaluate(request.champion, dataset, progress)[1]
+    comparison = None if champion is None else _compare(champion, mine)
+    result = EvaluationResult(bundle, mine, champion, comparison)
+    if request.report is not None:
+        write_page(request.report, _facts(request, result))
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizationRequest:
+    """What to quantize anew: a detector bundle, on this dataset's splits, as a new bundle."""
+
+    bundle: Path
+    data: Path
+    out: Path
+    split_by: str = "auto"
+    seed: int = 0
+
+
+def run_quantization(request: QuantizationRequest, progress: Progress) -> tuple[Bundle, Detector]:
+    """Take the bundle's FP32 graph down the ladder again; without a trainer, so without quantization-aware training.
+
+    Raises:
+        DatasetError: the dataset or its split will not do.
+        ModelError: the bundle does not verify, holds no FP32 graph or is no detector, or the target exists.
+    """
+    if request.out.exists():
+        raise ModelError(f"quantize: {request.out} exists, and a bundle never changes: choose another --out")
+    bundle = _detector(request.bundle)
+    if not bundle.fp32_xml.is_file():
+        raise ModelError(f"quantize: {bundle.path} holds no fp32 graph: train or import one that does")
+    progress.stage("read", 1)
+    splits = split_dataset(_named_as(read_dataset(request.data), bundle), request.split_by, request.seed)
+    progress.advance()
+    frames = calibration_frames(splits.train, bundle.spec, request.seed)
+    val, test = (exam_of(part, compares=bundle.spec.compares) for part in (splits.val, splits.test))
+    ladder = Ladder(bundle.spec, frames, val, test, progress)
+    choice = ladder.climb(ov.Core().read_model(bundle.fp32_xml))
+    detector = Detector(bundle.spec, choice, {t.step: evaluate(ladder.test, t.found) for t in choice.trials})
+    name, version = name_of(request.out)
+    held = bundle.manifest.thresholds["fp32"]
+    raw = held.raw_score if isinstance(held, DetectorThreshold) else 0.5
+    made = datetime.now(UTC)
+    origin = Origin(name, version, digest(splits), made, raw, "the parent bundle", bundle.model_id.sha256)
+    story = [("Quantized from", f"{bundle.model_id.id} v{bundle.model_id.version}"), ("Data", request.data.name)]
+    return write_detector(request.out, detector, origin, page_facts(detector, origin, story)), detector
+
+
+def _evaluate(path: Path, dataset: Dataset, progress: Progress) -> tuple[Bundle, Evaluation]:
+    bundle = _detector(path)
+    exam = exam_of(_named_as(dataset, bundle), compares=bundle.spec.compares)
+    progress.stage(bundle.model_id.id, len(exam))
+    return bundle, evaluate(exam, exam.sit(compile_bundle(bundle), bundle.spec, progress.advance))
+
+
+def _detector(path: Path) -> Bundle:
+    bundle = open_bundle(path)
+    if bundle.spec.kind is not Kind.DETECTOR:
+        raise ModelError(f"{path} is of kind {bundle.spec.kind}: this command is for detectors")
+    return bundle
+
+
+def _named_as(dataset: Dataset, bundle: Bundle) -> Dataset:
+    """The dataset with the bundle's class ids."""
+    ids = {name: index for index, name in enumerate(bundle.spec.classes)}
+    used = {dataset.classes[class_id] for image in dataset.images for class_id in image.truth.class_ids}
+    if unknown := sorted(used - ids.keys()):
+        raise DatasetError(
+            f"dataset: {dataset.root} labels class {unknown[0]!r}, the bundle knows {list(ids)}: use the same names"
+        )
+    images = tuple(_renumbered(image, dataset, ids) for image in dataset.images)
+    return Dataset(dataset.root, dataset.form, bundle.spec.classes, images)
+
+
+def _renumbered(image: LabelledImage, dataset: Dataset, ids: dict[str, int]) -> LabelledImage:
+    numbers = np.array([ids[dataset.classes[class_id]] for class_id in image.truth.class_ids], np.int32)
+    return image.with_truth(Truth(image.truth.boxes_xyxy, numbers))
+
+
+def _compare(champion: Evaluation, mine: Evaluation) -> Comparison:
+    return compare(mine.exam.defective, (champion.found, champion.rankings), (mine.found, mine.rankings))
+
+
+def _facts(request: EvaluationRequest, result: EvaluationResult) -> PageFacts:
+    found, bundle = result.evaluation, result.bundle
+    title = f"{bundle.model_id.id} v{bundle.model_id.version} on {request.data.name}"
+    headline = f"map50 {found.map50:.4f}, pooled_map33 {found.pooled_map33:.4f} on {len(found.exam)} images."
+    story = [("Bundle", bundle.model_id.sha256), ("Precision", bundle.precision.value), ("Images", request.only)]
+    return PageFacts(title, headline, not found.notes, story, found, (), result.comparison)
