@@ -32,7 +32,6 @@ _WARM_UP_STEPS = 200
 _LAST_RATE = 0.02
 _CLIP = 10.0
 _PLAIN_TAIL = 0.85
-_SAVE_EVERY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +77,14 @@ class Means:
         progress: told of every step.
         choose: measures a real training step, given whether to use BF16: how to run them, and its seconds.
         minutes: the run takes no more than about this long; its epochs are cut to fit. None: no limit.
+        save_every_s: between checkpoints.
     """
 
     folder: Path
     progress: Progress
     choose: Callable[[Callable[[bool], object]], tuple[StepSettings, float]] = choose_by_measuring
     minutes: float | None = None
+    save_every_s: float = 30.0
 
 
 def train_detector(gallery: Gallery, settings: Settings, means: Means, start: nn.Module | None = None) -> Trained:
@@ -122,7 +123,7 @@ def _go_on(run: "_Run", means: Means) -> None:
         for batch in run.rest_of_epoch():
             run.learn(batch)
             means.progress.advance()
-            if time.monotonic() - saved_s > _SAVE_EVERY_S:
+            if time.monotonic() - saved_s > means.save_every_s:
                 save(means.folder, run.checkpoint())
                 saved_s = time.monotonic()
         run.end_epoch()

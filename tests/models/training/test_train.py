@@ -1,0 +1,141 @@
+"""The run: it learns, survives a kill at any step, and is the same again for the same seed."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import killed_run
+import pytest
+import torch
+from killed_run import SETTINGS, SHAPE, one_thread
+
+from models.dataset.records import Dataset
+from models.errors import ModelError
+from models.progress import SilentProgress
+from models.training.checkpoint import NAME, load
+from models.training.pictures import Gallery, is_grey
+from models.training.settings import Settings, propose
+from models.training.threads import StepSettings, ThreadTable, candidates, choose, measure_steps
+from models.training.train import Means, Trained, train_detector
+
+
+def run(painted: Dataset, folder: Path, settings: Settings = SETTINGS) -> Trained:
+    gallery = Gallery(painted, colour=False, reference=settings.shape.reference)
+    return train_detector(gallery, settings, Means(folder, SilentProgress(), one_thread))
+
+
+def weights(trained: Trained) -> torch.Tensor:
+    return torch.cat([value.flatten().float() for value in trained.network.state_dict().values()])
+
+
+@pytest.mark.parametrize("at", [2, 5, 8])
+def test_a_killed_run_goes_on_and_ends_with_the_very_same_weights(painted: Dataset, tmp_path: Path, at: int) -> None:
+    whole = run(painted, tmp_path / "whole")
+    words = [sys.executable, killed_run.__file__, str(painted.root), str(tmp_path / "cut"), str(at)]
+    child = subprocess.run(words, timeout=120, check=False, capture_output=True)
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    (checkpoint,) = (tmp_path / "cut").rglob(NAME)
+    (checkpoint.parent / f".{NAME}.new").write_bytes(b"half of the next one")
+    reached = load(checkpoint.parent, SETTINGS.digest)
+    assert reached is not None
+    assert reached.step == at - 1
+    assert torch.equal(weights(run(painted, tmp_path / "cut")), weights(whole))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(painted: Dataset, tmp_path: Path) -> None:
+    first = run(painted, tmp_path / "a")
+    assert torch.equal(weights(first), weights(run(painted, tmp_path / "b")))
+    other = run(painted, tmp_path / "c", replace(SETTINGS, seed=1))
+    assert not torch.equal(weights(first), weights(other))
+
+
+def test_the_loss_falls_and_the_history_says_so(painted_pairs: Dataset, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, shape=replace(SHAPE, reference=True), epochs=12)
+    history = run(painted_pairs, tmp_path, settings).history
+    assert len(history) == 12
+    assert history[-1]["loss"] < 0.75 * history[0]["loss"]
+
+
+def test_a_finished_run_is_not_run_again(painted: Dataset, tmp_path: Path) -> None:
+    first = run(painted, tmp_path)
+    again = run(painted, tmp_path)
+    assert again.seconds == first.seconds
+    assert torch.equal(weights(first), weights(again))
+
+
+def test_minutes_cut_the_epochs_and_the_plan_is_kept(painted: Dataset, tmp_path: Path) -> None:
+    gallery = Gallery(painted, colour=False, reference=False)
+
+    def slow(step: object) -> tuple[StepSettings, float]:
+        del step
+        return StepSettings(1, bf16=False), 10.0
+
+    trained = train_detector(gallery, SETTINGS, Means(tmp_path, SilentProgress(), slow, minutes=1.0))
+    assert trained.plan.epochs == 2
+    (plan,) = tmp_path.glob("plan-*.json")
+    assert json.loads(plan.read_text())["epochs"] == 2
+
+
+def test_a_damaged_checkpoint_is_refused_and_named(painted: Dataset, tmp_path: Path) -> None:
+    run(painted, tmp_path)
+    (checkpoint,) = tmp_path.rglob(NAME)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(ModelError, match=r"checkpoint.pt cannot be read"):
+        run(painted, tmp_path)
+
+
+def test_another_runs_checkpoint_is_refused(painted: Dataset, tmp_path: Path) -> None:
+    run(painted, tmp_path)
+    (checkpoint,) = tmp_path.rglob(NAME)
+    with pytest.raises(ModelError, match="belongs to another run"):
+        load(checkpoint.parent, "0" * 64)
+
+
+def test_an_image_that_vanished_is_named(painted: Dataset, tmp_path: Path) -> None:
+    gone = replace(painted.images[0], path=tmp_path / "gone.png")
+    dataset = Dataset(painted.root, "coco", painted.classes, (gone, *painted.images[1:]))
+    with pytest.raises(ModelError, match=r"gone.png is no readable image any more"):
+        run(dataset, tmp_path / "run")
+
+
+def test_settings_follow_the_images(painted: Dataset) -> None:
+    settings = propose(painted, colour=False, reference=False)
+    assert (settings.height, settings.width, settings.shape.stem_stride) == (224, 224, 2)
+    assert settings.scale == pytest.approx(224 / 96)
+    assert settings.tiling is None
+
+
+def test_grey_pictures_are_told_from_coloured_ones(painted: Dataset) -> None:
+    assert is_grey(Gallery(painted, colour=True, reference=False), [0, 1, 2])
+
+
+def test_every_setting_is_timed_in_every_round_and_the_thread_count_comes_back() -> None:
+    before, seen = torch.get_num_threads(), []
+    settings = candidates(4, bf16=True)
+    table = measure_steps(lambda bf16: seen.append((torch.get_num_threads(), bf16)), settings, rounds=3)
+    assert torch.get_num_threads() == before
+    assert {len(times) for times in table.seconds.values()} == {3}
+    assert set(seen) == {(1, False), (1, True), (2, False), (2, True), (4, False), (4, True)}
+
+
+def test_measuring_ends_when_its_time_is_spent() -> None:
+    table = measure_steps(lambda _: time.sleep(0.02), candidates(1, bf16=False), limit_s=0.0, rounds=50)
+    assert len(table.seconds[StepSettings(1, bf16=False)]) == 2
+
+
+TABLES = [
+    pytest.param({(1, False): 9.0, (2, False): 5.0, (2, True): 3.0}, (2, True), id="fastest"),
+    pytest.param({(1, False): 5.1, (2, False): 5.0}, (1, False), id="near tie: fewer threads"),
+    pytest.param({(2, False): 5.0, (2, True): 4.95}, (2, False), id="near tie: no BF16"),
+    pytest.param({(1, False): 5.0, (48, False): 90.0}, (1, False), id="oversubscribed"),
+]
+
+
+@pytest.mark.parametrize(("seconds", "expected"), TABLES)
+def test_the_choice(seconds: dict[tuple[int, bool], float], expected: tuple[int, bool]) -> None:
+    table = ThreadTable({StepSettings(*key): [value] * 3 for key, value in seconds.items()})
+    assert choose(table) == StepSettings(*expected)
