@@ -59,7 +59,7 @@ class Ranking:
         envelope = np.maximum.accumulate(precision[::-1])[::-1]
         if area:
             return float(np.sum(np.diff(recall, prepend=0.0) * envelope))
-        places = np.searchsorted(recall, _RECALLS - _EPSILON, side="left")
+        places = np.searchsorted(recall, _RECALLS, side="left")
         reached = places < len(envelope)
         return float(np.where(reached, envelope[np.minimum(places, len(envelope) - 1)], 0.0).mean())
 

@@ -1,0 +1,155 @@
+"""Escape, overkill, confusion, thresholds, champion against challenger, the gate with labels, and the page."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from judged_kit import BOX, exam, found, shifted, truth
+
+from models.detections import Detections
+from models.errors import GateError
+from models.evaluate import Estimate
+from models.evaluation.compare import Answer, compare
+from models.evaluation.operating import best_threshold, operate
+from models.evaluation.precision import rank
+from models.evaluation.report import PageFacts, write_page
+from models.evaluation.result import evaluate
+from models.gate import Outcome
+from models.labelled_gate import Measured, judge_labelled
+
+TRUTHS = [truth((BOX, 0)), truth((BOX, 1)), truth((BOX, 0)), truth(), truth()]
+FOUND = [
+    found((BOX, 0, 0.9)),
+    found((BOX, 0, 0.8)),
+    found((BOX, 0, 0.4)),
+    found((BOX, 1, 0.7)),
+    found((BOX, 1, 0.3)),
+]
+BAD = [True, True, True, False, False]
+
+
+def test_escapes_overkill_and_misses_are_counted_at_the_threshold() -> None:
+    at = operate(TRUTHS, BAD, FOUND, 2)
+    assert at.escape is not None
+    assert at.overkill is not None
+    assert (at.escape.value, at.overkill.value, at.missed.value) == (1 / 3, 0.5, 1 / 3)
+    assert at.false == 1
+    assert at.confusion.tolist() == [[1, 0, 1], [1, 0, 0], [0, 1, 0]]
+    assert {class_id: rate.value for class_id, rate in at.missed_by_class.items()} == {0: 0.5, 1: 0.0}
+    assert at.escape.low < 1 / 3 < at.escape.high
+
+
+def test_a_lower_threshold_trades_escapes_for_overkill() -> None:
+    at = operate(TRUTHS, BAD, FOUND, 2, 0.25)
+    assert at.escape is not None
+    assert at.overkill is not None
+    assert (at.escape.value, at.overkill.value) == (0.0, 1.0)
+
+
+def test_a_defective_image_without_boxes_can_escape_too() -> None:
+    at = operate([truth()], [True], [found()], 1)
+    assert at.escape is not None
+    assert at.escape.value == 1.0
+    assert at.overkill is None
+
+
+def test_the_best_threshold_lies_between_the_last_right_one_and_the_first_wrong_one() -> None:
+    answers = [found((BOX, 0, 0.9)), found((BOX, 0, 0.6)), found((shifted(40), 0, 0.2))]
+    rankings = rank([truth((BOX, 0)), truth((BOX, 0)), truth()], answers)
+    assert best_threshold(rankings.pooled) == pytest.approx(0.4)
+    assert best_threshold(rank([truth((BOX, 0))], [found()]).pooled) == 0.5
+
+
+def fleet(hits: int, count: int, *, score: float = 0.9) -> list[Detections]:
+    """Answers on `count` images with one box each, of which the first `hits` are found."""
+    return [found((BOX, 0, score)) if index < hits else found() for index in range(count)]
+
+
+def side(answers: list[Detections]) -> tuple[list[Detections], object]:
+    return answers, rank([truth((BOX, 0))] * len(answers), answers)
+
+
+COMPARED = [
+    pytest.param(60, 60, Answer.NO_DIFFERENCE, id="the same"),
+    pytest.param(60, 61, Answer.NO_DIFFERENCE, id="one more: chance"),
+    pytest.param(60, 90, Answer.BETTER, id="thirty fewer escapes"),
+    pytest.param(90, 60, Answer.WORSE, id="thirty more escapes"),
+]
+
+
+@pytest.mark.parametrize(("champion", "challenger", "answer"), COMPARED)
+def test_only_what_is_more_than_chance_counts(champion: int, challenger: int, answer: Answer) -> None:
+    result = compare([True] * 100, side(fleet(champion, 100)), side(fleet(challenger, 100)))  # type: ignore[arg-type]
+    assert result.answer is answer
+    assert result.escapes is not None
+    assert result.escapes.only_champion == max(0, challenger - champion)
+    assert result.overkill is None
+
+
+def test_fewer_escapes_bought_with_overkill_are_worse() -> None:
+    truths = [truth((BOX, 0))] * 50 + [truth()] * 50
+    champion = [found((BOX, 0, 0.9))] * 50 + [found()] * 50
+    challenger = [found((BOX, 0, 0.9))] * 100
+    sides = [(answers, rank(truths, answers)) for answers in (champion, challenger)]
+    assert compare([True] * 50 + [False] * 50, *sides).answer is Answer.WORSE
+
+
+def measured(drop: float, low: float, images: int = 600, boxes: int = 5000) -> Measured:
+    return Measured("map50", 0.9, 0.9 - drop, Estimate(drop, low, 2 * drop - low, 0.95), images, boxes)
+
+
+GATE = [
+    pytest.param(measured(0.001, -0.001), Outcome.PASSED, id="inside the budget"),
+    pytest.param(measured(-0.01, -0.02), Outcome.PASSED, id="a gain"),
+    pytest.param(measured(0.003, -0.001), Outcome.FAILED, id="over the budget, enough images"),
+    pytest.param(measured(0.003, -0.001, 170, 1100), Outcome.FAILED, id="over the budget, enough boxes"),
+    pytest.param(measured(0.003, -0.001, 100, 300), Outcome.NOT_PROVEN, id="over the budget, too few to say"),
+    pytest.param(measured(0.003, 0.001, 100, 300), Outcome.FAILED, id="over the budget beyond doubt"),
+    pytest.param(measured(0.03, -0.001, 100, 300), Outcome.FAILED, id="ten budgets"),
+    pytest.param(measured(0.0, -0.001, 100, 300), Outcome.NOT_PROVEN, id="nothing lost, too few to say"),
+]
+
+
+@pytest.mark.parametrize(("found_out", "outcome"), GATE)
+def test_the_gate(found_out: Measured, outcome: Outcome) -> None:
+    result = judge_labelled(found_out)
+    assert result.outcome is outcome
+    assert result.allows == (outcome is not Outcome.FAILED)
+    assert str(found_out.images) in result.reason
+
+
+def test_frames_on_which_nothing_could_be_missed_prove_nothing() -> None:
+    with pytest.raises(GateError, match="cannot show a loss"):
+        judge_labelled(measured(0.0, 0.0, 600, 0))
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    sat = exam(tmp_path, TRUTHS)
+    facts = PageFacts("<title>", "not & proven", fine=False, story=[("Data", "<x>")], evaluation=evaluate(sat, FOUND))
+    write_page(tmp_path / "page.html", facts)
+    return (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_the_page_needs_no_other_file_and_escapes_every_name(page: str) -> None:
+    assert "<script" not in page
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
+    assert "&lt;b&gt;scratch&lt;/b&gt;" in page
+    assert "<b>scratch" not in page
+    assert "1 &lt;i&gt;.png" in page
+    assert "not &amp; proven" in page
+
+
+def test_the_page_shows_the_images_with_mistakes_and_no_others(page: str) -> None:
+    shown = re.findall(r"<figcaption>(\d)", page)
+    assert sorted(shown) == ["1", "2", "3"]
+
+
+def test_what_the_set_could_not_show_is_said(tmp_path: Path) -> None:
+    sat = exam(tmp_path, TRUTHS[:1])
+    found_out = evaluate(sat, FOUND[:1])
+    assert "no good images in the set: overkill is not measured" in found_out.notes
+    assert found_out.as_json()["overkill"] is None
+    assert any("scratch" in note for note in found_out.notes)
+    assert np.isclose(found_out.map50, 1.0)
