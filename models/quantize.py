@@ -97,7 +97,9 @@ def quantize_with_accuracy(
             validate,
             max_drop=budget,
             advanced_quantization_parameters=advanced,
-            advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(ranking_subset_size=count),
+            advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
+                ranking_subset_size=count, num_ranking_workers=1
+            ),
             **options,
         )
     )

@@ -33,7 +33,9 @@ def train_quantized(trained: Trained, gallery: Gallery, means: Means) -> nn.Modu
         mosaic=0.0,
     )
     start = with_fake_quantization(trained.network, _pixels(gallery, trained))
-    start.requires_grad_(requires_grad=True)
+    for value in start.parameters():
+        if value.is_floating_point():
+            value.requires_grad = True
     exact = replace(trained.plan.arithmetic, bf16=False)
     return train_detector(gallery, settings, replace(means, choose=lambda _: (exact, 0.0)), start).network
 
