@@ -11,13 +11,15 @@ from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.open import is_replayed, make_camera
 from edge.config import CameraSection, ProductSection, StationConfig
 from edge.decide.recipe import Recipe, Rule, check_fit
-from edge.domain.frame import Frame
+from edge.domain.errors import ConfigError
+from edge.domain.frame import Frame, Image
 from edge.domain.inspection import Committed, Inspection
 from edge.domain.part import Part, Verdict
 from edge.health import Health
+from edge.infer.answers import reported
+from edge.infer.comparing import ComparingEngine
 from edge.infer.openvino import OpenVinoEngine
 from edge.infer.plan import make_plan
-from edge.infer.regions import REGION_FLOOR
 from edge.line.port import LinePort, PortTimes
 from edge.line.protocol import Address, parse_address
 from edge.pipeline import Pipeline, PipelineLimits, Product
@@ -25,10 +27,12 @@ from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
-from models.bundle import open_bundle
+from models.bundle import Bundle, open_bundle
 from models.bundle_store import active_bundle
 from models.cpus import granted_cpus
-from models.spec import Kind
+from models.errors import ModelError
+from models.scoring import read_image
+from models.spec import Kind, ModelSpec
 
 
 class Assembly:
@@ -97,14 +101,15 @@ class Assembly:
 
     def _product(self, section: ProductSection) -> Product:
         path = active_bundle(self.config.bundles_dir, section.bundle)
-        recipe = make_recipe(section)
+        bundle = self.engines[path].bundle if path in self.engines else open_bundle(path)
+        recipe = fitting_recipe(section, bundle)
+        reference = fitting_reference(section, bundle.spec)
         if path not in self.engines:
-            bundle = open_bundle(path)
-            check_fit(recipe, bundle.spec, section.id, REGION_FLOOR)
-            plan = make_plan(self.config.inference, granted_cpus(), len(self.config.camera))
+            cameras, tiled = len(self.config.camera), bundle.spec.tiling is not None
+            plan = make_plan(self.config.inference, granted_cpus(), cameras, tiled=tiled)
             self.engines[path] = OpenVinoEngine(bundle, plan)
-        check_fit(recipe, self.engines[path].spec, section.id, REGION_FLOOR)
-        return Product(section.id, self.engines[path], recipe)
+        engine = self.engines[path]
+        return Product(section.id, engine if reference is None else ComparingEngine(engine, reference), recipe)
 
     def _recorder(self) -> Recorder:
         return Recorder(
@@ -151,6 +156,38 @@ class Assembly:
 def camera_fault(camera_id: str) -> str:
     """The name of the fault that a camera raises."""
     return f"camera:{camera_id}"
+
+
+def fitting_recipe(section: ProductSection, bundle: Bundle) -> Recipe:
+    """A product's rules, if they suit this bundle.
+
+    Raises:
+        ConfigError: another kind, classes that are not the bundle's, or a rule about what is never reported.
+    """
+    recipe, seen = make_recipe(section), reported(bundle)
+    check_fit(recipe, bundle.spec, section.id, seen.score_floor, seen.most_findings)
+    return recipe
+
+
+def fitting_reference(section: ProductSection, spec: ModelSpec) -> Image | None:
+    """A product's golden reference, (H, W, 3) uint8 BGR; None for a bundle that compares with none.
+
+    Raises:
+        ConfigError: one is given and not wanted, wanted and not given, or cannot be read.
+    """
+    if not spec.compares and section.reference is None:
+        return None
+    if section.reference is None:
+        raise ConfigError(
+            f"product {section.id!r}: the bundle compares with a golden reference: set reference to a picture of a "
+            "good part, taken by this camera"
+        )
+    if not spec.compares:
+        raise ConfigError(f"product {section.id!r}: the bundle compares with no reference: remove {section.reference}")
+    try:
+        return read_image(section.reference)
+    except ModelError as error:
+        raise ConfigError(f"product {section.id!r}: reference {section.reference} is no readable image") from error
 
 
 def make_recipe(section: ProductSection) -> Recipe:

@@ -83,10 +83,11 @@ class RecipeSection(_Section):
 
 
 class ProductSection(_Section):
-    """A kind of part, the bundle that looks at it and the recipe that judges it."""
+    """A kind of part, the bundle that looks at it, the recipe that judges it, and a picture of a good one if asked."""
 
     id: Id
     bundle: Id
+    reference: Path | None = None
     recipe: RecipeSection = RecipeSection()
 
 
@@ -211,7 +212,11 @@ def _rooted(config: StationConfig, folder: Path) -> StationConfig:
         camera.model_copy(update={"source": str(folder / str(camera.source))}) if _is_path(camera.source) else camera
         for camera in config.camera
     ]
-    return config.model_copy(update={"station": station, "camera": cameras})
+    products = [
+        product if product.reference is None else product.model_copy(update={"reference": folder / product.reference})
+        for product in config.product
+    ]
+    return config.model_copy(update={"station": station, "camera": cameras, "product": products})
 
 
 def _is_path(source: int | str) -> bool:

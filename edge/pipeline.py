@@ -6,7 +6,8 @@ decides.
 Invariants:
 - Every accepted part ends in exactly one recorded inspection, whatever fails on the way.
 - A fault is a view that is UNDECIDED with a reason; nothing but a model's answer can become PASS or REJECT.
-- A model's fault stays open until its self-test passes; a part that came too late to be looked at is not its fault.
+- A model's fault stays open until its self-test passes; a part that came too late to be looked at, or that its golden
+  reference does not explain, is not its fault.
 """
 
 import queue
@@ -26,7 +27,7 @@ from edge.domain.part import Part, Verdict
 from edge.health import Health
 from edge.infer.engine import Engine, ModelTimeoutError, Ticket
 from edge.record.recorder import Recorder
-from models.errors import ModelError
+from models.errors import AlignmentError, ModelError
 
 log = structlog.get_logger()
 _PATIENCE_S = 0.1
@@ -216,6 +217,8 @@ class Pipeline:
             case ModelTimeoutError():
                 self._health.raise_fault(model_fault(job.product.product_id), str(error))
                 return "model_timeout"
+            case AlignmentError():
+                return "reference_misaligned"
             case ModelError():
                 self._health.raise_fault(model_fault(job.product.product_id), str(error))
                 return "model_fault"

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from models.errors import ModelError
 from models.manifest import FileEntry, FindingEntry, Manifest, SelftestEntry, SelftestFile
-from models.spec import InputSpec, ModelId, ModelSpec, Precision, Tiling
+from models.spec import Alignment, InputSpec, ModelId, ModelSpec, Precision, Tiling
 
 MANIFEST = "bundle.json"
 SELFTEST = "selftest/expected.json"
@@ -183,9 +183,10 @@ def _entry(file: Path) -> FileEntry:
 
 def _spec(manifest: Manifest) -> ModelSpec:
     inputs = tuple(InputSpec(entry.name, entry.height, entry.width, entry.pad_value) for entry in manifest.inputs)
-    cut = manifest.tiling
+    cut, keeps = manifest.tiling, manifest.alignment
     tiling = None if cut is None else Tiling(cut.tile_px, cut.overlap_px)
-    return ModelSpec(manifest.kind, tuple(manifest.classes), inputs, tiling)
+    alignment = None if keeps is None else Alignment(keeps.max_shift_px, keeps.min_correlation)
+    return ModelSpec(manifest.kind, tuple(manifest.classes), inputs, tiling, alignment)
 
 
 def _selftest(path: Path, manifest: Manifest) -> tuple[SelftestCase, ...]:

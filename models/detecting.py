@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
+from models.alignment import Golden
 from models.detections import Detections
-from models.errors import ModelError
+from models.errors import AlignmentError, ModelError
 from models.letterbox import Image, Placement, letterbox_into, placement
 from models.scoring import read_image
 from models.spec import ModelSpec
@@ -35,6 +36,8 @@ def read_answer(request: ov.InferRequest, place: Placement, classes: int) -> Det
         raise ModelError(
             f"the detector answered with boxes {boxes.shape} for {len(scores)} scores: its graph is broken"
         )
+    if not np.isfinite(boxes).all():
+        raise ModelError("the detector answered with a box that is not finite: its graph is broken")
     if len(ids) and not 0 <= ids.min() <= ids.max() < classes:
         raise ModelError(
             f"the detector answered with class {ids.max()}, the bundle names {classes}: its graph is broken"
@@ -51,46 +54,69 @@ def detect_images(
     spec: ModelSpec,
     references: Sequence[Image | Path | None] | None = None,
     advance: Callable[[], None] | None = None,
+    on_misfit: Callable[[int, AlignmentError], None] | None = None,
 ) -> list[Detections]:
-    """Every image's findings, in the order given, tiles merged.
+    """Every image's findings, in the order given: references laid on their images, tiles merged.
 
     Args:
         compiled: a detector's graph.
         images: (H, W, 3) uint8 BGR arrays, or files of such.
-        spec: the graph's inputs and classes.
-        references: golden images of the same sizes, aligned, where the graph compares with one.
-        advance: called once per finished image.
+        spec: the graph's inputs and classes, how frames are cut and how references are aligned.
+        references: golden images, where the graph compares with one.
+        advance: called once per started image.
+        on_misfit: told of each image that its reference does not explain, which a station calls UNDECIDED; nothing is
+            found on it. If left out, such an image is an error.
 
     Raises:
-        ModelError: an image cannot be read, a reference is missing or of another size, or an answer is broken.
+        ModelError: an image cannot be read, a reference is missing, or an answer is broken.
+        AlignmentError: a reference does not fit its image.
     """
-    queue = ov.AsyncInferQueue(compiled)
-    answers: list[list[tuple[Tile, Detections]]] = [[] for _ in images]
-    faults: list[ModelError] = []
-
-    def take(request: ov.InferRequest, what: tuple[int, Tile, Placement]) -> None:
-        index, tile, place = what
-        try:
-            answers[index].append((tile, read_answer(request, place, len(spec.classes))))
-        except ModelError as fault:
-            faults.append(fault)
-
-    queue.set_callback(take)
-    sizes = []
+    looking = _Looking(compiled, spec, len(images))
     for index, image in enumerate(images):
         pixels = _pixels(image)
-        sizes.append((pixels.shape[1], pixels.shape[0]))
-        golden = _reference(spec, pixels, None if references is None else references[index])
-        for tile in tiles(*sizes[-1], spec.tiling):
-            inputs, place = model_inputs(pixels, golden, tile, spec)
-            queue.start_async(inputs, (index, tile, place))
+        try:
+            golden = _golden(spec, pixels, None if references is None else references[index])
+        except AlignmentError as misfit:
+            if on_misfit is None:
+                raise AlignmentError(f"{_name(image, index)}: {misfit}") from misfit
+            on_misfit(index, misfit)
+        else:
+            looking.start(index, pixels, golden)
         if advance:
             advance()
-    queue.wait_all()
-    if faults:
-        raise faults[0]
-    parts = (sorted(found, key=lambda part: (part[0].top, part[0].left)) for found in answers)
-    return [merge(found, *size) for found, size in zip(parts, sizes, strict=True)]
+    return looking.end()
+
+
+class _Looking:
+    """Requests on their way, and what came back, by image."""
+
+    def __init__(self, compiled: ov.CompiledModel, spec: ModelSpec, count: int) -> None:
+        self._spec = spec
+        self._sizes = [(0, 0)] * count
+        self._found: list[list[tuple[Tile, Detections]]] = [[] for _ in range(count)]
+        self._faults: list[ModelError] = []
+        self._queue = ov.AsyncInferQueue(compiled)
+        self._queue.set_callback(self._take)
+
+    def start(self, index: int, image: Image, golden: Image | None) -> None:
+        self._sizes[index] = image.shape[1], image.shape[0]
+        for tile in tiles(*self._sizes[index], self._spec.tiling):
+            inputs, place = model_inputs(image, golden, tile, self._spec)
+            self._queue.start_async(inputs, (index, tile, place))
+
+    def end(self) -> list[Detections]:
+        self._queue.wait_all()
+        if self._faults:
+            raise self._faults[0]
+        parts = (sorted(found, key=lambda part: (part[0].top, part[0].left)) for found in self._found)
+        return [merge(found, *size) for found, size in zip(parts, self._sizes, strict=True)]
+
+    def _take(self, request: ov.InferRequest, what: tuple[int, Tile, Placement]) -> None:
+        index, tile, place = what
+        try:
+            self._found[index].append((tile, read_answer(request, place, len(self._spec.classes))))
+        except ModelError as fault:
+            self._faults.append(fault)
 
 
 def model_inputs(
@@ -106,17 +132,17 @@ def model_inputs(
     return inputs, place
 
 
-def _reference(spec: ModelSpec, image: Image, reference: Image | Path | None) -> Image | None:
-    if len(spec.inputs) == 1:
+def _golden(spec: ModelSpec, image: Image, reference: Image | Path | None) -> Image | None:
+    """The reference as it lies on the image; None where the detector compares with none."""
+    if not spec.compares:
         return None
     if reference is None:
         raise ModelError("this detector compares with a golden reference: give one for each image")
-    pixels = _pixels(reference)
-    if pixels.shape != image.shape:
-        raise ModelError(
-            f"the reference is {pixels.shape[1]}x{pixels.shape[0]}, the image {image.shape[1]}x{image.shape[0]}"
-        )
-    return pixels
+    return Golden(_pixels(reference), spec.alignment).onto(image)
+
+
+def _name(image: Image | Path, index: int) -> str:
+    return image.name if isinstance(image, Path) else f"image {index}"
 
 
 def _pixels(image: Image | Path) -> Image:

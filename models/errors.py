@@ -1,12 +1,17 @@
 """What can go wrong with a model, for whoever owns the bundle.
 
 ModelError            the bundle, its graph or its result cannot be used
+  AlignmentError      a frame does not lie on its golden reference: this one cannot be judged, the bundle is sound
   GateError           the bundle was made and measured, and the gate said no
 """
 
 
 class ModelError(Exception):
     """A bundle, graph or result cannot be trusted: wrong hash, wrong shape, NaN, time-out."""
+
+
+class AlignmentError(ModelError):
+    """A frame and its golden reference do not fit: size, place or content."""
 
 
 class GateError(ModelError):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from models.networks.suppression import SUPPRESSION
 from models.spec import Kind, Precision
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -69,10 +70,15 @@ class DetectorMetrics(_Strict):
 
 
 class DetectorThreshold(_Strict):
-    """The network's own probability that leaves the graph as 0.5, and what chose it."""
+    """The network's own probability that leaves the graph as 0.5, what chose it, and what is never reported.
+
+    `lowest_raw_score` is the probability below which the graph drops a finding, `most_findings` how many leave it.
+    """
 
     raw_score: Annotated[float, Field(gt=0, lt=1)]
     chosen_by: str
+    lowest_raw_score: Annotated[float, Field(gt=0, lt=1)] = SUPPRESSION.min_score
+    most_findings: Annotated[int, Field(ge=1)] = SUPPRESSION.most
 
 
 class TilingEntry(_Strict):

@@ -1,5 +1,6 @@
 """The self-test: the bundle's own frames must give the bundle's own scores, on this machine, with this graph."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,15 +37,30 @@ def run_selftest(bundle: Bundle, compiled: ov.CompiledModel) -> tuple[CaseResult
     """Every self-test frame through a graph that was compiled from this bundle.
 
     Raises:
-        ModelError: a frame cannot be read, or a detector's answer is broken.
+        ModelError: a frame cannot be read, a detector's answer is broken, or the kind is not known here.
     """
-    if bundle.spec.kind is Kind.DETECTOR:
-        return tuple(_detected(bundle, case, compiled) for case in bundle.selftest)
+    look = _LOOKS.get(bundle.spec.kind)
+    if look is None:
+        raise ModelError(f"bundle {bundle.model_id.id!r}: kind {bundle.spec.kind} has no self-test in this version")
+    return tuple(look(bundle, case, compiled) for case in bundle.selftest)
+
+
+def check_selftest(bundle: Bundle, compiled: ov.CompiledModel) -> None:
+    """Pass, or refuse the bundle.
+
+    Raises:
+        ModelError: a frame's score differs by more than its tolerance.
+    """
+    for result in run_selftest(bundle, compiled):
+        if not result.passed:
+            raise ModelError(
+                f"bundle {bundle.model_id.id!r} v{bundle.model_id.version}: self-test frame {result.name} gives "
+                f"{result.got:.4f}, expected {result.expected:.4f} +- {result.tolerance:.4f}: roll back or recalibrate"
+            )
+
+
+def _scored(bundle: Bundle, case: SelftestCase, compiled: ov.CompiledModel) -> CaseResult:
     request = compiled.create_infer_request()
-    return tuple(_scored(bundle, case, request) for case in bundle.selftest)
-
-
-def _scored(bundle: Bundle, case: SelftestCase, request: ov.InferRequest) -> CaseResult:
     request.infer({0: model_input(case.frame, bundle.spec.inputs[0])[None]})
     heat = request.get_tensor(MAP).data
     got = float(request.get_tensor(SCORE).data[0]) if np.isfinite(heat).all() else float("nan")
@@ -77,15 +93,7 @@ def _as_expected(found: Detections, case: SelftestCase) -> bool:
     return all(found.scores[index] < _COUNTS + case.tolerance for index in free)
 
 
-def check_selftest(bundle: Bundle, compiled: ov.CompiledModel) -> None:
-    """Pass, or refuse the bundle.
-
-    Raises:
-        ModelError: a frame's score differs by more than its tolerance.
-    """
-    for result in run_selftest(bundle, compiled):
-        if not result.passed:
-            raise ModelError(
-                f"bundle {bundle.model_id.id!r} v{bundle.model_id.version}: self-test frame {result.name} gives "
-                f"{result.got:.4f}, expected {result.expected:.4f} +- {result.tolerance:.4f}: roll back or recalibrate"
-            )
+_LOOKS: dict[Kind, Callable[[Bundle, SelftestCase, ov.CompiledModel], CaseResult]] = {
+    Kind.ANOMALY: _scored,
+    Kind.DETECTOR: _detected,
+}

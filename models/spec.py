@@ -73,6 +73,26 @@ class Tiling:
 
 
 @dataclass(frozen=True, slots=True)
+class Alignment:
+    """What a frame must keep to so that a golden reference can explain it.
+
+    Args:
+        max_shift_px: how far any point of the frame may lie from its place in the reference, in frame pixels.
+        min_correlation: how alike the two must be once the reference lies on the frame, in [0, 1].
+    """
+
+    max_shift_px: float = 20.0
+    min_correlation: float = 0.6
+
+    def __post_init__(self) -> None:
+        if not (self.max_shift_px >= 0 and 0 <= self.min_correlation <= 1):
+            raise ModelError(
+                f"alignment: expected max_shift_px from 0 and min_correlation 0 to 1, got {self.max_shift_px} and "
+                f"{self.min_correlation}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """What the graph takes and what its class ids mean.
 
@@ -81,12 +101,14 @@ class ModelSpec:
         classes: names of the class ids.
         inputs: of the graph; a detector that compares takes the frame first, then its golden reference.
         tiling: how frames larger than a tile are cut; None: every frame is letterboxed whole.
+        alignment: how a reference is laid on its frame; None: they are taken as they come.
     """
 
     kind: Kind
     classes: tuple[str, ...]
     inputs: tuple[InputSpec, ...]
     tiling: Tiling | None = None
+    alignment: Alignment | None = None
 
     def __post_init__(self) -> None:
         if not self.classes or len(set(self.classes)) != len(self.classes):

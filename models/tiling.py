@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detections import Detections, FloatArray
+from models.detections import Detections, FloatArray, IntArray
 from models.spec import Tiling
 
 _MAX_IOU = 0.45
 _CONTAINED = 0.7
 _EDGE_PX = 2.0
+_EDGE = 0.005
+_AS_SURE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +46,41 @@ def tiles(frame_width: int, frame_height: int, tiling: Tiling | None) -> tuple[T
 def merge(parts: Sequence[tuple[Tile, Detections]], frame_width: int, frame_height: int) -> Detections:
     """One frame's findings from its tiles' (each in its tile's pixels), strongest first.
 
-    A box that ends at a tile's inner border is cut there. A cut box inside one that is not is a part of it and goes;
-    cut boxes of one class that overlap are parts of one thing and are joined; what else overlaps much is found twice.
+    - A box that ends at a tile's inner border is cut there.
+    - What overlaps a kept box much, or is cut and lies in one, is the same thing, found twice. Uncut ones are kept
+      before cut ones, stronger before weaker.
+    - Cut boxes of one class in different tiles that overlap are parts of one thing, and are joined.
+    - Nothing gets weaker: of one class the higher score counts, and a box of another class yields to a stronger only.
     """
     if len(parts) == 1:
         return parts[0][1]
-    boxes = np.concatenate([found.boxes_xyxy + _offset(tile) for tile, found in parts]).astype(np.float32)
-    scores = np.concatenate([found.scores for _, found in parts])
-    ids = np.concatenate([found.class_ids for _, found in parts])
-    cut = np.concatenate([_cut(tile, found.boxes_xyxy, frame_width, frame_height) for tile, found in parts])
-    kept: list[int] = []
-    for index in np.lexsort((-scores, cut)):
-        if not _belongs(int(index), kept, boxes, (scores, ids, cut)):
-            kept.append(int(index))
-    order = np.array(sorted(kept, key=lambda index: -scores[index]), np.int64)
-    return Detections(boxes[order], scores[order], ids[order])
+    if not any(len(found) for _, found in parts):
+        return Detections.none()
+    pile = _piled(parts, frame_width, frame_height)
+    pile = _joined(_without_doubles(pile))
+    order = np.argsort(-pile.scores, kind="stable")
+    return Detections(pile.boxes[order], pile.scores[order], pile.ids[order])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pile:
+    """Boxes of all tiles in frame pixels: (N, 4), (N,), (N,), whether cut, and of which tile."""
+
+    boxes: FloatArray
+    scores: FloatArray
+    ids: IntArray
+    cut: NDArray[np.bool_]
+    tile: NDArray[np.int64]
+
+
+def _piled(parts: Sequence[tuple[Tile, Detections]], frame_width: int, frame_height: int) -> _Pile:
+    return _Pile(
+        np.concatenate([found.boxes_xyxy + _offset(tile) for tile, found in parts]),
+        np.concatenate([found.scores for _, found in parts]),
+        np.concatenate([found.class_ids for _, found in parts]),
+        np.concatenate([_cut(tile, found.boxes_xyxy, frame_width, frame_height) for tile, found in parts]),
+        np.repeat(np.arange(len(parts)), [len(found) for _, found in parts]),
+    )
 
 
 def _starts(size: int, tiling: Tiling) -> list[int]:
@@ -76,35 +98,57 @@ def _offset(tile: Tile) -> FloatArray:
 
 def _cut(tile: Tile, boxes: FloatArray, frame_width: int, frame_height: int) -> NDArray[np.bool_]:
     """Which boxes, in the tile's pixels, end at a border of the tile that is not the frame's."""
+    near_px = max(_EDGE_PX, _EDGE * max(tile.width, tile.height))
     ends = [
-        (boxes[:, 0] <= _EDGE_PX) & (tile.left > 0),
-        (boxes[:, 1] <= _EDGE_PX) & (tile.top > 0),
-        (boxes[:, 2] >= tile.width - _EDGE_PX) & (tile.left + tile.width < frame_width),
-        (boxes[:, 3] >= tile.height - _EDGE_PX) & (tile.top + tile.height < frame_height),
+        (boxes[:, 0] <= near_px) & (tile.left > 0),
+        (boxes[:, 1] <= near_px) & (tile.top > 0),
+        (boxes[:, 2] >= tile.width - near_px) & (tile.left + tile.width < frame_width),
+        (boxes[:, 3] >= tile.height - near_px) & (tile.top + tile.height < frame_height),
     ]
     return np.asarray(np.logical_or.reduce(ends), np.bool_)
 
 
-def _belongs(
-    index: int, kept: list[int], boxes: FloatArray, about: tuple[FloatArray, NDArray[np.int32], NDArray[np.bool_]]
-) -> bool:
-    """Whether this box is the same thing as one that is kept; a cut one is joined to a cut one of its class."""
-    scores, ids, cut = about
-    for other in kept:
-        common, mine, theirs = _areas(boxes[index], boxes[other])
-        if common <= 0:
-            continue
-        if common > _MAX_IOU * (mine + theirs - common) or (cut[index] and common > _CONTAINED * mine):
-            return True
-        if cut[index] and cut[other] and ids[index] == ids[other]:
-            boxes[other, :2] = np.minimum(boxes[other, :2], boxes[index, :2])
-            boxes[other, 2:] = np.maximum(boxes[other, 2:], boxes[index, 2:])
-            scores[other] = max(scores[other], scores[index])
-            return True
-    return False
+def _without_doubles(pile: _Pile) -> _Pile:
+    """Each thing once, but for the parts of what is whole in no tile."""
+    scores = pile.scores.copy()
+    kept = np.zeros(0, np.int64)
+    for index in np.lexsort((-pile.scores, pile.cut)):
+        same = kept[_same_thing(pile, int(index), kept)]
+        alike = same[pile.ids[same] == pile.ids[index]]
+        if len(alike):
+            scores[alike[0]] = max(scores[alike[0]], scores[index])
+        elif not np.any(scores[same] >= scores[index]):
+            kept = np.append(kept, index)
+    return _Pile(pile.boxes[kept], scores[kept], pile.ids[kept], pile.cut[kept], pile.tile[kept])
 
 
-def _areas(first: FloatArray, second: FloatArray) -> tuple[float, float, float]:
-    sides = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    common = float(np.clip(sides, 0, None).prod())
-    return common, float((first[2:] - first[:2]).prod()), float((second[2:] - second[:2]).prod())
+def _same_thing(pile: _Pile, index: int, others: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the others this box shows again; parts of one thing, cut in two tiles, are left to be joined."""
+    common, mine, theirs = _areas(pile.boxes[index], pile.boxes[others])
+    same = common > _MAX_IOU * (mine + theirs - common)
+    if pile.cut[index]:
+        same |= common > _CONTAINED * mine
+        same &= ~(pile.cut[others] & (pile.ids[others] == pile.ids[index]) & (pile.tile[others] != pile.tile[index]))
+    return same
+
+
+def _joined(pile: _Pile) -> _Pile:
+    """Overlapping cut boxes of one class, in different tiles and about as sure, as one box around them."""
+    group = np.arange(len(pile.scores))
+    for index in np.flatnonzero(pile.cut):
+        common, _, _ = _areas(pile.boxes[index], pile.boxes)
+        surer, weaker = np.maximum(pile.scores, pile.scores[index]), np.minimum(pile.scores, pile.scores[index])
+        parts = pile.cut & (pile.ids == pile.ids[index]) & (pile.tile != pile.tile[index]) & (common > 0)
+        parts &= weaker >= _AS_SURE * surer
+        group[np.isin(group, group[parts])] = group[index]
+    firsts = [np.flatnonzero(group == number) for number in np.unique(group)]
+    boxes = [np.concatenate([pile.boxes[one, :2].min(0), pile.boxes[one, 2:].max(0)]) for one in firsts]
+    best = np.array([one[np.argmax(pile.scores[one])] for one in firsts])
+    return _Pile(np.array(boxes, np.float32), pile.scores[best], pile.ids[best], pile.cut[best], pile.tile[best])
+
+
+def _areas(box: FloatArray, boxes: FloatArray) -> tuple[FloatArray, np.float32, FloatArray]:
+    """Of what a box (4,) has in common with others (N, 4), of itself, and of the others."""
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    theirs = boxes[:, 2:] - boxes[:, :2]
+    return sides.clip(0, None).prod(1), (box[2:] - box[:2]).prod(), theirs.prod(1)

@@ -1,5 +1,6 @@
 """From detections to a verdict, by rules that people wrote. Pure."""
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,9 @@ class Recipe:
     rules: dict[str, Rule]
 
 
-def check_fit(recipe: Recipe, spec: ModelSpec, product: str, score_floor: float) -> None:
+def check_fit(
+    recipe: Recipe, spec: ModelSpec, product: str, score_floor: float, most_findings: int = sys.maxsize
+) -> None:
     """Refuse a recipe that was written for another kind of model, or for classes the model does not know.
 
     Args:
@@ -46,6 +49,7 @@ def check_fit(recipe: Recipe, spec: ModelSpec, product: str, score_floor: float)
         spec: the model that looks at it.
         product: its id, for the message.
         score_floor: below this score nothing is reported, so no rule can ask for less.
+        most_findings: more than this are never reported, so no rule can allow as many.
 
     Raises:
         ConfigError: it does not fit; says what to change. Also where the model has a class without a rule, because a
@@ -70,6 +74,11 @@ def check_fit(recipe: Recipe, spec: ModelSpec, product: str, score_floor: float)
             raise ConfigError(
                 f"product {product!r}: min_score {rule.min_score:g} of class {name!r} is below {score_floor:g}, the "
                 "lowest score that is reported: what lies between would pass unseen"
+            )
+        if rule.max_count >= most_findings:
+            raise ConfigError(
+                f"product {product!r}: max_count {rule.max_count} of class {name!r} can never be exceeded: the bundle "
+                f"reports {most_findings} at most"
             )
 
 

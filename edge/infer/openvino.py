@@ -2,28 +2,32 @@
 
 Invariants:
 - A request belongs to one ticket at a time; one that did not answer in time is not used again until it has.
-- A value that is not finite, or a score that its map does not show, is a ModelError, never an empty answer.
+- A ticket holds at most `plan.per_frame` requests, so that the tiles of one frame never starve another camera's.
+- An answer that is broken is a ModelError, never an empty answer; so is a frame of which one tile was not looked at.
 """
 
 import contextlib
 import queue
 import threading
 import time
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edge.domain.frame import Image
+from edge.infer.answers import reader
 from edge.infer.engine import ModelTimeoutError
 from edge.infer.plan import Plan
-from edge.infer.regions import regions
+from edge.infer.reference import ReferenceInput
 from models.bundle import Bundle
 from models.compile import compile_bundle
+from models.detecting import IMAGE, REFERENCE
 from models.detections import Detections
 from models.errors import ModelError
 from models.letterbox import Placement, letterbox_into, placement
 from models.selftest import check_selftest
 from models.spec import ModelId, ModelSpec
+from models.tiling import Tile, merge, tiles
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -31,7 +35,15 @@ if TYPE_CHECKING:
 _SELFTEST_S = 30.0
 _CLOSE_MS = 100
 _STUCK_POLL_S = 0.005
-_SCORE_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A tile on its way: what runs it, and where it lies in the model's input."""
+
+    request: "ov.InferRequest"
+    tile: Tile
+    place: Placement
 
 
 class OpenVinoEngine:
@@ -42,13 +54,17 @@ class OpenVinoEngine:
         plan: threads, streams and requests.
 
     Raises:
-        ModelError: the graph cannot be compiled, or the bundle's own frames get another answer than expected.
+        ModelError: the graph cannot be compiled, the kind cannot be run, or the bundle's own frames get another
+            answer than expected.
     """
 
     def __init__(self, bundle: Bundle, plan: Plan) -> None:
-        self._bundle = bundle
+        self.bundle = bundle
         self._input = bundle.spec.inputs[0]
+        self._read = reader(bundle.spec)
+        self._per_frame = plan.per_frame
         self._compiled = compile_bundle(bundle, threads=plan.threads, streams=plan.streams)
+        self._image = self._compiled.input(IMAGE) if bundle.spec.compares else self._compiled.input(0)
         self._idle: queue.Queue[ov.InferRequest] = queue.Queue()
         self._stuck: list[ov.InferRequest] = []
         self._places: dict[tuple[int, int], Placement] = {}
@@ -60,12 +76,12 @@ class OpenVinoEngine:
     @property
     def spec(self) -> ModelSpec:
         """What the model takes and what its classes mean."""
-        return self._bundle.spec
+        return self.bundle.spec
 
     @property
     def model_id(self) -> ModelId:
         """Which bundle this is."""
-        return self._bundle.model_id
+        return self.bundle.model_id
 
     def selftest(self) -> None:
         """Run the bundle's own frames through the compiled graph. Raises ModelError, also when it takes for ever."""
@@ -85,7 +101,7 @@ class OpenVinoEngine:
 
     def _run_selftest(self, answers: "queue.SimpleQueue[Exception | None]") -> None:
         try:
-            check_selftest(self._bundle, self._compiled)
+            check_selftest(self.bundle, self._compiled)
         except ModelError as error:
             answers.put(error)
         except Exception as error:  # noqa: BLE001 - whoever waits raises it
@@ -95,15 +111,38 @@ class OpenVinoEngine:
 
     def submit(self, image: Image, timeout_s: float) -> "OpenVinoTicket":
         """Letterbox the frame straight into a free request's input and start it. Raises ModelError."""
-        request = self._free_request(timeout_s)
+        if self.spec.compares:
+            raise ModelError(f"bundle {self.model_id.id!r} compares with a golden reference: set the product's")
+        return self.start(image, None, timeout_s)
+
+    def start(self, image: Image, reference: ReferenceInput | None, timeout_s: float) -> "OpenVinoTicket":
+        """Start on every tile of a frame; of many, the first are read meanwhile. Raises ModelError."""
+        until_s = time.monotonic() + timeout_s
+        if reference is not None:
+            reference.lay_on(image)
+        ticket = OpenVinoTicket(self, (image.shape[1], image.shape[0]))
         try:
-            place = self._place(image)
-            letterbox_into(image, request.get_input_tensor().data[0], place, self._input)
+            for tile in tiles(image.shape[1], image.shape[0], self.spec.tiling):
+                if ticket.running >= self._per_frame:
+                    ticket.read_one(_left_s(until_s))
+                request = self._free_request(_left_s(until_s))
+                ticket.add(self._launch(request, image, reference, tile))
+        except Exception:
+            ticket.give_up()
+            raise
+        return ticket
+
+    def _launch(self, request: "ov.InferRequest", image: Image, reference: ReferenceInput | None, tile: Tile) -> _Part:
+        try:
+            place = self._place(tile)
+            letterbox_into(image[tile.window], request.get_tensor(self._image).data[0], place, self._input)
+            if reference is not None:
+                reference.write(request.get_tensor(REFERENCE).data[0], tile, place)
             request.start_async()
         except Exception as error:
             self._idle.put(request)
             raise ModelError(f"bundle {self.model_id.id!r}: cannot start a request: {error}") from error
-        return OpenVinoTicket(self, request, place)
+        return _Part(request, tile, place)
 
     def close(self) -> None:
         """Wait briefly for what still runs, then let go of the requests."""
@@ -113,42 +152,30 @@ class OpenVinoEngine:
         while not self._idle.empty():
             self._idle.get_nowait()
 
-    def collect(self, request: "ov.InferRequest", place: Placement, timeout_s: float) -> Detections:
+    def collect(self, part: _Part, timeout_s: float) -> Detections:
         """Wait for a started request and read its answer; the ticket's half of `submit`."""
+        request = part.request
         try:
             answered = request.wait_for(max(0, round(timeout_s * 1000)))
         except RuntimeError as error:
             self._idle.put(request)
             raise ModelError(f"bundle {self.model_id.id!r}: the request failed: {error}") from error
         if not answered:
-            self._stuck.append(request)
+            self.give_up(part)
             raise ModelTimeoutError(f"bundle {self.model_id.id!r}: no answer within {timeout_s * 1000:.0f} ms")
         try:
-            return self._read(request, place)
+            return self._read(request, part.place, self.spec)
+        except ModelError as error:
+            raise ModelError(f"bundle {self.model_id.id!r}: {error}") from error
         finally:
             self._idle.put(request)
 
-    def _read(self, request: "ov.InferRequest", place: Placement) -> Detections:
-        score = float(np.asarray(request.get_tensor("score").data).reshape(-1)[0])
-        anomaly_map = np.array(request.get_tensor("map").data, np.float32).reshape(request.get_tensor("map").shape[-2:])
-        if not (np.isfinite(score) and np.isfinite(anomaly_map).all()):
-            raise ModelError(
-                f"bundle {self.model_id.id!r} answered with a value that is not finite: its graph is broken"
-            )
-        if anomaly_map.min() < -_SCORE_TOLERANCE or anomaly_map.max() > 1 + _SCORE_TOLERANCE:
-            raise ModelError(
-                f"bundle {self.model_id.id!r}: its map runs from {anomaly_map.min():.3f} to {anomaly_map.max():.3f}, "
-                "and must lie in [0, 1]: its graph is broken"
-            )
-        if abs(score - float(anomaly_map.max())) > _SCORE_TOLERANCE:
-            raise ModelError(
-                f"bundle {self.model_id.id!r}: its score {score:.3f} is not its map's highest value "
-                f"{anomaly_map.max():.3f}: what the map does not show would pass unseen"
-            )
-        return regions(anomaly_map, place, self._input)
+    def give_up(self, part: _Part) -> None:
+        """Nobody waits for this part any more; its request counts again once it has ended."""
+        self._stuck.append(part.request)
 
-    def _place(self, image: Image) -> Placement:
-        size = image.shape[1], image.shape[0]
+    def _place(self, tile: Tile) -> Placement:
+        size = tile.width, tile.height
         if size not in self._places:
             self._places[size] = placement(*size, self._input)
         return self._places[size]
@@ -175,17 +202,48 @@ class OpenVinoEngine:
 
 
 class OpenVinoTicket:
-    """A frame on its way."""
+    """A frame on its way, in one request or, tile by tile, in many."""
 
-    def __init__(self, engine: OpenVinoEngine, request: "ov.InferRequest", place: Placement) -> None:
+    def __init__(self, engine: OpenVinoEngine, frame_size: tuple[int, int]) -> None:
         self._engine = engine
-        self._request = request
-        self._place = place
+        self._frame_size = frame_size
+        self._parts: deque[_Part] = deque()
+        self._found: list[tuple[Tile, Detections]] = []
         self.started_s = time.monotonic()
+
+    @property
+    def running(self) -> int:
+        """How many requests it holds."""
+        return len(self._parts)
+
+    def add(self, part: _Part) -> None:
+        """One more tile is on its way."""
+        self._parts.append(part)
+
+    def read_one(self, timeout_s: float) -> None:
+        """Wait for the tile that was started first. Raises ModelError, ModelTimeoutError after `timeout_s` seconds."""
+        part = self._parts.popleft()
+        self._found.append((part.tile, self._engine.collect(part, timeout_s)))
 
     def result(self, timeout_s: float) -> Detections:
         """The detections; call once. Raises ModelError, ModelTimeoutError after `timeout_s` seconds."""
-        return self._engine.collect(self._request, self._place, timeout_s)
+        until_s = time.monotonic() + timeout_s
+        try:
+            while self._parts:
+                self.read_one(_left_s(until_s))
+        except ModelError:
+            self.give_up()
+            raise
+        return merge(self._found, *self._frame_size)
+
+    def give_up(self) -> None:
+        """Wait for nothing more."""
+        while self._parts:
+            self._engine.give_up(self._parts.popleft())
+
+
+def _left_s(until_s: float) -> float:
+    return max(0.0, until_s - time.monotonic())
 
 
 def _finished(request: "ov.InferRequest") -> bool:

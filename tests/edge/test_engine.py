@@ -8,6 +8,7 @@ from edge_kit import image
 from station_kit import GREY, INPUT, bad_frame, good_frame, make_bundle
 
 from edge.domain.errors import ConfigError
+from edge.infer.answers import read_map
 from edge.infer.engine import ModelTimeoutError
 from edge.infer.openvino import OpenVinoEngine
 from edge.infer.plan import Plan, make_plan
@@ -102,7 +103,7 @@ def test_a_score_that_the_map_does_not_show_is_a_fault(engine: OpenVinoEngine) -
     request.infer({0: image(GREY, (64, 64))[None]})
     request.get_tensor("score").data[0] = 0.9
     with pytest.raises(ModelError, match="is not its map's highest value"):
-        engine._read(request, placement(64, 64, INPUT))  # noqa: SLF001
+        read_map(request, placement(64, 64, INPUT), engine.spec)
 
 
 def test_a_graph_that_answers_otherwise_than_its_bundle_says_never_starts(tmp_path: Path) -> None:
