@@ -4,14 +4,18 @@ ENVS ?= .venv
 DEMO := $(ENVS)/demo
 DEV := $(ENVS)/dev
 BIN := $(CURDIR)/$(DEV)/bin
+DATA ?= ../shared/data
+MINUTES ?= 50
+TRAIN = $(BIN)/cloud train --minutes $(MINUTES) --json
 
-.PHONY: help demo test gates unit bench soak lock clean system
+.PHONY: help demo test gates unit bench soak figures-deeppcb-reference figures-deeppcb figures-neu lock clean system
 
 help:
 	@echo "make demo [ARGS=--fast]  install without torch and run the whole product on real solar cells"
 	@echo "make test                gates (ruff, mypy, import contracts) and all tests"
 	@echo "make bench               measure this machine; figures as ratios of one run"
 	@echo "make soak                long runs"
+	@echo "make figures-...         train and measure a detector on a public set (deeppcb-reference, deeppcb, neu)"
 	@echo "make lock                resolve the lock files anew"
 
 demo: $(DEMO)/.installed
@@ -33,6 +37,19 @@ bench: system $(DEV)/.installed
 
 soak: system $(DEV)/.installed
 	$(BIN)/pytest -m soak -s $(ARGS)
+
+# README's detector figures, each under an hour on two cores; the split is by board group, which nothing leaks across.
+figures-deeppcb-reference: $(DEV)/.installed
+	rm -rf build/deeppcb-reference
+	$(TRAIN) --data $(DATA)/deeppcb --out build/deeppcb-reference/v1 --split-by prefix:5
+
+figures-deeppcb: $(DEV)/.installed
+	rm -rf build/deeppcb
+	$(TRAIN) --data $(DATA)/deeppcb --out build/deeppcb/v1 --split-by prefix:5 --no-reference
+
+figures-neu: $(DEV)/.installed
+	rm -rf build/neu
+	$(TRAIN) --data $(DATA)/neu_det --out build/neu/v1
 
 lock:
 	$(PYTHON) deploy/lock.py
