@@ -8,7 +8,7 @@ DATA ?= ../shared/data
 MINUTES ?= 50
 TRAIN = $(BIN)/cloud train --minutes $(MINUTES) --json
 
-.PHONY: help demo test gates unit bench soak figures-deeppcb-reference figures-deeppcb figures-neu lock clean system
+.PHONY: help demo test gates unit bench soak figures-deeppcb-reference figures-deeppcb figures-neu tune lock clean system
 
 help:
 	@echo "make demo [ARGS=--fast]  install without torch and run the whole product on real solar cells"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench               measure this machine; figures as ratios of one run"
 	@echo "make soak                long runs"
 	@echo "make figures-...         train and measure a detector on a public set (deeppcb-reference, deeppcb, neu)"
+	@echo "make tune                what threads and BF16 do to training here (LeNet-5 on Fashion-MNIST)"
 	@echo "make lock                resolve the lock files anew"
 
 demo: $(DEMO)/.installed
@@ -50,6 +51,12 @@ figures-deeppcb: $(DEV)/.installed
 figures-neu: $(DEV)/.installed
 	rm -rf build/neu
 	$(TRAIN) --data $(DATA)/neu_det --out build/neu/v1
+
+tune: $(DEV)/.installed
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -d /usr/share/datasets/fashion-mnist ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq dataset-fashion-mnist; \
+	fi
+	$(BIN)/cloud tune --out build/tune $(ARGS)
 
 lock:
 	$(PYTHON) deploy/lock.py

@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
     app.command()(evaluate)
     app.command()(quantize)
+    app.command()(tune)
 
 
 def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a parameter
@@ -98,8 +99,10 @@ def evaluate(  # noqa: PLR0913 - as `train`
             result = run_evaluation(request, progress)
     found, at = result.evaluation, result.evaluation.operating
     lines = [
-        (f"map50 {found.map50:.4f}, map50_95 {found.map50_95:.4f}, pooled_map33 {found.pooled_map33:.4f} "
-        f"on {len(found.exam)} images with {found.exam.boxes} boxes"),
+        (
+            f"map50 {found.map50:.4f}, map50_95 {found.map50_95:.4f}, pooled_map33 {found.pooled_map33:.4f} "
+            f"on {len(found.exam)} images with {found.exam.boxes} boxes"
+        ),
         *(f"{name}: AP50 {value:.4f}" for name, value in found.ap50.items()),
         f"at the threshold: boxes missed {at.missed}, escape {at.escape}, overkill {at.overkill}",
         *found.notes,
@@ -141,6 +144,29 @@ def quantize(
     _answer(content, [f"bundle {made.path}: {made.precision.value}, {gate.outcome}: {gate.reason}"], as_json=as_json)
     if made.precision is not Precision.INT8:
         raise typer.Exit(SAID_NO)
+
+
+def tune(
+    data: Annotated[Path | None, typer.Option(help="Fashion-MNIST [Debian's dataset-fashion-mnist].")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Each short measurement ends after this.")] = 4.0,
+    shown_cpus: Annotated[int, typer.Option(min=1, help="Threads of the oversubscribed default.")] = 48,
+    out: Annotated[Path | None, typer.Option(help="Write tune.html, with plot and tables, into this folder.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show on LeNet-5 what threads, cores and BF16 do to training on this machine; the trainer chooses by itself."""
+    with _clear_errors():
+        from models.progress import RichProgress
+        from models.training.tune.fashion import FOLDER
+        from models.training.tune.page import summary, write_page
+        from models.training.tune.showcase import TuneRequest, measure
+
+        with RichProgress() as progress:
+            found = measure(TuneRequest(data or FOLDER, seconds, shown_cpus), progress)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            write_page(out / "tune.html", found)
+    _answer(found.as_json(), summary(found), as_json=as_json)
 
 
 def _answer(content: dict[str, object], lines: list[str], *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ Weights are ImageNet's and chance's: what runs does not depend on them. Both ste
 EfficientNet-Lite is published, and with stride 4, as the trainer takes it for large frames.
 """
 
+import sys
 import time
 from statistics import median
 
@@ -63,7 +64,7 @@ def test_precisions_side_by_side(stem_stride: int, reference: bool) -> None:  # 
     found = median_ms(compiled, SECONDS)
     eager = (eager + eager_ms(network, SECONDS / 2)) / 2
     int8 = found["INT8"]
-    print(
+    sys.stdout.write(
         f"\nstem {stem_stride}, {'with reference' if reference else 'alone'}: INT8 {int8:.2f} ms = {1000 / int8:.0f} "
         f"images/s; PyTorch eager FP32 {eager / int8:.1f}x, "
         + ", ".join(f"OpenVINO {name} {value / int8:.2f}x" for name, value in found.items() if name != "INT8")
