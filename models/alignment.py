@@ -26,8 +26,9 @@ _MAX_REDUCTION = 8.0
 _BEYOND = 1
 _AS_ALIKE = 0.002
 _STEPS = 5
+_CLIP = 1.0
 _MOVES = 6
-_CAUTION = np.array([1.0, 1.0, 200.0, 200.0, 200.0, 200.0])
+_CAUTION = np.array([1.0, 1.0, 100.0, 100.0, 100.0, 100.0])
 _RANGE_OF_SPREAD = 4
 _FLAT = 1.0
 _FULL = 255
@@ -161,7 +162,7 @@ class _Place:
             if correlation <= alike:
                 break
             best, alike = moved, correlation
-            pull = self._steep @ (seen - self._still) - self._caution * moved
+            pull = self._steep @ np.clip(seen - self._still, -_CLIP, _CLIP) - self._caution * moved
             step = np.asarray(np.linalg.solve(self._pressure, pull), np.float64)
             moved = _without(moved, step, small.shape)
         return self._in_frame_pixels(_affine(best, small.shape), alike, same=_same(small, self._small))

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from models.alignment import Golden
 from models.dataset.records import Dataset
 from models.detecting import model_inputs
+from models.errors import AlignmentError
 from models.quantize import Inputs
 from models.scoring import read_image
 from models.spec import ModelSpec
@@ -15,13 +17,19 @@ COUNT = 128
 def calibration_frames(train: Dataset, spec: ModelSpec, seed: int) -> list[Inputs]:
     """Up to 128 frames by chance, each input (height, width, 3) uint8 by name; of a tiled frame one tile."""
     chosen = np.random.default_rng(seed).permutation(len(train))[:COUNT]
-    return [_inputs(train, int(index), spec) for index in chosen]
+    found = (_inputs(train, int(index), spec) for index in chosen)
+    return [inputs for inputs in found if inputs is not None]
 
 
-def _inputs(train: Dataset, index: int, spec: ModelSpec) -> Inputs:
+def _inputs(train: Dataset, index: int, spec: ModelSpec) -> Inputs | None:
+    """None where the reference does not fit: a station would not look at such a frame."""
     labelled = train.images[index]
-    image = read_image(labelled.path)
-    golden = read_image(labelled.reference) if spec.compares and labelled.reference is not None else None
+    image, golden = read_image(labelled.path), None
+    if spec.compares and labelled.reference is not None:
+        try:
+            golden = Golden(read_image(labelled.reference), spec.alignment).onto(image)
+        except AlignmentError:
+            return None
     cut = tiles(image.shape[1], image.shape[0], spec.tiling)
     inputs, _ = model_inputs(image, golden, cut[index % len(cut)], spec)
     return {name: pixels[0] for name, pixels in inputs.items()}

@@ -48,6 +48,7 @@ class Trial:
     rankings: Rankings
     gate: LabelledResult | None
     seconds: float
+    undecided: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,10 +121,12 @@ class Ladder:
         self, step: Step, precision: Precision, graph: ov.Model, seconds: float, fp32: Trial | None = None
     ) -> Trial:
         self.progress.stage(f"judge {step}", len(self.test))
-        found = self.test.sit(compile_graph(graph, precision, threads=self.threads), self.spec, self.progress.advance)
+        undecided: list[int] = []
+        compiled = compile_graph(graph, precision, threads=self.threads)
+        found = self.test.sit(compiled, self.spec, self.progress.advance, undecided)
         rankings = rank(self.test.truths, found)
         gate = None if fp32 is None else self._judge(fp32.rankings, rankings)
-        return Trial(step, precision, graph, found, rankings, gate, seconds)
+        return Trial(step, precision, graph, found, rankings, gate, seconds, tuple(undecided))
 
     def _judge(self, fp32: Rankings, mine: Rankings) -> LabelledResult:
         values = fp32.map50(), mine.map50(), map50_drop(fp32, mine)

@@ -43,7 +43,6 @@ _TOOLS = ("openvino", "nncf", "numpy", "opencv-python-headless", "torch", "inspe
 _NAMES: dict[Precision, PrecisionName] = {Precision.FP32: "fp32", Precision.BF16: "bf16", Precision.INT8: "int8"}
 _TOLERANCE = 0.05
 _FRAMES = 3
-ALIGNMENT = AlignmentEntry(max_shift_px=12.0, min_correlation=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +159,16 @@ def _manifest(scratch: Path, detector: Detector, origin: Origin) -> Manifest:
         thresholds={_NAMES[trial.precision]: threshold for trial in used.values()},
         gate=_gate(choice),
         tiling=None if cut is None else TilingEntry(tile_px=cut.tile_px, overlap_px=cut.overlap_px),
-        alignment=ALIGNMENT if spec.compares else None,
+        alignment=_alignment(spec),
         tools={found.name: found.version for found in distributions() if found.name in _TOOLS},
         created_at=origin.created_at,
         files=file_entries(scratch),
     )
+
+
+def _alignment(spec: ModelSpec) -> AlignmentEntry | None:
+    how = spec.alignment
+    return None if how is None else AlignmentEntry(max_shift_px=how.max_shift_px, min_correlation=how.min_correlation)
 
 
 def _metrics(found: Evaluation) -> DetectorMetrics:

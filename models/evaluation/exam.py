@@ -41,10 +41,20 @@ class Exam:
         return sum(len(truth) for truth in self.truths)
 
     def sit(
-        self, compiled: ov.CompiledModel, spec: ModelSpec, advance: Callable[[], None] | None = None
+        self,
+        compiled: ov.CompiledModel,
+        spec: ModelSpec,
+        advance: Callable[[], None] | None = None,
+        undecided: list[int] | None = None,
     ) -> list[Detections]:
-        """What a compiled detector says of every frame. Raises ModelError as `detect_images` does."""
-        return detect_images(compiled, self.images, spec, self.references, advance)
+        """What a compiled detector says of every frame. Raises ModelError as `detect_images` does.
+
+        Nothing is found on a frame that its reference does not explain; its number is added to `undecided`.
+        """
+        misfits = [] if undecided is None else undecided
+        return detect_images(
+            compiled, self.images, spec, self.references, advance, lambda index, _: misfits.append(index)
+        )
 
     def part(self, indices: list[int]) -> "Exam":
         """The same exam with these frames only."""

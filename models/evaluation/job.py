@@ -129,7 +129,9 @@ def run_quantization(request: QuantizationRequest, progress: Progress) -> tuple[
     val, test = (exam_of(part, compares=bundle.spec.compares) for part in (splits.val, splits.test))
     ladder = Ladder(bundle.spec, frames, val, test, progress)
     choice = ladder.climb(ov.Core().read_model(bundle.fp32_xml))
-    detector = Detector(bundle.spec, choice, {t.step: evaluate(ladder.test, t.found) for t in choice.trials})
+    detector = Detector(
+        bundle.spec, choice, {t.step: evaluate(ladder.test, t.found, t.undecided) for t in choice.trials}
+    )
     name, version = name_of(request.out)
     held = bundle.manifest.thresholds["fp32"]
     raw = held.raw_score if isinstance(held, DetectorThreshold) else 0.5
@@ -143,7 +145,9 @@ def _evaluate(path: Path, dataset: Dataset, progress: Progress) -> tuple[Bundle,
     bundle = _detector(path)
     exam = exam_of(_named_as(dataset, bundle), compares=bundle.spec.compares)
     progress.stage(bundle.model_id.id, len(exam))
-    return bundle, evaluate(exam, exam.sit(compile_bundle(bundle), bundle.spec, progress.advance))
+    undecided: list[int] = []
+    found = exam.sit(compile_bundle(bundle), bundle.spec, progress.advance, undecided)
+    return bundle, evaluate(exam, found, undecided)
 
 
 def _detector(path: Path) -> Bundle:

@@ -44,6 +44,7 @@ def operate(
     found: Sequence[Detections],
     classes: int,
     threshold: float = THRESHOLD,
+    undecided: Sequence[int] = (),
 ) -> Operating:
     """Count.
 
@@ -53,12 +54,14 @@ def operate(
         found: on the same images.
         classes: how many there are.
         threshold: scores from here on count.
+        undecided: images that the model could not look at; the line treats them as rejects.
     """
     counted = [above(mine, threshold) for mine in found]
     table = np.zeros((classes + 1, classes + 1), np.int64)
     for mine, truth in zip(counted, truths, strict=True):
         _tally(table, mine, truth)
     rejected = np.array([len(mine) > 0 for mine in counted], bool)
+    rejected[list(undecided)] = True
     bad = np.array(defective, bool)
     by_class = {
         class_id: _rate(int(row[-1]), int(row.sum())) for class_id, row in enumerate(table[:-1]) if row.sum() > 0

@@ -24,6 +24,7 @@ class Evaluation:
         pooled_map33: DeepPCB's pooled measure.
         ap50: by class name.
         operating: at the bundle's threshold.
+        undecided: frames that their reference does not explain: nothing was found on them, the line rejects them.
     """
 
     exam: Exam
@@ -34,6 +35,7 @@ class Evaluation:
     pooled_map33: float
     ap50: dict[str, float]
     operating: Operating
+    undecided: tuple[int, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -44,6 +46,9 @@ class Evaluation:
             wanting.append("no good images in the set: overkill is not measured")
         if self.operating.escape is None:
             wanting.append("no defective images in the set: escape is not measured")
+        if self.undecided:
+            first = self.exam.names[self.undecided[0]]
+            wanting.append(f"{len(self.undecided)} images are UNDECIDED: their reference does not fit; first {first}")
         return tuple(wanting)
 
     def as_json(self) -> dict[str, object]:
@@ -69,17 +74,21 @@ class Evaluation:
             "overkill": _plain(at.overkill),
             "missed": _plain(at.missed),
             "false_detections": at.false,
+            "undecided_images": len(self.undecided),
             "confusion": {"classes": [*names, "nothing"], "rows_labelled_columns_detected": at.confusion.tolist()},
             "notes": list(self.notes),
         }
 
 
-def evaluate(exam: Exam, found: Sequence[Detections], threshold: float = THRESHOLD) -> Evaluation:
+def evaluate(
+    exam: Exam, found: Sequence[Detections], undecided: Sequence[int] = (), threshold: float = THRESHOLD
+) -> Evaluation:
     """Measure.
 
     Args:
         exam: frames with truth.
         found: what a model said of them, in the same order.
+        undecided: frames that it could not look at.
         threshold: scores from here on count.
 
     Raises:
@@ -95,7 +104,8 @@ def evaluate(exam: Exam, found: Sequence[Detections], threshold: float = THRESHO
         coco_precision(exam.truths, found, exam.classes).map50_95,
         rankings.pooled_map33(),
         ap50,
-        operate(exam.truths, exam.defective, found, len(exam.classes), threshold),
+        operate(exam.truths, exam.defective, found, len(exam.classes), threshold, undecided),
+        tuple(undecided),
     )
 
 

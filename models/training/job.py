@@ -193,7 +193,7 @@ def _set_threshold(graph: ov.Model, ladder: Ladder) -> tuple[ov.Model, float]:
 
 
 def _evaluations(choice: Choice, ladder: Ladder) -> dict[Step, Evaluation]:
-    return {trial.step: evaluate(ladder.test, trial.found) for trial in choice.trials}
+    return {trial.step: evaluate(ladder.test, trial.found, trial.undecided) for trial in choice.trials}
 
 
 def _origin(request: TrainingRequest, dataset_sha256: str, threshold: float) -> Origin:

@@ -13,12 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.alignment import Golden
 from models.dataset.records import Dataset
-from models.errors import ModelError
+from models.errors import AlignmentError, ModelError
 from models.letterbox import Image
+from models.spec import Alignment
 from models.training.assignment import PaddedTruth
 from models.training.augment import Augmentation, Sample, augment, mosaic
 
+_GREEN = 1
 _AHEAD = 3
 _MOSAIC = 4
 
@@ -57,9 +60,10 @@ class Gallery:
         if (kept := self._kept.get(index)) is not None:
             return kept
         labelled = self._dataset.images[index]
-        image = self._read(labelled.path)
+        image = _read(labelled.path)
         wanted = labelled.reference if self._reference else None
-        reference = None if wanted is None else self._read(wanted)
+        reference = None if wanted is None else self._planes(_laid_on(image, _read(wanted), labelled.name))
+        image = self._planes(image)
         sample = Sample(image, reference, labelled.truth.boxes_xyxy, labelled.truth.class_ids)
         size_bytes = image.nbytes + (0 if reference is None else reference.nbytes)
         with self._lock:
@@ -68,11 +72,24 @@ class Gallery:
                 self._kept[index] = sample
         return sample
 
-    def _read(self, path: Path) -> Image:
-        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR if self._colour else cv2.IMREAD_GRAYSCALE)
-        if pixels is None:
-            raise ModelError(f"training: {path} is no readable image any more: restore it")
-        return np.asarray(pixels, np.uint8).reshape(*pixels.shape[:2], -1)
+    def _planes(self, image: Image) -> Image:
+        """What the network reads of a picture: all of it, or its green channel."""
+        return image.copy() if self._colour else np.ascontiguousarray(image[..., _GREEN : _GREEN + 1])
+
+
+def _read(path: Path) -> Image:
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise ModelError(f"training: {path} is no readable image any more: restore it")
+    return np.asarray(pixels, np.uint8)
+
+
+def _laid_on(image: Image, reference: Image, name: str) -> Image:
+    """The reference as it lies on the image, as a station would lay it."""
+    try:
+        return Golden(reference, Alignment()).onto(image)
+    except AlignmentError as misfit:
+        raise ModelError(f"training: {name}: {misfit}; a station would not look at it: mend or remove it") from misfit
 
 
 def is_grey(gallery: Gallery, indices: Sequence[int]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.dataset.records import Dataset, LabelledImage
 from models.networks.detector import COARSEST, DetectorShape
-from models.spec import InputSpec, Kind, ModelSpec, Tiling
+from models.spec import Alignment, InputSpec, Kind, ModelSpec, Tiling
 from models.training.augment import Augmentation
 
 LARGEST_PX = 640
@@ -72,7 +72,8 @@ class Settings:
         """Of the bundle."""
         names = ("image", "reference") if self.shape.reference else ("image",)
         inputs = tuple(InputSpec(name, self.height, self.width) for name in names)
-        return ModelSpec(Kind.DETECTOR, classes, inputs, self.tiling)
+        alignment = Alignment() if self.shape.reference else None
+        return ModelSpec(Kind.DETECTOR, classes, inputs, self.tiling, alignment)
 
     @property
     def augmentation(self) -> Augmentation:
