@@ -31,7 +31,9 @@ def painted_dataset(
 def _painted(
     folder: Path, index: int, size: tuple[int, int], golden: Path | None, rng: np.random.Generator
 ) -> LabelledImage:
-    good = cv2.resize(rng.integers(90, 150, (6, 6)).astype(np.uint8), size[::-1], interpolation=cv2.INTER_CUBIC)
+    low, high, cells = (90, 150, 6) if golden is None else (50, 200, 12)  # a reference needs something to be laid by
+    coarse = rng.integers(low, high, (cells, cells)).astype(np.uint8)
+    good = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_LINEAR)
     image, boxes, ids = good.copy(), [], []
     for _ in range(0 if index % 5 == 4 else rng.integers(1, 3)):
         box, class_id = _draw(image, rng)
