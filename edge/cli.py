@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from edge.domain.errors import (
     StorageError,
     exit_code,
 )
+
+if TYPE_CHECKING:
+    from edge.calibrate.release import ReleaseRequest
 
 app = typer.Typer(
     help="inspectd's station: inspects every part, tells the line, keeps the proof.",
@@ -118,7 +121,10 @@ def config_check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
 @app.command()
 def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     product: Annotated[str, typer.Option(help="Which product of station.toml; the only one if left out.")] = "",
-    frames: Annotated[Path, typer.Option("--from", help="A folder of images of good parts.")] = Path("frames"),
+    frames: Annotated[
+        Path | None, typer.Option("--from", help="A folder of images of good parts; `frames` if left out.")
+    ] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Take this released bundle instead of learning one.")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     overkill: Annotated[float, typer.Option(help="Good parts that may be rejected, as a rate.")] = 0.02,
     confidence: Annotated[float, typer.Option(help="How sure that rate must be.")] = 0.95,
@@ -126,21 +132,31 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     fast: Annotated[bool, typer.Option("--fast", help="Fewer frames and a smaller memory.")] = False,  # noqa: FBT002
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Learn a product from good parts: collect, fit, quantize, threshold, report, activate."""
+    """Learn a product from good parts: collect, fit, quantize, threshold, report, activate.
+
+    With --bundle, take a released bundle as it is: verify, self-test, measure, try on good parts if --from names some,
+    import, activate. Exit 1, and not activated, when the good parts show more overkill than asked.
+    """
     from edge.calibrate.calibrate import CalibrationRequest
     from edge.calibrate.calibrate import calibrate as run_calibration
     from edge.config import load_config
     from models.progress import RichProgress
 
     checked = load_config(config)
-    known = {section.id: section.bundle for section in checked.product}
+    known = {section.id: section for section in checked.product}
     chosen = product or next(iter(known))
     if chosen not in known or (not product and len(known) > 1):
         raise ConfigError(f"--product must be one of {', '.join(sorted(known))}, got {product!r}")
+    if bundle is not None:
+        from edge.calibrate.release import ReleaseRequest
+
+        where = known[chosen], checked.bundles_dir, bundle, frames
+        _take_release(ReleaseRequest(*where, overkill, confidence, checked.inference.threads), as_json)
+        return
     request = CalibrationRequest(
-        bundle_id=known[chosen],
+        bundle_id=known[chosen].bundle,
         bundles_root=checked.bundles_dir,
-        frames=frames,
+        frames=frames or Path("frames"),
         overkill_rate=overkill,
         confidence=confidence,
         seed=seed,
@@ -158,6 +174,24 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         f"report: {result.report}",
     ]
     _say(as_json, {"ok": True} | result.as_json(), "\n".join(text))
+
+
+def _take_release(request: "ReleaseRequest", as_json: bool) -> None:  # noqa: FBT001 - how to say it
+    from edge.calibrate.release import REPORT, take_release
+    from models.progress import RichProgress
+
+    with RichProgress() as progress:
+        result = take_release(request, progress)
+    taken = result.bundle
+    text = [
+        f"self-test good; milliseconds per frame: {result.speed_ms}",
+        result.verdict,
+        f"{'active' if result.activated else 'imported'}: {taken.path}",
+        f"report: {taken.path / REPORT}",
+    ]
+    _say(as_json, {"ok": result.activated} | result.as_json(), "\n".join(text))
+    if not result.activated:
+        raise typer.Exit(EXIT_REFUSED)
 
 
 @app.command()

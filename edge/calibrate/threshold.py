@@ -73,6 +73,27 @@ def choose(scores: NDArray[np.floating], target_rate: float, confidence: float) 
     return ThresholdProof(value, target_rate, confidence, _proven(count, rejected, confidence), count, rejected, needed)
 
 
+def prove(count: int, rejected: int, target_rate: float, confidence: float, value: float = 0.5) -> ThresholdProof:
+    """What a threshold that was chosen before proves, if so many of so many independent good parts lie above it.
+
+    Raises:
+        ConfigError: no parts, or a rate or confidence outside (0, 1).
+    """
+    needed = parts_needed(target_rate, confidence)
+    if count < 1:
+        raise ConfigError("threshold: no good part was looked at: give more frames")
+    proven = _proven(count, rejected, confidence) if rejected < count else 1.0
+    return ThresholdProof(value, target_rate, confidence, proven, count, rejected, needed)
+
+
+def evidence_against(proof: ThresholdProof) -> bool:
+    """Whether the overkill rate is above its target, as sure as the proof's confidence."""
+    if not proof.rejected:
+        return False
+    above = float(beta.ppf(1 - proof.confidence, proof.rejected, proof.held_out - proof.rejected + 1))
+    return above > proof.target_rate
+
+
 def parts_needed(target_rate: float, confidence: float) -> int:
     """How many held-out good parts, none above the threshold, prove this rate with this confidence.
 

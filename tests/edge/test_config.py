@@ -116,3 +116,10 @@ def test_sources_and_their_drivers(source: int | str, trigger: str, kind: type) 
 def test_sources_that_are_refused(source: int | str, trigger: str) -> None:
     with pytest.raises(ConfigError):
         make_camera(CameraSection.model_validate({"id": "c", "source": source, "trigger": trigger}))
+
+
+def test_a_reference_is_found_beside_the_file_that_names_it(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD))
+    assert config.product[0].reference is None
+    named = GOOD.replace("[[product]]", "[[product]]\nreference = 'golden.png'", 1)
+    assert load_config(write(tmp_path, named)).product[0].reference == tmp_path / "golden.png"

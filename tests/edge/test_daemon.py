@@ -1,4 +1,3 @@
-import json
 import os
 import signal
 import sqlite3
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from brokers import eventually
-from edge_kit import LineClient
+from daemon_kit import daemon, line_to, status
 from edge_rows import rows
 from station_kit import Station, end, make_bundle, process, run_json, write_frames
 
@@ -28,51 +27,6 @@ def station(folder: Path, *, nan_above: float | None = None, frames: int = 6, **
     make_bundle(made.bundles, nan_above=nan_above)
     write_frames(folder / "frames", frames, bad_every=2)
     yield made
-
-
-@contextmanager
-def daemon(made: Station) -> Iterator[Daemon]:
-    """The daemon in this process, its main loop in a thread; its end is awaited."""
-    running = Daemon(load_config(made.config))
-    errors: list[Exception] = []
-
-    def run() -> None:
-        try:
-            running.run()
-        except Exception as error:  # noqa: BLE001 - asserted below
-            errors.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield running
-    finally:
-        running.request_stop()
-        thread.join(30)
-        assert not thread.is_alive()
-    assert errors == []
-
-
-def status(made: Station) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((made.folder / "data" / "status.json").read_text())
-    return content
-
-
-@contextmanager
-def line_to(made: Station) -> Iterator[LineClient]:
-    """A connection, as soon as the station listens."""
-    clients: list[LineClient] = []
-
-    def connect() -> bool:
-        try:
-            clients.append(LineClient(made.port))
-        except OSError:
-            return False
-        return True
-
-    eventually(connect)
-    with clients[0] as line:
-        yield line
 
 
 def test_parts_are_inspected_told_and_acknowledged_and_a_stop_leaves_nothing_open(tmp_path: Path) -> None:
