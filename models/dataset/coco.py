@@ -4,7 +4,8 @@ Understood are `annotations.json` at the root, `annotations/instances_train2017.
 `_annotations.coco.json` beside the images of `train`, `valid` and `test`. An image may name its golden reference as
 `template` or `reference` and what must not be divided between splits as `group`. Regions marked `iscrowd` are no single
 box and are passed over. A category that no annotation uses and that others name as their supercategory is a heading,
-not a class.
+not a class. Files that describe the same images in another way (`person_keypoints_*`, `stuff_*`, `panoptic_*`,
+`captions_*`) are passed over.
 """
 
 import json
@@ -12,12 +13,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from models.dataset.drafts import GROUP_COLUMNS, Draft, DraftBox, Drafts, Faults, first_file, split_named
+from models.dataset.drafts import GROUP_COLUMNS, Draft, DraftBox, Drafts, Faults, first_file, read_text, split_named
 from models.dataset.errors import DatasetError
 
 FORM = "coco"
 _KEYS = {"images", "annotations", "categories"}
 _REFERENCE_KEYS = ("template", "reference")
+_OTHER_TASKS = ("person_keypoints_", "stuff_", "panoptic_", "captions_", "image_info_")
 
 
 def read(root: Path) -> Drafts | None:
@@ -33,16 +35,22 @@ def read(root: Path) -> Drafts | None:
 
 
 def _candidates(root: Path) -> list[Path]:
-    return sorted({*root.glob("*.json"), *root.glob("annotations/*.json"), *root.glob("*/*.json")})
+    found = {*root.glob("*.json"), *root.glob("*/*.json")}
+    return sorted(path for path in found if not path.name.startswith((*_OTHER_TASKS, ".")))
 
 
 def _coco(path: Path) -> dict[str, Any] | None:
     """The file's content if it is COCO's; None for any other JSON."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as fault:
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError) as fault:
         raise DatasetError(f"dataset: {path} is no readable JSON ({fault}): mend or remove it") from fault
-    return content if isinstance(content, dict) and content.keys() >= _KEYS else None
+    if not isinstance(content, dict) or not content.keys() >= _KEYS:
+        return None
+    for key in sorted(_KEYS):
+        if not isinstance(content[key], list) or not all(isinstance(entry, dict) for entry in content[key]):
+            raise DatasetError(f"dataset: {path}: {key!r} must be a list of objects: mend it")
+    return content
 
 
 def _classes(files: list[tuple[Path, dict[str, Any]]]) -> tuple[str, ...]:
@@ -70,30 +78,51 @@ def _names(path: Path, content: dict[str, Any]) -> dict[int, str]:
 
 
 def _used(content: dict[str, Any], names: dict[int, str]) -> set[str]:
-    return {names[entry["category_id"]] for entry in content["annotations"] if entry.get("category_id") in names}
+    return {name for entry in content["annotations"] if (name := _named(entry, names)) is not None}
+
+
+def _named(entry: dict[str, Any], names: dict[int, str]) -> str | None:
+    number = entry.get("category_id")
+    return names.get(number) if isinstance(number, int) else None
 
 
 def _images(root: Path, path: Path, content: dict[str, Any], faults: Faults) -> list[Draft]:
     names = _names(path, content)
-    boxes: dict[object, list[DraftBox]] = {}
+    boxes: dict[str, list[DraftBox]] = {}
     for entry in content["annotations"]:
         if (box := _box(path, entry, names, faults)) is not None:
-            boxes.setdefault(entry.get("image_id"), []).append(box)
-    known = {entry.get("id") for entry in content["images"]}
-    for orphan in boxes.keys() - known:
-        faults.add(f"{path}: an annotation is for image {orphan!r}, which the file does not list: mend its image_id")
+            boxes.setdefault(_key(entry.get("image_id")), []).append(box)
+    _check_ids(path, content, boxes, faults)
     split = split_named([*re.split(r"[_.\-]", path.stem), path.parent.name])
     drafts = (
-        _image(root, path, entry, (tuple(boxes.get(entry.get("id"), ())), split), faults) for entry in content["images"]
+        _image(root, path, entry, (tuple(boxes.get(_key(entry.get("id")), ())), split), faults)
+        for entry in content["images"]
     )
     return [draft for draft in drafts if draft is not None]
+
+
+def _key(number: object) -> str:
+    return repr(number)
+
+
+def _check_ids(path: Path, content: dict[str, Any], boxes: dict[str, list[DraftBox]], faults: Faults) -> None:
+    """Every annotation has one image, and it is told which."""
+    known: set[str] = set()
+    for entry in content["images"]:
+        key = _key(entry.get("id"))
+        if key in known:
+            faults.add(f"{path}: two images have the id {key} ({entry.get('file_name')!r} is the second): renumber it")
+        known.add(key)
+    for orphan in sorted(boxes.keys() - known):
+        where = boxes[orphan][0].where
+        faults.add(f"{where} is for image {orphan}, which the file does not list: mend its image_id")
 
 
 def _box(path: Path, entry: dict[str, Any], names: dict[int, str], faults: Faults) -> DraftBox | None:
     where = f"{path}: annotation {entry.get('id')!r}"
     if entry.get("iscrowd"):
         return None
-    if entry.get("category_id") not in names:
+    if (label := _named(entry, names)) is None:
         faults.add(f"{where} has category_id {entry.get('category_id')!r}, known are {sorted(names)}: mend it")
         return None
     try:
@@ -101,19 +130,19 @@ def _box(path: Path, entry: dict[str, Any], names: dict[int, str], faults: Fault
     except (KeyError, TypeError, ValueError):
         faults.add(f"{where}: bbox must be left, top, width, height, got {entry.get('bbox')!r}: mend it")
         return None
-    return DraftBox((left, top, left + width, top + height), names[entry["category_id"]], where)
+    return DraftBox((left, top, left + width, top + height), label, where)
 
 
 def _image(
     root: Path, path: Path, entry: dict[str, Any], labels: tuple[tuple[DraftBox, ...], str], faults: Faults
 ) -> Draft | None:
     boxes, split = labels
-    name = str(entry.get("file_name", ""))
+    name = str(entry.get("file_name", "")).replace("\\", "/")
     found = _find(root, path, name, split)
     if not name or found is None:
         faults.add(f"{path}: image {name!r} is not below {root}: restore the file or remove its entry")
         return None
-    reference = next((str(entry[key]) for key in _REFERENCE_KEYS if entry.get(key)), None)
+    reference = next((str(entry[key]).replace("\\", "/") for key in _REFERENCE_KEYS if entry.get(key)), None)
     golden = None if reference is None else _find(root, path, reference, split)
     if reference is not None and golden is None:
         faults.add(f"{path}: {name}'s reference {reference!r} is not below {root}: restore the file")

@@ -79,6 +79,33 @@ def first_file(candidates: Iterable[Path]) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
+def read_text(path: Path) -> str:
+    """A text file's content, in UTF-8 with or without the mark that Windows puts first.
+
+    Raises:
+        DatasetError: another encoding, or no access.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise DatasetError(f"dataset: {path} cannot be read as UTF-8 text ({fault}): save it as UTF-8") from fault
+
+
+def check_names(path: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Class names of one file.
+
+    Raises:
+        DatasetError: two classes of one name, or one without a name: boxes would go to the wrong class.
+    """
+    stripped = [name.strip() for name in names]
+    for number, name in enumerate(stripped):
+        if not name:
+            raise DatasetError(f"dataset: {path}: class {number} has no name, and those behind it would move: name it")
+        if name in stripped[:number]:
+            raise DatasetError(f"dataset: {path} gives the name {name!r} to two classes: rename one")
+    return tuple(stripped)
+
+
 def split_named(words: Sequence[str]) -> str:
     """The split that one of these words names (`train2017` counts as `train`), or nothing."""
     for word in words:

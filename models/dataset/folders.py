@@ -3,18 +3,17 @@
 Understood are MVTec's layout (`train/good`, `test/good`, `test/<defect>`, `ground_truth/<defect>/<stem>_mask.png`) and
 its short form (`good`, `<defect>`, `masks/<defect>/<stem>.png`). The good ones may be called good, normal, ok or pass.
 A mask's separate regions become boxes; regions of fewer than nine pixels, which compression leaves, do not, unless a
-mask holds nothing larger. A defective image whose mask is empty stays defective, without a place. An `index.csv` with a
-column `file` and one of `group`, `part`, `part_id`, `tile_group`, `board`, `board_group` says what belongs together.
+mask holds nothing larger. A defective image whose mask is empty stays defective, without a place. Where a defect has
+masks each of its images needs one, and each mask its image: a lost mask would teach that the defect is background.
+Several such folders (MVTec's products) below one root are read as one.
 """
 
-import csv
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from models.dataset.drafts import (
-    GROUP_COLUMNS,
     IMAGE_SUFFIXES,
     SPLITS,
     Draft,
@@ -29,21 +28,25 @@ from models.dataset.drafts import (
 FORM = "folders"
 _GOOD = frozenset({"good", "normal", "ok", "pass", "no_defect"})
 _MASKS = ("ground_truth", "masks", "mask")
+_MASK_ENDINGS = ("_mask", "")
+_MASK_FOLDERS = frozenset(_MASKS)
 _SMALL_PX = 9
 
 
 def read(root: Path) -> Drafts | None:
     """Every image in a folder that names its label, or None if no folder is named as good."""
-    found = [(path, parts) for path in images_below(root) if (parts := path.relative_to(root).parts)[0] not in _MASKS]
-    labelled = [(path, parts, _label(parts)) for path, parts in found if _label(parts)]
-    if not any(label in _GOOD for _, _, label in labelled) and not any((root / name).is_dir() for name in _MASKS):
+    found = [(path, path.relative_to(root).parts) for path in images_below(root)]
+    masks = {path for path, parts in found if not _MASK_FOLDERS.isdisjoint(parts[:-1])}
+    labelled = [(path, label) for path, parts in found if path not in masks and (label := _label(parts))]
+    if not any(label in _GOOD for _, label in labelled) and not masks:
         return None
-    faults, groups = Faults(), _groups(root)
-    drafts = tuple(
-        _draft(root, path, label, groups.get("/".join(parts), ""), faults) for path, parts, label in labelled
-    )
+    faults = Faults()
+    drafts = tuple(_draft(root, path, label, faults) for path, label in labelled)
+    for orphan in sorted(masks - {draft.mask for draft in drafts}):
+        if orphan.parent.name.lower() not in _GOOD:
+            faults.add(f"{orphan} is a mask without its image: restore the image or remove the mask")
     faults.raise_if_any()
-    return Drafts(FORM, tuple(sorted({label for _, _, label in labelled} - _GOOD)), drafts)
+    return Drafts(FORM, tuple(sorted({label for _, label in labelled} - _GOOD)), drafts)
 
 
 def _label(parts: tuple[str, ...]) -> str:
@@ -53,29 +56,24 @@ def _label(parts: tuple[str, ...]) -> str:
     return label.lower() if label.lower() in _GOOD else label
 
 
-def _groups(root: Path) -> dict[str, str]:
-    """Group by image name, from `index.csv`."""
-    path = root / "index.csv"
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    column = next((name for name in GROUP_COLUMNS if rows and name in rows[0]), None)
-    return {row["file"]: row[column] for row in rows if row.get("file")} if column else {}
-
-
-def _draft(root: Path, path: Path, label: str, group: str, faults: Faults) -> Draft:
+def _draft(root: Path, path: Path, label: str, faults: Faults) -> Draft:
     split = split_named(path.relative_to(root).parts[:-1])
     if label in _GOOD:
-        return Draft(path, (), defective=False, group=group, split=split)
-    mask = _mask(root, path, label)
+        return Draft(path, (), defective=False, split=split)
+    mask = _mask(root, path, label, faults)
     boxes = () if mask is None else _boxes(mask, label, faults)
-    return Draft(path, boxes, defective=True, mask=mask, label=label, group=group, split=split)
+    return Draft(path, boxes, defective=True, mask=mask, label=label, split=split)
 
 
-def _mask(root: Path, path: Path, label: str) -> Path | None:
-    names = [f"{path.stem}{ending}{suffix}" for ending in ("_mask", "") for suffix in IMAGE_SUFFIXES]
-    return first_file(root / folder / label / name for folder in _MASKS for name in names)
+def _mask(root: Path, path: Path, label: str, faults: Faults) -> Path | None:
+    """The image's mask, from the nearest folder of masks for its label."""
+    above = [folder for folder in path.parents if folder.is_relative_to(root)]
+    folders = [folder for base in above for name in _MASKS if (folder := base / name / label).is_dir()]
+    names = [f"{path.stem}{ending}{suffix}" for ending in _MASK_ENDINGS for suffix in IMAGE_SUFFIXES]
+    found = first_file(folder / name for folder in folders for name in names)
+    if folders and found is None:
+        faults.add(f"{path} has no mask {names[0]} in {folders[0]}: add it (all black if it marks no place)")
+    return found
 
 
 def _boxes(mask: Path, label: str, faults: Faults) -> tuple[DraftBox, ...]:

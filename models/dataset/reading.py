@@ -2,20 +2,21 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from models.dataset import coco, folders, voc, yolo
 from models.dataset.drafts import Draft, DraftBox, Drafts, Faults
 from models.dataset.errors import DatasetError
+from models.dataset.groups import read_groups
+from models.dataset.image_files import Size, size_of
 from models.dataset.records import Dataset, LabelledImage, Truth
 
 _TOLERANCE_PX = 1.0
 _READERS = 4
 _FORMS = (coco, yolo, voc, folders)
-Size = tuple[int, int]
 
 
 def read_dataset(root: Path, advance: Callable[[int, int], None] | None = None) -> Dataset:
@@ -37,7 +38,18 @@ def read_dataset(root: Path, advance: Callable[[int, int], None] | None = None) 
             f"dataset: {root} holds no labels in a known form: looked for COCO (*.json, annotations/*.json), YOLO "
             "(data.yaml or classes.txt, and labels/), Pascal VOC (Annotations/*.xml) and folders by label (good/, ...)"
         )
-    return _finish(root, drafts, advance)
+    return _finish(root, _grouped(root, drafts), advance)
+
+
+def _grouped(root: Path, drafts: Drafts) -> Drafts:
+    """The same with the groups of the dataset's index, where the form itself says none."""
+    groups = read_groups(root, [_name(root, draft.path) for draft in drafts.images])
+    images = (replace(draft, group=draft.group or groups.get(_name(root, draft.path), "")) for draft in drafts.images)
+    return replace(drafts, images=tuple(images))
+
+
+def _name(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
 def _finish(root: Path, drafts: Drafts, advance: Callable[[int, int], None] | None) -> Dataset:
@@ -57,12 +69,7 @@ def _finish(root: Path, drafts: Drafts, advance: Callable[[int, int], None] | No
 
 def _sizes(draft: Draft) -> list[Size | None]:
     """(width, height) of the image, its reference and its mask, None for what cannot be read."""
-    return [_size(path) for path in (draft.path, draft.reference, draft.mask) if path is not None]
-
-
-def _size(path: Path) -> Size | None:
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    return None if pixels is None else (int(pixels.shape[1]), int(pixels.shape[0]))
+    return [size_of(path) for path in (draft.path, draft.reference, draft.mask) if path is not None]
 
 
 def _images_fit(draft: Draft, sizes: list[Size | None], faults: Faults) -> bool:
@@ -70,8 +77,9 @@ def _images_fit(draft: Draft, sizes: list[Size | None], faults: Faults) -> bool:
     for path, size in zip(paths, sizes, strict=True):
         if size is None:
             faults.add(f"{path} is no readable image (broken, truncated or empty): restore or remove it")
-        elif size != sizes[0]:
-            faults.add(f"{path} is {size[0]}x{size[1]}, its image {draft.path.name} is {sizes[0]}: they must agree")
+        elif sizes[0] is not None and size != sizes[0]:
+            own = f"{sizes[0][0]}x{sizes[0][1]}"
+            faults.add(f"{path} is {size[0]}x{size[1]}, its image {draft.path} is {own}: make them agree")
     return all(size == sizes[0] and size is not None for size in sizes)
 
 
@@ -83,7 +91,7 @@ def _labelled(root: Path, draft: Draft, size: Size | None, ids: dict[str, int], 
     boxes = np.array([values for values, _ in kept], np.float32).reshape(-1, 4)
     truth = Truth(boxes, np.array([class_id for _, class_id in kept], np.int32))
     return LabelledImage(
-        draft.path.relative_to(root).as_posix() if draft.path.is_relative_to(root) else draft.path.as_posix(),
+        _name(root, draft.path),
         draft.path,
         *size,
         truth,

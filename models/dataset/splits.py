@@ -1,25 +1,31 @@
 """Splits that do not leak: what belongs together, or is the same picture twice, never lies on both sides.
 
 What belongs together is said by the dataset's own splits, by its group column, by the first characters of file names,
-or found as near-twins. Whatever says it, files of equal content are joined on top. Groups are dealt out so that each
-split gets its share of every class.
+or found as near-twins. Whatever says it, images of one group and equal pictures are joined on top. Groups are dealt out
+so that each split gets its share of every class (`dealing`). A split that the dataset declares stays as it is declared;
+what belongs with one of its images and is declared elsewhere is left out.
 """
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from models.dataset.dealing import IMAGES, deal
 from models.dataset.errors import DatasetError
+from models.dataset.image_files import decode, picture_sha256
 from models.dataset.records import Dataset, LabelledImage
+from models.detections import FloatArray
 from models.near_twins import thumbnail, thumbnail_groups
 
 SHARES = {"train": 0.75, "val": 0.08, "test": 0.17}
 BY = ("auto", "declared", "group", "twins", "prefix:N")
 _PREFIX = "prefix:"
+_READERS = 4
+_GOOD_IMAGES = "good images"  # dealt out like a class
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +38,7 @@ class Splits:
         test: held out; the gate and the report judge by it.
         by: what said what belongs together.
         groups: how many groups there are.
+        left_out: names of images declared for one split that belong with one of another's.
     """
 
     train: Dataset
@@ -39,9 +46,19 @@ class Splits:
     test: Dataset
     by: str
     groups: int
+    left_out: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[tuple[str, Dataset]]:
         yield from (("train", self.train), ("val", self.val), ("test", self.test))
+
+    @property
+    def gaps(self) -> tuple[tuple[str, str], ...]:
+        """Split and class that it has no example of; nothing is proven of that class there."""
+        return tuple(
+            (name, part.classes[class_id])
+            for name, part in self
+            for class_id in sorted(_class_ids(self.train) - _class_ids(part))
+        )
 
 
 def split_dataset(
@@ -59,10 +76,10 @@ def split_dataset(
     Raises:
         DatasetError: the dataset lacks what `by` asks for, a split stays empty, or a class is not in the train split.
     """
-    chosen = _resolve(dataset, by)
+    chosen, wanted = _resolve(dataset, by), _checked_shares(shares or SHARES)
     keys = _joined(dataset, chosen)
     fixed = [image.split for image in dataset.images] if chosen == "declared" else [""] * len(dataset)
-    names = _deal(dataset, keys, fixed, seed, dict(shares or SHARES))
+    names = _deal(dataset, keys, fixed, seed, wanted)
     parts = {name: [index for index, own in enumerate(names) if own == name] for name in SHARES}
     for name, indices in parts.items():
         if not indices:
@@ -70,21 +87,36 @@ def split_dataset(
                 f"split: {name} stays empty: {len(set(keys))} groups by {chosen!r} cannot make three splits; give more "
                 "images or divide otherwise (--split-by)"
             )
-    splits = Splits(
-        dataset.take(parts["train"]), dataset.take(parts["val"]), dataset.take(parts["test"]), chosen, len(set(keys))
-    )
+    left_out = tuple(image.name for image, name in zip(dataset.images, names, strict=True) if not name)
+    train, val, test = (dataset.take(parts[name]) for name in SHARES)
+    splits = Splits(train, val, test, chosen, len(set(keys)), left_out)
     _check_classes(splits)
     return splits
 
 
 def leaks(first: Dataset, second: Dataset) -> list[tuple[str, str]]:
-    """Pairs of images, one of each, that share a group or are byte for byte the same picture."""
-    seen = {key: image.name for image in first.images for key in _marks(image)}
-    return [(seen[key], image.name) for image in second.images for key in _marks(image) if key in seen]
+    """Pairs of images, one of each, that share a group or show the same picture, pixel for pixel."""
+    seen: dict[str, str] = {}
+    for image, marks in zip(first.images, _marks(first), strict=True):
+        seen.update(dict.fromkeys(marks, image.name))
+    pairs = zip(second.images, _marks(second), strict=True)
+    return sorted({(seen[mark], image.name) for image, marks in pairs for mark in marks if mark in seen})
 
 
-def _marks(image: LabelledImage) -> set[str]:
-    return {f"content {_content(image)}", *([f"group {image.group}"] if image.group else [])}
+def _marks(dataset: Dataset) -> list[list[str]]:
+    """What joins an image with others, whatever else says so: its picture and its group."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        pictures = list(pool.map(picture_sha256, [image.path for image in dataset.images]))
+    return [
+        [f"picture {picture}", *([f"group {image.group}"] if image.group else [])]
+        for image, picture in zip(dataset.images, pictures, strict=True)
+    ]
+
+
+def _checked_shares(shares: Mapping[str, float]) -> dict[str, float]:
+    if shares.keys() != SHARES.keys() or not all(0 < share < 1 for share in shares.values()):
+        raise DatasetError(f"split: shares must be above 0 for {', '.join(SHARES)}, got {dict(shares)}: give all three")
+    return dict(shares)
 
 
 def _resolve(dataset: Dataset, by: str) -> str:
@@ -99,21 +131,24 @@ def _resolve(dataset: Dataset, by: str) -> str:
     if by == "group" and not all(image.group for image in dataset.images):
         lacking = next(image.name for image in dataset.images if not image.group)
         raise DatasetError(f"split: {lacking} has no group: complete the group column or choose another --split-by")
-    if by not in BY and not (by.startswith(_PREFIX) and by.removeprefix(_PREFIX).isdigit() and int(by[7:]) > 0):
+    characters = by.removeprefix(_PREFIX)
+    if by not in {"declared", "group", "twins"} and (
+        characters == by or not characters.isdecimal() or not int(characters)
+    ):
         raise DatasetError(f"split: cannot divide by {by!r}: choose one of {', '.join(BY)}")
     return by
 
 
 def _joined(dataset: Dataset, by: str) -> list[str]:
-    """A group per image, with images of equal content in one."""
+    """A group per image, with what shares a mark in one."""
     keys = _keys(dataset, by)
     first: dict[str, str] = {}
     renamed: dict[str, str] = {}
-    for image, key in zip(dataset.images, keys, strict=True):
-        root = _root(renamed, key)
-        other = _root(renamed, first.setdefault(_content(image), root))
-        if other != root:
-            renamed[root] = other
+    for key, marks in zip(keys, _marks(dataset), strict=True):
+        for mark in marks:
+            own, other = _root(renamed, key), _root(renamed, first.setdefault(mark, key))
+            if other != own:
+                renamed[own] = other
     return [_root(renamed, key) for key in keys]
 
 
@@ -129,40 +164,39 @@ def _keys(dataset: Dataset, by: str) -> list[str]:
     if by.startswith(_PREFIX):
         return [image.path.name[: int(by.removeprefix(_PREFIX))] for image in dataset.images]
     if by == "declared":
-        return [image.group or image.name for image in dataset.images]
-    thumbnails = [thumbnail(_pixels(image)) for image in dataset.images]
-    return [str(number) for number in thumbnail_groups(thumbnails)]
+        return [image.name for image in dataset.images]
+    return [str(number) for number in thumbnail_groups([_thumbnail(image) for image in dataset.images])]
 
 
-def _pixels(image: LabelledImage) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    return np.asarray(cv2.imread(str(image.path), cv2.IMREAD_GRAYSCALE), np.uint8)
-
-
-def _content(image: LabelledImage) -> str:
-    with image.path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _thumbnail(image: LabelledImage) -> FloatArray:
+    pixels = decode(image.path, cv2.IMREAD_GRAYSCALE)
+    if pixels is None:
+        raise DatasetError(f"split: {image.path} is no readable image any more: restore it")
+    return thumbnail(pixels)
 
 
 def _deal(
     dataset: Dataset, keys: Sequence[str], fixed: Sequence[str], seed: int, shares: dict[str, float]
 ) -> list[str]:
-    """A split per image: fixed ones stay, groups go where their classes are wanted most, the largest first."""
+    """A split per image, or nothing for one left out."""
     members: dict[str, list[int]] = defaultdict(list)
     for index, key in enumerate(keys):
         members[key].append(index)
-    open_to = _open_splits(fixed, shares)
-    counts = {key: _counts(dataset, indices) for key, indices in members.items()}
-    own = {key: next((fixed[i] for i in members[key] if fixed[i] not in {"", "train"}), "") for key in members}
-    wanted = _wanted([counts[key] for key in members if not own[key]], open_to)
-    order = list(np.random.default_rng(seed).permutation(sorted(members)))
-    names = list(fixed)
-    for key in sorted(order, key=lambda key: -len(members[key])):
-        name = own[key] or _neediest(wanted, counts[key])
-        if not own[key]:
-            wanted[name] = {item: number - counts[key][item] for item, number in wanted[name].items()}
-        for index in members[key]:
-            names[index] = name
-    return names
+    own = {key: _declared(fixed[index] for index in indices) for key, indices in members.items()}
+    order = [str(key) for key in np.random.default_rng(seed).permutation(sorted(members))]
+    counts = {key: _counts(dataset, members[key]) for key in order if not own[key]}
+    dealt = deal(counts, _open_splits(fixed, shares))
+    names = [own[key] or dealt[key] for key in keys]
+    return [
+        "" if own[key] and fixed[index] != own[key] else name
+        for index, (key, name) in enumerate(zip(keys, names, strict=True))
+    ]
+
+
+def _declared(splits: Iterable[str]) -> str:
+    """The split that a group cannot leave: the one held out most strictly."""
+    found = set(splits)
+    return next((name for name in ("test", "val") if name in found), "")
 
 
 def _open_splits(fixed: Sequence[str], shares: dict[str, float]) -> dict[str, float]:
@@ -175,33 +209,20 @@ def _open_splits(fixed: Sequence[str], shares: dict[str, float]) -> dict[str, fl
 
 def _counts(dataset: Dataset, indices: Sequence[int]) -> Counter[str]:
     """What a group brings: images, and boxes by class."""
-    found = Counter({"images": len(indices)})
+    found = Counter({IMAGES: len(indices)})
     for index in indices:
         image = dataset.images[index]
         found.update(dataset.classes[class_id] for class_id in image.truth.class_ids)
-        found["good images"] += not image.defective
-    return found
+        found[_GOOD_IMAGES] += not image.defective
+    return +found
 
 
-def _wanted(counts: Iterable[Counter[str]], shares: dict[str, float]) -> dict[str, dict[str, float]]:
-    total: Counter[str] = Counter()
-    for count in counts:
-        total.update(count)
-    return {name: {item: share * number for item, number in total.items()} for name, share in shares.items()}
-
-
-def _neediest(wanted: dict[str, dict[str, float]], brings: Counter[str]) -> str:
-    """The split that lacks most of what this group brings, rare things weighing as much as frequent ones."""
-
-    def need(name: str) -> float:
-        mine = wanted[name]
-        return sum(mine.get(item, 0.0) / max(1.0, sum(w.get(item, 0.0) for w in wanted.values())) for item in brings)
-
-    return max(wanted, key=need)
+def _class_ids(dataset: Dataset) -> set[int]:
+    return {int(class_id) for image in dataset.images for class_id in image.truth.class_ids}
 
 
 def _check_classes(splits: Splits) -> None:
-    seen = {int(class_id) for image in splits.train.images for class_id in image.truth.class_ids}
+    seen = _class_ids(splits.train)
     for name, part in splits:
         for image in part.images:
             for class_id in image.truth.class_ids:

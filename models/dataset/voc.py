@@ -1,72 +1,67 @@
-"""Pascal VOC: one XML file per image in `Annotations`, images in `JPEGImages` or beside, splits in `ImageSets`.
+"""Pascal VOC: one XML file per image, anywhere below the root; splits by `ImageSets` or by the folder's name.
 
-A VOC box counts pixels from 1 and includes its last one; here it becomes 0-based with an exclusive end. Where the XML's
-file name has no or another ending, or is another's, the image with the XML's own name is taken.
+A VOC box counts pixels from 1 and includes its last one; here it becomes 0-based with an exclusive end. A left or top
+of 0, which strict VOC does not have, stays 0. The image is the one with the XML's own name, in the usual folders or
+anywhere below the root if there is one only; then the one that `filename` names. Where the declared size is another
+than the image's, the image counts. Images without an XML file are not labelled and are passed over; an XML file without
+objects is a good image. Objects marked `difficult` count like any other. XML that is no annotation is passed over.
 """
 
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from models.dataset.drafts import IMAGE_SUFFIXES, Draft, DraftBox, Drafts, Faults, first_file, split_named
+from models.dataset.drafts import (
+    IMAGE_SUFFIXES,
+    Draft,
+    DraftBox,
+    Drafts,
+    Faults,
+    images_below,
+    read_text,
+    split_named,
+)
 
 FORM = "voc"
-_ANNOTATIONS = ("Annotations", "annotations", "ANNOTATIONS", "labels", ".")
 _IMAGES = ("JPEGImages", "images", "IMAGES", "Images", "imgs", ".")
+_LISTS = ("train", "val", "test")
 _MAX_BYTES = 4 << 20
 
 
 def read(root: Path) -> Drafts | None:
     """Every annotated image, or None if there is no annotation in XML."""
-    files = _files(root)
-    if not files:
+    faults = Faults()
+    trees = _trees(root, faults)
+    if not trees:
+        faults.raise_if_any()
         return None
-    faults, declared = Faults(), _declared(root)
-    drafts = [_draft(root, path, declared, faults) for path in files]
+    declared, pictures = _declared(root, faults), _Pictures(root)
+    drafts = [_draft(path, tree, pictures, faults) for path, tree in trees]
     faults.raise_if_any()
-    images = tuple(draft for draft in drafts if draft is not None)
+    images = tuple(
+        replace(draft, split=declared.get(path.stem) or split_named(path.relative_to(root).parts[:-1]))
+        for (path, _), draft in zip(trees, drafts, strict=True)
+        if draft is not None
+    )
     classes = tuple(sorted({box.label for draft in images for box in draft.boxes}))
     return Drafts(FORM, classes, images)
 
 
-def _files(root: Path) -> list[Path]:
-    """XML files of the first folder that has some, also one level down (`train/annotations`)."""
-    folders = [root / name for name in _ANNOTATIONS]
-    for folder in (
-        *folders,
-        *(inner / name for inner in sorted(root.iterdir()) if inner.is_dir() for name in _ANNOTATIONS),
-    ):
-        if folder.is_dir() and (found := sorted(folder.glob("*.xml"))):
-            others = [path for name in _ANNOTATIONS for path in sorted(root.glob(f"*/{name}/*.xml"))]
-            return found if folder.parent in (root, root.parent) else sorted(set(others))
-    return []
-
-
-def _declared(root: Path) -> dict[str, str]:
-    """Split by image name, from `ImageSets/Main/train.txt` and the like."""
-    lists = {path: split_named([path.stem]) for path in sorted(root.glob("ImageSets/**/*.txt"))}
-    return {
-        line.split()[0]: split
-        for path, split in lists.items()
-        if split
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if line.strip()
-    }
-
-
-def _draft(root: Path, path: Path, declared: dict[str, str], faults: Faults) -> Draft | None:
-    try:
-        tree = _parse(path)
-    except (ET.ParseError, ValueError) as fault:
-        faults.add(f"{path} is no readable XML ({fault}): mend or remove it")
-        return None
-    image = _image(root, path, tree.findtext("filename") or "")
-    if image is None:
-        faults.add(f"{path}: no image of that name below {root}: restore it or remove the annotation")
-        return None
-    boxes = [_box(path, index, entry, faults) for index, entry in enumerate(tree.findall("object"))]
-    kept = tuple(box for box in boxes if box is not None)
-    split = declared.get(path.stem) or split_named([path.parent.parent.name])
-    return Draft(image, kept, bool(kept), split=split)
+def _trees(root: Path, faults: Faults) -> list[tuple[Path, ET.Element]]:
+    """Annotations below the root, by name; hidden files are passed over, unreadable ones are faults."""
+    trees = []
+    for path in sorted(root.rglob("*.xml")):
+        if any(part.startswith(".") for part in path.relative_to(root).parts):
+            continue
+        try:
+            tree = _parse(path)
+        except (ET.ParseError, ValueError, LookupError) as fault:
+            faults.add(f"{path} is no readable XML ({fault}): mend or remove it")
+            continue
+        if tree.tag == "annotation":
+            trees.append((path, tree))
+    return trees
 
 
 def _parse(path: Path) -> ET.Element:
@@ -77,15 +72,60 @@ def _parse(path: Path) -> ET.Element:
     return ET.fromstring(raw)  # noqa: S314 - entities were refused above
 
 
-def _image(root: Path, path: Path, name: str) -> Path | None:
-    folders = [base / folder for base in (root, path.parent.parent, path.parent) for folder in _IMAGES]
-    stems = [path.stem, *([Path(name).name] if name else [])]
-    names = [stem + suffix for stem in stems[:1] for suffix in (*IMAGE_SUFFIXES, *(s.upper() for s in IMAGE_SUFFIXES))]
-    return first_file(folder / file for file in [*names, *stems[1:]] for folder in folders)
+def _declared(root: Path, faults: Faults) -> dict[str, str]:
+    """Split by image name, from `ImageSets/Main/train.txt` and the like; `trainval` trains what no other list has."""
+    lists = {path.stem: path for path in sorted(root.glob("ImageSets/**/*.txt"))}
+    found: dict[str, str] = {}
+    for split in _LISTS:
+        for name in _listed(lists.get(split)):
+            if found.setdefault(name, split) != split:
+                faults.add(f"{lists[split]}: {name} is listed for {found[name]} too: take it out of one list")
+    return dict.fromkeys(_listed(lists.get("trainval")), "train") | found
+
+
+def _listed(path: Path | None) -> list[str]:
+    """Names in a list, without folder and ending."""
+    if path is None:
+        return []
+    names = [Path(line.split()[0]).name for line in read_text(path).splitlines() if line.strip()]
+    return [Path(name).stem if Path(name).suffix.lower() in IMAGE_SUFFIXES else name for name in names]
+
+
+class _Pictures:
+    """Where the images are: in the usual folders first, then anywhere below the root."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._by_stem: dict[str, list[Path]] = defaultdict(list)
+        for path in images_below(root):
+            self._by_stem[path.stem].append(path)
+
+    def of(self, path: Path, filename: str) -> Path | None:
+        """The image of an annotation, or None if there is none, or more than one and no saying which."""
+        named = Path(filename.replace("\\", "/"))
+        stems = [path.stem, *({named.name, named.stem} - {"", path.stem})]
+        return next((found for stem in stems if (found := self._of_stem(path, stem)) is not None), None)
+
+    def _of_stem(self, path: Path, stem: str) -> Path | None:
+        known = self._by_stem.get(stem, [])
+        bases = [base for base in (path.parent, path.parent.parent) if base.is_relative_to(self._root)]
+        usual = [base / folder for base in (*bases, self._root) for folder in _IMAGES]
+        nearest = next((found for folder in usual for found in known if found.parent == folder), None)
+        return nearest or (known[0] if len(known) == 1 else None)
+
+
+def _draft(path: Path, tree: ET.Element, pictures: _Pictures, faults: Faults) -> Draft | None:
+    image = pictures.of(path, (tree.findtext("filename") or "").strip())
+    if image is None:
+        faults.add(f"{path}: no image of that name, or more than one: restore it or remove the annotation")
+        return None
+    boxes = [_box(path, index, entry, faults) for index, entry in enumerate(tree.findall("object"), 1)]
+    kept = tuple(box for box in boxes if box is not None)
+    return Draft(image, kept, bool(kept))
 
 
 def _box(path: Path, index: int, entry: ET.Element, faults: Faults) -> DraftBox | None:
-    where, label = f"{path}: object {index + 1}", (entry.findtext("name") or "").strip()
+    where, label = f"{path}: object {index}", (entry.findtext("name") or "").strip()
     texts = [entry.findtext(f"bndbox/{name}") for name in ("xmin", "ymin", "xmax", "ymax")]
     try:
         left, top, right, bottom = (float(text or "") for text in texts)

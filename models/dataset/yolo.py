@@ -1,72 +1,146 @@
 """YOLO: a text file per image, `class cx cy width height` in shares of it, and names in data.yaml or classes.txt.
 
 Images lie in trees called `images`, labels in the tree called `labels` beside them, or both in one folder. Polygons
-become the box around them. An image with an empty or no label file is a good one.
+become the box around them. An image with an empty or no label file is a good one; a label file without its image is an
+error. Splits are what `train`, `val` and `test` of the YAML name (folders, or text files that list images), else what
+folders are called; of a split that names the same images as `train`, `train` keeps them.
 """
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
-from models.dataset.drafts import Draft, DraftBox, Drafts, Faults, images_below, split_named
+from models.dataset.drafts import (
+    IMAGE_SUFFIXES,
+    SPLITS,
+    Draft,
+    DraftBox,
+    Drafts,
+    Faults,
+    check_names,
+    images_below,
+    read_text,
+    split_named,
+)
 from models.dataset.errors import DatasetError
 
 FORM = "yolo"
 _BOX_FIELDS = 5
 _POLYGON_FIELDS = 7
+_NAME_FILES = ("classes.txt", "labels/classes.txt", "obj.names")
+_NO_LABELS = ("classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt")
 
 
 def read(root: Path) -> Drafts | None:
     """Every image with its label file, or None if this is no YOLO folder."""
-    classes, labels = _classes(root), [path for path in root.rglob("labels") if path.is_dir()]
-    if classes is None or not (labels or any(path.with_suffix(".txt").is_file() for path in images_below(root))):
+    classes, described = _described(root)
+    images = _images(root)
+    if classes is None or not images:
         return None
-    faults = Faults()
-    images = [path for path in images_below(root) if "labels" not in path.relative_to(root).parts]
-    drafts = tuple(_draft(root, path, classes, faults) for path in images)
+    faults, declared = Faults(), _declared(root, described)
+    labels = {path: _label_file(root, path) for path in images}
+    for orphan in _orphans(root, labels):
+        faults.add(f"{orphan}: there is no image of that name: restore it or remove the label file")
+    drafts = []
+    for path in images:
+        boxes = _boxes(labels[path], classes, faults)
+        split = declared.get(path) or split_named(path.relative_to(root).parts[:-1])
+        drafts.append(Draft(path, boxes, bool(boxes), split=split))
     faults.raise_if_any()
-    return Drafts(FORM, classes, drafts)
+    return Drafts(FORM, classes, tuple(drafts))
 
 
-def _classes(root: Path) -> tuple[str, ...] | None:
+def _described(root: Path) -> tuple[tuple[str, ...] | None, dict[str, Any]]:
+    """Class names, and what the YAML that gives them says beside."""
     for path in (*sorted(root.glob("*.yaml")), *sorted(root.glob("*.yml"))):
-        if (names := _yaml_names(path)) is not None:
-            return names
-    for path in (root / "classes.txt", root / "labels" / "classes.txt", root / "obj.names"):
+        content = _yaml(path)
+        if (names := _yaml_names(path, content.get("names"))) is not None:
+            return names, content
+    for path in (root / name for name in _NAME_FILES):
         if path.is_file():
-            return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    return None
+            return check_names(path, read_text(path).rstrip().splitlines()), {}
+    return None, {}
 
 
-def _yaml_names(path: Path) -> tuple[str, ...] | None:
+def _yaml(path: Path) -> dict[str, Any]:
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+        content: Any = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as fault:
         raise DatasetError(f"dataset: {path} is no readable YAML ({fault}): mend it") from fault
-    names = content.get("names") if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
+
+
+def _yaml_names(path: Path, names: object) -> tuple[str, ...] | None:
     if isinstance(names, dict):
-        if sorted(names) != list(range(len(names))):
-            raise DatasetError(f"dataset: {path}: names must be numbered from 0 without gaps, got {sorted(names)}")
-        return tuple(str(names[index]) for index in range(len(names)))
-    return tuple(str(name) for name in names) if isinstance(names, list) else None
+        if {str(key) for key in names} != {str(index) for index in range(len(names))}:
+            raise DatasetError(f"dataset: {path}: names must be numbered from 0 without gaps, got {list(names)}")
+        names = [name for _, name in sorted(names.items(), key=lambda item: int(item[0]))]
+    return check_names(path, [str(name) for name in names]) if isinstance(names, list) else None
 
 
-def _draft(root: Path, path: Path, classes: tuple[str, ...], faults: Faults) -> Draft:
-    label = _label_file(root, path)
-    lines = label.read_text(encoding="utf-8").splitlines() if label.is_file() else []
-    found = [
-        _box(f"{label}: line {number}", line, classes, faults) for number, line in enumerate(lines, 1) if line.strip()
-    ]
-    boxes = tuple(box for box in found if box is not None)
-    return Draft(path, boxes, bool(boxes), split=split_named(path.relative_to(root).parts[:-1]))
+def _images(root: Path) -> list[Path]:
+    """Images in trees called `images`, else those in folders with label files; figures at the root are neither."""
+    found = [path for path in images_below(root) if "labels" not in path.relative_to(root).parts]
+    in_trees = [path for path in found if "images" in path.relative_to(root).parts]
+    if in_trees and any(path.is_dir() for path in root.rglob("labels")):
+        return in_trees
+    beside = {path.parent for path in found if path.with_suffix(".txt").is_file()}
+    return [path for path in found if beside and (path.parent in beside or path.parent != root)]
 
 
 def _label_file(root: Path, path: Path) -> Path:
+    """In the tree called `labels`, or beside the image where that is where it lies."""
     parts = list(path.relative_to(root).with_suffix(".txt").parts)
     if "images" in parts:
         parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
-    return root.joinpath(*parts)
+    mirrored, beside = root.joinpath(*parts), path.with_suffix(".txt")
+    return beside if beside.is_file() and not mirrored.is_file() else mirrored
+
+
+def _orphans(root: Path, labels: dict[Path, Path]) -> list[Path]:
+    """Label files in trees called `labels` that no image takes."""
+    taken = set(labels.values())
+    found = (path for folder in root.rglob("labels") for path in folder.rglob("*.txt"))
+    return sorted(path for path in found if path not in taken and path.name not in _NO_LABELS)
+
+
+def _declared(root: Path, described: dict[str, Any]) -> dict[Path, str]:
+    """Split by image, as the YAML names it."""
+    found: dict[Path, str] = {}
+    for key in (key for key in SPLITS if key in described):
+        value = described[key]
+        for entry in value if isinstance(value, list) else [value]:
+            for path in _named_by(root, str(entry)):
+                found.setdefault(path, SPLITS[key])
+    return found
+
+
+def _named_by(root: Path, entry: str) -> list[Path]:
+    """The images that an entry of the YAML stands for."""
+    path = _below(root, entry)
+    if path is None:
+        return []
+    if path.is_dir():
+        return images_below(path)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return [path]
+    return [image for line in read_text(path).splitlines() if (image := _below(root, line.strip())) is not None]
+
+
+def _below(root: Path, entry: str) -> Path | None:
+    """What an entry means here: exporters write their own machine's paths, so the longest ending that exists counts."""
+    parts = [part for part in PurePosixPath(entry.replace("\\", "/")).parts if part not in {"..", ".", "/"}]
+    endings = (root.joinpath(*parts[start:]) for start in range(len(parts)))
+    return next((path for path in endings if path.exists()), None)
+
+
+def _boxes(label: Path, classes: tuple[str, ...], faults: Faults) -> tuple[DraftBox, ...]:
+    lines = read_text(label).splitlines() if label.is_file() else []
+    found = (
+        _box(f"{label}: line {number}", line, classes, faults) for number, line in enumerate(lines, 1) if line.strip()
+    )
+    return tuple(box for box in found if box is not None)
 
 
 def _box(where: str, line: str, classes: tuple[str, ...], faults: Faults) -> DraftBox | None:
@@ -79,7 +153,7 @@ def _box(where: str, line: str, classes: tuple[str, ...], faults: Faults) -> Dra
     if fields != _BOX_FIELDS and (fields < _POLYGON_FIELDS or fields % 2 == 0):
         faults.add(f"{where}: expected a class and 4 numbers, or a polygon, got {fields} numbers: mend it")
         return None
-    if number != int(number) or not 0 <= number < len(classes):
+    if not number.is_integer() or not 0 <= number < len(classes):
         faults.add(f"{where}: class {number:g} is unknown, there are 0 to {len(classes) - 1}: mend it or the names")
         return None
     return DraftBox(_corners(values), classes[int(number)], where, relative=True)

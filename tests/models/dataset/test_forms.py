@@ -144,6 +144,11 @@ def truncated(root: Path) -> Path:
     return root
 
 
+def without(root: Path, name: str) -> Path:
+    (root / name).unlink()
+    return root
+
+
 def wrong_mask(root: Path) -> Path:
     mvtec(root)
     cv2.imwrite(str(root / "ground_truth" / "dent" / "b_mask.png"), np.zeros((10, 10), np.uint8))
@@ -175,7 +180,7 @@ FAULTS = [
     pytest.param(lambda root: voc(root, xmax="70"), r"a.xml: object 1: box .* lies outside", id="voc box outside"),
     pytest.param(lambda root: voc(root, xmax="many"), "bndbox must hold", id="voc box that is none"),
     pytest.param(lambda root: voc(root, name=""), "has no name", id="voc without class"),
-    pytest.param(lambda root: voc(root, images="elsewhere"), "no image of that name", id="voc without image"),
+    pytest.param(lambda root: without(voc(root), "JPEGImages/a.jpg"), "no image of that name", id="voc without image"),
     pytest.param(
         lambda root: yolo(root, "2 0.5 0.5 0.1 0.1"), "a.txt: line 1: class 2 is unknown", id="yolo unknown class"
     ),
