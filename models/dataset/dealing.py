@@ -26,12 +26,13 @@ def deal(counts: Counts, shares: Shares) -> dict[str, str]:
 
 
 def _lacks(counts: Counts, shares: Shares, dealt: Mapping[str, str]) -> bool:
-    """Whether a split has nothing of what there are groups enough for."""
+    """Whether a split has nothing of what there are groups enough for; train comes first, then test."""
     reached: dict[str, set[str]] = defaultdict(set)
     for key, name in dealt.items():
         for item in counts[key]:
             reached[item].add(name)
-    return any(len(reached[item]) < min(len(held), len(shares)) for item, held in _holders(counts).items())
+    needed = [name for name in _FIRST_NEED if name in shares]
+    return any(not reached[item].issuperset(needed[: len(held)]) for item, held in _holders(counts).items())
 
 
 def _holders(counts: Counts) -> dict[str, list[str]]:
@@ -57,10 +58,10 @@ def _dealt(counts: Counts, shares: Shares, first: Mapping[str, str]) -> dict[str
 
 def _one_of_each(counts: Counts, shares: Shares) -> dict[str, str]:
     """Groups that give each split an example of each class: the largest to train, small ones to the others."""
-    holders = _holders(counts)
+    holders, needed = _holders(counts), [name for name in _FIRST_NEED if name in shares]
     dealt: dict[str, str] = {}
     for item in sorted(holders, key=lambda item: (len(holders[item]), item)):
-        for name in (name for name in _FIRST_NEED if name in shares):
+        for name in needed:
             free = [key for key in holders[item] if key not in dealt]
             if free and all(dealt.get(key) != name for key in holders[item]):
                 best = max if name == "train" else min

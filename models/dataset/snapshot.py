@@ -20,7 +20,11 @@ SCHEMA = "inspectd/snapshot/1"
 
 
 def freeze(splits: Iterable[tuple[str, Dataset]], path: Path) -> str:
-    """Write the snapshot to `path`, whole or not at all; its digest, sha256 in hex."""
+    """Write the snapshot to `path`, whole or not at all; its digest, sha256 in hex.
+
+    Raises:
+        DatasetError: nothing to freeze, or a file outside the dataset's root.
+    """
     content = _content(splits)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.new")
@@ -58,6 +62,8 @@ def open_snapshot(path: Path, root: Path) -> dict[str, Dataset]:
 
 def _content(splits: Iterable[tuple[str, Dataset]]) -> dict[str, Any]:
     parts = list(splits)
+    if not parts:
+        raise DatasetError("snapshot: there is nothing to freeze: give at least one split")
     images = [_entry(name, dataset, image) for name, dataset in parts for image in dataset.images]
     first = parts[0][1]
     ordered = sorted(images, key=lambda entry: entry["name"])
@@ -79,8 +85,11 @@ def _entry(split: str, dataset: Dataset, image: LabelledImage) -> dict[str, Any]
 
 
 def _file(path: Path, root: Path) -> dict[str, str]:
-    name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
-    return {"name": name, "sha256": _sha256(path)}
+    if not path.is_relative_to(root):
+        raise DatasetError(
+            f"snapshot: {path} lies outside {root}, so the snapshot could not travel: move it below that folder"
+        )
+    return {"name": path.relative_to(root).as_posix(), "sha256": _sha256(path)}
 
 
 def _sha256(path: Path) -> str:
