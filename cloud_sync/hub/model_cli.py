@@ -41,6 +41,9 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
     kind: KindName = "detector",
     minutes: Annotated[float, typer.Option(min=0.1, help="The training itself takes no longer than about this.")] = 50,
     epochs: Annotated[int | None, typer.Option(min=1, help="Exactly so many, whatever they take.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=32, max=2048, help="Longer side of the model's input, px [as the images suggest].")
+    ] = None,
     split_by: SplitBy = "auto",
     seed: Seed = 0,
     cache: Annotated[
@@ -59,7 +62,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
 
         limit = None if epochs is not None else minutes
         where = cache or Path(os.environ.get("INSPECTD_CACHE") or Path.home() / ".cache" / "inspectd")
-        request = TrainingRequest(data, out, where, seed, split_by, reference, limit, epochs)
+        request = TrainingRequest(data, out, where, seed, split_by, reference, limit, epochs, size)
         from models.progress import RichProgress
 
         with RichProgress() as progress:

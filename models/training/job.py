@@ -53,6 +53,7 @@ class TrainingRequest:
         reference: compare with golden references; None: if every image has one.
         minutes: the training's own time, at most about.
         epochs: exactly so many; None: as many as suit the data and fit the minutes.
+        size_px: longer side of the model's input; None: as the images suggest.
     """
 
     data: Path
@@ -63,6 +64,7 @@ class TrainingRequest:
     reference: bool | None = None
     minutes: float | None = 50.0
     epochs: int | None = None
+    size_px: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +158,7 @@ def _settings(request: TrainingRequest, train: Dataset) -> Settings:
     sample = Gallery(train, colour=True, reference=False, limit_bytes=0)
     chosen = np.random.default_rng(0).permutation(len(train))[:_GREY_SAMPLE]
     colour = not is_grey(sample, [int(index) for index in chosen])
-    settings = propose(train, colour=colour, reference=reference, seed=request.seed)
+    settings = propose(train, colour=colour, reference=reference, seed=request.seed, size_px=request.size_px)
     return settings if request.epochs is None else replace(settings, epochs=request.epochs)
 
 

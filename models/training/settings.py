@@ -87,15 +87,16 @@ class Settings:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def propose(dataset: Dataset, *, colour: bool, reference: bool, seed: int = 0) -> Settings:
+def propose(dataset: Dataset, *, colour: bool, reference: bool, seed: int = 0, size_px: int | None = None) -> Settings:
     """Settings that suit this dataset.
 
     The input is the images' own size, no larger than 640 pixels and in multiples of 32; smaller images are enlarged to
     224. Large inputs start with a stem of stride 4 (a quarter of the time; DECISIONS.md has what it costs), small ones
     with the published stride 2. What the run sees of the images does not depend on how many there are: as many steps.
+    `size_px` sets the input's longer side instead.
     """
-    tiling = _tiling(dataset)
-    height, width, scale = (tiling.tile_px, tiling.tile_px, 1.0) if tiling else _input_size(dataset.images)
+    tiling = None if size_px else _tiling(dataset)
+    height, width, scale = (tiling.tile_px, tiling.tile_px, 1.0) if tiling else _input_size(dataset.images, size_px)
     stem = 4 if min(height, width) >= _COARSE_STEM_PX else 2
     crop = min(_CROP_PX, max(height, width))
     batch = max(4, min(32, round(_BATCH_PIXELS / crop**2)))
@@ -126,10 +127,12 @@ def _tiling(dataset: Dataset) -> Tiling | None:
     return Tiling(LARGEST_PX, overlap)
 
 
-def _input_size(images: Sequence[LabelledImage]) -> tuple[int, int, float]:
+def _input_size(images: Sequence[LabelledImage], size_px: int | None) -> tuple[int, int, float]:
     height, width = (float(np.median([getattr(image, side) for image in images])) for side in ("height", "width"))
     scale = min(1.0, LARGEST_PX / max(height, width))
     if max(height, width) < _SMALL_PX:
         scale = _SMALL_PX / max(height, width)
+    if size_px:
+        scale = size_px / max(height, width)
     sides = [max(COARSEST, round(side * scale / COARSEST) * COARSEST) for side in (height, width)]
     return sides[0], sides[1], scale

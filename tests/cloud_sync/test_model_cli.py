@@ -1,0 +1,111 @@
+"""`cloud train | evaluate | quantize` as a user runs them, on pictures that the test paints and labels as COCO."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pictures_kit import painted_dataset
+from station_kit import run_json
+
+from edge.demo.processes import command
+from models.bundle import open_bundle
+
+WAIT_S = 240.0
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("labelled")
+    dataset = painted_dataset(folder / "images", 60)
+    rows = [
+        {"id": number, "image_id": index, "category_id": int(class_id) + 1, "bbox": [*box[:2], *(box[2:] - box[:2])]}
+        for number, (index, box, class_id) in enumerate(
+            (index, box, class_id)
+            for index, image in enumerate(dataset.images)
+            for box, class_id in zip(image.truth.boxes_xyxy, image.truth.class_ids, strict=True)
+        )
+    ]
+    for row in rows:
+        row["bbox"] = [float(value) for value in row["bbox"]]  # type: ignore[attr-defined]
+    content = {
+        "images": [{"id": index, "file_name": image.name} for index, image in enumerate(dataset.images)],
+        "annotations": rows,
+        "categories": [{"id": 1, "name": "disc"}, {"id": 2, "name": "bar"}],
+    }
+    (folder / "annotations.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    work = tmp_path_factory.mktemp("work")
+    out = work / "painted" / "v2"
+    words = ["cloud", "train", "--data", str(labelled), "--kind", "detector", "--out", str(out)]
+    code, found = run_json([*words, "--epochs", "2", "--size", "96", "--cache", str(work / "cache"), "--json"], WAIT_S)
+    assert code == 0
+    return out, found
+
+
+def test_train_writes_a_bundle_that_says_what_was_proven(trained: tuple[Path, dict[str, Any]]) -> None:
+    out, found = trained
+    bundle = open_bundle(out)
+    assert (found["id"], found["version"], found["sha256"]) == ("painted", 2, bundle.model_id.sha256)
+    assert bundle.spec.classes == ("disc", "bar")
+    assert found["parity"]["largest_score_difference"] < 0.01
+    assert found["gate"]["outcome"] in {"passed", "not proven", "failed"}
+    assert {"fp32", "ptq"} <= found["speed_ms"].keys()
+    assert sum(found["split"][name] for name in ("train", "val", "test")) == 60
+    assert "<svg" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_evaluate_measures_a_bundle_on_other_pictures(
+    trained: tuple[Path, dict[str, Any]], labelled: Path, tmp_path: Path
+) -> None:
+    out, _ = trained
+    page = tmp_path / "page.html"
+    words = ["cloud", "evaluate", "--bundle", str(out), "--data", str(labelled)]
+    code, found = run_json([*words, "--champion", str(out), "--report", str(page), "--json"], WAIT_S)
+    assert code == 0
+    assert found["images"] == 60
+    assert {"map50", "map50_95", "pooled_map33", "per_class", "escape", "overkill", "confusion"} <= found.keys()
+    assert found["comparison"]["answer"] == "no proven difference"
+    assert "Challenger against champion" in page.read_text(encoding="utf-8")
+
+
+def test_quantize_makes_a_child_of_the_bundle(
+    trained: tuple[Path, dict[str, Any]], labelled: Path, tmp_path: Path
+) -> None:
+    out, _ = trained
+    target = tmp_path / "again"
+    words = ["cloud", "quantize", "--bundle", str(out), "--data", str(labelled), "--out", str(target)]
+    code, found = run_json([*words, "--json"], WAIT_S)
+    assert code == (0 if found["precision"] == "INT8" else 1)
+    assert open_bundle(target).manifest.parent == open_bundle(out).model_id.sha256
+
+
+def said(words: list[str]) -> tuple[int, str]:
+    done = subprocess.run([command(words[0]), *words[1:]], capture_output=True, text=True, check=False, timeout=60)
+    assert not done.stdout
+    return done.returncode, done.stderr.strip().splitlines()[-1]
+
+
+def test_what_cannot_be_done_is_one_line_and_the_right_code(
+    trained: tuple[Path, dict[str, Any]], labelled: Path, tmp_path: Path
+) -> None:
+    out, empty = trained[0], tmp_path / "empty"
+    empty.mkdir()
+    new, cache = str(tmp_path / "new"), str(tmp_path / "cache")
+    table = [
+        (["train", "--data", str(empty), "--out", new, "--cache", cache], 2, "known form"),
+        (["train", "--data", str(labelled), "--out", str(out), "--cache", cache], 3, "exists"),
+        (["train", "--data", str(labelled), "--out", new, "--cache", cache, "--reference"], 2, "has no reference"),
+        (["train", "--data", str(labelled), "--out", new, "--cache", cache, "--split-by", "moon"], 2, "cannot divide"),
+        (["evaluate", "--bundle", str(empty), "--data", str(labelled)], 3, "no bundle.json"),
+        (["evaluate", "--bundle", str(out), "--data", str(labelled), "--only", "moon"], 2, "no split 'moon'"),
+        (["quantize", "--bundle", str(out), "--data", str(empty), "--out", new], 2, "known form"),
+    ]
+    for words, code, message in table:
+        found, line = said(["cloud", *words])
+        assert (found, message in line) == (code, True), (words, found, line)
