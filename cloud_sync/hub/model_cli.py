@@ -108,7 +108,7 @@ def evaluate(  # noqa: PLR0913 - as `train`
         ),
         *(f"{name}: AP50 {value:.4f}" for name, value in found.ap50.items()),
         f"at the threshold: boxes missed {at.missed}, escape {at.escape}, overkill {at.overkill}",
-        *found.notes,
+        *result.notes,
     ]
     worse = result.comparison is not None and result.comparison.answer is Answer.WORSE
     if result.comparison is not None:

@@ -54,12 +54,19 @@ class EvaluationRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluationResult:
-    """What came of it."""
+    """What came of it; `same_split`: whether the split looked at is the one of the training, None for all images."""
 
     bundle: Bundle
     evaluation: Evaluation
     champion: Evaluation | None
     comparison: Comparison | None
+    same_split: bool | None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the figures do not show, and where they may flatter."""
+        flatter = "this split is not the one the bundle was trained by: images it learned from may be among these"
+        return (*self.evaluation.notes, *([flatter] if self.same_split is False else []))
 
     def as_json(self) -> dict[str, object]:
         """Plain values for `--json`."""
@@ -68,6 +75,8 @@ class EvaluationResult:
             "sha256": self.bundle.model_id.sha256,
             "precision": self.bundle.precision.value,
             **self.evaluation.as_json(),
+            "same_split_as_training": self.same_split,
+            "notes": list(self.notes),
         }
         if self.comparison is not None and self.champion is not None:
             about["champion"] = self.champion.as_json()
@@ -85,15 +94,18 @@ def run_evaluation(request: EvaluationRequest, progress: Progress) -> Evaluation
     progress.stage("read", 1)
     dataset = read_dataset(request.data)
     progress.advance()
+    named = None
     if request.only != ALL:
-        splits = dict(split_dataset(dataset, request.split_by, request.seed))
-        if request.only not in splits:
-            raise DatasetError(f"evaluate: there is no split {request.only!r}: choose {ALL}, {', '.join(splits)}")
-        dataset = splits[request.only]
+        splits = split_dataset(dataset, request.split_by, request.seed)
+        parts, named = dict(splits), digest(splits)
+        if request.only not in parts:
+            raise DatasetError(f"evaluate: there is no split {request.only!r}: choose {ALL}, {', '.join(parts)}")
+        dataset = parts[request.only]
     bundle, mine = _evaluate(request.bundle, dataset, progress)
     champion = None if request.champion is None else _evaluate(request.champion, dataset, progress)[1]
     comparison = None if champion is None else _compare(champion, mine)
-    result = EvaluationResult(bundle, mine, champion, comparison)
+    same = None if named is None else named == bundle.manifest.dataset_sha256
+    result = EvaluationResult(bundle, mine, champion, comparison, same)
     if request.report is not None:
         write_page(request.report, _facts(request, result))
     return result
@@ -183,4 +195,4 @@ def _facts(request: EvaluationRequest, result: EvaluationResult) -> PageFacts:
     title = f"{bundle.model_id.id} v{bundle.model_id.version} on {request.data.name}"
     headline = f"map50 {found.map50:.4f}, pooled_map33 {found.pooled_map33:.4f} on {len(found.exam)} images."
     story = [("Bundle", bundle.model_id.sha256), ("Precision", bundle.precision.value), ("Images", request.only)]
-    return PageFacts(title, headline, not found.notes, story, found, (), result.comparison)
+    return PageFacts(title, headline, not result.notes, story, found, (), result.comparison)

@@ -150,7 +150,12 @@ def _read(request: TrainingRequest, progress: Progress) -> Splits:
     if request.reference and not dataset.has_references:
         lacking = next(image.name for image in dataset.images if image.reference is None)
         raise DatasetError(f"train: {lacking} has no reference: complete them or train without (--no-reference)")
-    return split_dataset(dataset, request.split_by, request.seed)
+    return split_dataset(_placed(dataset), request.split_by, request.seed)
+
+
+def _placed(dataset: Dataset) -> Dataset:
+    """Without defective images on which no place is labelled: a detector would learn them as good."""
+    return dataset.take([i for i, image in enumerate(dataset.images) if len(image.truth) or not image.defective])
 
 
 def _settings(request: TrainingRequest, train: Dataset) -> Settings:

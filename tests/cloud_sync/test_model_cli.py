@@ -74,6 +74,20 @@ def test_evaluate_measures_a_bundle_on_other_pictures(
     assert "Challenger against champion" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("seed", "same"), [pytest.param("0", True, id="same"), pytest.param("5", False, id="other")])
+def test_a_split_that_was_not_the_trainings_is_said(
+    trained: tuple[Path, dict[str, Any]],
+    labelled: Path,
+    seed: str,
+    same: bool,  # noqa: FBT001 - a table's row
+) -> None:
+    words = ["cloud", "evaluate", "--bundle", str(trained[0]), "--data", str(labelled), "--only", "test"]
+    code, found = run_json([*words, "--seed", seed, "--json"], WAIT_S)
+    assert code == 0
+    assert found["same_split_as_training"] is same
+    assert any("images it learned from" in note for note in found["notes"]) is not same
+
+
 def test_quantize_makes_a_child_of_the_bundle(
     trained: tuple[Path, dict[str, Any]], labelled: Path, tmp_path: Path
 ) -> None:
