@@ -151,7 +151,8 @@ def quantize(
 
 def tune(
     data: Annotated[Path | None, typer.Option(help="Fashion-MNIST [Debian's dataset-fashion-mnist].")] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Each short measurement ends after this.")] = 4.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Each short measurement ends after this.")] = 3.0,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured; medians are compared.")] = 3,
     shown_cpus: Annotated[int, typer.Option(min=1, help="Threads of the oversubscribed default.")] = 48,
     out: Annotated[Path | None, typer.Option(help="Write tune.html, with plot and tables, into this folder.")] = None,
     *,
@@ -165,7 +166,7 @@ def tune(
         from models.training.tune.showcase import TuneRequest, measure
 
         with RichProgress() as progress:
-            found = measure(TuneRequest(data or FOLDER, seconds, shown_cpus), progress)
+            found = measure(TuneRequest(data or FOLDER, seconds, rounds, shown_cpus), progress)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             write_page(out / "tune.html", found)

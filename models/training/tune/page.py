@@ -72,12 +72,13 @@ def _words(found: Showcase) -> str:
     return (
         f"<p>LeNet-5 on Fashion-MNIST, {found.images} images an epoch, batches of 64.</p><ul>{lines}</ul>"
         f"<p>{html.escape(_PUBLISHED)} Default and tuned are whole epochs; the other rows were stopped after some "
-        "seconds and scaled to one.</p>"
+        "seconds and scaled to one. Each was measured in turn, round after round; rows are medians, with the fastest "
+        "and the slowest round beside them.</p>"
     )
 
 
 def _table(rows: Sequence[Row]) -> str:
-    head = ("", "threads", "arithmetic", "cores", "jobs", "s per epoch", "images/s", "cores busy")
+    head = ("", "threads", "arithmetic", "cores", "jobs", "s per epoch", "from, to", "images/s", "cores busy")
     return table(
         head,
         [
@@ -88,6 +89,7 @@ def _table(rows: Sequence[Row]) -> str:
                 str(row.cores),
                 str(row.jobs),
                 f"{row.epoch_s:.2f}",
+                f"{min(row.rounds_s):.2f}, {max(row.rounds_s):.2f}",
                 f"{row.images_per_s:.0f}",
                 f"{row.busy:.0%}",
             )

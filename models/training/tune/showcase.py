@@ -1,7 +1,8 @@
 """`cloud tune`: default against tuned, the thread table, cores against time, jobs side by side; all of it measured.
 
 Short measurements stop in mid-epoch and are scaled to a whole one, which the result says; default and tuned are whole
-epochs, each with its accuracy, so that no speed comes from work left undone.
+epochs, each with its accuracy, so that no speed comes from work left undone. What is compared is measured in turn,
+round after round, and medians are compared: what else runs on the machine meets all of it alike.
 """
 
 import json
@@ -9,12 +10,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 
 from models.cpus import granted_cpus, has_bf16
 from models.errors import ModelError
 from models.progress import Progress
+from models.training.threads import StepSettings, ThreadTable, choose
 from models.training.tune.epoch import Job, Timing
 from models.training.tune.fashion import FOLDER, read_fashion
 
@@ -29,17 +32,31 @@ class TuneRequest:
     Args:
         folder: of Fashion-MNIST.
         limit_s: of each short measurement.
+        rounds: how often each is measured.
         shown_cpus: threads of the oversubscribed default: what a machine might show beyond what it grants.
     """
 
     folder: Path = FOLDER
-    limit_s: float = 4.0
+    limit_s: float = 3.0
+    rounds: int = 3
     shown_cpus: int = _OVERSUBSCRIBED
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table: seconds of an epoch, images a second, and how busy the granted cores were, 0 to 1."""
+    """One line of a table: medians of its rounds.
+
+    Args:
+        label: what was run.
+        threads: of each job.
+        bf16: whether matrix work was done in BF16.
+        cores: granted to each job.
+        jobs: side by side.
+        epoch_s: seconds of an epoch, of the slowest job.
+        images_per_s: of all jobs together.
+        busy: how much of the granted cores was used, 0 to 1.
+        rounds_s: `epoch_s` of each round.
+    """
 
     label: str
     threads: int
@@ -49,6 +66,7 @@ class Row:
     epoch_s: float
     images_per_s: float
     busy: float
+    rounds_s: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +129,17 @@ def measure(request: TuneRequest, progress: Progress) -> Showcase:
     bench = _Bench(request, images, tuple(sorted(os.sched_getaffinity(0)))[: granted_cpus()], progress)
     kinds = [False, True] if has_bf16() else [False]
     counts = sorted({1, *(2**power for power in range(8) if 2**power < bench.cpus), bench.cpus, 2 * bench.cpus})
-    progress.stage("threads", len(counts) * len(kinds) + 1)
-    threads = tuple(bench.short(f"{n} threads", Job(bench.folder, n, kind)) for n in counts for kind in kinds)
-    shown = bench.short(f"{request.shown_cpus} threads", Job(bench.folder, request.shown_cpus))
-    best = min((row for row in threads if row.threads <= bench.cpus), key=lambda row: row.epoch_s)
-    progress.stage("whole epochs", 2)
-    default, default_accuracy = bench.whole("default", Job(bench.folder))
-    tuned, tuned_accuracy = bench.whole("tuned", Job(bench.folder, best.threads, best.bf16))
+    tried = [StepSettings(count, kind) for count in counts for kind in kinds]
+    *threads, shown = bench.rows(
+        "threads",
+        [(f"{key.threads} threads", [bench.job(key)]) for key in tried]
+        + [(f"{request.shown_cpus} threads", [Job(bench.folder, request.shown_cpus)])],
+    )
+    granted = {key: list(row.rounds_s) for key, row in zip(tried, threads, strict=True) if key.threads <= bench.cpus}
+    best = choose(ThreadTable(granted))
+    whole, accuracy = bench.whole([("default", Job(bench.folder)), ("tuned", bench.job(best))])
     cores, jobs = _cores(bench, best), _jobs(bench, best)
-    accuracy = default_accuracy, tuned_accuracy
-    return Showcase(images, bench.cpus, default, tuned, accuracy, shown, threads, cores, jobs)
+    return Showcase(images, bench.cpus, whole[0], whole[1], accuracy, shown, tuple(threads), cores, jobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +159,30 @@ class _Bench:
     def cpus(self) -> int:
         return len(self.cores)
 
-    def short(self, label: str, job: Job) -> Row:
-        """A share of an epoch."""
-        (timing,) = self._run([job], self.request.limit_s)
-        return self._row(label, job, [timing])
+    def job(self, key: StepSettings, cores: tuple[int, ...] = ()) -> Job:
+        """One job of these settings."""
+        return Job(self.folder, key.threads, key.bf16, cores)
 
-    def whole(self, label: str, job: Job) -> tuple[Row, float]:
-        """An epoch and its accuracy."""
-        (timing,) = self._run([job], 0.0)
-        return self._row(label, job, [timing]), float(timing.accuracy or 0.0)
+    def rows(self, stage: str, entries: Sequence[tuple[str, Sequence[Job]]]) -> tuple[Row, ...]:
+        """Shares of an epoch; jobs of one entry run side by side, entries in turn."""
+        return tuple(row for row, _ in self._measured(stage, entries, self.request.limit_s))
 
-    def beside(self, label: str, jobs: Sequence[Job]) -> Row:
-        """A share of an epoch of each of these jobs, all at once."""
-        return self._row(label, jobs[0], self._run(jobs, self.request.limit_s))
+    def whole(self, entries: Sequence[tuple[str, Job]]) -> tuple[list[Row], tuple[float, float]]:
+        """Whole epochs of two jobs, and their accuracies."""
+        found = self._measured("whole epochs", [(label, [job]) for label, job in entries], 0.0)
+        first, second = (float(timings[0].accuracy or 0.0) for _, timings in found)
+        return [row for row, _ in found], (first, second)
+
+    def _measured(
+        self, stage: str, entries: Sequence[tuple[str, Sequence[Job]]], limit_s: float
+    ) -> list[tuple[Row, list[Timing]]]:
+        self.progress.stage(stage, len(entries) * self.request.rounds)
+        rounds = [[self._run(jobs, limit_s) for _, jobs in entries] for _ in range(self.request.rounds)]
+        columns = zip(*rounds, strict=True)
+        return [
+            (self._row(label, jobs[0], column), column[0])
+            for (label, jobs), column in zip(entries, columns, strict=True)
+        ]
 
     def _run(self, jobs: Sequence[Job], limit_s: float) -> list[Timing]:
         words = [sys.executable, "-m", "models.training.tune.epoch"]
@@ -171,12 +201,15 @@ class _Bench:
         self.progress.advance()
         return timings
 
-    def _row(self, label: str, job: Job, timings: list[Timing]) -> Row:
-        pace = sum(timing.images / timing.seconds for timing in timings)
+    def _row(self, label: str, job: Job, rounds: Sequence[list[Timing]]) -> Row:
         own = len(job.cores) or self.cpus
-        busy = sum(timing.cpu_seconds / timing.seconds for timing in timings) / (own * len(timings))
-        epoch_s = max(timing.epoch_s(self.images) for timing in timings)
-        return Row(label, timings[0].threads, job.bf16, own, len(timings), epoch_s, pace, min(1.0, busy))
+        epochs = tuple(max(timing.epoch_s(self.images) for timing in timings) for timings in rounds)
+        pace = median(sum(timing.images / timing.seconds for timing in timings) for timings in rounds)
+        used = median(sum(t.cpu_seconds / t.seconds for t in timings) / len(timings) for timings in rounds)
+        first = rounds[0]
+        return Row(
+            label, first[0].threads, job.bf16, own, len(first), median(epochs), pace, min(1.0, used / own), epochs
+        )
 
 
 def _timing(child: "subprocess.Popen[str]") -> Timing:
@@ -189,25 +222,21 @@ def _timing(child: "subprocess.Popen[str]") -> Timing:
     return Timing(**json.loads(answer))
 
 
-def _cores(bench: _Bench, best: Row) -> tuple[Row, ...]:
+def _cores(bench: _Bench, best: StepSettings) -> tuple[Row, ...]:
     """The tuned arithmetic on 1, 2, 4 ... cores, a thread each."""
     counts = _powers(bench.cpus)
-    bench.progress.stage("cores", len(counts))
-    return tuple(
-        bench.short(f"{count} cores", Job(bench.folder, count, best.bf16, bench.cores[:count])) for count in counts
-    )
+    keys = {count: replace(best, threads=count) for count in counts}
+    return bench.rows("cores", [(f"{count} cores", [bench.job(keys[count], bench.cores[:count])]) for count in counts])
 
 
-def _jobs(bench: _Bench, best: Row) -> tuple[Row, ...]:
+def _jobs(bench: _Bench, best: StepSettings) -> tuple[Row, ...]:
     """As many jobs as fit side by side, for each number of cores a job."""
-    counts = _powers(bench.cpus)
-    bench.progress.stage("jobs", len(counts))
-    rows = []
-    for own in counts:
+    entries = []
+    for own in _powers(bench.cpus):
         shares = [bench.cores[start : start + own] for start in range(0, bench.cpus - own + 1, own)]
-        jobs = [Job(bench.folder, own, best.bf16, share) for share in shares]
-        rows.append(bench.beside(f"{len(jobs)} jobs of {own} cores", jobs))
-    return tuple(rows)
+        key = replace(best, threads=own)
+        entries.append((f"{len(shares)} jobs of {own} cores", [bench.job(key, share) for share in shares]))
+    return bench.rows("jobs", entries)
 
 
 def _powers(cpus: int) -> list[int]:
