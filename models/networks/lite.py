@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from models.networks.backbone import PIXEL_MEAN, PIXEL_STD
+from models.networks.depthwise import Depthwise
 from models.networks.weights import Weights
 
 _EPSILON = 1e-3
@@ -53,7 +54,7 @@ class Block(nn.Module):
         wide = start * stage.expand
         self.expand = nn.Conv2d(start, wide, 1, bias=False) if stage.expand > 1 else None
         self.expand_norm = norm(wide) if stage.expand > 1 else None
-        self.depthwise = nn.Conv2d(wide, wide, stage.kernel, stride, stage.kernel // 2, groups=wide, bias=False)
+        self.depthwise = Depthwise(wide, stage.kernel, stride)
         self.depthwise_norm = norm(wide)
         self.project = nn.Conv2d(wide, stage.channels, 1, bias=False)
         self.project_norm = norm(stage.channels)

@@ -55,6 +55,8 @@ def measure_steps(
 ) -> ThreadTable:
     """Time a step under each setting, in turn, for some rounds or until the time is spent (two rounds at least).
 
+    Each turn starts with a step that does not count: the first one after another thread count is slower.
+
     Args:
         step: does one real training step, in BF16 if told so.
         settings: to try; torch's thread count is put back afterwards.
@@ -64,12 +66,11 @@ def measure_steps(
     before, started_s = torch.get_num_threads(), time.monotonic()
     table = ThreadTable({key: [] for key in settings})
     try:
-        for turn in range(rounds + 1):
+        for turn in range(rounds):
             for key in settings:
-                spent_s = _timed(step, key)
-                if turn > 0:
-                    table.seconds[key].append(spent_s)
-            if turn > 1 and time.monotonic() - started_s > limit_s:
+                _timed(step, key)
+                table.seconds[key].append(_timed(step, key))
+            if turn > 0 and time.monotonic() - started_s > limit_s:
                 break
     finally:
         torch.set_num_threads(before)

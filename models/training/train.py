@@ -24,6 +24,7 @@ from models.progress import Progress
 from models.training.average import Average
 from models.training.checkpoint import Checkpoint, load, save
 from models.training.loss import detection_loss
+from models.training.memory import keep_freed_memory
 from models.training.pictures import Batch, Feeding, Gallery, epoch_batches, steps_per_epoch
 from models.training.settings import Settings
 from models.training.threads import StepSettings, choose_by_measuring
@@ -100,6 +101,7 @@ def train_detector(gallery: Gallery, settings: Settings, means: Means, start: nn
         ModelError: a picture or the checkpoint cannot be read, or the loss is no number any more.
     """
     torch.set_flush_denormal(True)
+    keep_freed_memory()
     plan = _plan(gallery, settings, means, start)
     settings = replace(settings, epochs=plan.epochs)
     means = replace(means, folder=means.folder / settings.digest[:12])
