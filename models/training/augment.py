@@ -49,6 +49,8 @@ class Augmentation:
         noise: largest standard deviation of pixel noise, in grey values.
         reference_shift_px: how far the reference may lie beside the image, in pixels of the picture.
         on_defect: share of crops that are placed on a box, if there is one.
+        upright: share of pictures that are neither turned nor mirrored: parts come to a station in one pose, and what
+            is designed and what is a defect may be a matter of pose.
     """
 
     size_px: int
@@ -58,6 +60,7 @@ class Augmentation:
     noise: float = 4.0
     reference_shift_px: float = 1.5
     on_defect: float = 0.7
+    upright: float = 0.5
 
 
 def augment(sample: Sample, how: Augmentation, rng: np.random.Generator) -> Sample:
@@ -68,7 +71,7 @@ def augment(sample: Sample, how: Augmentation, rng: np.random.Generator) -> Samp
     beside = matrix + np.array([[0, 0, shift[0]], [0, 0, shift[1]]])
     reference = None if sample.reference is None else _warp(sample.reference, beside, how.size_px)
     boxes, ids = _move(sample.boxes_xyxy, sample.class_ids, matrix, how.size_px)
-    turn = int(rng.integers(_TURNS))
+    turn = 0 if rng.random() < how.upright else int(rng.integers(_TURNS))
     turned = Sample(_turn(image, turn), _turned(reference, turn), _turn_boxes(boxes, turn, how.size_px), ids)
     return _relit(turned, how, rng)
 

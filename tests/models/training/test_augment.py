@@ -54,6 +54,21 @@ def test_crops_lie_on_defects_as_often_as_asked() -> None:
     assert sum(len(augment(sample, never, np.random.default_rng(seed)).boxes_xyxy) for seed in range(20)) < 5
 
 
+def poses(upright: float) -> list[bool]:
+    """Whether each of some pictures lies as it was given."""
+    image = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64, 1) // 3
+    sample = Sample(image, None, np.array([[10, 10, 30, 20]], np.float32), np.array([0], np.int32))
+    how = replace(STILL, upright=upright)
+    seen = [augment(sample, how, np.random.default_rng(seed)) for seed in range(200)]
+    return [np.array_equal(picture.image, sample.image) for picture in seen]
+
+
+def test_pictures_keep_their_pose_as_often_as_asked() -> None:
+    assert all(poses(1.0))
+    assert sum(poses(0.0)) < 50
+    assert 80 < sum(poses(0.5)) < 140
+
+
 def test_light_changes_pixels_and_no_box() -> None:
     lit = augment(bright_box(), replace(STILL, light=0.4, on_defect=1.0), np.random.default_rng(1))
     plain = augment(bright_box(), replace(STILL, on_defect=1.0), np.random.default_rng(1))

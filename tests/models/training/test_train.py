@@ -104,9 +104,11 @@ def test_an_image_that_vanished_is_named(painted: Dataset, tmp_path: Path) -> No
 
 def test_settings_follow_the_images(painted: Dataset) -> None:
     settings = propose(painted, colour=False, reference=False)
-    assert (settings.height, settings.width, settings.shape.stem_stride) == (224, 224, 2)
-    assert settings.scale == pytest.approx(224 / 96)
+    assert (settings.height, settings.width, settings.shape.stem_stride) == (320, 320, 4)
+    assert settings.scale == pytest.approx(320 / 96)
     assert settings.tiling is None
+    small = propose(painted, colour=False, reference=False, size_px=96)
+    assert (small.height, small.shape.stem_stride, small.scale) == (96, 2, 1.0)
 
 
 def test_grey_pictures_are_told_from_coloured_ones(painted: Dataset) -> None:
