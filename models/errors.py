@@ -3,6 +3,7 @@
 ModelError            the bundle, its graph or its result cannot be used
   AlignmentError      a frame does not lie on its golden reference: this one cannot be judged, the bundle is sound
   GateError           the bundle was made and measured, and the gate said no
+  RequestError        what was asked for cannot be: nothing was done
 """
 
 
@@ -16,3 +17,7 @@ class AlignmentError(ModelError):
 
 class GateError(ModelError):
     """A check ran to its end and its answer was no."""
+
+
+class RequestError(ModelError):
+    """The caller asked for what cannot be, such as a bundle's name; nothing was done."""

@@ -1,14 +1,22 @@
 """The INT8 gate with labels: may the quantized detector replace the FP32 one? Pure; frames are looked at elsewhere.
 
-What is compared is the kind's metric on the same held-out frames. The rule:
+What is compared is the kind's metric on the same held-out frames, and what becomes of parts at the threshold. The rule:
 
 - 500 images or 1,000 boxes and more: passed if the drop is at most the budget, else failed.
 - fewer: failed if there is evidence against the candidate, which is a drop above the budget whose interval excludes
   zero, or a drop of ten budgets whatever its interval. Else not proven, and bundle and report carry these words.
-- frames on which nothing could be missed prove nothing: without any box the gate refuses to answer.
+- whatever the metric says, which sees the order of scores and not their height: failed if, at the threshold, the
+  candidate gets wrong what FP32 gets right (a defective image passed, a good one rejected, a box not found), proven by
+  an exact paired test, or two cases and more that are over a tenth of all.
+- frames on which nothing could be missed prove nothing: without any box the gate refuses to answer, and where FP32
+  itself finds nothing, nothing can be lost: not proven.
 """
 
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from models.errors import GateError
 from models.evaluate import Estimate
@@ -16,6 +24,44 @@ from models.gate import BUDGET, PROOF_IMAGES, Outcome
 
 PROOF_BOXES = 1000
 _GROSS = 10
+_ALPHA = 0.05
+_FEW = 2
+_GROSS_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """Cases of one kind that the two models answer differently at the threshold.
+
+    Args:
+        what: they are, in the plural.
+        lost: right by FP32 alone.
+        won: right by the candidate alone.
+        cases: there are.
+    """
+
+    what: str
+    lost: int
+    won: int
+    cases: int
+
+    @property
+    def against(self) -> bool:
+        """Whether this speaks against the candidate."""
+        net = self.lost - self.won
+        if net < _FEW:
+            return False
+        proven = binomtest(self.lost, self.lost + self.won, 0.5).pvalue < _ALPHA
+        return bool(proven) or net > _GROSS_SHARE * self.cases
+
+    def __str__(self) -> str:
+        return f"{self.what} lost {self.lost}, won {self.won} of {self.cases}"
+
+
+def turned(what: str, fp32_right: NDArray[np.bool_], candidate_right: NDArray[np.bool_]) -> Turned:
+    """Count; both (N,), the same cases in the same order."""
+    lost, won = fp32_right & ~candidate_right, candidate_right & ~fp32_right
+    return Turned(what, int(np.count_nonzero(lost)), int(np.count_nonzero(won)), len(fp32_right))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +98,7 @@ class LabelledResult:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What two models reached on the same frames: a metric's name, its value for each, and the drop between them."""
+    """What two models reached on the same frames: a metric's name, its value for each, the drop, and what turned."""
 
     metric: str
     fp32: float
@@ -60,6 +106,7 @@ class Measured:
     drop: Estimate
     images: int
     boxes: int
+    turned: tuple[Turned, ...] = ()
 
 
 def judge_labelled(found: Measured, budget: float = BUDGET) -> LabelledResult:
@@ -83,7 +130,11 @@ def judge_labelled(found: Measured, budget: float = BUDGET) -> LabelledResult:
 
 def _answer(found: Measured, budget: float) -> tuple[Outcome, str]:
     size = f"{found.images} images, {found.boxes} boxes"
-    what = f"{found.metric} drops by {found.drop}, budget {budget:.4f}"
+    what = "; ".join([f"{found.metric} drops by {found.drop}, budget {budget:.4f}", *(str(t) for t in found.turned)])
+    if any(case.against for case in found.turned):
+        return Outcome.FAILED, f"{size}: worse at the threshold: {what}"
+    if not found.fp32 > 0:
+        return Outcome.NOT_PROVEN, f"{size}: FP32 itself finds nothing, so nothing can be lost: {what}"
     proof = found.images >= PROOF_IMAGES or found.boxes >= PROOF_BOXES
     if found.drop.value > budget and (proof or found.drop.low > 0 or found.drop.value > _GROSS * budget):
         return Outcome.FAILED, f"{size}: {what}"

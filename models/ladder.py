@@ -7,17 +7,19 @@ frames that the gate judges by are three different sets.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+import numpy as np
 import openvino as ov
 
 from models.compile import compile_graph, cpu_capabilities
 from models.detections import Detections
 from models.evaluation.exam import Exam
+from models.evaluation.operating import boxes_found, rejects
 from models.evaluation.precision import Rankings, map50_drop, rank
 from models.gate import BUDGET
-from models.labelled_gate import LabelledResult, Measured, judge_labelled
+from models.labelled_gate import LabelledResult, Measured, Turned, judge_labelled, turned
 from models.progress import Progress
 from models.quantize import DETECTOR_FLOAT, Inputs, quantize, quantize_with_accuracy
 from models.spec import ModelSpec, Precision
@@ -125,12 +127,25 @@ class Ladder:
         compiled = compile_graph(graph, precision, threads=self.threads)
         found = self.test.sit(compiled, self.spec, self.progress.advance, undecided)
         rankings = rank(self.test.truths, found)
-        gate = None if fp32 is None else self._judge(fp32.rankings, rankings)
-        return Trial(step, precision, graph, found, rankings, gate, seconds, tuple(undecided))
+        trial = Trial(step, precision, graph, found, rankings, None, seconds, tuple(undecided))
+        return trial if fp32 is None else replace(trial, gate=self._judge(fp32, trial))
 
-    def _judge(self, fp32: Rankings, mine: Rankings) -> LabelledResult:
-        values = fp32.map50(), mine.map50(), map50_drop(fp32, mine)
-        return judge_labelled(Measured(METRIC, *values, len(self.test), self.test.boxes), self.budget)
+    def _judge(self, fp32: Trial, mine: Trial) -> LabelledResult:
+        values = fp32.rankings.map50(), mine.rankings.map50(), map50_drop(fp32.rankings, mine.rankings)
+        cases = self._turned(fp32, mine)
+        return judge_labelled(Measured(METRIC, *values, len(self.test), self.test.boxes, cases), self.budget)
+
+    def _turned(self, fp32: Trial, mine: Trial) -> tuple[Turned, ...]:
+        """What the two answer differently at the threshold: images, and labelled boxes."""
+        bad = np.array(self.test.defective, bool)
+        first, second = (rejects(trial.found, trial.undecided) for trial in (fp32, mine))
+        seen = (boxes_found(self.test.truths, trial.found) for trial in (fp32, mine))
+        cases = (
+            turned("defective images", first[bad], second[bad]),
+            turned("good images", ~first[~bad], ~second[~bad]),
+            turned("boxes", *seen),
+        )
+        return tuple(case for case in cases if case.cases)
 
     def _choice(self, usable: list[Trial], trials: list[Trial]) -> Choice:
         self.progress.stage("measure", len(trials))

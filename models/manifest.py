@@ -10,7 +10,8 @@ from models.spec import Kind, Precision
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")]
-BundleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+BUNDLE_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+BundleName = Annotated[str, StringConstraints(pattern=BUNDLE_NAME)]
 
 
 PrecisionName = Literal["fp32", "bf16", "int8"]

@@ -1,6 +1,7 @@
 """A trained or re-quantized detector as a bundle: graphs, manifest with its proofs, self-test and report."""
 
 import json
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from models.bundle import SELFTEST, Bundle, file_entries, write_bundle
 from models.compile import compile_graph
 from models.detecting import detect_images
 from models.detections import Detections
+from models.errors import ModelError, RequestError
 from models.evaluate import Estimate
 from models.evaluation.exam import Exam
 from models.evaluation.operating import THRESHOLD, above
@@ -23,6 +25,7 @@ from models.evaluation.result import Evaluation
 from models.gate import Outcome
 from models.ladder import Choice, Step, Trial
 from models.manifest import (
+    BUNDLE_NAME,
     AlignmentEntry,
     DetectorMetrics,
     DetectorThreshold,
@@ -95,11 +98,22 @@ def package_detector(
 
 
 def name_of(out: Path) -> tuple[str, int]:
-    """Id and version that a bundle's folder stands for."""
-    name = out.name
-    if name.startswith("v") and name[1:].isdigit() and int(name[1:]) > 0:
-        return out.absolute().parent.name, int(name[1:])
-    return name, 1
+    """Id and version that a new bundle's folder stands for.
+
+    Raises:
+        RequestError: no bundle can be called so, or the folder exists.
+    """
+    name, version = out.name, 1
+    if name.startswith("v") and name[1:].isdecimal() and int(name[1:]) > 0:
+        name, version = out.absolute().parent.name, int(name[1:])
+    if not re.fullmatch(BUNDLE_NAME, name):
+        raise RequestError(
+            f"--out: {name!r} cannot be a bundle's name: use 64 small letters, digits, '.', '_' and '-' at most, "
+            "in .../NAME/v1"
+        )
+    if out.exists():
+        raise RequestError(f"--out: {out} exists, and a bundle never changes: choose another")
+    return name, version
 
 
 def write_detector(target: Path, detector: Detector, origin: Origin, facts: PageFacts) -> Bundle:
@@ -231,10 +245,13 @@ def _write_selftest(scratch: Path, detector: Detector) -> None:
 
 
 def _telling(evaluation: Evaluation) -> list[int]:
-    """Frames with the surest findings, and one without any if there is one."""
-    order = sorted(range(len(evaluation.found)), key=lambda index: -_weakest(evaluation.found[index]))
+    """Frames with the surest findings, and one without any if there is one; none that could not be looked at."""
+    judged = set(range(len(evaluation.found))) - set(evaluation.undecided)
+    if not judged:
+        raise ModelError("bundle: not one held-out frame fits its reference, so nothing proves the model: mend them")
+    order = sorted(judged, key=lambda index: -_weakest(evaluation.found[index]))
     empty = [index for index in order if not len(above(evaluation.found[index], THRESHOLD))]
-    return [*order[: _FRAMES - 1], *empty[-1:]]
+    return list(dict.fromkeys([*order[: _FRAMES - 1], *empty[-1:]]))
 
 
 def _weakest(found: Detections) -> float:

@@ -22,7 +22,7 @@ BundleFolder = Annotated[Path, typer.Option(help="A detector bundle's folder.")]
 SplitBy = Annotated[
     str, typer.Option(help="What belongs together: auto, declared, group, twins, or prefix:N of the file name.")
 ]
-Seed = Annotated[int, typer.Option(help="Same seed, data and threads: same model.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, data and threads: same model.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 KindName = Annotated[Literal["detector"], typer.Option(help="What the model answers.")]
 
@@ -58,6 +58,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
     """Train a detector, prove its INT8 form and write it as a bundle; killed, the same words go on where it was."""
     del kind
     with _clear_errors():
+        from models.evaluation.result import shown
         from models.training.job import TrainingRequest, run_job
 
         limit = None if epochs is not None else minutes
@@ -72,7 +73,10 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
         result.as_json(),
         [
             f"bundle {result.bundle.path}: {result.bundle.precision.value}, gate {gate.outcome} ({gate.reason})",
-            f"map50 {found.map50:.4f}, pooled_map33 {found.pooled_map33:.4f} on {len(found.exam)} held-out images",
+            (
+                f"map50 {shown(found.map50)}, pooled_map33 {shown(found.pooled_map33)} "
+                f"on {len(found.exam)} held-out images"
+            ),
             *found.notes,
             f"report: {result.bundle.path / 'report.html'}",
         ],
@@ -95,6 +99,7 @@ def evaluate(  # noqa: PLR0913 - as `train`
     with _clear_errors():
         from models.evaluation.compare import Answer
         from models.evaluation.job import EvaluationRequest, run_evaluation
+        from models.evaluation.result import shown
         from models.progress import RichProgress
 
         with RichProgress() as progress:
@@ -103,7 +108,7 @@ def evaluate(  # noqa: PLR0913 - as `train`
     found, at = result.evaluation, result.evaluation.operating
     lines = [
         (
-            f"map50 {found.map50:.4f}, map50_95 {found.map50_95:.4f}, pooled_map33 {found.pooled_map33:.4f} "
+            f"map50 {shown(found.map50)}, map50_95 {shown(found.map50_95)}, pooled_map33 {shown(found.pooled_map33)} "
             f"on {len(found.exam)} images with {found.exam.boxes} boxes"
         ),
         *(f"{name}: AP50 {value:.4f}" for name, value in found.ap50.items()),
@@ -125,6 +130,9 @@ def quantize(
     split_by: SplitBy = "auto",
     seed: Seed = 0,
     *,
+    other_data: Annotated[
+        bool, typer.Option(help="These are not the images the bundle was trained by; none of them was learned from.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Quantize a detector's FP32 graph again, through the gate, as a new bundle; exit code 1 if INT8 did not pass."""
@@ -134,7 +142,9 @@ def quantize(
         from models.spec import Precision
 
         with RichProgress() as progress:
-            made, detector = run_quantization(QuantizationRequest(bundle, data, out, split_by, seed), progress)
+            made, detector = run_quantization(
+                QuantizationRequest(bundle, data, out, split_by, seed, other_data=other_data), progress
+            )
     gate, choice = made.manifest.gate, detector.choice
     content: dict[str, object] = {
         "bundle": str(made.path),
@@ -182,12 +192,12 @@ def _clear_errors() -> Iterator[None]:
     """Turn the faults that are expected into one line on stderr and an exit code."""
     try:
         from models.dataset.errors import DatasetError
-        from models.errors import GateError, ModelError
+        from models.errors import GateError, ModelError, RequestError
     except ImportError as error:
         _fail(error, WRONG_USAGE)
     try:
         yield
-    except DatasetError as error:
+    except (DatasetError, RequestError) as error:
         _fail(error, WRONG_USAGE)
     except GateError as error:
         _fail(error, SAID_NO)

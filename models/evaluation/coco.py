@@ -22,7 +22,7 @@ class CocoPrecision:
 
 
 def coco_precision(truths: Sequence[Truth], found: Sequence[Detections], classes: Sequence[str]) -> CocoPrecision:
-    """COCO's figures for these images.
+    """COCO's figures for these images; every detection counts, where COCO stops at 100 an image.
 
     Args:
         truths: of N images.
@@ -40,6 +40,7 @@ def coco_precision(truths: Sequence[Truth], found: Sequence[Detections], classes
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(content)
         judged = COCOeval_faster(truth, truth.loadRes(results), "bbox")
+        judged.params.maxDets = [1, 10, max([100, *(len(mine) for mine in found)])]
         judged.evaluate()
         judged.accumulate()
         judged.summarize()

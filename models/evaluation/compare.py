@@ -7,12 +7,21 @@ from enum import StrEnum
 import numpy as np
 from scipy.stats import binomtest
 
+from models.dataset.records import Truth
 from models.detections import Detections
 from models.evaluate import Estimate
-from models.evaluation.operating import THRESHOLD
-from models.evaluation.precision import Rankings, map50_drop
+from models.evaluation.operating import rejects
+from models.evaluation.precision import map50_drop, rank
 
 _ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """What one model said: its detections on N images, and those that it could not look at (the line rejects them)."""
+
+    found: Sequence[Detections]
+    undecided: Sequence[int] = ()
 
 
 class Answer(StrEnum):
@@ -60,28 +69,27 @@ class Comparison:
 
 
 def compare(
-    defective: Sequence[bool],
-    champion: tuple[Sequence[Detections], Rankings],
-    challenger: tuple[Sequence[Detections], Rankings],
-    seed: int = 0,
+    truths: Sequence[Truth], defective: Sequence[bool], champion: Side, challenger: Side, seed: int = 0
 ) -> Comparison:
     """Compare two models' answers on the same images.
 
     McNemar's exact test for escapes and overkill (McNemar 1947, Psychometrika 12:153), a paired bootstrap for map50.
 
     Args:
-        defective: whether each image has something wrong with it.
-        champion: its detections and their rankings.
+        truths: of N images.
+        defective: whether each has something wrong with it.
+        champion: what it said of them.
         challenger: likewise.
         seed: of the resampling.
+
+    Raises:
+        ModelError: different numbers of images, or no labelled box among them.
     """
     bad = np.array(defective, bool)
-    rejects = [
-        np.array([bool((mine.scores >= THRESHOLD).any()) for mine in found]) for found, _ in (champion, challenger)
-    ]
-    escapes = _paired(~rejects[0][bad], ~rejects[1][bad]) if bad.any() else None
-    overkill = _paired(rejects[0][~bad], rejects[1][~bad]) if (~bad).any() else None
-    loss = map50_drop(champion[1], challenger[1], seed)
+    rejected = [rejects(side.found, side.undecided) for side in (champion, challenger)]
+    escapes = _paired(~rejected[0][bad], ~rejected[1][bad]) if bad.any() else None
+    overkill = _paired(rejected[0][~bad], rejected[1][~bad]) if (~bad).any() else None
+    loss = map50_drop(rank(truths, champion.found), rank(truths, challenger.found), seed)
     gain = Estimate(-loss.value, -loss.high, -loss.low, loss.confidence)
     return Comparison(_answer((escapes, overkill), gain), escapes, overkill, gain)
 

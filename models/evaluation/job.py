@@ -1,6 +1,6 @@
 """`cloud evaluate` and `cloud quantize`: a bundle on labelled frames, and quantized anew from its own FP32 graph."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,15 +11,16 @@ from models.bundle import Bundle, open_bundle
 from models.calibration_frames import calibration_frames
 from models.compile import compile_bundle
 from models.dataset.errors import DatasetError
+from models.dataset.learnable import split_learnable
 from models.dataset.reading import read_dataset
 from models.dataset.records import Dataset, LabelledImage, Truth
 from models.dataset.snapshot import digest
-from models.dataset.splits import split_dataset
+from models.dataset.splits import Splits
 from models.errors import ModelError
-from models.evaluation.compare import Comparison, compare
+from models.evaluation.compare import Comparison, Side, compare
 from models.evaluation.exam import exam_of
 from models.evaluation.report import PageFacts, write_page
-from models.evaluation.result import Evaluation, evaluate
+from models.evaluation.result import Evaluation, evaluate, shown
 from models.ladder import Ladder
 from models.manifest import DetectorThreshold
 from models.packaging import Detector, Origin, name_of, page_facts, write_detector
@@ -91,12 +92,14 @@ def run_evaluation(request: EvaluationRequest, progress: Progress) -> Evaluation
         DatasetError: the dataset will not do, or knows classes that the bundle does not.
         ModelError: a bundle does not verify, is no detector, or compares with references that the data lacks.
     """
+    if request.report is not None:
+        request.report.parent.mkdir(parents=True, exist_ok=True)
     progress.stage("read", 1)
     dataset = read_dataset(request.data)
     progress.advance()
     named = None
     if request.only != ALL:
-        splits = split_dataset(dataset, request.split_by, request.seed)
+        splits = split_learnable(dataset, request.split_by, request.seed)
         parts, named = dict(splits), digest(splits)
         if request.only not in parts:
             raise DatasetError(f"evaluate: there is no split {request.only!r}: choose {ALL}, {', '.join(parts)}")
@@ -113,13 +116,23 @@ def run_evaluation(request: EvaluationRequest, progress: Progress) -> Evaluation
 
 @dataclass(frozen=True, slots=True)
 class QuantizationRequest:
-    """What to quantize anew: a detector bundle, on this dataset's splits, as a new bundle."""
+    """What to quantize anew: a detector bundle, on this dataset's splits, as a new bundle.
+
+    Args:
+        bundle: holds the FP32 graph.
+        data: ranges are learned and the gate judges by its splits.
+        out: the new bundle's folder; must not exist.
+        split_by: as at training.
+        seed: likewise.
+        other_data: the bundle was not trained by these images.
+    """
 
     bundle: Path
     data: Path
     out: Path
     split_by: str = "auto"
     seed: int = 0
+    other_data: bool = False
 
 
 def run_quantization(request: QuantizationRequest, progress: Progress) -> tuple[Bundle, Detector]:
@@ -127,15 +140,15 @@ def run_quantization(request: QuantizationRequest, progress: Progress) -> tuple[
 
     Raises:
         DatasetError: the dataset or its split will not do.
-        ModelError: the bundle does not verify, holds no FP32 graph or is no detector, or the target exists.
+        ModelError: the bundle does not verify, holds no FP32 graph or is no detector, or the target exists or has a
+            name that no bundle can have.
     """
-    if request.out.exists():
-        raise ModelError(f"quantize: {request.out} exists, and a bundle never changes: choose another --out")
+    name, version = name_of(request.out)
     bundle = _detector(request.bundle)
     if not bundle.fp32_xml.is_file():
         raise ModelError(f"quantize: {bundle.path} holds no fp32 graph: train or import one that does")
     progress.stage("read", 1)
-    splits = split_dataset(_named_as(read_dataset(request.data), bundle), request.split_by, request.seed)
+    splits = _judging_splits(request, bundle)
     progress.advance()
     frames = calibration_frames(splits.train, bundle.spec, request.seed)
     val, test = (exam_of(part, compares=bundle.spec.compares) for part in (splits.val, splits.test))
@@ -144,13 +157,25 @@ def run_quantization(request: QuantizationRequest, progress: Progress) -> tuple[
     detector = Detector(
         bundle.spec, choice, {t.step: evaluate(ladder.test, t.found, t.undecided) for t in choice.trials}
     )
-    name, version = name_of(request.out)
     held = bundle.manifest.thresholds["fp32"]
     raw = held.raw_score if isinstance(held, DetectorThreshold) else 0.5
     made = datetime.now(UTC)
     origin = Origin(name, version, digest(splits), made, raw, "the parent bundle", bundle.model_id.sha256)
     story = [("Quantized from", f"{bundle.model_id.id} v{bundle.model_id.version}"), ("Data", request.data.name)]
     return write_detector(request.out, detector, origin, page_facts(detector, origin, story)), detector
+
+
+def _judging_splits(request: QuantizationRequest, bundle: Bundle) -> Splits:
+    """The splits of the training, or those of other data; else the gate would judge by what was learned from."""
+    splits = split_learnable(read_dataset(request.data), request.split_by, request.seed)
+    if digest(splits) != bundle.manifest.dataset_sha256 and not request.other_data:
+        raise DatasetError(
+            f"quantize: {request.data} split by {splits.by!r} with seed {request.seed} is not the split that "
+            f"{bundle.path} was trained by, so its test images may have been learned from: give the data, --split-by "
+            "and --seed of the training, or --other-data if none of these images was learned from"
+        )
+    train, val, test = (_named_as(part, bundle) for _, part in splits)
+    return replace(splits, train=train, val=val, test=test)
 
 
 def _evaluate(path: Path, dataset: Dataset, progress: Progress) -> tuple[Bundle, Evaluation]:
@@ -187,12 +212,25 @@ def _renumbered(image: LabelledImage, dataset: Dataset, ids: dict[str, int]) -> 
 
 
 def _compare(champion: Evaluation, mine: Evaluation) -> Comparison:
-    return compare(mine.exam.defective, (champion.found, champion.rankings), (mine.found, mine.rankings))
+    """On the frames that both looked at: a model that compares does not see the references as frames of their own."""
+    places = {path: place for place, path in enumerate(champion.exam.images)}
+    common = [(place, places[path]) for place, path in enumerate(mine.exam.images) if path in places]
+    exam = mine.exam.part([place for place, _ in common])
+    theirs = _side(champion, [place for _, place in common])
+    return compare(exam.truths, exam.defective, theirs, _side(mine, [place for place, _ in common]))
+
+
+def _side(evaluation: Evaluation, places: list[int]) -> Side:
+    undecided = set(evaluation.undecided)
+    return Side(
+        [evaluation.found[place] for place in places],
+        [index for index, place in enumerate(places) if place in undecided],
+    )
 
 
 def _facts(request: EvaluationRequest, result: EvaluationResult) -> PageFacts:
     found, bundle = result.evaluation, result.bundle
     title = f"{bundle.model_id.id} v{bundle.model_id.version} on {request.data.name}"
-    headline = f"map50 {found.map50:.4f}, pooled_map33 {found.pooled_map33:.4f} on {len(found.exam)} images."
+    headline = f"map50 {shown(found.map50)}, pooled_map33 {shown(found.pooled_map33)} on {len(found.exam)} images."
     story = [("Bundle", bundle.model_id.sha256), ("Precision", bundle.precision.value), ("Images", request.only)]
     return PageFacts(title, headline, not result.notes, story, found, (), result.comparison)

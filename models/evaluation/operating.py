@@ -60,8 +60,7 @@ def operate(
     table = np.zeros((classes + 1, classes + 1), np.int64)
     for mine, truth in zip(counted, truths, strict=True):
         _tally(table, mine, truth)
-    rejected = np.array([len(mine) > 0 for mine in counted], bool)
-    rejected[list(undecided)] = True
+    rejected = rejects(found, undecided, threshold)
     bad = np.array(defective, bool)
     by_class = {
         class_id: _rate(int(row[-1]), int(row.sum())) for class_id, row in enumerate(table[:-1]) if row.sum() > 0
@@ -81,6 +80,28 @@ def above(found: Detections, threshold: float) -> Detections:
     """Those that count."""
     keep = found.scores >= threshold
     return Detections(found.boxes_xyxy[keep], found.scores[keep], found.class_ids[keep])
+
+
+def rejects(
+    found: Sequence[Detections], undecided: Sequence[int] = (), threshold: float = THRESHOLD
+) -> NDArray[np.bool_]:
+    """(N,) which images the line rejects: something counts on them, or the model could not look at them."""
+    rejected = np.array([bool((mine.scores >= threshold).any()) for mine in found], bool)
+    rejected[list(undecided)] = True
+    return rejected
+
+
+def boxes_found(
+    truths: Sequence[Truth], found: Sequence[Detections], threshold: float = THRESHOLD
+) -> NDArray[np.bool_]:
+    """(boxes,) which labelled boxes of all images something counts on, whatever its class; image by image."""
+    each = []
+    for mine, truth in zip(found, truths, strict=True):
+        seen = np.zeros(len(truth), bool)
+        taken = match(above(mine, threshold), truth, POOLED_IOU, same_class=False)
+        seen[taken[taken != NONE]] = True
+        each.append(seen)
+    return np.concatenate(each)
 
 
 def best_threshold(pooled: Ranking) -> float:

@@ -7,6 +7,7 @@
   with DeepPCB (Tang et al. 2019, https://arxiv.org/abs/1902.06197).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,11 +73,15 @@ class Rankings:
     pooled: Ranking
 
     def map50(self, weights: Floats | None = None) -> float:
-        """Mean over the classes that occur."""
+        """Mean over the classes that occur; NaN where none does."""
+        if not self.classes:
+            return math.nan
         return float(np.mean([ranking.average_precision(weights) for ranking in self.classes.values()]))
 
     def pooled_map33(self, weights: Floats | None = None) -> float:
-        """DeepPCB's measure."""
+        """DeepPCB's measure; NaN without any labelled box."""
+        if not self.pooled.truths.any():
+            return math.nan
         return self.pooled.average_precision(weights, area=True)
 
 
@@ -88,13 +93,11 @@ def rank(truths: Sequence[Truth], found: Sequence[Detections]) -> Rankings:
         found: on the same images, in the same order.
 
     Raises:
-        ModelError: different numbers of images, or no box at all.
+        ModelError: different numbers of images.
     """
     if len(truths) != len(found):
         raise ModelError(f"evaluate: {len(truths)} images with truth, detections on {len(found)}: give the same images")
     present = sorted({int(class_id) for truth in truths for class_id in truth.class_ids})
-    if not present:
-        raise ModelError("evaluate: average precision needs labelled boxes, and no image of the set has one")
     by_class = [match(mine, truth, MAP_IOU, same_class=True) for mine, truth in zip(found, truths, strict=True)]
     classes = {class_id: _class_ranking(truths, found, by_class, class_id) for class_id in present}
     return Rankings(classes, _pooled(truths, found))

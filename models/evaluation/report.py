@@ -16,7 +16,7 @@ from models.detections import Detections
 from models.evaluate import Estimate
 from models.evaluation.compare import Comparison, Paired
 from models.evaluation.operating import THRESHOLD, above, operate
-from models.evaluation.result import Evaluation
+from models.evaluation.result import Evaluation, shown
 from models.matching import NONE, match
 from models.page import BAD, GOOD, LINE, page, svg, table
 from models.scoring import read_image
@@ -60,7 +60,7 @@ def write_page(path: Path, facts: PageFacts) -> None:
         f'<p class="verdict {"good" if facts.fine else "weak"}">{html.escape(facts.headline)}</p>',
         table(("", ""), list(facts.story)),
         f"<h2>Figures</h2>{_figures(found)}{_notes(found)}",
-        f'<h2>By class</h2><div class="row">{_by_class(found)}{svg(_curves(found))}</div>',
+        f'<h2>By class</h2><div class="row">{_by_class(found)}{svg(_curves(found))}</div>' if found.ap50 else "",
         f'<h2>Threshold</h2><div class="row">{svg(_trade_off(found))}{svg(_scores(found))}</div>',
         f"<h2>Confusion</h2>{svg(_confusion(found))}",
         _precisions(facts),
@@ -70,18 +70,19 @@ def write_page(path: Path, facts: PageFacts) -> None:
             f'<div class="row">{"".join(_worst(found))}</div>'
         ),
     ]
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page(facts.title, "\n".join(parts)), encoding="utf-8")
 
 
 def _figures(found: Evaluation) -> str:
     at = found.operating
     rows = [
-        ("map50 (IoU 0.5, mean over classes)", f"{found.map50:.4f}"),
-        ("map50_95 (COCO)", f"{found.map50_95:.4f}"),
-        ("pooled_map33 (DeepPCB's measure)", f"{found.pooled_map33:.4f}"),
+        ("map50 (IoU 0.5, mean over classes)", shown(found.map50)),
+        ("map50_95 (COCO)", shown(found.map50_95)),
+        ("pooled_map33 (DeepPCB's measure)", shown(found.pooled_map33)),
         ("escape: defective images passed", _rate(at.escape)),
         ("overkill: good images rejected", _rate(at.overkill)),
-        ("labelled boxes missed", _rate(at.missed)),
+        ("labelled boxes missed", _rate(at.missed if found.exam.boxes else None)),
         ("detections on nothing", str(at.false)),
         ("images, boxes", f"{len(found.exam)}, {found.exam.boxes}"),
     ]

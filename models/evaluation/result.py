@@ -1,5 +1,6 @@
 """All that is measured of one model on one set of frames. Pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from models.evaluation.exam import Exam
 from models.evaluation.operating import THRESHOLD, Operating, operate
 from models.evaluation.precision import Rankings, rank
 
+_UNFIT = 0.5
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
@@ -19,7 +22,7 @@ class Evaluation:
         exam: what was looked at.
         found: what the model said.
         rankings: for precision-recall curves and paired tests.
-        map50: mean average precision at IoU 0.5 over the classes that occur.
+        map50: mean average precision at IoU 0.5 over the classes that occur; NaN, as the two below, without any box.
         map50_95: COCO's, mean over IoU 0.5 to 0.95.
         pooled_map33: DeepPCB's pooled measure.
         ap50: by class name.
@@ -46,6 +49,9 @@ class Evaluation:
             wanting.append("no good images in the set: overkill is not measured")
         if self.operating.escape is None:
             wanting.append("no defective images in the set: escape is not measured")
+        escape = self.operating.escape
+        if escape is not None and escape.value > _UNFIT:
+            wanting.append(f"{escape.value:.0%} of the defective images pass at the threshold: not fit for a line")
         if self.undecided:
             first = self.exam.names[self.undecided[0]]
             wanting.append(f"{len(self.undecided)} images are UNDECIDED: their reference does not fit; first {first}")
@@ -65,14 +71,14 @@ class Evaluation:
             "images": len(self.exam),
             "good_images": self.exam.defective.count(False),
             "boxes": self.exam.boxes,
-            "map50": round(self.map50, 5),
-            "map50_95": round(self.map50_95, 5),
-            "pooled_map33": round(self.pooled_map33, 5),
+            "map50": _known(self.map50),
+            "map50_95": _known(self.map50_95),
+            "pooled_map33": _known(self.pooled_map33),
             "per_class": per_class,
             "threshold": at.threshold,
             "escape": _plain(at.escape),
             "overkill": _plain(at.overkill),
-            "missed": _plain(at.missed),
+            "missed": _plain(at.missed) if self.exam.boxes else None,
             "false_detections": at.false,
             "undecided_images": len(self.undecided),
             "confusion": {"classes": [*names, "nothing"], "rows_labelled_columns_detected": at.confusion.tolist()},
@@ -90,9 +96,6 @@ def evaluate(
         found: what a model said of them, in the same order.
         undecided: frames that it could not look at.
         threshold: scores from here on count.
-
-    Raises:
-        ModelError: no labelled box in the whole set.
     """
     rankings = rank(exam.truths, found)
     ap50 = {exam.classes[class_id]: ranking.average_precision() for class_id, ranking in rankings.classes.items()}
@@ -101,12 +104,21 @@ def evaluate(
         tuple(found),
         rankings,
         rankings.map50(),
-        coco_precision(exam.truths, found, exam.classes).map50_95,
+        coco_precision(exam.truths, found, exam.classes).map50_95 if exam.boxes else math.nan,
         rankings.pooled_map33(),
         ap50,
         operate(exam.truths, exam.defective, found, len(exam.classes), threshold, undecided),
         tuple(undecided),
     )
+
+
+def shown(precision: float) -> str:
+    """For people: four places, or that there was nothing to measure it by."""
+    return "not measured" if math.isnan(precision) else f"{precision:.4f}"
+
+
+def _known(precision: float) -> float | None:
+    return None if math.isnan(precision) else round(precision, 5)
 
 
 def _plain(rate: Estimate | None) -> dict[str, float] | None:

@@ -43,7 +43,7 @@ class Augmentation:
 
     Args:
         size_px: side of the square that is learned from.
-        scales: smallest and largest enlargement of the given image, drawn on a logarithmic scale.
+        scales: smallest and largest enlargement, drawn on a logarithmic scale.
         stretch: how far width and height may be enlarged differently, as a factor.
         light: contrast and brightness change by up to this share of the range.
         noise: largest standard deviation of pixel noise, in grey values.
@@ -63,9 +63,9 @@ class Augmentation:
     upright: float = 0.5
 
 
-def augment(sample: Sample, how: Augmentation, rng: np.random.Generator) -> Sample:
-    """A random view of the sample, `size_px` wide and high."""
-    matrix = _placement(sample, how, rng)
+def augment(sample: Sample, how: Augmentation, rng: np.random.Generator, scale: float = 1.0) -> Sample:
+    """A random view of the sample, `size_px` wide and high; `scale` enlarges it beforehand."""
+    matrix = _placement(sample, how, rng, scale)
     shift = rng.uniform(-how.reference_shift_px, how.reference_shift_px, 2)
     image = _warp(sample.image, matrix, how.size_px)
     beside = matrix + np.array([[0, 0, shift[0]], [0, 0, shift[1]]])
@@ -98,10 +98,10 @@ def mosaic(samples: Sequence[Sample], size_px: int) -> Sample:
     return Sample(image, reference, np.concatenate(boxes).astype(np.float32), np.concatenate(ids))
 
 
-def _placement(sample: Sample, how: Augmentation, rng: np.random.Generator) -> NDArray[np.float64]:
+def _placement(sample: Sample, how: Augmentation, rng: np.random.Generator, base: float) -> NDArray[np.float64]:
     """The (2, 3) matrix from given pixels to the picture's: enlarge, then put a point of interest somewhere inside."""
     low, high = np.log(how.scales)
-    scale, stretch = np.exp(rng.uniform(low, high)), how.stretch ** rng.uniform(-0.5, 0.5)
+    scale, stretch = base * np.exp(rng.uniform(low, high)), how.stretch ** rng.uniform(-0.5, 0.5)
     factors = np.array([scale * stretch, scale / stretch])
     size = np.array([sample.image.shape[1], sample.image.shape[0]]) * factors
     slack = size - how.size_px
@@ -124,14 +124,18 @@ def _warp(image: Image, matrix: NDArray[np.float64], size_px: int) -> Image:
 
 
 def _move(boxes: FloatArray, ids: IntArray, matrix: NDArray[np.float64], size_px: int) -> tuple[FloatArray, IntArray]:
-    """Boxes in the picture; those of which too little is left are dropped."""
+    """Boxes in the picture; those of which too little is left are dropped, thin ones are widened to two pixels."""
     scale, shift = np.tile(np.diag(matrix[:, :2]), 2), np.tile(matrix[:, 2], 2)
-    moved = boxes * scale + shift
+    moved = _widened(boxes * scale + shift)
     clipped = np.clip(moved, 0, size_px)
-    areas, left = _areas(moved), _areas(clipped)
-    sides = np.minimum(clipped[:, 2] - clipped[:, 0], clipped[:, 3] - clipped[:, 1])
-    keep = (left > _KEEP * areas) & (sides >= _MIN_SIDE_PX)
+    keep = _areas(clipped) > _KEEP * _areas(moved)
     return clipped[keep].astype(np.float32), ids[keep]
+
+
+def _widened(boxes: NDArray[np.floating]) -> NDArray[np.floating]:
+    """A scratch of one pixel is a defect too: no side under two pixels."""
+    middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, np.maximum((boxes[:, 2:] - boxes[:, :2]) / 2, _MIN_SIDE_PX / 2)
+    return np.concatenate([middle - half, middle + half], axis=1)
 
 
 def _areas(boxes: NDArray[np.floating]) -> NDArray[np.floating]:

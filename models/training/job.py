@@ -16,12 +16,12 @@ from models.bundle import Bundle
 from models.calibration_frames import calibration_frames
 from models.compile import compile_graph
 from models.dataset.errors import DatasetError
+from models.dataset.learnable import split_learnable
 from models.dataset.reading import read_dataset
 from models.dataset.records import Dataset
 from models.dataset.snapshot import freeze
-from models.dataset.splits import Splits, split_dataset
-from models.errors import ModelError
-from models.evaluation.exam import exam_of
+from models.dataset.splits import Splits
+from models.evaluation.exam import Exam, exam_of
 from models.evaluation.operating import best_threshold
 from models.evaluation.precision import rank
 from models.evaluation.result import Evaluation, evaluate
@@ -29,14 +29,13 @@ from models.export import export_detector, raw_score, with_threshold
 from models.ladder import Choice, Ladder, Step
 from models.packaging import Detector, Origin, name_of, page_facts, write_detector
 from models.progress import Progress
-from models.spec import Precision
+from models.spec import ModelSpec, Precision
 from models.training.parity import Parity, check_parity
-from models.training.pictures import Gallery, is_grey
+from models.training.pictures import Gallery, is_grey, misfits
 from models.training.qat import train_quantized
 from models.training.settings import Settings, propose
 from models.training.train import Means, Trained, train_detector
 
-_GREY_SAMPLE = 50
 _START_THRESHOLD = 0.5
 
 
@@ -113,8 +112,7 @@ def run_job(request: TrainingRequest, progress: Progress) -> TrainingResult:
         DatasetError: the dataset or its split will not do.
         ModelError: the target exists, the cache's checkpoint is another's, or a library refuses.
     """
-    if request.out.exists():
-        raise ModelError(f"train: {request.out} exists, and a bundle never changes: choose another --out")
+    name_of(request.out)
     clock = _Clock()
     splits = _read(request, progress)
     settings = _settings(request, splits.train)
@@ -122,12 +120,13 @@ def run_job(request: TrainingRequest, progress: Progress) -> TrainingResult:
     dataset_sha256 = freeze(splits, folder / "snapshot.json")
     folder = folder / dataset_sha256[:12]
     clock.lap("read")
-    gallery = _gallery(splits.train, settings)
+    gallery = _gallery(splits.train, settings, progress)
     trained = train_detector(gallery, settings, Means(folder, progress, minutes=request.minutes))
     clock.lap("train")
-    graph, parity = _graph(trained, splits, progress)
-    ladder = _ladder(trained, splits, gallery, folder, progress)
-    graph, threshold = _set_threshold(graph, ladder)
+    exams = _exams(splits, settings)
+    graph, parity = _graph(trained, exams[1], progress)
+    graph, threshold = _set_threshold(graph, settings.model_spec(splits.train.classes), exams[0])
+    ladder = _ladder(trained, splits.train, exams, _Tuning(gallery, folder, threshold), progress)
     choice = ladder.climb(graph)
     clock.lap("quantize")
     detector = Detector(ladder.spec, choice, _evaluations(choice, ladder))
@@ -150,51 +149,76 @@ def _read(request: TrainingRequest, progress: Progress) -> Splits:
     if request.reference and not dataset.has_references:
         lacking = next(image.name for image in dataset.images if image.reference is None)
         raise DatasetError(f"train: {lacking} has no reference: complete them or train without (--no-reference)")
-    return split_dataset(_placed(dataset), request.split_by, request.seed)
-
-
-def _placed(dataset: Dataset) -> Dataset:
-    """Without defective images on which no place is labelled: a detector would learn them as good."""
-    return dataset.take([i for i, image in enumerate(dataset.images) if len(image.truth) or not image.defective])
+    splits = split_learnable(dataset, request.split_by, request.seed)
+    for name, part in splits:
+        if not part.boxes:
+            raise DatasetError(
+                f"train: none of the {len(part)} images of the split {name!r} holds a box ({part.images[0].name} is "
+                "the first), so nothing can be measured by it: move defective ones there or choose another --split-by"
+            )
+    return splits
 
 
 def _settings(request: TrainingRequest, train: Dataset) -> Settings:
     reference = train.has_references if request.reference is None else request.reference
-    sample = Gallery(train, colour=True, reference=False, limit_bytes=0)
-    chosen = np.random.default_rng(0).permutation(len(train))[:_GREY_SAMPLE]
-    colour = not is_grey(sample, [int(index) for index in chosen])
-    settings = propose(train, colour=colour, reference=reference, seed=request.seed, size_px=request.size_px)
+    settings = propose(
+        train, colour=not is_grey(train), reference=reference, seed=request.seed, size_px=request.size_px
+    )
     return settings if request.epochs is None else replace(settings, epochs=request.epochs)
 
 
-def _gallery(train: Dataset, settings: Settings) -> Gallery:
-    return Gallery(train, colour=settings.shape.colour, reference=settings.shape.reference)
+def _gallery(train: Dataset, settings: Settings, progress: Progress) -> Gallery:
+    """The pictures to learn from; those with references are laid on each other now, so that a misfit is known now."""
+    gallery = Gallery(train, colour=settings.shape.colour, reference=settings.shape.reference)
+    if settings.shape.reference:
+        progress.stage("align", len(train))
+        if found := misfits(gallery, progress.advance):
+            raise DatasetError(
+                f"train: {len(found)} of {len(train)} references do not fit their image, and a station would not look "
+                f"at such a one; the first: {found[0]}: mend or remove them, or train without (--no-reference)"
+            )
+    return gallery
 
 
-def _graph(trained: Trained, splits: Splits, progress: Progress) -> tuple[ov.Model, Parity]:
+def _exams(splits: Splits, settings: Settings) -> tuple[Exam, Exam]:
+    """Val and test."""
+    val, test = (exam_of(part, compares=settings.shape.reference) for part in (splits.val, splits.test))
+    return val, test
+
+
+def _graph(trained: Trained, test: Exam, progress: Progress) -> tuple[ov.Model, Parity]:
     """The exported graph, proven to answer as torch does on every frame that will be judged."""
     settings = trained.settings
     graph = export_detector(trained.network, settings.shape, settings.spec, _START_THRESHOLD)
-    return graph, check_parity(trained, graph, exam_of(splits.test, compares=settings.shape.reference), progress)
+    return graph, check_parity(trained, graph, test, progress)
 
 
-def _ladder(trained: Trained, splits: Splits, gallery: Gallery, folder: Path, progress: Progress) -> Ladder:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tuning:
+    """What quantization-aware training goes on with."""
+
+    gallery: Gallery
+    folder: Path
+    threshold: float
+
+
+def _ladder(trained: Trained, train: Dataset, exams: tuple[Exam, Exam], tuning: _Tuning, progress: Progress) -> Ladder:
     settings = trained.settings
-    spec = settings.model_spec(splits.train.classes)
-    frames = calibration_frames(splits.train, spec, settings.seed)
-    val, test = (exam_of(part, compares=spec.compares) for part in (splits.val, splits.test))
+    spec = settings.model_spec(train.classes)
+    frames = calibration_frames(train, spec, settings.seed)
 
     def tune() -> ov.Model:
-        network = train_quantized(trained, gallery, Means(folder / "qat", progress))
-        return export_detector(network, settings.shape, settings.spec, _START_THRESHOLD)
+        means = Means(tuning.folder / f"qat-{settings.digest[:12]}", progress)
+        network = train_quantized(trained, tuning.gallery, means)
+        return export_detector(network, settings.shape, settings.spec, tuning.threshold)
 
-    return Ladder(spec, frames, val, test, progress, tune)
+    return Ladder(spec, frames, *exams, progress, tune)
 
 
-def _set_threshold(graph: ov.Model, ladder: Ladder) -> tuple[ov.Model, float]:
+def _set_threshold(graph: ov.Model, spec: ModelSpec, val: Exam) -> tuple[ov.Model, float]:
     """The graph with 0.5 where precision and recall together are best on the val frames."""
-    found = ladder.val.sit(compile_graph(graph, Precision.FP32), ladder.spec)
-    raw = raw_score(best_threshold(rank(ladder.val.truths, found).pooled), _START_THRESHOLD)
+    found = val.sit(compile_graph(graph, Precision.FP32), spec)
+    raw = raw_score(best_threshold(rank(val.truths, found).pooled), _START_THRESHOLD)
     threshold = float(np.clip(raw, 0.05, 0.95))
     return with_threshold(graph, threshold), threshold
 

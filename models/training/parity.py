@@ -9,7 +9,7 @@ import torch
 
 from models.compile import compile_graph
 from models.detecting import IMAGE, REFERENCE, model_inputs
-from models.detections import FloatArray
+from models.detections import Detections
 from models.errors import ModelError
 from models.evaluation.exam import Exam
 from models.letterbox import Image
@@ -50,14 +50,15 @@ def check_parity(trained: Trained, graph: ov.Model, exam: Exam, progress: Progre
         progress: told of every frame.
 
     Raises:
-        ModelError: a score differs by more than `LIMIT`, or a finding of 0.1 and more is there only once.
+        ModelError: a score differs by more than `LIMIT`, or a finding of 0.1 and more is there only once or of another
+            class.
     """
     request = compile_graph(graph, Precision.FP32).create_infer_request()
     progress.stage("parity", len(exam))
     largest, count = 0.0, 0
     for name, inputs in _frames(trained, exam):
         request.infer(inputs)
-        theirs = np.array(request.get_tensor("scores").data), np.array(request.get_tensor("boxes").data)
+        theirs = Detections(*(np.array(request.get_tensor(name).data) for name in ("boxes", "scores", "class_ids")))
         found = _torch_findings(trained, inputs)
         apart = max(_apart(found, theirs), _apart(theirs, found))
         if apart > LIMIT:
@@ -65,7 +66,7 @@ def check_parity(trained: Trained, graph: ov.Model, exam: Exam, progress: Progre
                 f"export: on {name} the graph's scores differ from torch's by {apart:.4f}, allowed {LIMIT}: the export "
                 "is broken; do not use it"
             )
-        largest, count = max(largest, apart), count + len(found[0])
+        largest, count = max(largest, apart), count + len(found)
         progress.advance()
     return Parity(len(exam), count, largest)
 
@@ -80,23 +81,21 @@ def _frames(trained: Trained, exam: Exam) -> Iterator[tuple[str, dict[str, Image
         yield exam.names[index], inputs
 
 
-def _torch_findings(trained: Trained, inputs: dict[str, Image]) -> tuple[FloatArray, FloatArray]:
-    """Scores (N,) and boxes (N, 4)."""
+def _torch_findings(trained: Trained, inputs: dict[str, Image]) -> Detections:
     pictures = [inputs[name][0] for name in (IMAGE, REFERENCE) if name in inputs]
     if not trained.settings.shape.colour:
         pictures = [np.ascontiguousarray(picture[..., _GREEN]) for picture in pictures]
     pixels = torch.from_numpy(planes(pictures[0], pictures[1] if len(pictures) > 1 else None))
     scores, boxes = raw_answers(trained.network, pixels.permute(2, 0, 1)[None].float() / 255)
-    found = suppress(scores[0], boxes[0])
-    return found.scores, found.boxes_xyxy
+    return suppress(scores[0], boxes[0])
 
 
-def _apart(first: tuple[FloatArray, FloatArray], second: tuple[FloatArray, FloatArray]) -> float:
+def _apart(first: Detections, second: Detections) -> float:
     """The largest difference between a sure finding's score and that of the nearest like it in the other answer."""
     worst = 0.0
-    for score, box in zip(*first, strict=True):
+    for score, box, class_id in zip(first.scores, first.boxes_xyxy, first.class_ids, strict=True):
         if score < _SURE:
             continue
-        near = np.abs(second[1] - box).max(1) <= _SAME_PX if len(second[0]) else np.zeros(0, bool)
-        worst = max(worst, float(np.abs(second[0][near] - score).min()) if near.any() else float(score))
+        near = (np.abs(second.boxes_xyxy - box) <= _SAME_PX).all(1) & (second.class_ids == class_id)
+        worst = max(worst, float(np.abs(second.scores[near] - score).min()) if near.any() else float(score))
     return worst

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.alignment import Golden
+from models.dataset.image_files import decode
 from models.dataset.records import Dataset
 from models.errors import AlignmentError, ModelError
 from models.letterbox import Image
@@ -24,6 +25,7 @@ from models.training.augment import Augmentation, Sample, augment, mosaic
 _GREEN = 1
 _AHEAD = 3
 _MOSAIC = 4
+_READERS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +58,7 @@ class Gallery:
         return len(self._dataset)
 
     def __getitem__(self, index: int) -> Sample:
-        """The picture as it is. Raises ModelError if its file cannot be read."""
+        """The picture as it is. Raises ModelError if a file cannot be read, AlignmentError if its reference misfits."""
         if (kept := self._kept.get(index)) is not None:
             return kept
         labelled = self._dataset.images[index]
@@ -78,7 +80,7 @@ class Gallery:
 
 
 def _read(path: Path) -> Image:
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    pixels = decode(path, cv2.IMREAD_COLOR) if path.is_file() else None
     if pixels is None:
         raise ModelError(f"training: {path} is no readable image any more: restore it")
     return np.asarray(pixels, np.uint8)
@@ -89,23 +91,58 @@ def _laid_on(image: Image, reference: Image, name: str) -> Image:
     try:
         return Golden(reference, Alignment()).onto(image)
     except AlignmentError as misfit:
-        raise ModelError(f"training: {name}: {misfit}; a station would not look at it: mend or remove it") from misfit
+        raise AlignmentError(f"{name}: {misfit}") from misfit
 
 
-def is_grey(gallery: Gallery, indices: Sequence[int]) -> bool:
-    """Whether these pictures of a colour gallery hold the same value in all three channels."""
-    images = (gallery[index].image for index in indices)
-    return all(np.array_equal(image[..., 0], image[..., channel]) for image in images for channel in (1, 2))
+def misfits(gallery: Gallery, advance: Callable[[], None]) -> list[str]:
+    """What is wrong with each picture whose reference does not fit; all others are decoded and kept by then."""
+
+    def fault(index: int) -> str | None:
+        try:
+            gallery[index]
+        except AlignmentError as misfit:
+            return str(misfit)
+        finally:
+            advance()
+        return None
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        return [found for found in pool.map(fault, range(len(gallery))) if found is not None]
+
+
+def is_grey(dataset: Dataset) -> bool:
+    """Whether every picture holds the same value in all three channels: one stain that only colour shows is enough."""
+
+    def grey(path: Path) -> bool:
+        pixels = _read(path)
+        return all(np.array_equal(pixels[..., 0], pixels[..., channel]) for channel in (1, 2))
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        return all(pool.map(grey, [image.path for image in dataset.images]))
+
+
+def _as_given(height: int, width: int) -> float:
+    del height, width
+    return 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Feeding:
-    """How pictures become batches: how many at once, how varied, how often four in one."""
+    """How pictures become batches.
+
+    Args:
+        batch: how many at once.
+        how: how varied.
+        mosaic: share of them that are four in one.
+        seed: of all that is drawn.
+        scale_of: how much an image of this height and width is enlarged beforehand.
+    """
 
     batch: int
     how: Augmentation
     mosaic: float
     seed: int
+    scale_of: Callable[[int, int], float] = _as_given
 
 
 def epoch_batches(gallery: Gallery, feeding: Feeding, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -138,9 +175,13 @@ def _batch(gallery: Gallery, feeding: Feeding, when: tuple[int, int], chosen: ND
 
 def _picture(gallery: Gallery, feeding: Feeding, index: int, rng: np.random.Generator) -> Sample:
     if rng.random() >= feeding.mosaic:
-        return augment(gallery[index], feeding.how, rng)
+        return _view(gallery[index], feeding, rng)
     others = [index, *(int(other) for other in rng.integers(len(gallery), size=_MOSAIC - 1))]
-    return mosaic([augment(gallery[other], feeding.how, rng) for other in others], feeding.how.size_px)
+    return mosaic([_view(gallery[other], feeding, rng) for other in others], feeding.how.size_px)
+
+
+def _view(sample: Sample, feeding: Feeding, rng: np.random.Generator) -> Sample:
+    return augment(sample, feeding.how, rng, feeding.scale_of(*sample.image.shape[:2]))
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

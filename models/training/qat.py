@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from models.quantize import with_fake_quantization
-from models.training.pictures import Feeding, Gallery, epoch_batches
+from models.training.pictures import Gallery, epoch_batches
 from models.training.train import Means, Trained, train_detector
 
 _SHARE = 0.1
@@ -41,8 +41,7 @@ def train_quantized(trained: Trained, gallery: Gallery, means: Means) -> nn.Modu
 
 
 def _pixels(gallery: Gallery, trained: Trained) -> Iterator[torch.Tensor]:
-    feeding = Feeding(trained.settings.batch, trained.settings.augmentation, 0.0, trained.settings.seed)
-    for index, batch in enumerate(epoch_batches(gallery, feeding, 0)):
+    for index, batch in enumerate(epoch_batches(gallery, trained.settings.feeding(0.0), 0)):
         if index == _RANGE_BATCHES:
             return
         yield batch.pixels

@@ -10,7 +10,9 @@ import numpy as np
 from models.dataset.records import Dataset, LabelledImage
 from models.networks.detector import COARSEST, DetectorShape
 from models.spec import Alignment, InputSpec, Kind, ModelSpec, Tiling
+from models.tiling import tiles
 from models.training.augment import Augmentation
+from models.training.pictures import Feeding
 
 LARGEST_PX = 640
 _CROP_PX = 320
@@ -32,7 +34,6 @@ class Settings:
         shape: of the network.
         height: of the model's input, pixels.
         width: likewise.
-        scale: from image pixels to model pixels.
         crop_px: side of the pictures that are learned from, in model pixels.
         batch: pictures per step.
         epochs: how often every image is shown.
@@ -41,7 +42,7 @@ class Settings:
         mosaic: share of pictures that are four in one.
         light: see `Augmentation`.
         noise: see `Augmentation`.
-        zoom: how far scales may differ from `scale`, as a factor, both ways.
+        zoom: how far scales may differ from the one at inspection, as a factor, both ways.
         seed: of order and augmentation, and of the new layers' first weights.
         tiling: how frames are cut at inspection; learned from are crops in any case.
         recipe: counts changes of what the trainer computes of the same settings, so that it never goes on with a
@@ -51,7 +52,6 @@ class Settings:
     shape: DetectorShape
     height: int
     width: int
-    scale: float
     crop_px: int
     batch: int
     epochs: int
@@ -79,9 +79,17 @@ class Settings:
 
     @property
     def augmentation(self) -> Augmentation:
-        """How far pictures may differ from the ones given."""
-        scales = self.scale / self.zoom, self.scale * self.zoom
-        return Augmentation(self.crop_px, scales, light=self.light, noise=self.noise)
+        """How far pictures may differ from how a station shows them to the model."""
+        return Augmentation(self.crop_px, (1 / self.zoom, self.zoom), light=self.light, noise=self.noise)
+
+    def scale_of(self, height: int, width: int) -> float:
+        """From an image's pixels to the model's, as a station would show it."""
+        tile = tiles(width, height, self.tiling)[0]
+        return min(self.width / tile.width, self.height / tile.height)
+
+    def feeding(self, mosaic: float) -> Feeding:
+        """How its pictures become batches, with such a share of mosaics."""
+        return Feeding(self.batch, self.augmentation, mosaic, self.seed, self.scale_of)
 
     @property
     def digest(self) -> str:
@@ -99,13 +107,13 @@ def propose(dataset: Dataset, *, colour: bool, reference: bool, seed: int = 0, s
     `size_px` sets the input's longer side instead.
     """
     tiling = None if size_px else _tiling(dataset)
-    height, width, scale = (tiling.tile_px, tiling.tile_px, 1.0) if tiling else _input_size(dataset.images, size_px)
+    height, width = (tiling.tile_px, tiling.tile_px) if tiling else _input_size(dataset.images, size_px)
     stem = 4 if max(height, width) >= _COARSE_STEM_PX else 2
     crop = min(_CROP_PX, max(height, width))
     batch = max(4, min(32, round(_BATCH_PIXELS / crop**2)))
     shape = DetectorShape(len(dataset.classes), colour, reference, stem)
     epochs = max(30, round(_STEPS * batch / len(dataset)))
-    settings = Settings(shape, height, width, scale, crop, batch, epochs, seed=seed, tiling=tiling)
+    settings = Settings(shape, height, width, crop, batch, epochs, seed=seed, tiling=tiling)
     return replace(settings, mosaic=0.3, zoom=1.5) if _varied(dataset) else settings
 
 
@@ -130,7 +138,7 @@ def _tiling(dataset: Dataset) -> Tiling | None:
     return Tiling(LARGEST_PX, overlap)
 
 
-def _input_size(images: Sequence[LabelledImage], size_px: int | None) -> tuple[int, int, float]:
+def _input_size(images: Sequence[LabelledImage], size_px: int | None) -> tuple[int, int]:
     height, width = (float(np.median([getattr(image, side) for image in images])) for side in ("height", "width"))
     scale = min(1.0, LARGEST_PX / max(height, width))
     if max(height, width) < _CROP_PX:
@@ -138,4 +146,4 @@ def _input_size(images: Sequence[LabelledImage], size_px: int | None) -> tuple[i
     if size_px:
         scale = size_px / max(height, width)
     sides = [max(COARSEST, round(side * scale / COARSEST) * COARSEST) for side in (height, width)]
-    return sides[0], sides[1], scale
+    return sides[0], sides[1]

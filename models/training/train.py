@@ -8,6 +8,7 @@ ends with the very same weights.
 import copy
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from models.bundle import sync_directory
 from models.errors import ModelError
 from models.networks.detector import Detector
 from models.networks.lite import load_imagenet
@@ -25,7 +27,7 @@ from models.training.average import Average
 from models.training.checkpoint import Checkpoint, load, save
 from models.training.loss import detection_loss
 from models.training.memory import keep_freed_memory
-from models.training.pictures import Batch, Feeding, Gallery, epoch_batches, steps_per_epoch
+from models.training.pictures import Batch, Gallery, epoch_batches, steps_per_epoch
 from models.training.settings import Settings
 from models.training.threads import StepSettings, choose_by_measuring
 
@@ -124,30 +126,43 @@ def _go_on(run: "_Run", means: Means) -> None:
     while run.step < run.steps:
         for batch in run.rest_of_epoch():
             run.learn(batch)
-            means.progress.advance()
+            if run.step % run.per_epoch == 0:
+                run.end_epoch()
+                means.progress.note(f"loss {run.history[-1]['loss']:.3f}")
             if time.monotonic() - saved_s > means.save_every_s:
                 save(means.folder, run.checkpoint())
                 saved_s = time.monotonic()
-        run.end_epoch()
-        means.progress.note(f"loss {run.history[-1]['loss']:.3f}")
+            means.progress.advance()
     save(means.folder, run.checkpoint())
 
 
 def _plan(gallery: Gallery, settings: Settings, means: Means, start: nn.Module | None) -> Plan:
     """As the run's first start measured and settled it."""
     path = means.folder / f"plan-{settings.digest[:12]}-{means.minutes}.json"
-    if path.is_file():
-        held = json.loads(path.read_text(encoding="utf-8"))
-        return Plan(StepSettings(**held["arithmetic"]), held["step_s"], held["epochs"])
+    if (held := _held(path)) is not None:
+        return held
     means.progress.stage("measure", 1)
     arithmetic, step_s = means.choose(_trial(gallery, settings, start))
     means.progress.advance()
     plan = Plan(arithmetic, step_s, _epochs(settings, step_s * steps_per_epoch(len(gallery), settings.batch), means))
     means.folder.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".new")
-    beside.write_text(json.dumps(asdict(plan)), encoding="utf-8")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(plan)))
+        file.flush()
+        os.fsync(file.fileno())
     beside.replace(path)
+    sync_directory(path.parent)
     return plan
+
+
+def _held(path: Path) -> Plan | None:
+    """The plan of an earlier start; None if there is none that can be read: it is measured again then."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        return Plan(StepSettings(**held["arithmetic"]), held["step_s"], held["epochs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _epochs(settings: Settings, epoch_s: float, means: Means) -> int:
@@ -211,7 +226,7 @@ class _Run:
         epoch, done = divmod(self.step, self.per_epoch)
         plain = epoch >= _PLAIN_TAIL * self.settings.epochs
         mosaic = 0.0 if plain else self.settings.mosaic
-        feeding = Feeding(self.settings.batch, self.settings.augmentation, mosaic, self.settings.seed)
+        feeding = self.settings.feeding(mosaic)
         return epoch_batches(self.gallery, feeding, epoch, done)
 
     def learn(self, batch: Batch) -> None:

@@ -113,7 +113,11 @@ def test_what_cannot_be_done_is_one_line_and_the_right_code(
     new, cache = str(tmp_path / "new"), str(tmp_path / "cache")
     table = [
         (["train", "--data", str(empty), "--out", new, "--cache", cache], 2, "known form"),
-        (["train", "--data", str(labelled), "--out", str(out), "--cache", cache], 3, "exists"),
+        (["train", "--data", str(labelled), "--out", str(out), "--cache", cache], 2, "exists"),
+        (["train", "--data", str(labelled), "--out", str(tmp_path / "Mein Bündel"), "--cache", cache], 2, "name"),
+        (["train", "--data", str(labelled), "--out", str(tmp_path / "PCB" / "v1"), "--cache", cache], 2, "name"),
+        (["train", "--data", str(labelled), "--out", new, "--cache", cache, "--seed", "-1"], 2, "range"),
+        (["quantize", "--bundle", str(out), "--data", str(labelled), "--out", new, "--seed", "7"], 2, "trained by"),
         (["train", "--data", str(labelled), "--out", new, "--cache", cache, "--reference"], 2, "has no reference"),
         (["train", "--data", str(labelled), "--out", new, "--cache", cache, "--split-by", "moon"], 2, "cannot divide"),
         (["evaluate", "--bundle", str(empty), "--data", str(labelled)], 3, "no bundle.json"),

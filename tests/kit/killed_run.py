@@ -15,7 +15,7 @@ from models.training.threads import StepSettings
 from models.training.train import Means, train_detector
 
 SHAPE = DetectorShape(2, colour=False, reference=False, stem_stride=4)
-SETTINGS = Settings(SHAPE, 96, 96, 1.0, 64, 4, 3)
+SETTINGS = Settings(SHAPE, 96, 96, 64, 4, 3)
 
 
 class Killed(SilentProgress):

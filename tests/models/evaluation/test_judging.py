@@ -1,5 +1,6 @@
 """Escape, overkill, confusion, thresholds, champion against challenger, the gate with labels, and the page."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from judged_kit import BOX, exam, found, shifted, truth
 from models.detections import Detections
 from models.errors import GateError
 from models.evaluate import Estimate
-from models.evaluation.compare import Answer, compare
+from models.evaluation.coco import coco_precision
+from models.evaluation.compare import Answer, Side, compare
 from models.evaluation.operating import best_threshold, operate
 from models.evaluation.precision import rank
 from models.evaluation.report import PageFacts, write_page
 from models.evaluation.result import evaluate
 from models.gate import Outcome
-from models.labelled_gate import Measured, judge_labelled
+from models.labelled_gate import Measured, Turned, judge_labelled, turned
 
 TRUTHS = [truth((BOX, 0)), truth((BOX, 1)), truth((BOX, 0)), truth(), truth()]
 FOUND = [
@@ -59,15 +61,12 @@ def test_the_best_threshold_lies_between_the_last_right_one_and_the_first_wrong_
     rankings = rank([truth((BOX, 0)), truth((BOX, 0)), truth()], answers)
     assert best_threshold(rankings.pooled) == pytest.approx(0.4)
     assert best_threshold(rank([truth((BOX, 0))], [found()]).pooled) == 0.5
+    assert best_threshold(rank([truth((BOX, 0))], [found((BOX, 0, 0.6))]).pooled) == pytest.approx(0.45)
 
 
 def fleet(hits: int, count: int, *, score: float = 0.9) -> list[Detections]:
     """Answers on `count` images with one box each, of which the first `hits` are found."""
     return [found((BOX, 0, score)) if index < hits else found() for index in range(count)]
-
-
-def side(answers: list[Detections]) -> tuple[list[Detections], object]:
-    return answers, rank([truth((BOX, 0))] * len(answers), answers)
 
 
 COMPARED = [
@@ -80,7 +79,8 @@ COMPARED = [
 
 @pytest.mark.parametrize(("champion", "challenger", "answer"), COMPARED)
 def test_only_what_is_more_than_chance_counts(champion: int, challenger: int, answer: Answer) -> None:
-    result = compare([True] * 100, side(fleet(champion, 100)), side(fleet(challenger, 100)))  # type: ignore[arg-type]
+    sides = Side(fleet(champion, 100)), Side(fleet(challenger, 100))
+    result = compare([truth((BOX, 0))] * 100, [True] * 100, *sides)
     assert result.answer is answer
     assert result.escapes is not None
     assert result.escapes.only_champion == max(0, challenger - champion)
@@ -91,8 +91,46 @@ def test_fewer_escapes_bought_with_overkill_are_worse() -> None:
     truths = [truth((BOX, 0))] * 50 + [truth()] * 50
     champion = [found((BOX, 0, 0.9))] * 50 + [found()] * 50
     challenger = [found((BOX, 0, 0.9))] * 100
-    sides = [(answers, rank(truths, answers)) for answers in (champion, challenger)]
-    assert compare([True] * 50 + [False] * 50, *sides).answer is Answer.WORSE
+    sides = Side(champion), Side(challenger)
+    assert compare(truths, [True] * 50 + [False] * 50, *sides).answer is Answer.WORSE
+
+
+def test_places_that_move_make_a_challenger_worse_though_no_part_escapes() -> None:
+    truths = [truth((BOX, 0))] * 60
+    moved = [found((shifted(14), 0, 0.9))] * 60
+    result = compare(truths, [True] * 60, Side(fleet(60, 60)), Side(moved))
+    assert result.escapes is not None
+    assert result.escapes.only_challenger == 0
+    assert result.map50_gain.high < 0
+    assert result.answer is Answer.WORSE
+
+
+def test_four_more_escapes_are_still_chance() -> None:
+    """Four to nothing has p = 0.125; a level of 0.4 would call it proven."""
+    truths = [truth((BOX, 0))] * 40 + [truth((BOX, 1))] * 40
+    other = [found((BOX, 1, 0.9))] * 40
+    weak = fleet(36, 40) + other
+    for index in range(36, 40):
+        weak[index] = found((BOX, 0, 0.45))
+    result = compare(truths, [True] * 80, Side(fleet(40, 40) + other), Side(weak))
+    assert result.escapes is not None
+    assert (result.escapes.only_challenger, result.answer) == (4, Answer.NO_DIFFERENCE)
+
+
+def test_what_is_undecided_is_rejected() -> None:
+    """By the line, and so in every figure: a bad part cannot escape that way, a good one is overkill."""
+    at = operate([truth((BOX, 0)), truth()], [True, False], [found(), found()], 1, undecided=[0, 1])
+    assert at.escape is not None
+    assert at.overkill is not None
+    assert (at.escape.value, at.overkill.value) == (0.0, 1.0)
+    truths, defective = [truth((BOX, 0))] * 40 + [truth()] * 40, [True] * 40 + [False] * 40
+    plain = fleet(40, 80)
+    blind = compare(truths, defective, Side(plain), Side(fleet(30, 80), undecided=list(range(30, 40))))
+    assert blind.escapes is not None
+    assert blind.escapes.only_challenger == 0
+    stopped = compare(truths, defective, Side(plain), Side(plain, undecided=list(range(40, 80))))
+    assert stopped.overkill is not None
+    assert (stopped.overkill.only_challenger, stopped.answer) == (40, Answer.WORSE)
 
 
 def measured(drop: float, low: float, images: int = 600, boxes: int = 5000) -> Measured:
@@ -117,6 +155,65 @@ def test_the_gate(found_out: Measured, outcome: Outcome) -> None:
     assert result.outcome is outcome
     assert result.allows == (outcome is not Outcome.FAILED)
     assert str(found_out.images) in result.reason
+
+
+TURNED = [
+    pytest.param(Turned("boxes", 30, 28, 5000), True, id="as many won as lost"),
+    pytest.param(Turned("boxes", 12, 1, 5000), False, id="lost beyond chance"),
+    pytest.param(Turned("defective images", 1, 0, 5), True, id="one of few is chance"),
+    pytest.param(Turned("defective images", 2, 0, 5), False, id="two of five"),
+    pytest.param(Turned("good images", 5, 0, 400), True, id="five to nothing, p = 0.06"),
+    pytest.param(Turned("good images", 6, 0, 400), False, id="six to nothing, p = 0.03"),
+]
+
+
+@pytest.mark.parametrize(("case", "allowed"), TURNED)
+@pytest.mark.parametrize("images", [100, 600])
+def test_what_turns_at_the_threshold_counts_whatever_the_metric_says(
+    case: Turned,
+    allowed: bool,  # noqa: FBT001 - a table's row
+    images: int,
+) -> None:
+    result = judge_labelled(dataclasses.replace(measured(0.0, -0.001, images, 300), turned=(case,)))
+    assert result.allows is allowed
+    assert str(case) in result.reason
+
+
+def test_a_model_that_finds_nothing_proves_nothing_of_its_quantized_form() -> None:
+    blind = Measured("map50", 0.0, 0.0, Estimate(0.0, 0.0, 0.0, 0.95), 600, 5000)
+    result = judge_labelled(blind)
+    assert result.outcome is Outcome.NOT_PROVEN
+    assert "finds nothing" in result.reason
+
+
+def test_turned_cases_are_counted_pair_by_pair() -> None:
+    right = np.array([True, True, False, False])
+    assert turned("boxes", right, np.array([True, False, True, True])) == Turned("boxes", 1, 2, 4)
+
+
+def test_good_images_alone_show_overkill(tmp_path: Path) -> None:
+    result = evaluate(exam(tmp_path, [truth(), truth()]), [found(), found((BOX, 0, 0.9))])
+    plain = result.as_json()
+    assert (plain["map50"], plain["pooled_map33"], plain["missed"]) == (None, None, None)
+    assert result.operating.overkill is not None
+    assert result.operating.overkill.value == 0.5
+    page = tmp_path / "deep" / "page.html"
+    write_page(page, PageFacts("good", "fine", fine=True, story=[], evaluation=result))
+    assert "not measured" in page.read_text(encoding="utf-8")
+
+
+def test_a_model_that_lets_most_bad_parts_through_says_so(tmp_path: Path) -> None:
+    sat = exam(tmp_path, TRUTHS)
+    assert any("not fit for a line" in note for note in evaluate(sat, [found()] * 5).notes)
+    assert not any("not fit for a line" in note for note in evaluate(sat, FOUND).notes)
+
+
+def test_boxes_beyond_cocos_hundred_count_too() -> None:
+    places = [
+        [10.0 * column, 10.0 * row, 10.0 * column + 8, 10.0 * row + 8] for row in range(12) for column in range(15)
+    ]
+    everything = truth(*((place, 0) for place in places))
+    assert coco_precision([everything], [found(*((p, 0, 0.9) for p in places))], ["dent"]).map50_95 > 0.99
 
 
 def test_frames_on_which_nothing_could_be_missed_prove_nothing() -> None:

@@ -37,7 +37,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
     folder = tmp_path_factory.mktemp("taught")
     train = painted_dataset(folder / "train", 60)
     val, test = (painted_dataset(folder / name, 40, seed=seed) for name, seed in (("val", 7), ("test", 9)))
-    settings = Settings(DetectorShape(2, colour=False, reference=False, stem_stride=2), 96, 96, 1.0, 96, 6, 10, 2e-3)
+    settings = Settings(DetectorShape(2, colour=False, reference=False, stem_stride=2), 96, 96, 96, 6, 10, 2e-3)
     gallery = Gallery(train, colour=False, reference=False)
     means = Means(folder / "run", SilentProgress(), lambda _: (StepSettings(1, bf16=False), 0.0))
     trained = train_detector(gallery, settings, means)

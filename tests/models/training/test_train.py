@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import killed_run
 import pytest
 import torch
@@ -16,6 +17,7 @@ from killed_run import SETTINGS, SHAPE, one_thread
 from models.dataset.records import Dataset
 from models.errors import ModelError
 from models.progress import SilentProgress
+from models.spec import Tiling
 from models.training.checkpoint import NAME, load
 from models.training.pictures import Gallery, is_grey
 from models.training.settings import Settings, propose
@@ -105,14 +107,34 @@ def test_an_image_that_vanished_is_named(painted: Dataset, tmp_path: Path) -> No
 def test_settings_follow_the_images(painted: Dataset) -> None:
     settings = propose(painted, colour=False, reference=False)
     assert (settings.height, settings.width, settings.shape.stem_stride) == (320, 320, 4)
-    assert settings.scale == pytest.approx(320 / 96)
+    assert settings.scale_of(96, 96) == pytest.approx(320 / 96)
     assert settings.tiling is None
     small = propose(painted, colour=False, reference=False, size_px=96)
-    assert (small.height, small.shape.stem_stride, small.scale) == (96, 2, 1.0)
+    assert (small.height, small.shape.stem_stride, small.scale_of(96, 96)) == (96, 2, 1.0)
 
 
 def test_grey_pictures_are_told_from_coloured_ones(painted: Dataset) -> None:
-    assert is_grey(Gallery(painted, colour=True, reference=False), [0, 1, 2])
+    assert is_grey(painted)
+
+
+def test_one_coloured_pixel_makes_a_coloured_model(painted: Dataset, tmp_path: Path) -> None:
+    """A stain that only red shows would be invisible to a model of one channel."""
+    pixels = cv2.imread(str(painted.images[-1].path))
+    pixels[5, 5, 2] ^= 255
+    stained = replace(painted.images[-1], path=tmp_path / "stained.png")
+    cv2.imwrite(str(stained.path), pixels)
+    assert not is_grey(Dataset(painted.root, "coco", painted.classes, (*painted.images[:-1], stained)))
+
+
+def test_every_image_is_learned_at_the_scale_it_is_inspected_at() -> None:
+    settings = replace(SETTINGS, height=96, width=96)
+    assert settings.scale_of(96, 96) == 1.0
+    assert settings.scale_of(32, 24) == 3.0
+    assert settings.scale_of(960, 480) == pytest.approx(0.1)
+    cut = replace(settings, tiling=Tiling(96, 32))
+    assert cut.scale_of(960, 480) == 1.0
+    assert cut.scale_of(48, 480) == 1.0
+    assert cut.scale_of(48, 24) == 2.0
 
 
 def test_every_setting_is_timed_in_every_round_and_the_thread_count_comes_back() -> None:
