@@ -235,7 +235,9 @@ def _write_selftest(scratch: Path, detector: Detector) -> None:
     folder = (scratch / SELFTEST).parent
     folder.mkdir(parents=True)
     exam, chosen = detector.evaluation.exam, detector.choice.chosen
-    pairs = [_copy_pair(folder, number, exam, index) for number, index in enumerate(_telling(detector.evaluation), 1)]
+    pairs = [
+        _copy_pair(folder, number, exam, index) for number, index in enumerate(telling_frames(detector.evaluation), 1)
+    ]
     compiled = compile_graph(scratch / "model.xml", chosen.precision)
     frames, references = [frame for frame, _ in pairs], [reference for _, reference in pairs]
     found = detect_images(compiled, frames, detector.spec, references)
@@ -244,7 +246,7 @@ def _write_selftest(scratch: Path, detector: Detector) -> None:
     (scratch / SELFTEST).write_text(text, encoding="utf-8")
 
 
-def _telling(evaluation: Evaluation) -> list[int]:
+def telling_frames(evaluation: Evaluation) -> list[int]:
     """Frames with the surest findings, and one without any if there is one; none that could not be looked at."""
     judged = set(range(len(evaluation.found))) - set(evaluation.undecided)
     if not judged:

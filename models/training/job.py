@@ -126,7 +126,7 @@ def run_job(request: TrainingRequest, progress: Progress) -> TrainingResult:
     exams = _exams(splits, settings)
     graph, parity = _graph(trained, exams[1], progress)
     graph, threshold = _set_threshold(graph, settings.model_spec(splits.train.classes), exams[0])
-    ladder = _ladder(trained, splits.train, exams, _Tuning(gallery, folder, threshold), progress)
+    ladder = ladder_of(trained, splits.train, exams, Tuning(gallery, folder, threshold), progress)
     choice = ladder.climb(graph)
     clock.lap("quantize")
     detector = Detector(ladder.spec, choice, _evaluations(choice, ladder))
@@ -194,7 +194,7 @@ def _graph(trained: Trained, test: Exam, progress: Progress) -> tuple[ov.Model, 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Tuning:
+class Tuning:
     """What quantization-aware training goes on with."""
 
     gallery: Gallery
@@ -202,7 +202,8 @@ class _Tuning:
     threshold: float
 
 
-def _ladder(trained: Trained, train: Dataset, exams: tuple[Exam, Exam], tuning: _Tuning, progress: Progress) -> Ladder:
+def ladder_of(trained: Trained, train: Dataset, exams: tuple[Exam, Exam], tuning: Tuning, progress: Progress) -> Ladder:
+    """The ladder of a trained network: quantized with frames it learned from, judged by the exams (val, test)."""
     settings = trained.settings
     spec = settings.model_spec(train.classes)
     frames = calibration_frames(train, spec, settings.seed)

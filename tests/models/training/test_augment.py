@@ -69,6 +69,40 @@ def test_pictures_keep_their_pose_as_often_as_asked() -> None:
     assert 80 < sum(poses(0.5)) < 140
 
 
+@pytest.mark.parametrize("sides", [(400, 1), (1, 400), (1, 1), (300, 2)])
+def test_a_thin_defect_is_never_learned_as_background(sides: tuple[int, int]) -> None:
+    width, height = sides
+    image = np.full((640, 640, 1), 60, np.uint8)
+    image[200 : 200 + height, 100 : 100 + width] = 250
+    box = np.array([[100, 200, 100 + width, 200 + height]], np.float32)
+    how = Augmentation(320, (0.6, 1.2), on_defect=1.0)
+    for seed in range(40):
+        seen = augment(Sample(image, None, box, np.array([0], np.int32)), how, np.random.default_rng(seed))
+        if seen.image.max() > 200:
+            assert len(seen.boxes_xyxy) == 1 or (seen.image > 200).sum() < 0.4 * width * height
+        for left, top, right, bottom in seen.boxes_xyxy:
+            assert min(right - left, bottom - top) >= 1.0
+    middles = [
+        augment(Sample(image, None, box, np.array([0], np.int32)), how, np.random.default_rng(seed)).boxes_xyxy
+        for seed in range(40)
+    ]
+    assert sum(len(boxes) for boxes in middles) >= 20
+
+
+def test_a_box_of_which_little_is_left_is_dropped() -> None:
+    sample = Sample(
+        np.zeros((64, 200, 1), np.uint8), None, np.array([[50, 10, 150, 30]], np.float32), np.zeros(1, np.int32)
+    )
+    counts = []
+    for seed in range(60):
+        seen = augment(sample, replace(STILL, on_defect=0.0), np.random.default_rng(seed))
+        counts.append(len(seen.boxes_xyxy))
+        areas = [(right - left) * (bottom - top) for left, top, right, bottom in seen.boxes_xyxy]
+        assert all(area > 0.3 * 2000 for area in areas)
+    assert 0 in counts
+    assert 1 in counts
+
+
 def test_light_changes_pixels_and_no_box() -> None:
     lit = augment(bright_box(), replace(STILL, light=0.4, on_defect=1.0), np.random.default_rng(1))
     plain = augment(bright_box(), replace(STILL, on_defect=1.0), np.random.default_rng(1))

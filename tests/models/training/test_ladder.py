@@ -8,24 +8,29 @@ import numpy as np
 import openvino as ov
 import pytest
 from taught_kit import Taught
+from torch import nn
 
 from models.bundle import open_bundle
 from models.compile import compile_bundle, compile_graph
+from models.dataset.records import Dataset
 from models.detecting import detect_images
+from models.detections import Detections
 from models.errors import ModelError
 from models.evaluation.result import evaluate
 from models.export import export_detector, raw_score, with_threshold
 from models.gate import Outcome
 from models.ladder import Ladder, Step
-from models.packaging import Detector, Origin, name_of, page_facts, write_detector
+from models.packaging import Detector, Origin, name_of, page_facts, telling_frames, write_detector
 from models.progress import SilentProgress
 from models.quantize import DETECTOR_FLOAT, quantize
 from models.selftest import check_selftest
 from models.spec import Precision
+from models.training import job
 from models.training.parity import check_parity
+from models.training.pictures import Gallery
 from models.training.qat import train_quantized
 from models.training.threads import StepSettings
-from models.training.train import Means
+from models.training.train import Means, Trained
 from models.verify import verify_graph
 
 DATE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -105,6 +110,73 @@ def test_a_damaged_int8_model_fails_the_gate_and_a_float_one_runs(taught: Taught
         assert trial.gate is not None
         assert trial.gate.outcome is Outcome.FAILED
     assert choice.chosen.precision in {Precision.BF16, Precision.FP32}
+
+
+def test_an_int8_model_whose_scores_sank_fails_though_their_order_is_the_same(taught: Taught) -> None:
+    """The metric ranks; a line has a threshold. Nothing would be found at it any more."""
+
+    def sunk(ladder: Ladder, graph: ov.Model) -> ov.Model:
+        return with_threshold(quantize(graph, ladder.frames, DETECTOR_FLOAT), 0.95)
+
+    choice = dataclasses.replace(taught.ladder, quantizers=dict.fromkeys(taught.ladder.quantizers, sunk)).climb(
+        taught.graph
+    )
+    gate = choice.trials[1].gate
+    assert gate is not None
+    assert gate.drop.value < 0.02
+    assert gate.outcome is Outcome.FAILED
+    assert "defective images lost" in gate.reason
+    assert choice.chosen.precision is not Precision.INT8
+
+
+def test_a_graph_from_quantization_aware_training_has_the_threshold_and_a_folder_of_its_run(
+    taught: Taught, painted: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: list[Path] = []
+
+    def trained_on(trained: Trained, _: Gallery, means: Means) -> nn.Module:
+        folders.append(means.folder)
+        return trained.network
+
+    monkeypatch.setattr(job, "train_quantized", trained_on)
+    exams = taught.ladder.val, taught.ladder.test
+    tuning = job.Tuning(taught.gallery, tmp_path, 0.2)
+    longer = dataclasses.replace(taught.trained, settings=dataclasses.replace(taught.trained.settings, epochs=99))
+    for trained in (taught.trained, longer):
+        ladder = job.ladder_of(trained, painted, exams, tuning, SilentProgress())
+        assert ladder.train_quantized is not None
+        made = ladder.train_quantized()
+        expected = with_threshold(taught.graph, 0.2)
+        mine, theirs = (
+            ladder.test.sit(compile_graph(graph, Precision.FP32), ladder.spec) for graph in (made, expected)
+        )
+        for one, other in zip(mine, theirs, strict=True):
+            assert np.allclose(one.scores, other.scores, atol=1e-4)
+    assert folders[0] != folders[1]
+
+
+def test_an_export_that_names_other_classes_is_refused(taught: Taught) -> None:
+    swapped = taught.graph.clone()
+    ids = next(result for result in swapped.outputs if "class_ids" in result.get_names())
+    source = ids.get_node().input_value(0)
+    other = ov.opset13.subtract(ov.opset13.constant(np.int32(1)), source)
+    ids.get_node().input(0).replace_source_output(other.output(0))
+    swapped.validate_nodes_and_infer_types()
+    with pytest.raises(ModelError, match="differ from torch's by"):
+        check_parity(taught.trained, swapped, taught.ladder.test, SilentProgress())
+
+
+def test_frames_that_could_not_be_looked_at_are_no_self_test(taught: Taught) -> None:
+    exam = taught.ladder.test
+    found = exam.sit(compile_graph(taught.graph, Precision.FP32), taught.ladder.spec)
+    blind = [index for index, truth in enumerate(exam.truths) if not len(truth)]
+    chosen = telling_frames(
+        evaluate(exam, [Detections.none() if i in blind else f for i, f in enumerate(found)], blind)
+    )
+    assert chosen
+    assert not set(chosen) & set(blind)
+    with pytest.raises(ModelError, match="not one held-out frame fits"):
+        telling_frames(evaluate(exam, found, range(len(exam))))
 
 
 def test_accuracy_aware_quantization_keeps_the_budget_on_the_frames_it_chooses_by(taught: Taught) -> None:

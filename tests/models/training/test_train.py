@@ -19,7 +19,7 @@ from models.errors import ModelError
 from models.progress import SilentProgress
 from models.spec import Tiling
 from models.training.checkpoint import NAME, load
-from models.training.pictures import Gallery, is_grey
+from models.training.pictures import Gallery, is_grey, misfits
 from models.training.settings import Settings, propose
 from models.training.threads import StepSettings, ThreadTable, candidates, choose, measure_steps
 from models.training.train import Means, Trained, train_detector
@@ -34,7 +34,11 @@ def weights(trained: Trained) -> torch.Tensor:
     return torch.cat([value.flatten().float() for value in trained.network.state_dict().values()])
 
 
-@pytest.mark.parametrize("at", [2, 5, 8])
+def untimed(trained: Trained) -> list[dict[str, float]]:
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in trained.history]
+
+
+@pytest.mark.parametrize("at", [2, 3, 4, 5, 8, 9])
 def test_a_killed_run_goes_on_and_ends_with_the_very_same_weights(painted: Dataset, tmp_path: Path, at: int) -> None:
     whole = run(painted, tmp_path / "whole")
     words = [sys.executable, killed_run.__file__, str(painted.root), str(tmp_path / "cut"), str(at)]
@@ -44,8 +48,10 @@ def test_a_killed_run_goes_on_and_ends_with_the_very_same_weights(painted: Datas
     (checkpoint.parent / f".{NAME}.new").write_bytes(b"half of the next one")
     reached = load(checkpoint.parent, SETTINGS.digest)
     assert reached is not None
-    assert reached.step == at - 1
-    assert torch.equal(weights(run(painted, tmp_path / "cut")), weights(whole))
+    assert reached.step == at
+    resumed = run(painted, tmp_path / "cut")
+    assert torch.equal(weights(resumed), weights(whole))
+    assert untimed(resumed) == untimed(whole)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(painted: Dataset, tmp_path: Path) -> None:
@@ -80,6 +86,25 @@ def test_minutes_cut_the_epochs_and_the_plan_is_kept(painted: Dataset, tmp_path:
     assert trained.plan.epochs == 2
     (plan,) = tmp_path.glob("plan-*.json")
     assert json.loads(plan.read_text())["epochs"] == 2
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"epochs": 2}'])
+def test_a_plan_that_cannot_be_read_is_made_again(painted: Dataset, tmp_path: Path, content: str) -> None:
+    first = run(painted, tmp_path)
+    (plan,) = tmp_path.glob("plan-*.json")
+    plan.write_text(content)
+    assert torch.equal(weights(run(painted, tmp_path)), weights(first))
+    assert json.loads(plan.read_text())["epochs"] == SETTINGS.epochs
+
+
+def test_references_that_do_not_fit_are_all_named_before_training(painted_pairs: Dataset) -> None:
+    first, second, *others = painted_pairs.images
+    wrong = replace(first, reference=second.reference), replace(second, reference=first.reference)
+    dataset = Dataset(painted_pairs.root, "coco", painted_pairs.classes, (*wrong, *others))
+    looked: list[None] = []
+    found = misfits(Gallery(dataset, colour=False, reference=True), lambda: looked.append(None))
+    assert [line.split(":")[0] for line in found] == [first.name, second.name]
+    assert len(looked) == len(dataset)
 
 
 def test_a_damaged_checkpoint_is_refused_and_named(painted: Dataset, tmp_path: Path) -> None:
