@@ -23,6 +23,9 @@ SplitBy = Annotated[
     str, typer.Option(help="What belongs together: auto, declared, group, twins, or prefix:N of the file name.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, data and threads: same model.")]
+TestShare = Annotated[
+    float, typer.Option(help="Share of the images that is held out to judge by; half as many choose the threshold.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 KindName = Annotated[Literal["detector"], typer.Option(help="What the model answers.")]
 
@@ -46,6 +49,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
     ] = None,
     split_by: SplitBy = "auto",
     seed: Seed = 0,
+    test_share: TestShare = 0.17,
     cache: Annotated[
         Path | None, typer.Option(help="Checkpoints lie here [INSPECTD_CACHE or ~/.cache/inspectd].")
     ] = None,
@@ -58,12 +62,14 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
     """Train a detector, prove its INT8 form and write it as a bundle; killed, the same words go on where it was."""
     del kind
     with _clear_errors():
+        from models.dataset.learnable import Division
         from models.evaluation.result import shown
         from models.training.job import TrainingRequest, run_job
 
         limit = None if epochs is not None else minutes
         where = cache or Path(os.environ.get("INSPECTD_CACHE") or Path.home() / ".cache" / "inspectd")
-        request = TrainingRequest(data, out, where, seed, split_by, reference, limit, epochs, size)
+        division = Division(split_by, seed, test_share)
+        request = TrainingRequest(data, out, where, division, reference, limit, epochs, size)
         from models.progress import RichProgress
 
         with RichProgress() as progress:
@@ -84,26 +90,28 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
     )
 
 
-def evaluate(  # noqa: PLR0913 - as `train`
+def evaluate(  # noqa: PLR0913, PLR0917 - as `train`
     bundle: BundleFolder,
     data: Data,
     champion: Annotated[Path | None, typer.Option(help="A bundle to compare with, on the same frames.")] = None,
     only: Annotated[str, typer.Option(help="all images, or one split: train, val or test.")] = "all",
     split_by: SplitBy = "auto",
     seed: Seed = 0,
+    test_share: TestShare = 0.17,
     report: Annotated[Path | None, typer.Option(help="Write the page with plots here.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Measure a detector on labelled images; with a champion, exit code 1 if it is proven worse."""
     with _clear_errors():
+        from models.dataset.learnable import Division
         from models.evaluation.compare import Answer
         from models.evaluation.job import EvaluationRequest, run_evaluation
         from models.evaluation.result import shown
         from models.progress import RichProgress
 
         with RichProgress() as progress:
-            request = EvaluationRequest(bundle, data, champion, only, split_by, seed, report)
+            request = EvaluationRequest(bundle, data, champion, only, Division(split_by, seed, test_share), report)
             result = run_evaluation(request, progress)
     found, at = result.evaluation, result.evaluation.operating
     lines = [
@@ -123,12 +131,13 @@ def evaluate(  # noqa: PLR0913 - as `train`
         raise typer.Exit(SAID_NO)
 
 
-def quantize(
+def quantize(  # noqa: PLR0913 - as `train`
     bundle: BundleFolder,
     data: Data,
     out: Out,
     split_by: SplitBy = "auto",
     seed: Seed = 0,
+    test_share: TestShare = 0.17,
     *,
     other_data: Annotated[
         bool, typer.Option(help="These are not the images the bundle was trained by; none of them was learned from.")
@@ -137,13 +146,15 @@ def quantize(
 ) -> None:
     """Quantize a detector's FP32 graph again, through the gate, as a new bundle; exit code 1 if INT8 did not pass."""
     with _clear_errors():
+        from models.dataset.learnable import Division
         from models.evaluation.job import QuantizationRequest, run_quantization
         from models.progress import RichProgress
         from models.spec import Precision
 
         with RichProgress() as progress:
             made, detector = run_quantization(
-                QuantizationRequest(bundle, data, out, split_by, seed, other_data=other_data), progress
+                QuantizationRequest(bundle, data, out, Division(split_by, seed, test_share), other_data=other_data),
+                progress,
             )
     gate, choice = made.manifest.gate, detector.choice
     content: dict[str, object] = {

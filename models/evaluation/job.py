@@ -1,6 +1,6 @@
 """`cloud evaluate` and `cloud quantize`: a bundle on labelled frames, and quantized anew from its own FP32 graph."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from models.bundle import Bundle, open_bundle
 from models.calibration_frames import calibration_frames
 from models.compile import compile_bundle
 from models.dataset.errors import DatasetError
-from models.dataset.learnable import split_learnable
+from models.dataset.learnable import Division, split_learnable
 from models.dataset.reading import read_dataset
 from models.dataset.records import Dataset, LabelledImage, Truth
 from models.dataset.snapshot import digest
@@ -39,8 +39,7 @@ class EvaluationRequest:
         data: a dataset's folder; its classes are matched by name.
         champion: the bundle to compare with, or None.
         only: `all` images, or one split of the dataset: `train`, `val` or `test`.
-        split_by: as at training, where `only` names a split.
-        seed: likewise.
+        division: as at training, where `only` names a split.
         report: where to write the page, or None.
     """
 
@@ -48,8 +47,7 @@ class EvaluationRequest:
     data: Path
     champion: Path | None = None
     only: str = ALL
-    split_by: str = "auto"
-    seed: int = 0
+    division: Division = field(default_factory=Division)
     report: Path | None = None
 
 
@@ -99,7 +97,7 @@ def run_evaluation(request: EvaluationRequest, progress: Progress) -> Evaluation
     progress.advance()
     named = None
     if request.only != ALL:
-        splits = split_learnable(dataset, request.split_by, request.seed)
+        splits = split_learnable(dataset, request.division)
         parts, named = dict(splits), digest(splits)
         if request.only not in parts:
             raise DatasetError(f"evaluate: there is no split {request.only!r}: choose {ALL}, {', '.join(parts)}")
@@ -122,16 +120,14 @@ class QuantizationRequest:
         bundle: holds the FP32 graph.
         data: ranges are learned and the gate judges by its splits.
         out: the new bundle's folder; must not exist.
-        split_by: as at training.
-        seed: likewise.
+        division: as at training.
         other_data: the bundle was not trained by these images.
     """
 
     bundle: Path
     data: Path
     out: Path
-    split_by: str = "auto"
-    seed: int = 0
+    division: Division = field(default_factory=Division)
     other_data: bool = False
 
 
@@ -150,7 +146,7 @@ def run_quantization(request: QuantizationRequest, progress: Progress) -> tuple[
     progress.stage("read", 1)
     splits = _judging_splits(request, bundle)
     progress.advance()
-    frames = calibration_frames(splits.train, bundle.spec, request.seed)
+    frames = calibration_frames(splits.train, bundle.spec, request.division.seed)
     val, test = (exam_of(part, compares=bundle.spec.compares) for part in (splits.val, splits.test))
     ladder = Ladder(bundle.spec, frames, val, test, progress)
     choice = ladder.climb(ov.Core().read_model(bundle.fp32_xml))
@@ -167,12 +163,12 @@ def run_quantization(request: QuantizationRequest, progress: Progress) -> tuple[
 
 def _judging_splits(request: QuantizationRequest, bundle: Bundle) -> Splits:
     """The splits of the training, or those of other data; else the gate would judge by what was learned from."""
-    splits = split_learnable(read_dataset(request.data), request.split_by, request.seed)
+    splits = split_learnable(read_dataset(request.data), request.division)
     if digest(splits) != bundle.manifest.dataset_sha256 and not request.other_data:
         raise DatasetError(
-            f"quantize: {request.data} split by {splits.by!r} with seed {request.seed} is not the split that "
-            f"{bundle.path} was trained by, so its test images may have been learned from: give the data, --split-by "
-            "and --seed of the training, or --other-data if none of these images was learned from"
+            f"quantize: {request.data} split by {splits.by!r} with seed {request.division.seed} is not the split that "
+            f"{bundle.path} was trained by, so its test images may have been learned from: give the data, --split-by, "
+            "--seed and --test-share of the training, or --other-data if none of these images was learned from"
         )
     train, val, test = (_named_as(part, bundle) for _, part in splits)
     return replace(splits, train=train, val=val, test=test)

@@ -5,7 +5,7 @@ started again with the same words, goes on where it was. The bundle appears whol
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from models.bundle import Bundle
 from models.calibration_frames import calibration_frames
 from models.compile import compile_graph
 from models.dataset.errors import DatasetError
-from models.dataset.learnable import split_learnable
+from models.dataset.learnable import Division, split_learnable
 from models.dataset.reading import read_dataset
 from models.dataset.records import Dataset
 from models.dataset.snapshot import freeze
@@ -47,8 +47,7 @@ class TrainingRequest:
         data: the dataset's folder, of any form that `read_dataset` knows.
         out: the bundle's folder; must not exist. `.../pcb/v3` is version 3 of `pcb`, any other name version 1 of it.
         cache: where runs and their checkpoints lie.
-        seed: of split, order and first weights.
-        split_by: what belongs together, see `split_dataset`.
+        division: how the data is divided; its seed is that of order and first weights too.
         reference: compare with golden references; None: if every image has one.
         minutes: the training's own time, at most about.
         epochs: exactly so many; None: as many as suit the data and fit the minutes.
@@ -58,8 +57,7 @@ class TrainingRequest:
     data: Path
     out: Path
     cache: Path
-    seed: int = 0
-    split_by: str = "auto"
+    division: Division = field(default_factory=Division)
     reference: bool | None = None
     minutes: float | None = 50.0
     epochs: int | None = None
@@ -98,6 +96,7 @@ class TrainingResult:
                 "seconds": round(self.trained.seconds, 1),
                 "threads": arithmetic.threads,
                 "bf16": arithmetic.bf16,
+                "pictures_made_ahead": arithmetic.ahead,
                 "loss": self.trained.history[-1]["loss"] if self.trained.history else None,
             },
             "dataset_sha256": self.bundle.manifest.dataset_sha256,
@@ -149,7 +148,7 @@ def _read(request: TrainingRequest, progress: Progress) -> Splits:
     if request.reference and not dataset.has_references:
         lacking = next(image.name for image in dataset.images if image.reference is None)
         raise DatasetError(f"train: {lacking} has no reference: complete them or train without (--no-reference)")
-    splits = split_learnable(dataset, request.split_by, request.seed)
+    splits = split_learnable(dataset, request.division)
     for name, part in splits:
         if not part.boxes:
             raise DatasetError(
@@ -162,15 +161,17 @@ def _read(request: TrainingRequest, progress: Progress) -> Splits:
 def _settings(request: TrainingRequest, train: Dataset) -> Settings:
     reference = train.has_references if request.reference is None else request.reference
     settings = propose(
-        train, colour=not is_grey(train), reference=reference, seed=request.seed, size_px=request.size_px
+        train, colour=not is_grey(train), reference=reference, seed=request.division.seed, size_px=request.size_px
     )
     return settings if request.epochs is None else replace(settings, epochs=request.epochs)
 
 
 def _gallery(train: Dataset, settings: Settings, progress: Progress) -> Gallery:
     """The pictures to learn from; those with references are laid on each other now, so that a misfit is known now."""
-    gallery = Gallery(train, colour=settings.shape.colour, reference=settings.shape.reference)
-    if settings.shape.reference:
+    compares = settings.shape.reference
+    laid = compares or settings.mend is not None
+    gallery = Gallery(train, colour=settings.shape.colour, reference=laid, lenient=not compares)
+    if compares:
         progress.stage("align", len(train))
         if found := misfits(gallery, progress.advance):
             raise DatasetError(

@@ -1,10 +1,10 @@
-"""From a dataset's files to batches: decoded once, augmented on a thread beside the training step."""
+"""From a dataset's files to batches: decoded once, augmented between training steps or on a thread beside them."""
 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -21,6 +21,7 @@ from models.letterbox import Image
 from models.spec import Alignment
 from models.training.assignment import PaddedTruth
 from models.training.augment import Augmentation, Sample, augment, mosaic
+from models.training.mend import mended
 
 _GREEN = 1
 _AHEAD = 3
@@ -43,13 +44,17 @@ class Gallery:
         dataset: what to read.
         colour: BGR, or one grey channel.
         reference: whether each picture comes with its reference.
+        lenient: a reference that does not fit is left away.
         limit_bytes: of pixels to keep.
     """
 
-    def __init__(self, dataset: Dataset, *, colour: bool, reference: bool, limit_bytes: int = 4 << 30) -> None:
+    def __init__(
+        self, dataset: Dataset, *, colour: bool, reference: bool, lenient: bool = False, limit_bytes: int = 4 << 30
+    ) -> None:
         self._dataset = dataset
         self._colour = colour
         self._reference = reference
+        self._lenient = lenient
         self._left_bytes = limit_bytes
         self._kept: dict[int, Sample] = {}
         self._lock = threading.Lock()
@@ -58,14 +63,19 @@ class Gallery:
         return len(self._dataset)
 
     def __getitem__(self, index: int) -> Sample:
-        """The picture as it is. Raises ModelError if a file cannot be read, AlignmentError if its reference misfits."""
+        """The picture as it is.
+
+        Raises:
+            ModelError: a file cannot be read.
+            AlignmentError: its reference does not fit, and the gallery is not lenient.
+        """
         if (kept := self._kept.get(index)) is not None:
             return kept
         labelled = self._dataset.images[index]
         image = _read(labelled.path)
         wanted = labelled.reference if self._reference else None
-        reference = None if wanted is None else self._planes(_laid_on(image, _read(wanted), labelled.name))
-        image = self._planes(image)
+        laid = None if wanted is None else self._laid(image, wanted, labelled.name)
+        image, reference = self._planes(image), None if laid is None else self._planes(laid)
         sample = Sample(image, reference, labelled.truth.boxes_xyxy, labelled.truth.class_ids)
         size_bytes = image.nbytes + (0 if reference is None else reference.nbytes)
         with self._lock:
@@ -73,6 +83,15 @@ class Gallery:
                 self._left_bytes -= size_bytes
                 self._kept[index] = sample
         return sample
+
+    def _laid(self, image: Image, reference: Path, name: str) -> Image | None:
+        """The reference as it lies on the image, as a station would lay it; None if it does not fit and may not."""
+        try:
+            return Golden(_read(reference), Alignment()).onto(image)
+        except AlignmentError as misfit:
+            if self._lenient:
+                return None
+            raise AlignmentError(f"{name}: {misfit}") from misfit
 
     def _planes(self, image: Image) -> Image:
         """What the network reads of a picture: all of it, or its green channel."""
@@ -84,14 +103,6 @@ def _read(path: Path) -> Image:
     if pixels is None:
         raise ModelError(f"training: {path} is no readable image any more: restore it")
     return np.asarray(pixels, np.uint8)
-
-
-def _laid_on(image: Image, reference: Image, name: str) -> Image:
-    """The reference as it lies on the image, as a station would lay it."""
-    try:
-        return Golden(reference, Alignment()).onto(image)
-    except AlignmentError as misfit:
-        raise AlignmentError(f"{name}: {misfit}") from misfit
 
 
 def misfits(gallery: Gallery, advance: Callable[[], None]) -> list[str]:
@@ -135,6 +146,8 @@ class Feeding:
         how: how varied.
         mosaic: share of them that are four in one.
         seed: of all that is drawn.
+        mend: share of pictures on which defects are mended from their reference, which is then not shown; None shows
+            references beside their pictures.
         scale_of: how much an image of this height and width is enlarged beforehand.
     """
 
@@ -142,18 +155,32 @@ class Feeding:
     how: Augmentation
     mosaic: float
     seed: int
+    mend: float | None = None
     scale_of: Callable[[int, int], float] = _as_given
 
 
-def epoch_batches(gallery: Gallery, feeding: Feeding, epoch: int, start: int = 0) -> Iterator[Batch]:
-    """Every picture once, in the epoch's own order, from batch `start` on; the last batch is filled from the first."""
+def epoch_batches(
+    gallery: Gallery, feeding: Feeding, epoch: int, start: int = 0, *, ahead: bool = False
+) -> Iterator[Batch]:
+    """Every picture once, in the epoch's own order, from batch `start` on; the last batch is filled from the first.
+
+    The batches are the same either way; `ahead` makes the next ones on a thread of its own meanwhile, which pays where
+    the training steps leave a core to it.
+    """
     count = steps_per_epoch(len(gallery), feeding.batch)
     order = np.resize(np.random.default_rng((feeding.seed, epoch)).permutation(len(gallery)), count * feeding.batch)
+
+    def make(step: int) -> Batch:
+        return _batch(gallery, feeding, (epoch, step), order[step * feeding.batch : (step + 1) * feeding.batch])
+
+    yield from _made_ahead(make, range(start, count)) if ahead else map(make, range(start, count))
+
+
+def _made_ahead(make: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
     waiting: deque[Future[Batch]] = deque()
     with ThreadPoolExecutor(1, "pictures") as pool:
-        for step in range(start, count):
-            chosen = order[step * feeding.batch : (step + 1) * feeding.batch]
-            waiting.append(pool.submit(_batch, gallery, feeding, (epoch, step), chosen))
+        for step in steps:
+            waiting.append(pool.submit(make, step))
             if len(waiting) > _AHEAD:
                 yield waiting.popleft().result()
         while waiting:
@@ -181,6 +208,8 @@ def _picture(gallery: Gallery, feeding: Feeding, index: int, rng: np.random.Gene
 
 
 def _view(sample: Sample, feeding: Feeding, rng: np.random.Generator) -> Sample:
+    if feeding.mend is not None and sample.reference is not None:
+        sample = mended(sample, rng) if rng.random() < feeding.mend else replace(sample, reference=None)
     return augment(sample, feeding.how, rng, feeding.scale_of(*sample.image.shape[:2]))
 
 

@@ -23,6 +23,7 @@ _ENOUGH_PX = 12.0
 _OVERLAPS_PX = (64, 256)
 _STEPS = 9000
 _CROP_AREA = 320 * 320
+_MEND = 0.6
 _BATCH_PIXELS = 16 * _CROP_AREA
 
 
@@ -40,6 +41,8 @@ class Settings:
         learning_rate: at its highest.
         weight_decay: of the kernels.
         mosaic: share of pictures that are four in one.
+        mend: share of pictures on which some defects are mended from their reference, for a network that sees none;
+            None where there are no references, or the network compares with them.
         light: see `Augmentation`.
         noise: see `Augmentation`.
         zoom: how far scales may differ from the one at inspection, as a factor, both ways.
@@ -58,12 +61,13 @@ class Settings:
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.03
     mosaic: float = 0.0
+    mend: float | None = None
     light: float = 0.2
     noise: float = 4.0
     zoom: float = 1.25
     seed: int = 0
     tiling: Tiling | None = None
-    recipe: int = 2
+    recipe: int = 3
 
     @property
     def spec(self) -> InputSpec:
@@ -89,7 +93,7 @@ class Settings:
 
     def feeding(self, mosaic: float) -> Feeding:
         """How its pictures become batches, with such a share of mosaics."""
-        return Feeding(self.batch, self.augmentation, mosaic, self.seed, self.scale_of)
+        return Feeding(self.batch, self.augmentation, mosaic, self.seed, self.mend, self.scale_of)
 
     @property
     def digest(self) -> str:
@@ -113,7 +117,8 @@ def propose(dataset: Dataset, *, colour: bool, reference: bool, seed: int = 0, s
     batch = max(4, min(32, round(_BATCH_PIXELS / crop**2)))
     shape = DetectorShape(len(dataset.classes), colour, reference, stem)
     epochs = max(30, round(_STEPS * batch / len(dataset)))
-    settings = Settings(shape, height, width, crop, batch, epochs, seed=seed, tiling=tiling)
+    mend = _MEND if dataset.has_references and not reference else None
+    settings = Settings(shape, height, width, crop, batch, epochs, seed=seed, mend=mend, tiling=tiling)
     return replace(settings, mosaic=0.3, zoom=1.5) if _varied(dataset) else settings
 
 

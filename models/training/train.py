@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import chain, count, islice
 from pathlib import Path
 
 import torch
@@ -29,12 +30,14 @@ from models.training.loss import detection_loss
 from models.training.memory import keep_freed_memory
 from models.training.pictures import Batch, Gallery, epoch_batches, steps_per_epoch
 from models.training.settings import Settings
-from models.training.threads import StepSettings, choose_by_measuring
+from models.training.threads import StepSettings, Trial, choose_by_measuring
 
 _WARM_UP_STEPS = 200
 _LAST_RATE = 0.02
 _CLIP = 10.0
 _PLAIN_TAIL = 0.85
+_UNTIMED = 4  # more than are made ahead: they lie ready when time starts
+_TIMED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,8 @@ class Plan:
     """What a run's first start settled.
 
     Args:
-        arithmetic: threads and BF16 of its steps.
-        step_s: what one step took when it was measured, seconds; 0 if it was not.
+        arithmetic: how its steps run.
+        step_s: seconds of one step, its pictures' making counted in, as measured; 0 if it was not.
         epochs: that will be run.
     """
 
@@ -78,14 +81,14 @@ class Means:
     Args:
         folder: the run's own: checkpoint and plan; made if missing.
         progress: told of every step.
-        choose: measures a real training step, given whether to use BF16: how to run them, and its seconds.
+        choose: measures a real training step: how to run them, and its seconds.
         minutes: the run takes no more than about this long; its epochs are cut to fit. None: no limit.
         save_every_s: between checkpoints.
     """
 
     folder: Path
     progress: Progress
-    choose: Callable[[Callable[[bool], object]], tuple[StepSettings, float]] = choose_by_measuring
+    choose: Callable[[Trial], tuple[StepSettings, float]] = choose_by_measuring
     minutes: float | None = None
     save_every_s: float = 30.0
 
@@ -142,7 +145,7 @@ def _plan(gallery: Gallery, settings: Settings, means: Means, start: nn.Module |
     if (held := _held(path)) is not None:
         return held
     means.progress.stage("measure", 1)
-    arithmetic, step_s = means.choose(_trial(gallery, settings, start))
+    arithmetic, step_s = means.choose(_Twin(_Run(gallery, settings, start)))
     means.progress.advance()
     plan = Plan(arithmetic, step_s, _epochs(settings, step_s * steps_per_epoch(len(gallery), settings.batch), means))
     means.folder.mkdir(parents=True, exist_ok=True)
@@ -169,19 +172,6 @@ def _epochs(settings: Settings, epoch_s: float, means: Means) -> int:
     if means.minutes is None or epoch_s <= 0:
         return settings.epochs
     return max(1, min(settings.epochs, int(means.minutes * 60 / epoch_s)))
-
-
-def _trial(gallery: Gallery, settings: Settings, start: nn.Module | None) -> Callable[[bool], object]:
-    """The real step on a copy, so that measuring changes nothing."""
-    twin = _Run(gallery, settings, start)
-    batch = next(iter(twin.rest_of_epoch()))
-
-    def step(bf16: bool) -> None:  # noqa: FBT001 - the measured thing
-        twin.arithmetic = replace(twin.arithmetic, bf16=bf16)
-        twin.learn(batch)
-        twin.step = 0
-
-    return step
 
 
 class _Run:
@@ -227,7 +217,7 @@ class _Run:
         plain = epoch >= _PLAIN_TAIL * self.settings.epochs
         mosaic = 0.0 if plain else self.settings.mosaic
         feeding = self.settings.feeding(mosaic)
-        return epoch_batches(self.gallery, feeding, epoch, done)
+        return epoch_batches(self.gallery, feeding, epoch, done, ahead=self.arithmetic.ahead)
 
     def learn(self, batch: Batch) -> None:
         """One step.
@@ -271,6 +261,40 @@ class _Run:
         fall = 0.5 * (1 + math.cos(math.pi * self.step / self.steps))
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.learning_rate * warm * (_LAST_RATE + (1 - _LAST_RATE) * fall)
+
+
+class _Twin:
+    """A run that is only measured: it forgets where it stands after every step."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+        self._batch = list(self._batches())[-1]  # reads the pictures that are timed, as a run's first epoch does once
+
+    def step(self, bf16: bool) -> None:  # noqa: FBT001 - the measured thing
+        """Learn from one batch that lies ready."""
+        self._run.arithmetic = replace(self._run.arithmetic, bf16=bf16)
+        self._learn(self._batch)
+
+    def pace_s(self, how: StepSettings) -> float:
+        """Seconds per step with the making of its pictures, run so; the first steps do not count."""
+        self._run.apply(how)
+        batches = self._batches()
+        for batch in islice(batches, _UNTIMED):
+            self._learn(batch)
+        started_s = time.perf_counter()
+        for batch in batches:
+            self._learn(batch)
+        return (time.perf_counter() - started_s) / _TIMED
+
+    def _batches(self) -> Iterator[Batch]:
+        run, ahead = self._run, self._run.arithmetic.ahead
+        feeding = run.settings.feeding(run.settings.mosaic)
+        epochs = (epoch_batches(run.gallery, feeding, epoch, ahead=ahead) for epoch in count())
+        return islice(chain.from_iterable(epochs), _UNTIMED + _TIMED)
+
+    def _learn(self, batch: Batch) -> None:
+        self._run.learn(batch)
+        self._run.step = 0
 
 
 def laid_out(network: nn.Module, how: torch.memory_format) -> nn.Module:

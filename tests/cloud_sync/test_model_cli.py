@@ -117,6 +117,8 @@ def test_what_cannot_be_done_is_one_line_and_the_right_code(
         (["train", "--data", str(labelled), "--out", str(tmp_path / "Mein Bündel"), "--cache", cache], 2, "name"),
         (["train", "--data", str(labelled), "--out", str(tmp_path / "PCB" / "v1"), "--cache", cache], 2, "name"),
         (["quantize", "--bundle", str(out), "--data", str(labelled), "--out", new, "--seed", "7"], 2, "trained by"),
+        (["quantize", "--bundle", str(out), "--data", str(labelled), "--out", new, "--test-share", ".3"], 2, "trained"),
+        (["train", "--data", str(labelled), "--out", new, "--cache", cache, "--test-share", "0.9"], 2, "between 0 and"),
         (["train", "--data", str(labelled), "--out", new, "--cache", cache, "--reference"], 2, "has no reference"),
         (["train", "--data", str(labelled), "--out", new, "--cache", cache, "--split-by", "moon"], 2, "cannot divide"),
         (["evaluate", "--bundle", str(empty), "--data", str(labelled)], 3, "no bundle.json"),

@@ -11,6 +11,7 @@ from pictures_kit import painted_dataset
 
 from models.dataset.dealing import IMAGES, deal
 from models.dataset.errors import DatasetError
+from models.dataset.learnable import Division, split_learnable
 from models.dataset.reading import read_dataset
 from models.dataset.records import Dataset, Truth
 from models.dataset.snapshot import freeze
@@ -125,3 +126,16 @@ def test_boards_part_by_the_prefix_of_their_names(shared_data: Path) -> None:
     boards = [{image.path.name[:5] for image in part.images} for _, part in splits]
     assert sum(map(len, boards)) == len(set().union(*boards)) == splits.groups == 7
     assert splits.gaps == ()
+
+
+def test_a_test_share_is_kept_and_half_as_much_chooses_the_threshold(tmp_path: Path) -> None:
+    dataset = painted_dataset(tmp_path, 60)
+    splits = split_learnable(dataset, Division(test_share=0.10))
+    assert {name: len(part) for name, part in splits} == {"train": 51, "val": 3, "test": 6}
+    assert Division().shares == pytest.approx(SHARES)
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 0.7, 1.0, float("nan")])
+def test_a_test_share_that_leaves_nothing_to_learn_from_is_refused(share: float) -> None:
+    with pytest.raises(DatasetError, match="choose one between"):
+        _ = Division(test_share=share).shares

@@ -19,9 +19,17 @@ from models.errors import ModelError
 from models.progress import SilentProgress
 from models.spec import Tiling
 from models.training.checkpoint import NAME, load
-from models.training.pictures import Gallery, is_grey, misfits
+from models.training.pictures import Gallery, epoch_batches, is_grey, misfits
 from models.training.settings import Settings, propose
-from models.training.threads import StepSettings, ThreadTable, candidates, choose, measure_steps
+from models.training.threads import (
+    StepSettings,
+    ThreadTable,
+    Trial,
+    candidates,
+    choose,
+    choose_by_measuring,
+    measure_steps,
+)
 from models.training.train import Means, Trained, train_detector
 
 
@@ -38,9 +46,15 @@ def untimed(trained: Trained) -> list[dict[str, float]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in trained.history]
 
 
+@pytest.fixture(scope="module")
+def whole(painted: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return run(painted, tmp_path_factory.mktemp("whole"))
+
+
 @pytest.mark.parametrize("at", [2, 3, 4, 5, 8, 9])
-def test_a_killed_run_goes_on_and_ends_with_the_very_same_weights(painted: Dataset, tmp_path: Path, at: int) -> None:
-    whole = run(painted, tmp_path / "whole")
+def test_a_killed_run_goes_on_and_ends_with_the_very_same_weights(
+    painted: Dataset, whole: Trained, tmp_path: Path, at: int
+) -> None:
     words = [sys.executable, killed_run.__file__, str(painted.root), str(tmp_path / "cut"), str(at)]
     child = subprocess.run(words, timeout=120, check=False, capture_output=True)
     assert child.returncode == -signal.SIGKILL, child.stderr
@@ -54,11 +68,12 @@ def test_a_killed_run_goes_on_and_ends_with_the_very_same_weights(painted: Datas
     assert untimed(resumed) == untimed(whole)
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(painted: Dataset, tmp_path: Path) -> None:
-    first = run(painted, tmp_path / "a")
-    assert torch.equal(weights(first), weights(run(painted, tmp_path / "b")))
-    other = run(painted, tmp_path / "c", replace(SETTINGS, seed=1))
-    assert not torch.equal(weights(first), weights(other))
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    painted: Dataset, whole: Trained, tmp_path: Path
+) -> None:
+    assert torch.equal(weights(whole), weights(run(painted, tmp_path / "again")))
+    other = run(painted, tmp_path / "other", replace(SETTINGS, seed=1))
+    assert not torch.equal(weights(whole), weights(other))
 
 
 def test_the_loss_falls_and_the_history_says_so(painted_pairs: Dataset, tmp_path: Path) -> None:
@@ -174,6 +189,50 @@ def test_every_setting_is_timed_in_every_round_and_the_thread_count_comes_back()
 def test_measuring_ends_when_its_time_is_spent() -> None:
     table = measure_steps(lambda _: time.sleep(0.02), candidates(1, bf16=False), limit_s=0.0, rounds=50)
     assert len(table.seconds[StepSettings(1, bf16=False)]) == 2
+
+
+def test_pictures_are_the_same_made_ahead_or_in_between(painted: Dataset) -> None:
+    gallery = Gallery(painted, colour=False, reference=False)
+    feeding = replace(SETTINGS, mosaic=0.5).feeding(0.5)
+    both = (epoch_batches(gallery, feeding, 1, 1, ahead=ahead) for ahead in (False, True))
+    pairs = list(zip(*both, strict=True))
+    assert len(pairs) == 2
+    assert all(torch.equal(one.pixels, other.pixels) for one, other in pairs)
+
+
+class Paced:
+    """A trial that answers as a machine would on which pictures made ahead cost this much more or less."""
+
+    def __init__(self, ahead_s: float) -> None:
+        self._ahead_s = ahead_s
+
+    def step(self, bf16: bool) -> None:  # noqa: FBT001 - the trial's own signature
+        del bf16
+
+    def pace_s(self, how: StepSettings) -> float:
+        return self._ahead_s if how.ahead else 0.3
+
+
+@pytest.mark.parametrize(("ahead_s", "ahead"), [(0.4, False), (0.2, True)])
+def test_pictures_are_made_ahead_only_where_that_is_faster(ahead_s: float, ahead: bool) -> None:  # noqa: FBT001
+    chosen, step_s = choose_by_measuring(Paced(ahead_s))
+    assert chosen.ahead is ahead
+    assert step_s == pytest.approx(min(ahead_s, 0.3))
+
+
+def test_the_real_step_is_measured_with_its_pictures_and_nothing_is_learned_by_it(
+    painted: Dataset, whole: Trained, tmp_path: Path
+) -> None:
+    gallery = Gallery(painted, colour=False, reference=False)
+
+    def measuring(trial: Trial) -> tuple[StepSettings, float]:
+        trial.step(True)
+        how = StepSettings(1, bf16=False)
+        return how, sum(trial.pace_s(replace(how, ahead=ahead)) for ahead in (True, False))
+
+    measured = train_detector(gallery, SETTINGS, Means(tmp_path, SilentProgress(), measuring))
+    assert measured.plan.step_s > 0
+    assert torch.equal(weights(measured), weights(whole))
 
 
 TABLES = [
