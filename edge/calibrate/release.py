@@ -17,7 +17,8 @@ import numpy as np
 from edge.assembly import fitting_recipe, fitting_reference
 from edge.calibrate.collect import Collected, collect
 from edge.calibrate.release_report import write_release_report
-from edge.calibrate.threshold import ThresholdProof, evidence_against, prove
+from edge.calibrate.release_trial import Trial
+from edge.calibrate.threshold import evidence_against, prove
 from edge.config import ProductSection
 from edge.decide.recipe import Recipe, decide
 from edge.domain.part import Verdict
@@ -28,7 +29,6 @@ from edge.infer.plan import Plan
 from models import bundle_store
 from models.bundle import MANIFEST, Bundle, file_entries, open_bundle, write_bundle
 from models.compile import compile_bundle, usable_threads
-from models.detections import FloatArray
 from models.errors import AlignmentError
 from models.letterbox import Image
 from models.progress import Progress
@@ -64,25 +64,6 @@ class ReleaseRequest:
     confidence: float = 0.95
     threads: int = 0
     speed_s: float = 2.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Trial:
-    """Good frames, looked at as the station will.
-
-    Args:
-        collected: the frames, and what was refused.
-        scores: (N,) highest score on each frame; NaN where its reference did not fit.
-        rejected: how many the recipe rejects.
-        misaligned: how many their reference did not fit; the station calls them UNDECIDED, so the line rejects them.
-        proof: what that says of the overkill rate, both counted.
-    """
-
-    collected: Collected
-    scores: FloatArray
-    rejected: int
-    misaligned: int
-    proof: ThresholdProof
 
 
 @dataclass(frozen=True, slots=True, eq=False)

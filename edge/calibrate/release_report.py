@@ -2,23 +2,20 @@
 
 import html
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from edge.calibrate.release_trial import Trial
 from models.bundle import Bundle
 from models.detections import FloatArray
 from models.page import BAD, GOOD, LINE, page, svg, table
-
-if TYPE_CHECKING:
-    from edge.calibrate.release import Trial
 
 _HIGHEST = 5
 
 
 def write_release_report(
-    path: Path, title: str, release: Bundle, speed_ms: dict[str, float], trial: "Trial | None"
+    path: Path, title: str, release: Bundle, speed_ms: dict[str, float], trial: Trial | None
 ) -> None:
     """Write the page."""
     gate = release.manifest.gate
@@ -34,7 +31,7 @@ def write_release_report(
     path.write_text(page(f"{title}: taken", body), encoding="utf-8")
 
 
-def _good_parts(trial: "Trial | None") -> str:
+def _good_parts(trial: Trial | None) -> str:
     if trial is None:
         return '<p class="verdict weak">Overkill was not measured: no frames of good parts were given.</p>'
     highest = np.argsort(-np.nan_to_num(trial.scores, nan=-1.0))[:_HIGHEST]
