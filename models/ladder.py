@@ -117,7 +117,7 @@ class Ladder:
 
     def metric(self, exam: Exam, compiled: ov.CompiledModel) -> float:
         """The gate's metric of a compiled graph on an exam."""
-        return rank(exam.truths, exam.sit(compiled, self.spec)).map50()
+        return exam.rank(exam.sit(compiled, self.spec)).map50()
 
     def _trial(
         self, step: Step, precision: Precision, graph: ov.Model, seconds: float, fp32: Trial | None = None
@@ -126,7 +126,7 @@ class Ladder:
         undecided: list[int] = []
         compiled = compile_graph(graph, precision, threads=self.threads)
         found = self.test.sit(compiled, self.spec, self.progress.advance, undecided)
-        rankings = rank(self.test.truths, found)
+        rankings = self.test.rank(found)
         trial = Trial(step, precision, graph, found, rankings, None, seconds, tuple(undecided))
         return trial if fp32 is None else replace(trial, gate=self._judge(fp32, trial))
 
@@ -169,7 +169,7 @@ def _accuracy_aware(ladder: Ladder, graph: ov.Model) -> ov.Model:
     def measure(compiled: ov.CompiledModel, indices: Sequence[int]) -> tuple[float, list[float]]:
         exam = ladder.val.part(list(indices))
         found = exam.sit(compiled, ladder.spec)
-        return rank(exam.truths, found).map50(), _each(exam, found)
+        return exam.rank(found).map50(), _each(exam, found)
 
     return quantize_with_accuracy(graph, ladder.frames, measure, len(ladder.val), ladder.budget)
 

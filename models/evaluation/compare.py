@@ -7,11 +7,11 @@ from enum import StrEnum
 import numpy as np
 from scipy.stats import binomtest
 
-from models.dataset.records import Truth
 from models.detections import Detections
 from models.evaluate import Estimate
+from models.evaluation.exam import Exam
 from models.evaluation.operating import rejects
-from models.evaluation.precision import map50_drop, rank
+from models.evaluation.precision import map50_drop
 
 _ALPHA = 0.05
 
@@ -68,16 +68,13 @@ class Comparison:
         }
 
 
-def compare(
-    truths: Sequence[Truth], defective: Sequence[bool], champion: Side, challenger: Side, seed: int = 0
-) -> Comparison:
+def compare(exam: Exam, champion: Side, challenger: Side, seed: int = 0) -> Comparison:
     """Compare two models' answers on the same images.
 
     McNemar's exact test for escapes and overkill (McNemar 1947, Psychometrika 12:153), a paired bootstrap for map50.
 
     Args:
-        truths: of N images.
-        defective: whether each has something wrong with it.
+        exam: N frames.
         champion: what it said of them.
         challenger: likewise.
         seed: of the resampling.
@@ -85,11 +82,11 @@ def compare(
     Raises:
         ModelError: different numbers of images, or no labelled box among them.
     """
-    bad = np.array(defective, bool)
+    bad = np.array(exam.defective, bool)
     rejected = [rejects(side.found, side.undecided) for side in (champion, challenger)]
     escapes = _paired(~rejected[0][bad], ~rejected[1][bad]) if bad.any() else None
     overkill = _paired(rejected[0][~bad], rejected[1][~bad]) if (~bad).any() else None
-    loss = map50_drop(rank(truths, champion.found), rank(truths, challenger.found), seed)
+    loss = map50_drop(exam.rank(champion.found), exam.rank(challenger.found), seed)
     gain = Estimate(-loss.value, -loss.high, -loss.low, loss.confidence)
     return Comparison(_answer((escapes, overkill), gain), escapes, overkill, gain)
 

@@ -1,6 +1,6 @@
 """Held-out frames with their truth: what every candidate is judged by, the same way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import openvino as ov
 from models.dataset.records import Dataset, Truth
 from models.detecting import detect_images
 from models.detections import Detections
+from models.evaluation.precision import Rankings, rank
 from models.spec import ModelSpec
 
 
@@ -23,6 +24,8 @@ class Exam:
         references: their golden references, or None where the model compares with none.
         truths: what a person says is on them.
         defective: whether something is wrong with them.
+        golden: which frames are golden references, shown to a model that compares with none as good frames of their
+            own: they tell its overkill, and are no part of precision, which is published over a dataset's images.
     """
 
     classes: tuple[str, ...]
@@ -31,6 +34,7 @@ class Exam:
     references: tuple[Path | None, ...] | None
     truths: tuple[Truth, ...]
     defective: tuple[bool, ...]
+    golden: tuple[bool, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -39,6 +43,16 @@ class Exam:
     def boxes(self) -> int:
         """How many could be missed."""
         return sum(len(truth) for truth in self.truths)
+
+    @property
+    def images_own(self) -> list[int]:
+        """Indices of the frames that are no golden references."""
+        return [index for index, golden in enumerate(self.golden or [False] * len(self)) if not golden]
+
+    def rank(self, found: Sequence[Detections]) -> Rankings:
+        """Precision of what a model said of all frames, over the dataset's own images."""
+        own = self.images_own
+        return rank([self.truths[index] for index in own], [found[index] for index in own])
 
     def sit(
         self,
@@ -66,6 +80,7 @@ class Exam:
             references,
             tuple(self.truths[index] for index in indices),
             tuple(self.defective[index] for index in indices),
+            tuple(self.golden[index] for index in indices) if self.golden else (),
         )
 
 
@@ -86,4 +101,5 @@ def exam_of(dataset: Dataset, *, compares: bool) -> Exam:
         tuple(image.reference for image in images) if compares else None,
         (*truths, *(Truth.none() for _ in goldens)),
         (*defective, *(False for _ in goldens)),
+        (*(False for _ in images), *(True for _ in goldens)),
     )

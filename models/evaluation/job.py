@@ -213,7 +213,7 @@ def _compare(champion: Evaluation, mine: Evaluation) -> Comparison:
     common = [(place, places[path]) for place, path in enumerate(mine.exam.images) if path in places]
     exam = mine.exam.part([place for place, _ in common])
     theirs = _side(champion, [place for _, place in common])
-    return compare(exam.truths, exam.defective, theirs, _side(mine, [place for place, _ in common]))
+    return compare(exam, theirs, _side(mine, [place for place, _ in common]))
 
 
 def _side(evaluation: Evaluation, places: list[int]) -> Side:

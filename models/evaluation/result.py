@@ -9,7 +9,7 @@ from models.evaluate import Estimate
 from models.evaluation.coco import coco_precision
 from models.evaluation.exam import Exam
 from models.evaluation.operating import THRESHOLD, Operating, operate
-from models.evaluation.precision import Rankings, rank
+from models.evaluation.precision import Rankings
 
 _UNFIT = 0.5
 
@@ -23,6 +23,7 @@ class Evaluation:
         found: what the model said.
         rankings: for precision-recall curves and paired tests.
         map50: mean average precision at IoU 0.5 over the classes that occur; NaN, as the two below, without any box.
+            Golden references among the frames count for overkill and false detections, not here.
         map50_95: COCO's, mean over IoU 0.5 to 0.95.
         pooled_map33: DeepPCB's pooled measure.
         ap50: by class name.
@@ -70,6 +71,7 @@ class Evaluation:
         return {
             "images": len(self.exam),
             "good_images": self.exam.defective.count(False),
+            "golden_images": sum(self.exam.golden),
             "boxes": self.exam.boxes,
             "map50": _known(self.map50),
             "map50_95": _known(self.map50_95),
@@ -97,14 +99,15 @@ def evaluate(
         undecided: frames that it could not look at.
         threshold: scores from here on count.
     """
-    rankings = rank(exam.truths, found)
+    rankings, own = exam.rank(found), exam.images_own
+    truths, said = [exam.truths[index] for index in own], [found[index] for index in own]
     ap50 = {exam.classes[class_id]: ranking.average_precision() for class_id, ranking in rankings.classes.items()}
     return Evaluation(
         exam,
         tuple(found),
         rankings,
         rankings.map50(),
-        coco_precision(exam.truths, found, exam.classes).map50_95 if exam.boxes else math.nan,
+        coco_precision(truths, said, exam.classes).map50_95 if exam.boxes else math.nan,
         rankings.pooled_map33(),
         ap50,
         operate(exam.truths, exam.defective, found, len(exam.classes), threshold, undecided),

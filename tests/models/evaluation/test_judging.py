@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from judged_kit import BOX, exam, found, shifted, truth
+from judged_kit import BOX, exam, found, shifted, truth, unseen
 
 from models.detections import Detections
 from models.errors import GateError
@@ -80,7 +80,7 @@ COMPARED = [
 @pytest.mark.parametrize(("champion", "challenger", "answer"), COMPARED)
 def test_only_what_is_more_than_chance_counts(champion: int, challenger: int, answer: Answer) -> None:
     sides = Side(fleet(champion, 100)), Side(fleet(challenger, 100))
-    result = compare([truth((BOX, 0))] * 100, [True] * 100, *sides)
+    result = compare(unseen([truth((BOX, 0))] * 100), *sides)
     assert result.answer is answer
     assert result.escapes is not None
     assert result.escapes.only_champion == max(0, challenger - champion)
@@ -92,13 +92,13 @@ def test_fewer_escapes_bought_with_overkill_are_worse() -> None:
     champion = [found((BOX, 0, 0.9))] * 50 + [found()] * 50
     challenger = [found((BOX, 0, 0.9))] * 100
     sides = Side(champion), Side(challenger)
-    assert compare(truths, [True] * 50 + [False] * 50, *sides).answer is Answer.WORSE
+    assert compare(unseen(truths), *sides).answer is Answer.WORSE
 
 
 def test_places_that_move_make_a_challenger_worse_though_no_part_escapes() -> None:
     truths = [truth((BOX, 0))] * 60
     moved = [found((shifted(14), 0, 0.9))] * 60
-    result = compare(truths, [True] * 60, Side(fleet(60, 60)), Side(moved))
+    result = compare(unseen(truths), Side(fleet(60, 60)), Side(moved))
     assert result.escapes is not None
     assert result.escapes.only_challenger == 0
     assert result.map50_gain.high < 0
@@ -112,7 +112,7 @@ def test_four_more_escapes_are_still_chance() -> None:
     weak = fleet(36, 40) + other
     for index in range(36, 40):
         weak[index] = found((BOX, 0, 0.45))
-    result = compare(truths, [True] * 80, Side(fleet(40, 40) + other), Side(weak))
+    result = compare(unseen(truths), Side(fleet(40, 40) + other), Side(weak))
     assert result.escapes is not None
     assert (result.escapes.only_challenger, result.answer) == (4, Answer.NO_DIFFERENCE)
 
@@ -123,14 +123,29 @@ def test_what_is_undecided_is_rejected() -> None:
     assert at.escape is not None
     assert at.overkill is not None
     assert (at.escape.value, at.overkill.value) == (0.0, 1.0)
-    truths, defective = [truth((BOX, 0))] * 40 + [truth()] * 40, [True] * 40 + [False] * 40
+    truths = [truth((BOX, 0))] * 40 + [truth()] * 40
     plain = fleet(40, 80)
-    blind = compare(truths, defective, Side(plain), Side(fleet(30, 80), undecided=list(range(30, 40))))
+    blind = compare(unseen(truths), Side(plain), Side(fleet(30, 80), undecided=list(range(30, 40))))
     assert blind.escapes is not None
     assert blind.escapes.only_challenger == 0
-    stopped = compare(truths, defective, Side(plain), Side(plain, undecided=list(range(40, 80))))
+    stopped = compare(unseen(truths), Side(plain), Side(plain, undecided=list(range(40, 80))))
     assert stopped.overkill is not None
     assert (stopped.overkill.only_challenger, stopped.answer) == (40, Answer.WORSE)
+
+
+def test_golden_references_count_for_overkill_and_not_for_precision() -> None:
+    """Published figures are over a dataset's images; what is found on a golden reference is overkill all the same."""
+    truths, answers = [truth((BOX, 0))] * 4 + [truth()] * 4, fleet(4, 4) + [found((BOX, 0, 0.95))] * 4
+    golden = [False] * 4 + [True] * 4
+    plain, marked = (evaluate(unseen(truths, golden=marks), answers) for marks in (None, golden))
+    assert plain.map50 < 0.9
+    assert (marked.map50, marked.pooled_map33, marked.map50_95) == pytest.approx((1.0, 1.0, 1.0))
+    for result in (plain, marked):
+        assert result.operating.overkill is not None
+        assert (result.operating.overkill.value, result.operating.false) == (1.0, 4)
+    assert marked.as_json()["golden_images"] == 4
+    part = unseen(truths, golden=golden).part([7, 0])
+    assert (part.golden, part.images_own) == ((True, False), [1])
 
 
 def measured(drop: float, low: float, images: int = 600, boxes: int = 5000) -> Measured:
