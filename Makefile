@@ -46,11 +46,11 @@ figures-deeppcb-reference: $(DEV)/.installed
 
 figures-deeppcb: $(DEV)/.installed
 	rm -rf build/deeppcb
-	$(TRAIN) --data $(DATA)/deeppcb --out build/deeppcb/v1 --split-by prefix:5 --no-reference
+	$(TRAIN) --data $(DATA)/deeppcb --out build/deeppcb/v1 --split-by prefix:5 --test-share 0.10 --no-reference
 
 figures-neu: $(DEV)/.installed
 	rm -rf build/neu
-	$(TRAIN) --data $(DATA)/neu_det --out build/neu/v1
+	$(TRAIN) --data $(DATA)/neu_det --out build/neu/v1 --test-share 0.10
 
 tune: $(DEV)/.installed
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -d /usr/share/datasets/fashion-mnist ]; then \

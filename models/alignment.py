@@ -33,6 +33,8 @@ _RANGE_OF_SPREAD = 4
 _FLAT = 1.0
 _FULL = 255
 _SAME = 0.01
+_SAME_CONTRAST = 0.4
+_BARE = 6.0
 _SAME_LIGHT = 0.1
 _MOVES_PX = 0.5
 
@@ -252,11 +254,22 @@ def _bareness(small: FloatArray) -> float:
     return max(1.0, float((np.ptp(small) / _RANGE_OF_SPREAD / max(float(small.std()), _FLAT)) ** 2))
 
 
-def _same(first: FloatArray, second: FloatArray) -> bool:
-    """Whether they differ by next to nothing but a little light."""
-    apart = first - second
-    light = float(apart.mean())
-    return abs(light) <= _SAME_LIGHT * _FULL and float(np.abs(apart - np.float32(light)).mean()) <= _SAME * _FULL
+def _same(frame: FloatArray, reference: FloatArray) -> bool:
+    """Whether they differ by next to nothing but a little light.
+
+    Next to nothing is little of the reference's own contrast too, unless it is bare: a frame without its part, or with
+    the part elsewhere, differs by half of that contrast or more.
+    """
+    light = float((frame - reference).mean())
+    apart = _unevenness(frame - reference)
+    bare = float(reference.std()) <= _BARE
+    little = bare or apart <= _SAME_CONTRAST * _unevenness(reference)
+    return abs(light) <= _SAME_LIGHT * _FULL and apart <= _SAME * _FULL and little
+
+
+def _unevenness(values: FloatArray) -> float:
+    """Mean distance from the mean."""
+    return float(np.abs(values - np.float32(values.mean())).mean())
 
 
 def _standard(values: FloatArray) -> FloatArray:

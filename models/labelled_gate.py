@@ -6,8 +6,8 @@ What is compared is the kind's metric on the same held-out frames, and what beco
 - fewer: failed if there is evidence against the candidate, which is a drop above the budget whose interval excludes
   zero, or a drop of ten budgets whatever its interval. Else not proven, and bundle and report carry these words.
 - whatever the metric says, which sees the order of scores and not their height: failed if, at the threshold, the
-  candidate gets wrong what FP32 gets right (a defective image passed, a good one rejected, a box not found), proven by
-  an exact paired test, or two cases and more that are over a tenth of all.
+  candidate gets wrong what FP32 gets right (a defective image passed, a good one rejected, a box not found, something
+  found where nothing is labelled), proven by an exact paired test, or two cases and more that are over a tenth of all.
 - frames on which nothing could be missed prove nothing: without any box the gate refuses to answer, and where FP32
   itself finds nothing, nothing can be lost: not proven.
 """

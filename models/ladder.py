@@ -16,7 +16,7 @@ import openvino as ov
 from models.compile import compile_graph, cpu_capabilities
 from models.detections import Detections
 from models.evaluation.exam import Exam
-from models.evaluation.operating import boxes_found, rejects
+from models.evaluation.operating import boxes_found, rejects, without_false
 from models.evaluation.precision import Rankings, map50_drop, rank
 from models.gate import BUDGET
 from models.labelled_gate import LabelledResult, Measured, Turned, judge_labelled, turned
@@ -136,14 +136,16 @@ class Ladder:
         return judge_labelled(Measured(METRIC, *values, len(self.test), self.test.boxes, cases), self.budget)
 
     def _turned(self, fp32: Trial, mine: Trial) -> tuple[Turned, ...]:
-        """What the two answer differently at the threshold: images, and labelled boxes."""
+        """What the two answer differently at the threshold: images, labelled boxes, and detections on nothing."""
         bad = np.array(self.test.defective, bool)
         first, second = (rejects(trial.found, trial.undecided) for trial in (fp32, mine))
         seen = (boxes_found(self.test.truths, trial.found) for trial in (fp32, mine))
+        clean = (without_false(self.test.truths, trial.found) for trial in (fp32, mine))
         cases = (
             turned("defective images", first[bad], second[bad]),
             turned("good images", ~first[~bad], ~second[~bad]),
             turned("boxes", *seen),
+            turned("images without a false detection", *clean),
         )
         return tuple(case for case in cases if case.cases)
 

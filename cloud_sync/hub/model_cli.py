@@ -1,6 +1,7 @@
 """`cloud train | evaluate | quantize`: the models' life from the command line. Heavy imports stand inside."""
 
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -66,6 +67,8 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
         from models.evaluation.result import shown
         from models.training.job import TrainingRequest, run_job
 
+        if not math.isfinite(minutes):
+            raise typer.BadParameter(f"expected a number of minutes, got {minutes}", param_hint="--minutes")
         limit = None if epochs is not None else minutes
         where = cache or Path(os.environ.get("INSPECTD_CACHE") or Path.home() / ".cache" / "inspectd")
         division = Division(split_by, seed, test_share)
@@ -125,7 +128,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - as `train`
     ]
     worse = result.comparison is not None and result.comparison.answer is Answer.WORSE
     if result.comparison is not None:
-        lines.append(f"against the champion: {result.comparison.answer}, map50 {result.comparison.map50_gain} more")
+        lines.append(f"against the champion: {result.comparison.answer}, map50 gain {result.comparison.map50_gain}")
     _answer(result.as_json(), lines, as_json=as_json)
     if worse:
         raise typer.Exit(SAID_NO)
@@ -195,7 +198,7 @@ def tune(
 
 
 def _answer(content: dict[str, object], lines: list[str], *, as_json: bool) -> None:
-    typer.echo(json.dumps(content) if as_json else "\n".join(lines))
+    typer.echo(json.dumps(content, allow_nan=False) if as_json else "\n".join(lines))
 
 
 @contextmanager

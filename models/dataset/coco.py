@@ -93,10 +93,12 @@ def _images(root: Path, path: Path, content: dict[str, Any], faults: Faults) -> 
         if (box := _box(path, entry, names, faults)) is not None:
             boxes.setdefault(_key(entry.get("image_id")), []).append(box)
     _check_ids(path, content, boxes, faults)
+    crowds = {_key(entry.get("image_id")) for entry in content["annotations"] if entry.get("iscrowd")}
     split = split_named([*re.split(r"[_.\-]", path.stem), path.parent.name])
     drafts = (
-        _image(root, path, entry, (tuple(boxes.get(_key(entry.get("id")), ())), split), faults)
+        _image(root, path, entry, (tuple(boxes.get(key, ())), key in crowds, split), faults)
         for entry in content["images"]
+        for key in [_key(entry.get("id"))]
     )
     return [draft for draft in drafts if draft is not None]
 
@@ -134,9 +136,9 @@ def _box(path: Path, entry: dict[str, Any], names: dict[int, str], faults: Fault
 
 
 def _image(
-    root: Path, path: Path, entry: dict[str, Any], labels: tuple[tuple[DraftBox, ...], str], faults: Faults
+    root: Path, path: Path, entry: dict[str, Any], labels: tuple[tuple[DraftBox, ...], bool, str], faults: Faults
 ) -> Draft | None:
-    boxes, split = labels
+    boxes, crowd, split = labels
     name = str(entry.get("file_name", "")).replace("\\", "/")
     found = _find(root, path, name, split)
     if not name or found is None:
@@ -147,7 +149,7 @@ def _image(
     if reference is not None and golden is None:
         faults.add(f"{path}: {name}'s reference {reference!r} is not below {root}: restore the file")
     group = next((str(entry[key]) for key in GROUP_COLUMNS if entry.get(key) is not None), "")
-    return Draft(found, boxes, bool(boxes), golden, group=group, split=split)
+    return Draft(found, boxes, bool(boxes) or crowd, golden, group=group, split=split)
 
 
 def _find(root: Path, path: Path, name: str, split: str) -> Path | None:

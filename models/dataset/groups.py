@@ -24,8 +24,8 @@ def read_groups(root: Path, names: Collection[str]) -> dict[str, str]:
         names: of its images, below the root.
 
     Raises:
-        DatasetError: the index has groups and no file column, or names an image that is not there: either way a group
-            would be lost, and with it the promise that parts never lie on both sides.
+        DatasetError: the index has groups and no file column, names an image that is not there, or gives one image two
+            groups: either way a group would be lost, and with it the promise that parts never lie on both sides.
     """
     path = root / _INDEX
     if not path.is_file():
@@ -43,15 +43,24 @@ def read_groups(root: Path, names: Collection[str]) -> dict[str, str]:
 def _rows(path: Path) -> list[dict[str, str]]:
     lines = read_text(path).splitlines()
     separator = max(",;\t", key=lines[0].count) if lines else ","
-    return list(csv.DictReader(lines, delimiter=separator))
+    try:
+        table = list(csv.reader(lines, delimiter=separator))
+    except csv.Error as fault:
+        raise DatasetError(f"dataset: {path} is no readable table ({fault}): mend it") from fault
+    header = [name.strip().lower() for name in table[0]] if table else []
+    return [dict(zip(header, (*row, *[""] * len(header)), strict=False)) for row in table[1:] if row]
 
 
 def _by_name(path: Path, rows: list[tuple[str, str]], names: set[str]) -> dict[str, str]:
-    faults, found = Faults(), {}
+    faults = Faults()
+    found: dict[str, str] = {}
     for number, (file, group) in enumerate(rows, 2):
         name = file.strip().replace("\\", "/").removeprefix("./")
         if name not in names:
             faults.add(f"{path}: row {number} is for {file!r}, which is no labelled image here: mend or remove the row")
-        found[name] = group.strip()
+        if found.setdefault(name, group.strip()) != group.strip():
+            faults.add(
+                f"{path}: row {number} puts {name} into {group!r}, an earlier row into {found[name]!r}: keep one"
+            )
     faults.raise_if_any()
     return found

@@ -50,13 +50,13 @@ class Comparison:
         answer: worse if any measure is proven worse, better if one is proven better and none worse.
         escapes: on defective images; None without such.
         overkill: on good images; None without such.
-        map50_gain: challenger's map50 less champion's, with its interval.
+        map50_gain: challenger's map50 less champion's, with its interval; None where nothing is labelled.
     """
 
     answer: Answer
     escapes: Paired | None
     overkill: Paired | None
-    map50_gain: Estimate
+    map50_gain: Estimate | None
 
     def as_json(self) -> dict[str, object]:
         """Plain values for `--json`."""
@@ -64,7 +64,7 @@ class Comparison:
             "answer": self.answer.value,
             "escapes": None if self.escapes is None else asdict(self.escapes),
             "overkill": None if self.overkill is None else asdict(self.overkill),
-            "map50_gain": asdict(self.map50_gain),
+            "map50_gain": None if self.map50_gain is None else asdict(self.map50_gain),
         }
 
 
@@ -80,15 +80,19 @@ def compare(exam: Exam, champion: Side, challenger: Side, seed: int = 0) -> Comp
         seed: of the resampling.
 
     Raises:
-        ModelError: different numbers of images, or no labelled box among them.
+        ModelError: different numbers of images.
     """
     bad = np.array(exam.defective, bool)
     rejected = [rejects(side.found, side.undecided) for side in (champion, challenger)]
     escapes = _paired(~rejected[0][bad], ~rejected[1][bad]) if bad.any() else None
     overkill = _paired(rejected[0][~bad], rejected[1][~bad]) if (~bad).any() else None
-    loss = map50_drop(exam.rank(champion.found), exam.rank(challenger.found), seed)
-    gain = Estimate(-loss.value, -loss.high, -loss.low, loss.confidence)
+    gain = _gain(exam, champion, challenger, seed) if exam.boxes else None
     return Comparison(_answer((escapes, overkill), gain), escapes, overkill, gain)
+
+
+def _gain(exam: Exam, champion: Side, challenger: Side, seed: int) -> Estimate:
+    loss = map50_drop(exam.rank(champion.found), exam.rank(challenger.found), seed)
+    return Estimate(-loss.value, -loss.high, -loss.low, loss.confidence)
 
 
 def _paired(
@@ -100,10 +104,10 @@ def _paired(
     return Paired(only_first, only_second, int(np.count_nonzero(first & second)), p_value)
 
 
-def _answer(mistakes: tuple[Paired | None, ...], gain: Estimate) -> Answer:
+def _answer(mistakes: tuple[Paired | None, ...], gain: Estimate | None) -> Answer:
     proven = [found for found in mistakes if found is not None and found.p_value < _ALPHA]
-    worse = any(found.only_challenger > found.only_champion for found in proven) or gain.high < 0
-    better = any(found.only_champion > found.only_challenger for found in proven) or gain.low > 0
+    worse = any(found.only_challenger > found.only_champion for found in proven) or (gain is not None and gain.high < 0)
+    better = any(found.only_champion > found.only_challenger for found in proven) or (gain is not None and gain.low > 0)
     if worse:
         return Answer.WORSE
     return Answer.BETTER if better else Answer.NO_DIFFERENCE

@@ -104,6 +104,17 @@ def boxes_found(
     return np.concatenate(each)
 
 
+def without_false(
+    truths: Sequence[Truth], found: Sequence[Detections], threshold: float = THRESHOLD
+) -> NDArray[np.bool_]:
+    """(N,) on which images nothing counts that is on no labelled box, whatever its class."""
+    counted = (
+        match(above(mine, threshold), truth, POOLED_IOU, same_class=False)
+        for mine, truth in zip(found, truths, strict=True)
+    )
+    return np.array([bool((taken != NONE).all()) for taken in counted], bool)
+
+
 def best_threshold(pooled: Ranking) -> float:
     """The score at which precision and recall together (F1) are best: halfway to the next weaker detection.
 

@@ -130,7 +130,8 @@ def test_what_cannot_be_done_is_one_line_and_the_right_code(
         assert (found, message in line.splitlines()[-1]) == (code, True), (words, found, line)
 
 
-def test_a_value_out_of_its_range_is_wrong_usage(labelled: Path, tmp_path: Path) -> None:
-    found, text = said(["cloud", "train", "--data", str(labelled), "--out", str(tmp_path / "new"), "--seed", "-1"])
+@pytest.mark.parametrize(("option", "value"), [("--seed", "-1"), ("--minutes", "inf"), ("--minutes", "nan")])
+def test_a_value_out_of_its_range_is_wrong_usage(labelled: Path, tmp_path: Path, option: str, value: str) -> None:
+    found, text = said(["cloud", "train", "--data", str(labelled), "--out", str(tmp_path / "new"), option, value])
     assert found == 2
-    assert "range" in text
+    assert option in text

@@ -136,6 +136,29 @@ def test_bare_things_fit_what_is_as_bare_and_nothing_else() -> None:
             golden.onto(other)
 
 
+def squares(*corners: tuple[int, int]) -> Picture:
+    image = np.full((640, 640, 3), 30, np.uint8)
+    for left, top in corners:
+        image = with_square(image, left, top, 200, 24)
+    return image
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [
+        pytest.param([(160, 100), (360, 300), (560, 500)], id="60 px aside"),
+        pytest.param([], id="no part at all"),
+        pytest.param([(500, 60), (60, 500), (300, 100)], id="another layout"),
+    ],
+)
+def test_a_part_of_few_things_is_missed_when_it_is_not_there(corners: list[tuple[int, int]]) -> None:
+    """Such a frame differs from its reference by less than 1 % of full scale."""
+    golden = Golden(squares((100, 100), (300, 300), (500, 500)), Alignment())
+    golden.onto(squares((100, 100), (300, 300), (500, 500)))
+    with pytest.raises(AlignmentError):
+        golden.onto(squares(*corners))
+
+
 @pytest.mark.parametrize("size", [(1, 1000), (1000, 1), (5, 5), (2000, 30), (33, 200)], ids=str)
 def test_thin_and_tiny_frames_are_handled(size: tuple[int, int]) -> None:
     reference = pattern(size)

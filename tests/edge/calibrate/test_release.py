@@ -1,5 +1,6 @@
 """A released detector is taken as it is: tried here, imported under the next version, activated unless refuted."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -11,10 +12,11 @@ from station_kit import Station, run_json
 from edge.calibrate.release import REPORT, ReleaseRequest, take_release
 from edge.config import load_config
 from edge.domain.errors import ConfigError
-from models.bundle import open_bundle
+from models.bundle import MANIFEST, open_bundle, write_bundle
 from models.bundle_store import active_bundle, list_bundles
-from models.errors import ModelError
+from models.errors import GateError, ModelError
 from models.progress import SilentProgress
+from models.spec import Precision
 
 WORLD = pattern((104, 84), seed=3)
 
@@ -52,6 +54,20 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def request(made: Station, release: Path, frames: Path | None) -> ReleaseRequest:
     config = load_config(made.config)
     return ReleaseRequest(config.product[0], config.bundles_dir, release, frames, threads=1, speed_s=0.1)
+
+
+@pytest.mark.parametrize("outcome", ["failed", "not run"])
+def test_int8_that_its_gate_did_not_let_through_is_refused(
+    station: Station, release: Path, tmp_path: Path, outcome: str
+) -> None:
+    files, held = tmp_path / "files", open_bundle(release).manifest
+    shutil.copytree(release, files, ignore=shutil.ignore_patterns(MANIFEST))
+    gate = held.gate.model_copy(update={"outcome": outcome, "reason": "map50 drops by 0.3"})
+    changed = held.model_copy(update={"precision": Precision.INT8, "gate": gate})
+    wrong = write_bundle(files, tmp_path / "cloud" / "v1", changed).path
+    with pytest.raises(GateError, match=f"says of the gate: {outcome}"):
+        take_release(request(station, wrong, None), SilentProgress())
+    assert not list_bundles(station.bundles)
 
 
 def test_it_is_imported_with_its_parent_and_activated(station: Station, release: Path, tmp_path: Path) -> None:

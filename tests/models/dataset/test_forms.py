@@ -121,12 +121,28 @@ def test_a_heading_is_no_class_and_a_crowd_no_box(tmp_path: Path) -> None:
     (tmp_path / "annotations.json").write_text(json.dumps(content))
     dataset = read_dataset(tmp_path)
     assert (dataset.classes, dataset.boxes) == (("dent",), 0)
+    assert [found.defective for found in dataset.images].count(True) == 1, "a crowd is a defect without a place"
 
 
 def test_a_group_column_of_an_index_counts(tmp_path: Path) -> None:
     mvtec(tmp_path)
     (tmp_path / "index.csv").write_text("file,part\ntest/dent/b.png,p7\n")
     assert {found.name: found.group for found in read_dataset(tmp_path).images}["test/dent/b.png"] == "p7"
+
+
+@pytest.mark.parametrize("header", ["File,Part", " file , part ", "FILE;PART"])
+def test_a_group_column_counts_however_its_header_is_written(tmp_path: Path, header: str) -> None:
+    mvtec(tmp_path)
+    separator = ";" if ";" in header else ","
+    (tmp_path / "index.csv").write_text(f"{header}\ntest/dent/b.png{separator}p7\n")
+    assert {found.name: found.group for found in read_dataset(tmp_path).images}["test/dent/b.png"] == "p7"
+
+
+def test_an_image_in_two_groups_is_a_fault(tmp_path: Path) -> None:
+    mvtec(tmp_path)
+    (tmp_path / "index.csv").write_text("file,part\ntest/dent/b.png,p7\ntest/dent/b.png,p8\n")
+    with pytest.raises(DatasetError, match=r"row 3 puts test/dent/b.png into 'p8', an earlier row into 'p7'"):
+        read_dataset(tmp_path)
 
 
 def test_an_empty_mask_leaves_the_image_defective(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Escape, overkill, confusion, thresholds, champion against challenger, the gate with labels, and the page."""
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from models.errors import GateError
 from models.evaluate import Estimate
 from models.evaluation.coco import coco_precision
 from models.evaluation.compare import Answer, Side, compare
-from models.evaluation.operating import best_threshold, operate
+from models.evaluation.operating import best_threshold, operate, without_false
 from models.evaluation.precision import rank
 from models.evaluation.report import PageFacts, write_page
 from models.evaluation.result import evaluate
@@ -101,6 +102,7 @@ def test_places_that_move_make_a_challenger_worse_though_no_part_escapes() -> No
     result = compare(unseen(truths), Side(fleet(60, 60)), Side(moved))
     assert result.escapes is not None
     assert result.escapes.only_challenger == 0
+    assert result.map50_gain is not None
     assert result.map50_gain.high < 0
     assert result.answer is Answer.WORSE
 
@@ -146,6 +148,18 @@ def test_golden_references_count_for_overkill_and_not_for_precision() -> None:
     assert marked.as_json()["golden_images"] == 4
     part = unseen(truths, golden=golden).part([7, 0])
     assert (part.golden, part.images_own) == ((True, False), [1])
+
+
+def test_without_a_label_there_is_no_gain_to_speak_of() -> None:
+    result = compare(unseen([truth()] * 4), Side([found()] * 4), Side([found()] * 4))
+    assert result.map50_gain is None
+    assert json.loads(json.dumps(result.as_json(), allow_nan=False))["map50_gain"] is None
+
+
+def test_a_false_detection_is_seen_though_a_labelled_box_is_found_too() -> None:
+    truths = [truth((BOX, 0)), truth((BOX, 0)), truth()]
+    answers = [found((BOX, 1, 0.9)), found((BOX, 0, 0.9), (shifted(40), 0, 0.6)), found((BOX, 0, 0.4))]
+    assert without_false(truths, answers).tolist() == [True, False, True]
 
 
 def measured(drop: float, low: float, images: int = 600, boxes: int = 5000) -> Measured:

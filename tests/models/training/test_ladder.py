@@ -129,6 +129,27 @@ def test_an_int8_model_whose_scores_sank_fails_though_their_order_is_the_same(ta
     assert choice.chosen.precision is not Precision.INT8
 
 
+def test_an_int8_model_that_sees_defects_everywhere_fails_though_their_order_is_the_same(taught: Taught) -> None:
+    """No good image is needed to see it: what is found where nothing is labelled counts."""
+
+    def risen(ladder: Ladder, graph: ov.Model) -> ov.Model:
+        return with_threshold(quantize(graph, ladder.frames, DETECTOR_FLOAT), 0.03)
+
+    defective = [index for index, bad in enumerate(taught.ladder.test.defective) if bad]
+    ladder = dataclasses.replace(
+        taught.ladder,
+        test=taught.ladder.test.part(defective),
+        quantizers=dict.fromkeys(taught.ladder.quantizers, risen),
+    )
+    choice = ladder.climb(taught.graph)
+    gate = choice.trials[1].gate
+    assert gate is not None
+    assert gate.drop.value < 0.02
+    assert gate.outcome is Outcome.FAILED
+    assert "without a false detection lost" in gate.reason
+    assert choice.chosen.precision is not Precision.INT8
+
+
 def test_a_graph_from_quantization_aware_training_has_the_threshold_and_a_folder_of_its_run(
     taught: Taught, painted: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
