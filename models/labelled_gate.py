@@ -2,7 +2,7 @@
 
 What is compared is the kind's metric on the same held-out frames, and what becomes of parts at the threshold. The rule:
 
-- 500 images or 1,000 boxes and more: passed if the drop is at most the budget, else failed.
+- 500 images with 100 boxes, or 1,000 boxes, and more: passed if the drop is at most the budget, else failed.
 - fewer: failed if there is evidence against the candidate, which is a drop above the budget whose interval excludes
   zero, or a drop of ten budgets whatever its interval. Else not proven, and bundle and report carry these words.
 - whatever the metric says, which sees the order of scores and not their height: failed if, at the threshold, the
@@ -23,6 +23,7 @@ from models.evaluate import Estimate
 from models.gate import BUDGET, PROOF_IMAGES, Outcome
 
 PROOF_BOXES = 1000
+LEAST_BOXES = 100
 _GROSS = 10
 _ALPHA = 0.05
 _FEW = 2
@@ -135,7 +136,7 @@ def _answer(found: Measured, budget: float) -> tuple[Outcome, str]:
         return Outcome.FAILED, f"{size}: worse at the threshold: {what}"
     if not found.fp32 > 0:
         return Outcome.NOT_PROVEN, f"{size}: FP32 itself finds nothing, so nothing can be lost: {what}"
-    proof = found.images >= PROOF_IMAGES or found.boxes >= PROOF_BOXES
+    proof = (found.images >= PROOF_IMAGES and found.boxes >= LEAST_BOXES) or found.boxes >= PROOF_BOXES
     if found.drop.value > budget and (proof or found.drop.low > 0 or found.drop.value > _GROSS * budget):
         return Outcome.FAILED, f"{size}: {what}"
     if proof:

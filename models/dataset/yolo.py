@@ -38,10 +38,11 @@ def read(root: Path) -> Drafts | None:
     images = _images(root)
     if classes is None or not images:
         return None
-    faults, declared = Faults(), _declared(root, described)
+    faults = Faults()
     labels = {path: _label_file(root, path) for path in images}
     for orphan in _orphans(root, labels):
         faults.add(f"{orphan}: there is no image of that name: restore it or remove the label file")
+    declared = _declared(root, described, faults)
     drafts = []
     for path in images:
         boxes = _boxes(labels[path], classes, faults)
@@ -105,13 +106,19 @@ def _orphans(root: Path, labels: dict[Path, Path]) -> list[Path]:
     return sorted(path for path in found if path not in taken and path.name not in _NO_LABELS)
 
 
-def _declared(root: Path, described: dict[str, Any]) -> dict[Path, str]:
-    """Split by image, as the YAML names it."""
+def _declared(root: Path, described: dict[str, Any], faults: Faults) -> dict[Path, str]:
+    """Split by image, as the YAML names it; an entry that leads to no image is a fault.
+
+    What was to be held out would else be learned from.
+    """
     found: dict[Path, str] = {}
-    for key in (key for key in SPLITS if key in described):
+    for key in (key for key in SPLITS if described.get(key)):
         value = described[key]
         for entry in value if isinstance(value, list) else [value]:
-            for path in _named_by(root, str(entry)):
+            named = _named_by(root, str(entry))
+            if not named:
+                faults.add(f"{root}: the YAML's {key}: {entry!r} leads to no image: mend the entry or remove it")
+            for path in named:
                 found.setdefault(path, SPLITS[key])
     return found
 

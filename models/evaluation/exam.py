@@ -6,6 +6,7 @@ from pathlib import Path
 
 import openvino as ov
 
+from models.dataset.image_files import picture_sha256
 from models.dataset.records import Dataset, Truth
 from models.detecting import detect_images
 from models.detections import Detections
@@ -84,8 +85,8 @@ class Exam:
         )
 
 
-def exam_of(dataset: Dataset, *, compares: bool) -> Exam:
-    """The exam that a dataset is.
+def exam_of(dataset: Dataset, *, compares: bool, learned: Dataset | None = None) -> Exam:
+    """The exam that a dataset is; a golden reference that is also one of what was `learned` from is no part of it.
 
     A model that compares looks at each image beside its reference. For one that does not, the golden references are
     good frames of their own, and show its overkill.
@@ -93,7 +94,7 @@ def exam_of(dataset: Dataset, *, compares: bool) -> Exam:
     images = list(dataset.images)
     names, paths = [image.name for image in images], [image.path for image in images]
     truths, defective = [image.truth for image in images], [bool(image.defective) for image in images]
-    goldens = [] if compares else sorted({image.reference for image in images if image.reference is not None})
+    goldens = [] if compares else _unlearned(dataset, learned)
     return Exam(
         dataset.classes,
         (*names, *(f"{path.parent.name}/{path.name}" for path in goldens)),
@@ -103,3 +104,13 @@ def exam_of(dataset: Dataset, *, compares: bool) -> Exam:
         (*defective, *(False for _ in goldens)),
         (*(False for _ in images), *(True for _ in goldens)),
     )
+
+
+def _unlearned(dataset: Dataset, learned: Dataset | None) -> list[Path]:
+    """Golden references, each once, without those that show what was learned from: one may serve all images."""
+    goldens = sorted({image.reference for image in dataset.images if image.reference is not None})
+    if learned is None or not goldens:
+        return goldens
+    files = {path for image in learned.images for path in (image.path, image.reference) if path is not None}
+    seen = {picture_sha256(path) for path in files}
+    return [path for path in goldens if picture_sha256(path) not in seen]

@@ -15,8 +15,8 @@ from models.dataset.learnable import Division, split_learnable
 from models.dataset.reading import read_dataset
 from models.dataset.records import Dataset, LabelledImage, Truth
 from models.dataset.snapshot import digest
-from models.dataset.splits import Splits
-from models.errors import ModelError
+from models.dataset.splits import SHARES, Splits
+from models.errors import ModelError, RequestError
 from models.evaluation.compare import Comparison, Side, compare
 from models.evaluation.exam import exam_of
 from models.evaluation.report import PageFacts, write_page
@@ -53,19 +53,23 @@ class EvaluationRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluationResult:
-    """What came of it; `same_split`: whether the split looked at is the one of the training, None for all images."""
+    """What came of it.
+
+    `same_split`: whether the split looked at is the one of the training, None for all images; `flattering`: why the
+    figures may be better than the models.
+    """
 
     bundle: Bundle
     evaluation: Evaluation
     champion: Evaluation | None
     comparison: Comparison | None
     same_split: bool | None
+    flattering: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the figures do not show, and where they may flatter."""
-        flatter = "this split is not the one the bundle was trained by: images it learned from may be among these"
-        return (*self.evaluation.notes, *([flatter] if self.same_split is False else []))
+        return (*self.evaluation.notes, *self.flattering)
 
     def as_json(self) -> dict[str, object]:
         """Plain values for `--json`."""
@@ -95,21 +99,42 @@ def run_evaluation(request: EvaluationRequest, progress: Progress) -> Evaluation
     progress.stage("read", 1)
     dataset = read_dataset(request.data)
     progress.advance()
-    named = None
-    if request.only != ALL:
-        splits = split_learnable(dataset, request.division)
-        parts, named = dict(splits), digest(splits)
-        if request.only not in parts:
-            raise DatasetError(f"evaluate: there is no split {request.only!r}: choose {ALL}, {', '.join(parts)}")
-        dataset = parts[request.only]
-    bundle, mine = _evaluate(request.bundle, dataset, progress)
-    champion = None if request.champion is None else _evaluate(request.champion, dataset, progress)[1]
-    comparison = None if champion is None else _compare(champion, mine)
-    same = None if named is None else named == bundle.manifest.dataset_sha256
-    result = EvaluationResult(bundle, mine, champion, comparison, same)
+    splits = _splits(dataset, request)
+    if request.only != ALL and splits is not None:
+        dataset = dict(splits)[request.only]
+    learned = splits.train if splits is not None and request.only in {"val", "test"} else None
+    bundle, mine = _evaluate(request.bundle, dataset, learned, progress)
+    comparison, champion, notes = None, None, _flattering(request.only, splits, bundle, "the bundle")
+    if request.champion is not None:
+        other, champion = _evaluate(request.champion, dataset, learned, progress)
+        comparison, notes = _compare(champion, mine), notes + _flattering(request.only, splits, other, "the champion")
+    same = None if splits is None or request.only == ALL else digest(splits) == bundle.manifest.dataset_sha256
+    result = EvaluationResult(bundle, mine, champion, comparison, same, notes)
     if request.report is not None:
         write_page(request.report, _facts(request, result))
     return result
+
+
+def _splits(dataset: Dataset, request: EvaluationRequest) -> Splits | None:
+    """As the request's words divide the dataset; None if all of it is looked at and it cannot be divided so."""
+    if request.only != ALL and request.only not in SHARES:
+        raise DatasetError(f"evaluate: there is no split {request.only!r}: choose {ALL}, {', '.join(SHARES)}")
+    try:
+        return split_learnable(dataset, request.division)
+    except DatasetError:
+        if request.only != ALL:
+            raise
+        return None
+
+
+def _flattering(only: str, splits: Splits | None, bundle: Bundle, who: str) -> tuple[str, ...]:
+    """Why figures may be better than the model, as far as the digest of its training's split tells."""
+    same = splits is not None and digest(splits) == bundle.manifest.dataset_sha256
+    if splits is not None and same and only in {ALL, "train"}:
+        return (f"{who} learned from {len(splits.train)} of these images: this is no proof (use --only test)",)
+    if only in {"val", "test"} and not same:
+        return (f"this split is not the one {who} was trained by: images it learned from may be among these",)
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +172,9 @@ def run_quantization(request: QuantizationRequest, progress: Progress) -> tuple[
     splits = _judging_splits(request, bundle)
     progress.advance()
     frames = calibration_frames(splits.train, bundle.spec, request.division.seed)
-    val, test = (exam_of(part, compares=bundle.spec.compares) for part in (splits.val, splits.test))
+    val, test = (
+        exam_of(part, compares=bundle.spec.compares, learned=splits.train) for part in (splits.val, splits.test)
+    )
     ladder = Ladder(bundle.spec, frames, val, test, progress)
     choice = ladder.climb(ov.Core().read_model(bundle.fp32_xml))
     detector = Detector(
@@ -163,7 +190,9 @@ def run_quantization(request: QuantizationRequest, progress: Progress) -> tuple[
 
 def _judging_splits(request: QuantizationRequest, bundle: Bundle) -> Splits:
     """The splits of the training, or those of other data; else the gate would judge by what was learned from."""
-    splits = split_learnable(read_dataset(request.data), request.division)
+    dataset = read_dataset(request.data)
+    _check_references(bundle, dataset)
+    splits = split_learnable(dataset, request.division)
     if digest(splits) != bundle.manifest.dataset_sha256 and not request.other_data:
         raise DatasetError(
             f"quantize: {request.data} split by {splits.by!r} with seed {request.division.seed} is not the split that "
@@ -174,9 +203,10 @@ def _judging_splits(request: QuantizationRequest, bundle: Bundle) -> Splits:
     return replace(splits, train=train, val=val, test=test)
 
 
-def _evaluate(path: Path, dataset: Dataset, progress: Progress) -> tuple[Bundle, Evaluation]:
+def _evaluate(path: Path, dataset: Dataset, learned: Dataset | None, progress: Progress) -> tuple[Bundle, Evaluation]:
     bundle = _detector(path)
-    exam = exam_of(_named_as(dataset, bundle), compares=bundle.spec.compares)
+    _check_references(bundle, dataset)
+    exam = exam_of(_named_as(dataset, bundle), compares=bundle.spec.compares, learned=learned)
     progress.stage(bundle.model_id.id, len(exam))
     undecided: list[int] = []
     found = exam.sit(compile_bundle(bundle), bundle.spec, progress.advance, undecided)
@@ -186,8 +216,16 @@ def _evaluate(path: Path, dataset: Dataset, progress: Progress) -> tuple[Bundle,
 def _detector(path: Path) -> Bundle:
     bundle = open_bundle(path)
     if bundle.spec.kind is not Kind.DETECTOR:
-        raise ModelError(f"{path} is of kind {bundle.spec.kind}: this command is for detectors")
+        raise RequestError(f"{path} is of kind {bundle.spec.kind}: this command is for detectors")
     return bundle
+
+
+def _check_references(bundle: Bundle, dataset: Dataset) -> None:
+    if bundle.spec.compares and not dataset.has_references:
+        lacking = next(image.name for image in dataset.images if image.reference is None)
+        raise DatasetError(
+            f"{bundle.path} compares with golden references, and {lacking} has none: complete them or choose another"
+        )
 
 
 def _named_as(dataset: Dataset, bundle: Bundle) -> Dataset:

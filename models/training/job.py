@@ -183,7 +183,9 @@ def _gallery(train: Dataset, settings: Settings, progress: Progress) -> Gallery:
 
 def _exams(splits: Splits, settings: Settings) -> tuple[Exam, Exam]:
     """Val and test."""
-    val, test = (exam_of(part, compares=settings.shape.reference) for part in (splits.val, splits.test))
+    val, test = (
+        exam_of(part, compares=settings.shape.reference, learned=splits.train) for part in (splits.val, splits.test)
+    )
     return val, test
 
 

@@ -105,7 +105,7 @@ def propose(dataset: Dataset, *, colour: bool, reference: bool, seed: int = 0, s
     """Settings that suit this dataset.
 
     The input is the images' own size, no larger than 640 pixels and in multiples of 32; smaller images are enlarged to
-    320, which with a stem of stride 4 finds more than 224 with the published stride 2, for less time (DECISIONS.md). A
+    320 with a stem of stride 4, which costs less time than 224 with the published stride 2 (figures: DECISIONS.md). A
     smaller input, if it is asked for, gets stride 2. What the run sees of the images does not depend on how many there
     are: as many steps.
     `size_px` sets the input's longer side instead.

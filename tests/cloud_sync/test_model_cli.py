@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from detector_kit import make_detector
 from pictures_kit import painted_dataset
 from station_kit import run_json
 
@@ -71,6 +72,8 @@ def test_evaluate_measures_a_bundle_on_other_pictures(
     assert found["images"] == 60
     assert {"map50", "map50_95", "pooled_map33", "per_class", "escape", "overkill", "confusion"} <= found.keys()
     assert found["comparison"]["answer"] == "no proven difference"
+    for who in ("the bundle", "the champion"):
+        assert any(note.startswith(f"{who} learned from") for note in found["notes"]), found["notes"]
     assert "Challenger against champion" in page.read_text(encoding="utf-8")
 
 
@@ -128,6 +131,15 @@ def test_what_cannot_be_done_is_one_line_and_the_right_code(
     for words, code, message in table:
         found, line = said(["cloud", *words])
         assert (found, message in line.splitlines()[-1]) == (code, True), (words, found, line)
+
+
+@pytest.mark.parametrize("command_name", ["evaluate", "quantize"])
+def test_a_bundle_that_compares_wants_references(labelled: Path, tmp_path: Path, command_name: str) -> None:
+    bundle = make_detector(tmp_path, compares=True).path
+    words = ["cloud", command_name, "--bundle", str(bundle), "--data", str(labelled)]
+    found, text = said([*words, *(["--out", str(tmp_path / "new")] if command_name == "quantize" else [])])
+    assert found == 2
+    assert "compares with golden references, and images/000.png has none" in text
 
 
 @pytest.mark.parametrize(("option", "value"), [("--seed", "-1"), ("--minutes", "inf"), ("--minutes", "nan")])

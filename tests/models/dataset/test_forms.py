@@ -138,6 +138,15 @@ def test_a_group_column_counts_however_its_header_is_written(tmp_path: Path, hea
     assert {found.name: found.group for found in read_dataset(tmp_path).images}["test/dent/b.png"] == "p7"
 
 
+@pytest.mark.parametrize("entry", ["images/hold-out", "lists/gone.txt"])
+def test_a_yolo_split_that_leads_nowhere_is_a_fault(tmp_path: Path, entry: str) -> None:
+    """Else what was to be held out would be learned from."""
+    yolo(tmp_path)
+    (tmp_path / "data.yaml").write_text(f"train: train/images\ntest: {entry}\nnames: [scratch, dent]\n")
+    with pytest.raises(DatasetError, match=r"test: '.*' leads to no image"):
+        read_dataset(tmp_path)
+
+
 def test_an_image_in_two_groups_is_a_fault(tmp_path: Path) -> None:
     mvtec(tmp_path)
     (tmp_path / "index.csv").write_text("file,part\ntest/dent/b.png,p7\ntest/dent/b.png,p8\n")

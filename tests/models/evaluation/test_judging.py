@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from judged_kit import BOX, exam, found, shifted, truth, unseen
+from pictures_kit import painted_dataset
 
 from models.detections import Detections
 from models.errors import GateError
 from models.evaluate import Estimate
 from models.evaluation.coco import coco_precision
 from models.evaluation.compare import Answer, Side, compare
+from models.evaluation.exam import exam_of
 from models.evaluation.operating import best_threshold, operate, without_false
 from models.evaluation.precision import rank
 from models.evaluation.report import PageFacts, write_page
@@ -148,6 +150,21 @@ def test_golden_references_count_for_overkill_and_not_for_precision() -> None:
     assert marked.as_json()["golden_images"] == 4
     part = unseen(truths, golden=golden).part([7, 0])
     assert (part.golden, part.images_own) == ((True, False), [1])
+
+
+def test_many_images_with_hardly_a_box_prove_nothing() -> None:
+    assert judge_labelled(measured(0.0, 0.0, images=600, boxes=5)).outcome is Outcome.NOT_PROVEN
+    assert judge_labelled(measured(0.0, 0.0, images=600, boxes=100)).outcome is Outcome.PASSED
+
+
+def test_a_golden_reference_that_was_learned_from_is_no_held_out_good_frame(tmp_path: Path) -> None:
+    """The usual station has one reference for all images."""
+    pairs = painted_dataset(tmp_path, 6, reference=True)
+    shared = pairs.images[0].reference
+    images = tuple(dataclasses.replace(image, reference=shared) for image in pairs.images[:4])
+    train, test = (dataclasses.replace(pairs, images=part) for part in (images[:2], (*images[2:], *pairs.images[4:])))
+    assert sum(exam_of(test, compares=False).golden) == 3
+    assert sum(exam_of(test, compares=False, learned=train).golden) == 2
 
 
 def test_without_a_label_there_is_no_gain_to_speak_of() -> None:
