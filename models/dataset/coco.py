@@ -149,7 +149,12 @@ def _image(
     if reference is not None and golden is None:
         faults.add(f"{path}: {name}'s reference {reference!r} is not below {root}: restore the file")
     group = next((str(entry[key]) for key in GROUP_COLUMNS if entry.get(key) is not None), "")
-    return Draft(found, boxes, bool(boxes) or crowd, golden, group=group, split=split)
+    return Draft(found, boxes, bool(boxes) or crowd, golden, group=group, split=split, declared=_declared(entry))
+
+
+def _declared(entry: dict[str, Any]) -> tuple[int, int] | None:
+    width, height = entry.get("width"), entry.get("height")
+    return (width, height) if isinstance(width, int) and isinstance(height, int) and width and height else None
 
 
 def _find(root: Path, path: Path, name: str, split: str) -> Path | None:

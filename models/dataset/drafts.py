@@ -30,7 +30,10 @@ class DraftBox:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One image as a form describes it; fields as in `LabelledImage`."""
+    """One image as a form describes it; fields as in `LabelledImage`.
+
+    `declared` is the size, (width, height), for which the labels were drawn, where the form says it and means it.
+    """
 
     path: Path
     boxes: tuple[DraftBox, ...] = ()
@@ -40,6 +43,7 @@ class Draft:
     label: str = ""
     group: str = ""
     split: str = ""
+    declared: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,21 +27,21 @@ from models.dataset.drafts import (
 
 FORM = "folders"
 _GOOD = frozenset({"good", "normal", "ok", "pass", "no_defect"})
-_MASKS = ("ground_truth", "masks", "mask")
 _MASK_ENDINGS = ("_mask", "")
-_MASK_FOLDERS = frozenset(_MASKS)
+_MASK_FOLDERS = frozenset({"ground_truth", "masks", "mask"})
 _SMALL_PX = 9
 
 
 def read(root: Path) -> Drafts | None:
     """Every image in a folder that names its label, or None if no folder is named as good."""
     found = [(path, path.relative_to(root).parts) for path in images_below(root)]
-    masks = {path for path, parts in found if not _MASK_FOLDERS.isdisjoint(parts[:-1])}
+    masks = {path for path, parts in found if any(part.lower() in _MASK_FOLDERS for part in parts[:-1])}
+    homes = [path for path in root.rglob("*") if path.name.lower() in _MASK_FOLDERS and path.is_dir()]
     labelled = [(path, label) for path, parts in found if path not in masks and (label := _label(parts))]
     if not any(label in _GOOD for _, label in labelled) and not masks:
         return None
     faults = Faults()
-    drafts = tuple(_draft(root, path, label, faults) for path, label in labelled)
+    drafts = tuple(_draft(root, path, (label, homes), faults) for path, label in labelled)
     for orphan in sorted(masks - {draft.mask for draft in drafts}):
         if orphan.parent.name.lower() not in _GOOD:
             faults.add(f"{orphan} is a mask without its image: restore the image or remove the mask")
@@ -50,25 +50,30 @@ def read(root: Path) -> Drafts | None:
 
 
 def _label(parts: tuple[str, ...]) -> str:
-    """The folder that names the label: the image's own, unless that is a split."""
-    folder = parts[-2] if len(parts) > 1 else ""
-    label = "" if folder.lower() in SPLITS else folder
-    return label.lower() if label.lower() in _GOOD else label
+    """The folder that names the label: one called good, the one below a split, or the image's own."""
+    folders = parts[:-1]
+    if good := next((folder.lower() for folder in folders if folder.lower() in _GOOD), ""):
+        return good
+    splits = [index for index, folder in enumerate(folders) if folder.lower() in SPLITS]
+    below = folders[splits[-1] + 1 :] if splits else folders[-1:]
+    return below[0] if below else ""
 
 
-def _draft(root: Path, path: Path, label: str, faults: Faults) -> Draft:
+def _draft(root: Path, path: Path, kind: tuple[str, list[Path]], faults: Faults) -> Draft:
+    """An image; `kind` is its label and all folders of masks."""
+    label, homes = kind
     split = split_named(path.relative_to(root).parts[:-1])
     if label in _GOOD:
         return Draft(path, (), defective=False, split=split)
-    mask = _mask(root, path, label, faults)
+    mask = _mask(path, label, homes, faults)
     boxes = () if mask is None else _boxes(mask, label, faults)
     return Draft(path, boxes, defective=True, mask=mask, label=label, split=split)
 
 
-def _mask(root: Path, path: Path, label: str, faults: Faults) -> Path | None:
+def _mask(path: Path, label: str, homes: list[Path], faults: Faults) -> Path | None:
     """The image's mask, from the nearest folder of masks for its label."""
-    above = [folder for folder in path.parents if folder.is_relative_to(root)]
-    folders = [folder for base in above for name in _MASKS if (folder := base / name / label).is_dir()]
+    near = [home for above in path.parents for home in homes if home.parent == above]
+    folders = [folder for home in near if (folder := home / label).is_dir()]
     names = [f"{path.stem}{ending}{suffix}" for ending in _MASK_ENDINGS for suffix in IMAGE_SUFFIXES]
     found = first_file(folder / name for folder in folders for name in names)
     if folders and found is None:

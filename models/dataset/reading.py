@@ -58,7 +58,7 @@ def _finish(root: Path, drafts: Drafts, advance: Callable[[int, int], None] | No
     ids = {name: index for index, name in enumerate(drafts.classes)}
     with ThreadPoolExecutor(_READERS) as pool:
         for done, (draft, sizes) in enumerate(zip(drafts.images, pool.map(_sizes, drafts.images), strict=True), 1):
-            if _images_fit(draft, sizes, faults):
+            if _images_fit(draft, sizes, faults) and _as_declared(draft, sizes[0], faults):
                 images.append(_labelled(root, draft, sizes[0], ids, faults))
             if advance:
                 advance(done, len(drafts.images))
@@ -81,6 +81,15 @@ def _images_fit(draft: Draft, sizes: list[Size | None], faults: Faults) -> bool:
             own = f"{sizes[0][0]}x{sizes[0][1]}"
             faults.add(f"{path} is {size[0]}x{size[1]}, its image {draft.path} is {own}: make them agree")
     return all(size == sizes[0] and size is not None for size in sizes)
+
+
+def _as_declared(draft: Draft, size: Size | None, faults: Faults) -> bool:
+    """Boxes drawn on a picture of another size lie in the wrong place; one that was turned since is none of these."""
+    if draft.declared is None or size is None or size in {draft.declared, draft.declared[::-1]}:
+        return True
+    declared = f"{draft.declared[0]}x{draft.declared[1]}"
+    faults.add(f"{draft.path} is {size[0]}x{size[1]}, its labels were drawn for {declared}: restore or relabel it")
+    return False
 
 
 def _labelled(root: Path, draft: Draft, size: Size | None, ids: dict[str, int], faults: Faults) -> LabelledImage | None:

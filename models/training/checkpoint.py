@@ -4,6 +4,7 @@ A checkpoint is written beside, synced and renamed over the last one, so that a 
 be read. It holds everything the next step depends on; pictures need no state (see `augment`).
 """
 
+import hashlib
 import os
 import pickle
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from models.bundle import sync_directory
 from models.errors import ModelError
@@ -74,3 +76,11 @@ def load(folder: Path, run: str) -> Checkpoint | None:
     if version != _FORMAT or checkpoint.run != run:
         raise ModelError(f"training: {path} belongs to another run or version: remove it or choose another cache")
     return checkpoint
+
+
+def weights_digest(network: nn.Module) -> str:
+    """Names a network by its weights: sha256 in hex."""
+    seen = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        seen.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return seen.hexdigest()

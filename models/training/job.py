@@ -19,7 +19,7 @@ from models.dataset.errors import DatasetError
 from models.dataset.learnable import Division, split_learnable
 from models.dataset.reading import read_dataset
 from models.dataset.records import Dataset
-from models.dataset.snapshot import freeze
+from models.dataset.snapshot import digest, freeze
 from models.dataset.splits import Splits
 from models.evaluation.exam import Exam, exam_of
 from models.evaluation.operating import best_threshold
@@ -30,6 +30,7 @@ from models.ladder import Choice, Ladder, Step
 from models.packaging import Detector, Origin, name_of, page_facts, write_detector
 from models.progress import Progress
 from models.spec import ModelSpec, Precision
+from models.training.checkpoint import weights_digest
 from models.training.parity import Parity, check_parity
 from models.training.pictures import Gallery, is_grey, misfits
 from models.training.qat import train_quantized
@@ -115,9 +116,8 @@ def run_job(request: TrainingRequest, progress: Progress) -> TrainingResult:
     clock = _Clock()
     splits = _read(request, progress)
     settings = _settings(request, splits.train)
-    folder = request.cache / f"detector-{settings.digest[:12]}"
+    folder = request.cache / f"detector-{settings.digest[:12]}" / digest(splits)[:12]
     dataset_sha256 = freeze(splits, folder / "snapshot.json")
-    folder = folder / dataset_sha256[:12]
     clock.lap("read")
     gallery = _gallery(splits.train, settings, progress)
     trained = train_detector(gallery, settings, Means(folder, progress, minutes=request.minutes))
@@ -212,7 +212,8 @@ def ladder_of(trained: Trained, train: Dataset, exams: tuple[Exam, Exam], tuning
     frames = calibration_frames(train, spec, settings.seed)
 
     def tune() -> ov.Model:
-        means = Means(tuning.folder / f"qat-{settings.digest[:12]}", progress)
+        own = f"qat-{settings.digest[:12]}-{weights_digest(trained.network)[:12]}"
+        means = Means(tuning.folder / own, progress)
         network = train_quantized(trained, tuning.gallery, means)
         return export_detector(network, settings.shape, settings.spec, tuning.threshold)
 

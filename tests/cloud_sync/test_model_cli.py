@@ -44,8 +44,11 @@ def trained(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     work = tmp_path_factory.mktemp("work")
     out = work / "painted" / "v2"
     words = ["cloud", "train", "--data", str(labelled), "--kind", "detector", "--out", str(out)]
-    code, found = run_json([*words, "--epochs", "2", "--size", "96", "--cache", str(work / "cache"), "--json"], WAIT_S)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("INSPECTD_CACHE", str(work / "cache"))
+        code, found = run_json([*words, "--epochs", "2", "--size", "96", "--json"], WAIT_S)
     assert code == 0
+    assert len(list((work / "cache").glob("detector-*/*/snapshot.json"))) == 1
     return out, found
 
 
@@ -91,13 +94,16 @@ def test_a_split_that_was_not_the_trainings_is_said(
     assert any("images it learned from" in note for note in found["notes"]) is not same
 
 
+@pytest.mark.parametrize(
+    "how", [pytest.param([], id="same"), pytest.param(["--seed", "7", "--other-data"], id="other")]
+)
 def test_quantize_makes_a_child_of_the_bundle(
-    trained: tuple[Path, dict[str, Any]], labelled: Path, tmp_path: Path
+    trained: tuple[Path, dict[str, Any]], labelled: Path, tmp_path: Path, how: list[str]
 ) -> None:
     out, _ = trained
     target = tmp_path / "again"
     words = ["cloud", "quantize", "--bundle", str(out), "--data", str(labelled), "--out", str(target)]
-    code, found = run_json([*words, "--json"], WAIT_S)
+    code, found = run_json([*words, *how, "--json"], WAIT_S)
     assert code == (0 if found["precision"] == "INT8" else 1)
     assert open_bundle(target).manifest.parent == open_bundle(out).model_id.sha256
 

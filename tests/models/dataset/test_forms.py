@@ -124,6 +124,40 @@ def test_a_heading_is_no_class_and_a_crowd_no_box(tmp_path: Path) -> None:
     assert [found.defective for found in dataset.images].count(True) == 1, "a crowd is a defect without a place"
 
 
+@pytest.mark.parametrize("size", [pytest.param((32, 24), id="enlarged"), pytest.param((640, 480), id="shrunk")])
+def test_coco_labels_drawn_on_another_size_are_a_fault(tmp_path: Path, size: tuple[int, int]) -> None:
+    coco(tmp_path)
+    content = json.loads((tmp_path / "annotations.json").read_text())
+    content["images"][0] |= {"width": size[0], "height": size[1]}
+    (tmp_path / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match=f"its labels were drawn for {size[0]}x{size[1]}"):
+        read_dataset(tmp_path)
+    content["images"][0] |= {"width": 48, "height": 64}
+    (tmp_path / "annotations.json").write_text(json.dumps(content))
+    assert len(read_dataset(tmp_path)) == 2, "turned by its EXIF mark"
+
+
+def test_folders_below_a_label_change_no_label(tmp_path: Path) -> None:
+    image(tmp_path / "train" / "good" / "cam1" / "a.png")
+    image(tmp_path / "test" / "good" / "cam1" / "b.png", seed=1)
+    image(tmp_path / "test" / "dent" / "cam1" / "c.png", seed=2)
+    image(tmp_path / "test" / "dent" / "cam2" / "d.png", seed=3)
+    dataset = read_dataset(tmp_path)
+    assert dataset.classes == ("dent",)
+    assert [found.defective for found in dataset.images] == [True, True, False, False]
+
+
+def test_masks_are_masks_however_their_folder_is_written(tmp_path: Path) -> None:
+    image(tmp_path / "Images" / "Normal" / "a.png")
+    image(tmp_path / "Images" / "Anomaly" / "b.png", seed=1)
+    mask = np.zeros((48, 64), np.uint8)
+    mask[10:20, 20:40] = 255
+    (tmp_path / "Masks" / "Anomaly").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "Masks" / "Anomaly" / "b.png"), mask)
+    dataset = read_dataset(tmp_path)
+    assert (dataset.classes, len(dataset), dataset.boxes) == (("Anomaly",), 2, 1)
+
+
 def test_a_group_column_of_an_index_counts(tmp_path: Path) -> None:
     mvtec(tmp_path)
     (tmp_path / "index.csv").write_text("file,part\ntest/dent/b.png,p7\n")

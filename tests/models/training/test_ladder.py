@@ -1,5 +1,6 @@
 """From a trained network to a proven bundle: export, the ladder of precisions, the gate, and what it must refuse."""
 
+import copy
 import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
+import torch
 from taught_kit import Taught
 from torch import nn
 
@@ -173,7 +175,14 @@ def test_a_graph_from_quantization_aware_training_has_the_threshold_and_a_folder
         )
         for one, other in zip(mine, theirs, strict=True):
             assert np.allclose(one.scores, other.scores, atol=1e-4)
-    assert folders[0] != folders[1]
+    other = copy.deepcopy(taught.trained.network)
+    with torch.no_grad():
+        next(other.parameters()).add_(1e-3)
+    again = dataclasses.replace(taught.trained, network=other)
+    ladder = job.ladder_of(again, painted, exams, tuning, SilentProgress())
+    assert ladder.train_quantized is not None
+    ladder.train_quantized()
+    assert len(set(folders)) == 3, "a run goes on with its own weights' checkpoint only"
 
 
 def test_an_export_that_names_other_classes_is_refused(taught: Taught) -> None:
