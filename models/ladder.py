@@ -133,13 +133,12 @@ class Ladder:
     def _judge(self, fp32: Trial, mine: Trial) -> LabelledResult:
         values = fp32.rankings.map50(), mine.rankings.map50(), map50_drop(fp32.rankings, mine.rankings)
         cases = self._turned(fp32, mine)
-        return judge_labelled(
-            Measured(METRIC, *values, self._looked_at(fp32, mine), self.test.boxes, cases), self.budget
-        )
+        return judge_labelled(Measured(METRIC, *values, *self._looked_at(fp32, mine), cases), self.budget)
 
-    def _looked_at(self, fp32: Trial, mine: Trial) -> int:
-        """The dataset's own frames that both could look at: no others can prove anything of the metric."""
-        return len(set(self.test.images_own) - set(fp32.undecided) - set(mine.undecided))
+    def _looked_at(self, fp32: Trial, mine: Trial) -> tuple[int, int]:
+        """The dataset's own frames that both could look at, and their boxes: no others can prove anything."""
+        seen = set(self.test.images_own) - set(fp32.undecided) - set(mine.undecided)
+        return len(seen), sum(len(self.test.truths[index]) for index in seen)
 
     def _turned(self, fp32: Trial, mine: Trial) -> tuple[Turned, ...]:
         """What the two answer differently at the threshold: images, labelled boxes, and detections on nothing."""

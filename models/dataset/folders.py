@@ -27,6 +27,7 @@ from models.dataset.drafts import (
 
 FORM = "folders"
 _GOOD = frozenset({"good", "normal", "ok", "pass", "no_defect"})
+_CONTAINERS = frozenset({"image", "images", "img", "imgs"})
 _MASK_ENDINGS = ("_mask", "")
 _MASK_FOLDERS = frozenset({"ground_truth", "masks", "mask"})
 _SMALL_PX = 9
@@ -42,16 +43,20 @@ def read(root: Path) -> Drafts | None:
         return None
     faults = Faults()
     drafts = tuple(_draft(root, path, (label, homes), faults) for path, label in labelled)
+    defects = {label for _, label in labelled} - _GOOD
+    for path, label in labelled:
+        if label in _GOOD and path.parent.name in defects:
+            faults.add(f"{path} lies below {label!r} and in {path.parent.name!r}, a defect elsewhere: say which it is")
     for orphan in sorted(masks - {draft.mask for draft in drafts}):
         if orphan.parent.name.lower() not in _GOOD:
             faults.add(f"{orphan} is a mask without its image: restore the image or remove the mask")
     faults.raise_if_any()
-    return Drafts(FORM, tuple(sorted({label for _, label in labelled} - _GOOD)), drafts)
+    return Drafts(FORM, tuple(sorted(defects)), drafts)
 
 
 def _label(parts: tuple[str, ...]) -> str:
-    """The folder that names the label: one called good, the one below a split, or the image's own."""
-    folders = parts[:-1]
+    """The folder that names the label: one called good, the first below a split, or the image's own."""
+    folders = [folder for folder in parts[:-1] if folder.lower() not in _CONTAINERS]
     if good := next((folder.lower() for folder in folders if folder.lower() in _GOOD), ""):
         return good
     splits = [index for index, folder in enumerate(folders) if folder.lower() in SPLITS]

@@ -5,12 +5,14 @@ started again with the same words, goes on where it was. The bundle appears whol
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
+from torch import nn
 
 from models.bundle import Bundle
 from models.calibration_frames import calibration_frames
@@ -203,6 +205,7 @@ class Tuning:
     gallery: Gallery
     folder: Path
     threshold: float
+    train: Callable[[Trained, Gallery, Means], nn.Module] = train_quantized
 
 
 def ladder_of(trained: Trained, train: Dataset, exams: tuple[Exam, Exam], tuning: Tuning, progress: Progress) -> Ladder:
@@ -214,7 +217,7 @@ def ladder_of(trained: Trained, train: Dataset, exams: tuple[Exam, Exam], tuning
     def tune() -> ov.Model:
         own = f"qat-{settings.digest[:12]}-{weights_digest(trained.network)[:12]}"
         means = Means(tuning.folder / own, progress)
-        network = train_quantized(trained, tuning.gallery, means)
+        network = tuning.train(trained, tuning.gallery, means)
         return export_detector(network, settings.shape, settings.spec, tuning.threshold)
 
     return Ladder(spec, frames, *exams, progress, tune)

@@ -147,6 +147,21 @@ def test_folders_below_a_label_change_no_label(tmp_path: Path) -> None:
     assert [found.defective for found in dataset.images] == [True, True, False, False]
 
 
+def test_folders_that_only_hold_images_are_no_label(tmp_path: Path) -> None:
+    image(tmp_path / "train" / "images" / "good" / "a.png")
+    image(tmp_path / "test" / "images" / "dent" / "b.png", seed=1)
+    image(tmp_path / "test" / "scratch" / "images" / "c.png", seed=2)
+    assert read_dataset(tmp_path).classes == ("dent", "scratch")
+
+
+def test_a_defect_below_a_folder_called_good_is_never_learned_as_good(tmp_path: Path) -> None:
+    image(tmp_path / "good" / "a.png")
+    image(tmp_path / "dent" / "b.png", seed=1)
+    image(tmp_path / "good" / "dent" / "c.png", seed=2)
+    with pytest.raises(DatasetError, match=r"c.png lies below 'good' and in 'dent', a defect elsewhere"):
+        read_dataset(tmp_path)
+
+
 def test_masks_are_masks_however_their_folder_is_written(tmp_path: Path) -> None:
     image(tmp_path / "Images" / "Normal" / "a.png")
     image(tmp_path / "Images" / "Anomaly" / "b.png", seed=1)
