@@ -27,7 +27,7 @@ from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
-from models.bundle import Bundle, open_bundle
+from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
 from models.cpus import granted_cpus
 from models.errors import ModelError
@@ -101,7 +101,7 @@ class Assembly:
 
     def _product(self, section: ProductSection) -> Product:
         path = active_bundle(self.config.bundles_dir, section.bundle)
-        bundle = self.engines[path].bundle if path in self.engines else open_bundle(path)
+        bundle = self.engines[path].bundle if path in self.engines else open_for_line(path)
         recipe = fitting_recipe(section, bundle)
         reference = fitting_reference(section, bundle.spec)
         if path not in self.engines:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from models.errors import ModelError
+from models.errors import GateError, ModelError
 from models.manifest import FileEntry, FindingEntry, Manifest, SelftestEntry, SelftestFile
 from models.spec import Alignment, InputSpec, ModelId, ModelSpec, Precision, Tiling
 
@@ -78,6 +78,23 @@ def open_bundle(path: Path) -> Bundle:
     digest = hashlib.sha256(raw).hexdigest()
     model_id = ModelId(manifest.id, manifest.version, digest, manifest.precision)
     return Bundle(path, manifest, model_id, _spec(manifest), _selftest(path, manifest))
+
+
+def open_for_line(path: Path) -> Bundle:
+    """The bundle in this directory, verified, and not one whose INT8 graph its own gate refused or never saw.
+
+    Raises:
+        ModelError: as `open_bundle`.
+        GateError: it runs in INT8, and its manifest does not say that the gate let it.
+    """
+    bundle = open_bundle(path)
+    gate = bundle.manifest.gate
+    if bundle.precision is Precision.INT8 and gate.outcome not in {"passed", "not proven"}:
+        raise GateError(
+            f"bundle {bundle.path} runs in INT8, and its manifest says of the gate: {gate.outcome} ({gate.reason}): "
+            "take it through the gate again (cloud quantize)"
+        )
+    return bundle
 
 
 def file_entries(path: Path) -> dict[str, FileEntry]:

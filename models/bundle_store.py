@@ -2,7 +2,7 @@
 
 - `active` and `previous` are symlinks beside the versions; each changes by one rename, so a reader sees old or new.
 - `previous` is set before `active` moves: a kill between the two leaves the active bundle as it was.
-- Activating opens the bundle first: what does not verify cannot become active.
+- Activating opens the bundle first: what does not verify, or what its gate refused, cannot become active.
 - What is not called `v<N>` is no version: an interrupted write is never listed, activated or counted.
 """
 
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.bundle import open_bundle, sync_directory
+from models.bundle import open_for_line, sync_directory
 from models.errors import ModelError
 
 ACTIVE = "active"
@@ -50,9 +50,10 @@ def activate(root: Path, bundle_id: str, version: int) -> Path:
 
     Raises:
         ModelError: no such version, or it does not verify; then nothing has changed.
+        GateError: its INT8 graph was refused by its gate, or never seen by one; nothing has changed.
     """
     folder, target = _folder(root, bundle_id), version_path(root, bundle_id, version)
-    open_bundle(target)
+    open_for_line(target)
     current = _linked(folder, ACTIVE)
     if current is not None and current != target:
         _link(folder, PREVIOUS, current)

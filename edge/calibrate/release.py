@@ -27,13 +27,13 @@ from edge.infer.engine import Engine
 from edge.infer.openvino import OpenVinoEngine
 from edge.infer.plan import Plan
 from models import bundle_store
-from models.bundle import MANIFEST, Bundle, file_entries, open_bundle, write_bundle
+from models.bundle import MANIFEST, Bundle, file_entries, open_for_line, write_bundle
 from models.compile import compile_bundle, usable_threads
-from models.errors import AlignmentError, GateError
+from models.errors import AlignmentError
 from models.letterbox import Image
 from models.progress import Progress
 from models.scoring import read_image
-from models.spec import ModelId, Precision
+from models.spec import ModelId
 from models.speed import compare_speed, median_ms
 
 _ANSWER_S = 30.0
@@ -115,8 +115,7 @@ def take_release(request: ReleaseRequest, progress: Progress) -> ReleaseResult:
         GateError: it runs in INT8, and its own manifest does not say that the gate let it.
     """
     progress.stage("open", 1)
-    bundle = open_bundle(request.release)
-    _refuse_failed(bundle)
+    bundle = open_for_line(request.release)
     recipe = fitting_recipe(request.product, bundle)
     reference = fitting_reference(request.product, bundle.spec)
     collected = None if request.frames is None else collect(request.frames, progress)
@@ -134,16 +133,6 @@ def take_release(request: ReleaseRequest, progress: Progress) -> ReleaseResult:
         bundle_store.activate(request.bundles_root, request.product.bundle, taken.model_id.version)
     progress.advance()
     return ReleaseResult(taken, bundle.model_id, speed_ms, trial, good)
-
-
-def _refuse_failed(bundle: Bundle) -> None:
-    """INT8 that its gate refused, or never saw, does not come to a line, whoever packed it."""
-    gate = bundle.manifest.gate
-    if bundle.precision is Precision.INT8 and gate.outcome not in {"passed", "not proven"}:
-        raise GateError(
-            f"bundle {bundle.path} runs in INT8, and its manifest says of the gate: {gate.outcome} ({gate.reason}): "
-            "take it through the gate again (cloud quantize)"
-        )
 
 
 def _speed(bundle: Bundle, request: ReleaseRequest) -> dict[str, float]:

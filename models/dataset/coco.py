@@ -69,12 +69,20 @@ def _classes(files: list[tuple[Path, dict[str, Any]]]) -> tuple[str, ...]:
 
 def _names(path: Path, content: dict[str, Any]) -> dict[int, str]:
     try:
-        names = {int(entry["id"]): str(entry["name"]) for entry in content["categories"]}
+        names = {_whole(entry["id"]): str(entry["name"]) for entry in content["categories"]}
     except (KeyError, TypeError, ValueError) as fault:
-        raise DatasetError(f"dataset: {path}: a category lacks its id or name ({fault}): mend it") from fault
+        raise DatasetError(
+            f"dataset: {path}: a category lacks its name or a whole number as id ({fault}): mend it"
+        ) from fault
     if len(set(names.values())) != len(names):
         raise DatasetError(f"dataset: {path} gives one class name to two ids: {sorted(names.values())}: rename one")
     return dict(sorted(names.items()))
+
+
+def _whole(number: object) -> int:
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise TypeError(f"id {number!r}")
+    return number
 
 
 def _used(content: dict[str, Any], names: dict[int, str]) -> set[str]:

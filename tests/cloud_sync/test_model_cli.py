@@ -5,8 +5,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
-from detector_kit import make_detector
+from detector_kit import grey, make_detector, with_square
 from pictures_kit import painted_dataset
 from station_kit import run_json
 
@@ -78,6 +79,35 @@ def test_evaluate_measures_a_bundle_on_other_pictures(
     for who in ("the bundle", "the champion"):
         assert any(note.startswith(f"{who} learned from") for note in found["notes"]), found["notes"]
     assert "Challenger against champion" in page.read_text(encoding="utf-8")
+
+
+def test_a_challenger_that_is_proven_worse_exits_1(tmp_path: Path) -> None:
+    data = squares(tmp_path / "data", 24)
+    seeing = make_detector(tmp_path, "seeing", active=False).path
+    blind = make_detector(tmp_path, "blind", sight=0.01, active=False).path
+    for challenger, champion, code, answer in ((blind, seeing, 1, "worse"), (seeing, blind, 0, "better")):
+        words = ["cloud", "evaluate", "--bundle", str(challenger), "--champion", str(champion), "--data", str(data)]
+        got, found = run_json([*words, "--json"], WAIT_S)
+        assert (got, found["comparison"]["answer"]) == (code, answer)
+
+
+def squares(folder: Path, count: int) -> Path:
+    """Grey pictures in COCO form, each with one bright and one dark square."""
+    folder.mkdir()
+    boxes = [[4 + index, 8, 8, 8] for index in range(count)], [[8, 40, 8, 8] for _ in range(count)]
+    for index in range(count):
+        picture = with_square(with_square(grey(), *boxes[0][index][:2]), *boxes[1][index][:2], level=0)
+        cv2.imwrite(str(folder / f"{index:02}.png"), picture)
+    content = {
+        "images": [{"id": index, "file_name": f"{index:02}.png"} for index in range(count)],
+        "annotations": [
+            {"id": number, "image_id": number // 2, "category_id": number % 2, "bbox": boxes[number % 2][number // 2]}
+            for number in range(2 * count)
+        ],
+        "categories": [{"id": 0, "name": "bright"}, {"id": 1, "name": "dark"}],
+    }
+    (folder / "annotations.json").write_text(json.dumps(content))
+    return folder
 
 
 @pytest.mark.parametrize(("seed", "same"), [pytest.param("0", True, id="same"), pytest.param("5", False, id="other")])

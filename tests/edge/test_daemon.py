@@ -12,12 +12,13 @@ import pytest
 from brokers import eventually
 from daemon_kit import daemon, line_to, status
 from edge_rows import rows
-from station_kit import Station, end, make_bundle, process, run_json, write_frames
+from station_kit import Station, end, make_bundle, process, run_json, ungated_int8, write_frames
 
 from edge.config import load_config
 from edge.daemon import Daemon
 from edge.domain.errors import ConfigError, OutputError, StorageError
 from edge.record.lock import sole_owner
+from models.errors import GateError
 
 
 @contextmanager
@@ -127,6 +128,16 @@ def test_a_start_that_fails_stops_what_it_started_and_can_be_tried_again(tmp_pat
         with pytest.raises(OutputError, match="is another daemon running"):
             Daemon(load_config(second.config)).run()
         eventually(lambda: threading.active_count() <= before + 1)
+
+
+def test_int8_that_its_gate_refused_starts_no_station_though_a_link_names_it(tmp_path: Path) -> None:
+    with station(tmp_path) as made:
+        refused = ungated_int8(made.bundles, "blob", 2, "failed")
+        link = made.bundles / "blob" / "active"
+        link.unlink()
+        link.symlink_to(refused.name)
+        with pytest.raises(GateError, match="says of the gate: failed"):
+            Daemon(load_config(made.config))
 
 
 def test_a_rule_below_what_is_reported_is_refused_at_the_start(tmp_path: Path) -> None:

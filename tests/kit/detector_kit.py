@@ -36,15 +36,16 @@ Picture = np.ndarray[Any, np.dtype[np.uint8]]
 _STEP = 2
 
 
-def square_graph(*, compares: bool = False, nan_above: float | None = None) -> ov.Model:
+def square_graph(*, compares: bool = False, nan_above: float | None = None, sight: float = 1) -> ov.Model:
     """A detector of squares of 8 pixels, in 64 x 64: brighter or darker than the reference, or than mid grey.
 
-    A frame whose mean brightness is above `nan_above` gets NaN scores, which suppression drops without a word.
+    A frame whose mean brightness is above `nan_above` gets NaN scores, which suppression drops without a word; with
+    `sight` below 1 it sees less contrast.
     """
     image = _input("image")
     inputs = [image, _input("reference")] if compares else [image]
     beside = _grey(inputs[1]) if compares else ops.constant(np.float32(GREY))
-    apart = ops.divide(ops.subtract(_grey(image), beside), np.float32(127))
+    apart = ops.divide(ops.subtract(_grey(image), beside), np.float32(127 / sight))
     if nan_above is not None:
         above = ops.relu(ops.subtract(ops.reduce_mean(_grey(image), np.array([0, 1, 2, 3])), np.float32(nan_above)))
         apart = ops.add(apart, ops.sqrt(ops.subtract(np.float32(0), above)))
@@ -118,13 +119,14 @@ def detector_spec(
     return ModelSpec(Kind.DETECTOR, CLASSES, inputs, tiling, alignment if compares else None)
 
 
-def make_detector(
+def make_detector(  # noqa: PLR0913 - what tests vary
     root: Path,
     bundle_id: str = "blob",
     *,
     compares: bool = False,
     tiling: Tiling | None = None,
     nan_above: float | None = None,
+    sight: float = 1,
     wrong_selftest: bool = False,
     active: bool = True,
 ) -> Bundle:
@@ -132,7 +134,8 @@ def make_detector(
     source = root / f".source-{bundle_id}"
     (source / "selftest").mkdir(parents=True)
     (source / "fp32").mkdir()
-    model, spec = square_graph(compares=compares, nan_above=nan_above), detector_spec(compares=compares, tiling=tiling)
+    model = square_graph(compares=compares, nan_above=nan_above, sight=sight)
+    spec = detector_spec(compares=compares, tiling=tiling)
     for path in (source / "model.xml", source / "fp32" / "model.xml"):
         ov.save_model(model, path, compress_to_fp16=False)
     good = pattern(seed=9) if compares else grey()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from openvino import opset13 as ops
 
 from cloud_sync.wire.broker import free_port
 from edge.demo.processes import command
-from models.bundle import Bundle, file_entries, write_bundle
+from models.bundle import MANIFEST, Bundle, file_entries, open_bundle, write_bundle
 from models.bundle_store import activate, version_path
 from models.compile import compile_graph
 from models.letterbox import letterbox_into, placement
@@ -84,6 +85,17 @@ def make_bundle(root: Path, bundle_id: str = "blob", version: int = 1, *, nan_ab
     bundle = write_bundle(source, version_path(root, bundle_id, version), manifest)
     activate(root, bundle_id, version)
     return bundle
+
+
+def ungated_int8(root: Path, bundle_id: str, version: int, outcome: str) -> Path:
+    """The next version of a bundle, copied in by hand, that runs in INT8 though its gate said `outcome`."""
+    last = version_path(root, bundle_id, version - 1)
+    held = open_bundle(last).manifest
+    gate = held.gate.model_copy(update={"outcome": outcome, "reason": "AUROC drops by 0.3"})
+    files = root / f".source-{bundle_id}-{version}"
+    shutil.copytree(last, files, ignore=shutil.ignore_patterns(MANIFEST))
+    changes = {"version": version, "precision": Precision.INT8, "gate": gate}
+    return write_bundle(files, version_path(root, bundle_id, version), held.model_copy(update=changes)).path
 
 
 def _selftest_case(source: Path, model: ov.Model, name: str, level: int) -> SelftestEntry:

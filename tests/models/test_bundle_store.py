@@ -2,10 +2,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from station_kit import make_bundle
+from station_kit import make_bundle, ungated_int8
 
 from models.bundle_store import activate, active_bundle, list_bundles, next_version, rollback
-from models.errors import ModelError
+from models.errors import GateError, ModelError
 
 
 @pytest.fixture
@@ -43,6 +43,18 @@ def test_a_damaged_version_never_becomes_active(root: Path) -> None:
         activate(root, "cells", 1)
     (root / "cells" / "v2" / "model.xml").write_bytes(b"")
     with pytest.raises(ModelError, match=r"model\.xml"):
+        rollback(root, "cells")
+    assert active_bundle(root, "cells").name == "v3"
+
+
+@pytest.mark.parametrize("outcome", ["failed", "not run"])
+def test_int8_that_its_gate_refused_or_never_saw_never_becomes_active(root: Path, outcome: str) -> None:
+    refused = ungated_int8(root, "cells", 4, outcome)
+    with pytest.raises(GateError, match=f"says of the gate: {outcome}"):
+        activate(root, "cells", 4)
+    (root / "cells" / "previous").unlink()
+    (root / "cells" / "previous").symlink_to(refused.name)
+    with pytest.raises(GateError, match=f"says of the gate: {outcome}"):
         rollback(root, "cells")
     assert active_bundle(root, "cells").name == "v3"
 

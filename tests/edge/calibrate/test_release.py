@@ -7,16 +7,15 @@ import cv2
 import numpy as np
 import pytest
 from detector_kit import RECIPE, make_detector, pattern, with_square
-from station_kit import Station, run_json
+from station_kit import Station, run_json, ungated_int8
 
 from edge.calibrate.release import REPORT, ReleaseRequest, take_release
 from edge.config import load_config
 from edge.domain.errors import ConfigError
-from models.bundle import MANIFEST, open_bundle, write_bundle
+from models.bundle import open_bundle
 from models.bundle_store import active_bundle, list_bundles
 from models.errors import GateError, ModelError
 from models.progress import SilentProgress
-from models.spec import Precision
 
 WORLD = pattern((104, 84), seed=3)
 
@@ -60,11 +59,9 @@ def request(made: Station, release: Path, frames: Path | None) -> ReleaseRequest
 def test_int8_that_its_gate_did_not_let_through_is_refused(
     station: Station, release: Path, tmp_path: Path, outcome: str
 ) -> None:
-    files, held = tmp_path / "files", open_bundle(release).manifest
-    shutil.copytree(release, files, ignore=shutil.ignore_patterns(MANIFEST))
-    gate = held.gate.model_copy(update={"outcome": outcome, "reason": "map50 drops by 0.3"})
-    changed = held.model_copy(update={"precision": Precision.INT8, "gate": gate})
-    wrong = write_bundle(files, tmp_path / "cloud" / "v1", changed).path
+    (tmp_path / "cloud" / "boards").mkdir(parents=True)
+    shutil.copytree(release, tmp_path / "cloud" / "boards" / "v1")
+    wrong = ungated_int8(tmp_path / "cloud", "boards", 2, outcome)
     with pytest.raises(GateError, match=f"says of the gate: {outcome}"):
         take_release(request(station, wrong, None), SilentProgress())
     assert not list_bundles(station.bundles)

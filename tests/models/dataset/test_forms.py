@@ -218,6 +218,14 @@ def truncated(root: Path) -> Path:
     return root
 
 
+def half_a_class(root: Path) -> Path:
+    coco(root)
+    content = json.loads((root / "annotations.json").read_text())
+    content["categories"][0]["id"] += 0.5
+    (root / "annotations.json").write_text(json.dumps(content))
+    return root
+
+
 def without(root: Path, name: str) -> Path:
     (root / name).unlink()
     return root
@@ -262,6 +270,7 @@ FAULTS = [
     pytest.param(lambda root: yolo(root, "1 0.99 0.5 0.5 0.1"), "lies outside", id="yolo box outside"),
     pytest.param(lambda root: yolo(root, "dent"), "expected numbers", id="yolo no numbers"),
     pytest.param(lambda root: yolo(root, names="{0: a, 2: b}"), "without gaps", id="yolo names with a gap"),
+    pytest.param(half_a_class, "a whole number as id", id="coco half a class"),
     pytest.param(wrong_mask, "b_mask.png is 10x10", id="mask of another size"),
 ]
 
