@@ -42,7 +42,7 @@ soak: system $(DEV)/.installed
 # README's detector figures, each under an hour on two cores; the split is by board group, which nothing leaks across.
 figures-deeppcb-reference: $(DEV)/.installed
 	rm -rf build/deeppcb-reference
-	$(TRAIN) --data $(DATA)/deeppcb --out build/deeppcb-reference/v1 --split-by prefix:5
+	$(TRAIN) --data $(DATA)/deeppcb --out build/deeppcb-reference/v1 --split-by prefix:5 --test-share 0.10
 
 figures-deeppcb: $(DEV)/.installed
 	rm -rf build/deeppcb
