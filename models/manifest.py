@@ -108,6 +108,21 @@ class Threshold(_Strict):
     needed: int
 
 
+class DeclaredThreshold(_Strict):
+    """The raw value of an imported anomaly graph that leaves the bundle as 0.5, on the scale that its head declares."""
+
+    raw_value: float
+    values: Literal["distance", "probability", "logit"]
+    chosen_by: str
+
+
+class ImportedEntry(_Strict):
+    """The file that an imported graph was made from; `head.toml` in the bundle says how."""
+
+    file: str
+    sha256: Digest
+
+
 class GateRecord(_Strict):
     """What the INT8 gate answered: passed, not proven (used, but with too few images) or failed."""
 
@@ -167,10 +182,11 @@ class Manifest(_Strict):
     parent: Digest | None = None
     dataset_sha256: Digest
     metrics: dict[PrecisionName, Metrics | DetectorMetrics]
-    thresholds: dict[PrecisionName, Threshold | DetectorThreshold]
+    thresholds: dict[PrecisionName, Threshold | DetectorThreshold | DeclaredThreshold]
     gate: GateRecord
     tiling: TilingEntry | None = None
     alignment: AlignmentEntry | None = None
+    imported: ImportedEntry | None = None
     tools: dict[str, str]
     created_at: datetime
     files: dict[FileName, FileEntry]
