@@ -86,7 +86,6 @@ def take_import(request: ImportRequest, progress: Progress) -> ImportResult:
     """
     try:
         result = _copied(request) if request.source.is_dir() else _imported(request, progress)
-        check_selftest(result.bundle, compile_bundle(result.bundle))
         if request.activate:
             model = result.bundle.model_id
             bundle_store.activate(request.bundles_root, model.id, model.version)
@@ -127,6 +126,7 @@ def _imported(request: ImportRequest, progress: Progress) -> ImportResult:
     fill = functools.partial(pack_import, what)
     bundle = bundle_store.write_next(request.bundles_root, request.bundle_id, fill)
     progress.advance()
+    check_selftest(bundle, compile_bundle(bundle))
     found = sum(one.frame_score >= _THRESHOLD for one in tried.found)
     return ImportResult(bundle, tried.warnings, len(samples), found, request.activate)
 

@@ -110,6 +110,8 @@ def _said(
     """Raw sides (N, 4), raw scores, probabilities (N,), class ids (N,)."""
     named, how = head.outputs, head.decode
     shift = 1 if how.background == "first" else 0
+    sides: FloatArray
+    given: FloatArray
     if head.decoded_ssd:
         rows = answers[str(named.combined)].reshape(-1, 7)
         ends = np.flatnonzero(rows[:, 0] < 0)

@@ -77,7 +77,15 @@ def network(wants: Wants = Wants(), step: int = STEP, pad: int = 0) -> Seen:
     contrast = ops.relu(ops.convolution(unit, weights, ones, [0, 0], [0, 0], ones))
     pooled = ops.avg_pool(contrast, [step] * 2, [0, 0], [pad] * 2, [SQUARE] * 2, exclude_pad=True)
     flat = ops.reshape(pooled, np.array([2, -1]), special_zero=False)
-    return Seen(parameter, _boxes(step, pad), ops.clamp(ops.transpose(flat, np.array([1, 0])), 0, 1))
+    return Seen(parameter, squares(step, pad), ops.clamp(ops.transpose(flat, np.array([1, 0])), 0, 1))
+
+
+def squares(step: int, pad: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Boxes (N, 4) xyxy of every place, row by row."""
+    starts = np.arange(0, SIDE + pad - SQUARE + 1, step, np.float32)
+    rows, columns = np.meshgrid(starts, starts, indexing="ij")
+    corner = np.stack([columns, rows], 2).reshape(-1, 2)
+    return np.concatenate([corner, corner + SQUARE], 1)
 
 
 def model(seen: Seen, outputs: dict[str, ov.Node]) -> ov.Model:
@@ -247,13 +255,6 @@ background = "last\"""",
 )
 _TYPES = {"f32": ov.Type.f32, "f16": ov.Type.f16, "u8": ov.Type.u8}
 _CONTRAST = np.array([[1, -0.5, -0.5], [-0.5, -0.5, 1]], np.float32)
-
-
-def _boxes(step: int, pad: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    starts = np.arange(0, SIDE + pad - SQUARE + 1, step, np.float32)
-    rows, columns = np.meshgrid(starts, starts, indexing="ij")
-    corner = np.stack([columns, rows], 2).reshape(-1, 2)
-    return np.concatenate([corner, corner + SQUARE], 1)
 
 
 def _batch(node: ov.Node) -> ov.Node:
