@@ -44,11 +44,8 @@ def write_yolo8_onnx(path: Path, *, open_sizes: bool = False) -> Path:
 
 def _node(kind: str, inputs: list[str], output: str, **attributes: int | list[int]) -> bytes:
     named = b"".join(_field(1, name.encode()) for name in inputs) + _field(2, output.encode())
-    return (
-        named
-        + _field(4, kind.encode())
-        + b"".join(_field(5, _attribute(name, value)) for name, value in attributes.items())
-    )
+    given = b"".join(_field(5, _attribute(name, value)) for name, value in attributes.items())
+    return named + _field(4, kind.encode()) + given
 
 
 def _attribute(name: str, value: int | list[int]) -> bytes:

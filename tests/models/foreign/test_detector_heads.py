@@ -17,9 +17,12 @@ from foreign_kit import (
     YOLO8,
     YOLOX,
     Wants,
+    centred,
     detr,
     grey,
     head_toml,
+    model,
+    network,
     ssd_raw,
     ssd_rows,
     tensorflow_ssd,
@@ -30,10 +33,12 @@ from foreign_kit import (
     yolo8,
     yolox,
 )
+from openvino import opset13 as ops
 
 from models.compile import compile_graph
 from models.detecting import detect_images
 from models.detections import Detections
+from models.errors import ModelError
 from models.foreign.detector import detector_graph
 from models.foreign.graph import read_graph
 from models.foreign.head import DetectorHead, read_head
@@ -172,3 +177,25 @@ def trial(folder: Path, graph: ov.Model, text: str) -> Tried:
     foreign = read_graph(write_model(folder, graph), head.input)
     samples = sorted(write_samples(folder / "samples").iterdir())
     return try_head(foreign, head, samples, lambda: None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [pytest.param(float("nan"), id="NaN"), pytest.param(-0.5, id="below 0"), pytest.param(1.5, id="above 1")],
+)
+def test_an_answer_that_suppression_would_drop_unseen_makes_the_whole_answer_broken(
+    tmp_path: Path, wrong: float
+) -> None:
+    """On a red picture one place of the network answers what no probability is; on any other it is sound."""
+    seen = network()
+    redness = ops.reduce_mean(seen.likely, np.array([0, 1]))
+    worst = ops.select(ops.greater(redness, np.float32(0.4)), np.float32(wrong), np.float32(0))
+    last = ops.concat([ops.constant(np.zeros(5, np.float32)), ops.reshape(worst, np.array([1]), special_zero=False)], 0)
+    rows = ops.concat([ops.constant(centred(seen.boxes)), seen.likely], 1)
+    table = ops.concat([rows, ops.reshape(last, np.array([1, 6]), special_zero=False)], 0)
+    graph = model(seen, {"output0": ops.unsqueeze(table, np.array(0))})
+    text = head_toml(*YOLO8).replace("values-first", "boxes-first")
+    compiled, spec, _ = built(tmp_path, graph, text)
+    assert sure(detect_images(compiled, [with_square(grey(), 40, 32, RED)], spec)[0]) == [([40, 32, 48, 40], 0)]
+    with pytest.raises(ModelError, match="not finite"):
+        detect_images(compiled, [with_square(grey(), 0, 0, RED, side=64)], spec)
