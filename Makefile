@@ -8,7 +8,7 @@ DATA ?= ../shared/data
 MINUTES ?= 50
 TRAIN = $(BIN)/cloud train --minutes $(MINUTES) --json
 
-.PHONY: help demo test gates unit bench soak figures-deeppcb-reference figures-deeppcb figures-neu tune lock clean system
+.PHONY: help demo test gates unit bench soak figures-deeppcb-reference figures-deeppcb figures-neu figures-elpv-probe tune lock clean system
 
 help:
 	@echo "make demo [ARGS=--fast]  install without torch and run the whole product on real solar cells"
@@ -51,6 +51,12 @@ figures-deeppcb: $(DEV)/.installed
 figures-neu: $(DEV)/.installed
 	rm -rf build/neu
 	$(TRAIN) --data $(DATA)/neu_det --out build/neu/v1 --test-share 0.10
+
+# A classifier on solar cells (experts sure: good or defective), a quarter held out by near-twins; enough for the gate.
+figures-elpv-probe: $(DEV)/.installed
+	rm -rf build/elpv build/elpv-probe
+	$(BIN)/python deploy/export_cells.py build/elpv
+	$(BIN)/cloud train --kind classifier --method probe --data build/elpv --out build/elpv-probe/v1 --test-share 0.25 --json
 
 tune: $(DEV)/.installed
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -d /usr/share/datasets/fashion-mnist ]; then \

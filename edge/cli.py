@@ -8,13 +8,13 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge.bundle_cli import bundle_app
 from edge.domain.errors import (
     EXIT_REFUSED,
     EXPECTED_ERRORS,
@@ -22,6 +22,7 @@ from edge.domain.errors import (
     StorageError,
     exit_code,
 )
+from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
 
 if TYPE_CHECKING:
     from edge.calibrate.release import ReleaseRequest
@@ -33,13 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 config_app = typer.Typer(help="Check what station.toml says.", no_args_is_help=True)
-bundle_app = typer.Typer(help="The models on this station.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(bundle_app, name="bundle")
 
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The station's file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-DEFAULT_CONFIG = Path("station.toml")
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
 
 
@@ -51,7 +48,7 @@ def main() -> None:
         code = exit_code(error)
         sys.stderr.write(f"error: {error}\n" if isinstance(error, EXPECTED_ERRORS) else traceback.format_exc())
         if "--json" in sys.argv:
-            _print_json({"ok": False, "error": str(error), "kind": type(error).__name__, "exit_code": code})
+            print_json({"ok": False, "error": str(error), "kind": type(error).__name__, "exit_code": code})
         sys.exit(code)
 
 
@@ -74,7 +71,7 @@ def init(
         raise ConfigError(f"{path} exists and is left as it is: edit it, or name another folder") from None
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
-    _say(as_json, {"ok": True, "path": str(path)}, f"wrote {path}: set camera and product, then `edge calibrate`")
+    say(as_json, {"ok": True, "path": str(path)}, f"wrote {path}: set camera and product, then `edge calibrate`")
 
 
 @app.command()
@@ -89,11 +86,11 @@ def doctor(
     bad = [finding.name for finding in findings if finding.state == "bad"]
     rows = [(finding.name, finding.state, finding.found) for finding in findings]
     if as_json:
-        _print_json(
+        print_json(
             {"ok": not bad, "findings": [dict(zip(("name", "state", "found"), row, strict=True)) for row in rows]}
         )
     else:
-        _print_table("this machine", ("what", "state", "found"), rows)
+        print_table("this machine", ("what", "state", "found"), rows)
     if bad:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -115,7 +112,7 @@ def config_check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fa
         "cameras": [camera.id for camera in checked.camera],
         "products": [product.id for product in checked.product],
     }
-    _say(as_json, summary, f"{config} is good: {summary}")
+    say(as_json, summary, f"{config} is good: {summary}")
 
 
 @app.command()
@@ -173,7 +170,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         f"active: {result.bundle}",
         f"report: {result.report}",
     ]
-    _say(as_json, {"ok": True} | result.as_json(), "\n".join(text))
+    say(as_json, {"ok": True} | result.as_json(), "\n".join(text))
 
 
 def _take_release(request: "ReleaseRequest", as_json: bool) -> None:  # noqa: FBT001 - how to say it
@@ -189,7 +186,7 @@ def _take_release(request: "ReleaseRequest", as_json: bool) -> None:  # noqa: FB
         f"{'active' if result.activated else 'imported'}: {taken.path}",
         f"report: {taken.path / REPORT}",
     ]
-    _say(as_json, {"ok": result.activated} | result.as_json(), "\n".join(text))
+    say(as_json, {"ok": result.activated} | result.as_json(), "\n".join(text))
     if not result.activated:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -207,7 +204,7 @@ def run(
     configure_logs(as_json=as_json)
     run_daemon(load_config(config))
     if as_json:
-        _print_json({"ok": True, "stopped": True})
+        print_json({"ok": True, "stopped": True})
 
 
 @app.command()
@@ -239,7 +236,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         acknowledge=ack,
     )
     summary = summarize(Simulator(line).run())
-    _say(as_json, summary, f"{summary}\nlog: {log}")
+    say(as_json, summary, f"{summary}\nlog: {log}")
     if summary["untold"]:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -252,80 +249,11 @@ def status(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
 
     found = read_status(load_config(config))
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
-        _print_table("station", ("what", "is"), [(name, json.dumps(value)) for name, value in found.items()])
+        print_table("station", ("what", "is"), [(name, json.dumps(value)) for name, value in found.items()])
     if not found["ready"]:
         raise typer.Exit(EXIT_REFUSED)
-
-
-@bundle_app.command("list")
-def bundle_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
-    """Every bundle on this station, and which is active."""
-    from edge.config import load_config
-    from models.bundle_store import list_bundles
-
-    rows = [
-        {"id": found.id, "version": found.version, "path": str(found.path), "active": found.active}
-        for found in list_bundles(load_config(config).bundles_dir)
-    ]
-    if as_json:
-        _print_json({"ok": True, "bundles": rows})
-    else:
-        _print_table("bundles", ("id", "version", "path", "active"), [tuple(map(str, row.values())) for row in rows])
-
-
-@bundle_app.command("verify")
-def bundle_verify(
-    path: Annotated[Path, typer.Argument(help="A bundle's folder.")],
-    as_json: JsonOption = False,  # noqa: FBT002 - a flag
-) -> None:
-    """Check every hash, run the self-test, and read from the compiled graph which kernels really run."""
-    from models.bundle import open_bundle
-    from models.compile import compile_bundle
-    from models.selftest import check_selftest
-    from models.verify import verify
-
-    bundle = open_bundle(path)
-    check_selftest(bundle, compile_bundle(bundle))
-    verified = verify(bundle)
-    found = verified.as_json()
-    good = verified.int8 > 0 or bundle.precision.value != "INT8" or not verified.cpu_has_vnni
-    model = bundle.model_id
-    summary = {"id": model.id, "version": model.version, "sha256": model.sha256, "precision": model.precision.value}
-    text = [f"{name}: {value}" for name, value in (summary | found).items()]
-    _say(as_json, {"ok": good} | summary | found, "\n".join(["hashes good, self-test good", *text]))
-    if not good:
-        raise typer.Exit(EXIT_REFUSED)
-
-
-@bundle_app.command("activate")
-def bundle_activate(
-    bundle_id: Annotated[str, typer.Argument(help="The bundle's id.")],
-    version: Annotated[int, typer.Argument(min=1, help="Its version.")],
-    config: ConfigOption = DEFAULT_CONFIG,
-    as_json: JsonOption = False,  # noqa: FBT002 - a flag
-) -> None:
-    """Make a version the active one; the daemon takes it at its next start."""
-    from edge.config import load_config
-    from models.bundle_store import activate
-
-    path = activate(load_config(config).bundles_dir, bundle_id, version)
-    _say(as_json, {"ok": True, "active": str(path)}, f"active: {path}")
-
-
-@bundle_app.command("rollback")
-def bundle_rollback(
-    bundle_id: Annotated[str, typer.Argument(help="The bundle's id.")],
-    config: ConfigOption = DEFAULT_CONFIG,
-    as_json: JsonOption = False,  # noqa: FBT002 - a flag
-) -> None:
-    """Make the previous version the active one again."""
-    from edge.config import load_config
-    from models.bundle_store import rollback
-
-    path = rollback(load_config(config).bundles_dir, bundle_id)
-    _say(as_json, {"ok": True, "active": str(path)}, f"active: {path}")
 
 
 @app.command()
@@ -344,28 +272,6 @@ def demo(
         raise typer.BadParameter(f"expected mosquitto or iotcore, got {broker!r}", param_hint="--broker")
     result = run_demo(folder, fast=fast, broker=broker or None)
     if as_json:
-        _print_json(result.as_json())
+        print_json(result.as_json())
     if not result.ok:
         raise typer.Exit(EXIT_REFUSED)
-
-
-def _say(as_json: bool, content: dict[str, object], text: str) -> None:  # noqa: FBT001 - how to say it
-    if as_json:
-        _print_json(content)
-    else:
-        typer.echo(text)
-
-
-def _print_json(content: dict[str, object]) -> None:
-    typer.echo(json.dumps(content))
-
-
-def _print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(*columns, title=title)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    Console().print(table)

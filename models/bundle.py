@@ -28,13 +28,14 @@ _Parsed = TypeVar("_Parsed", Manifest, SelftestFile)
 
 @dataclass(frozen=True, slots=True)
 class SelftestCase:
-    """A frame of the bundle's own and what it must give: a score, or findings, give or take the tolerance."""
+    """A frame of the bundle's own and what it must give, give or take: a score, findings, or scores by class."""
 
     frame: Path
     score: float
     tolerance: float
     reference: Path | None = None
     findings: tuple[FindingEntry, ...] | None = None
+    scores: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,9 @@ def _selftest(path: Path, manifest: Manifest) -> tuple[SelftestCase, ...]:
 def _case(folder: Path, entry: SelftestEntry) -> SelftestCase:
     reference = None if entry.reference is None else folder / entry.reference
     findings = None if entry.findings is None else tuple(entry.findings)
-    return SelftestCase(folder / entry.frame, entry.score, entry.tolerance, reference, findings)
+    return SelftestCase(
+        folder / entry.frame, entry.score, entry.tolerance, reference, findings, tuple(entry.scores or ())
+    )
 
 
 def _sync_tree(path: Path) -> None:

@@ -8,11 +8,16 @@
 
 import os
 import re
+import shutil
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from models.bundle import open_for_line, sync_directory
+from models.bundle import MANIFEST, Bundle, file_entries, open_for_line, sync_directory, write_bundle
 from models.errors import ModelError
+from models.manifest import Manifest
 
 ACTIVE = "active"
 PREVIOUS = "previous"
@@ -43,6 +48,52 @@ def version_path(root: Path, bundle_id: str, version: int) -> Path:
 def next_version(root: Path, bundle_id: str) -> int:
     """One more than the highest version on disk; 1 if there is none."""
     return max(_versions(_folder(root, bundle_id)), default=0) + 1
+
+
+def write_next(root: Path, bundle_id: str, fill: Callable[[Path, int], Manifest]) -> Bundle:
+    """The next version of an id, whole or not at all; not active.
+
+    Args:
+        root: of the store.
+        bundle_id: of the new version.
+        fill: puts every file into the empty folder that it is given, beside the version, and returns their manifest.
+
+    Raises:
+        ModelError: the id is none, or what was written does not verify.
+    """
+    version = next_version(root, bundle_id)
+    target = version_path(root, bundle_id, version)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as name:
+        scratch = Path(name) / "files"
+        scratch.mkdir()
+        return write_bundle(scratch, target, fill(scratch, version))
+
+
+def copy_next(
+    root: Path, bundle_id: str, source: Bundle, made_at: datetime, add: Callable[[Path, int], None] | None = None
+) -> Bundle:
+    """Another bundle's files as they are, as the next version of an id; its parent is that bundle.
+
+    Args:
+        root: of the store.
+        bundle_id: of the new version.
+        source: opened, so every hash is verified.
+        made_at: when.
+        add: puts further files into the folder that it is given, beside the version.
+
+    Raises:
+        ModelError: as `write_next`.
+    """
+
+    def fill(scratch: Path, version: int) -> Manifest:
+        shutil.copytree(source.path, scratch, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
+        if add is not None:
+            add(scratch, version)
+        changes = {"id": bundle_id, "version": version, "parent": source.model_id.sha256}
+        return source.manifest.model_copy(update=changes | {"created_at": made_at, "files": file_entries(scratch)})
+
+    return write_next(root, bundle_id, fill)
 
 
 def activate(root: Path, bundle_id: str, version: int) -> Path:

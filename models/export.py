@@ -20,11 +20,10 @@ from torch import nn
 from models.errors import ModelError
 from models.networks.backbone import image_input
 from models.networks.detector import COARSEST, DetectorShape, cell_centres
+from models.networks.findings import HEAD, THRESHOLD, logit, named, suppressed, threshold_node
 from models.networks.suppression import SUPPRESSION, Suppression
 from models.spec import InputSpec
 
-HEAD = "head"
-_THRESHOLD = f"{HEAD}/threshold"
 _CHANNELS_FIRST = np.array([0, 3, 1, 2])
 _GREEN = 1
 _ZERO, _LAST = np.array(0), np.array(-1)
@@ -61,10 +60,10 @@ def with_threshold(model: ov.Model, threshold: float) -> ov.Model:
         ModelError: the graph has no threshold to replace, or the new one lies outside (0, 1).
     """
     copy = model.clone()
-    nodes = [node for node in copy.get_ops() if node.get_friendly_name() == _THRESHOLD]
+    nodes = [node for node in copy.get_ops() if node.get_friendly_name() == THRESHOLD]
     if len(nodes) != 1:
         raise ModelError(f"export: graph {model.get_friendly_name()!r} holds {len(nodes)} thresholds, expected 1")
-    fresh = _threshold(threshold)
+    fresh = threshold_node(threshold)
     for target in nodes[0].output(0).get_target_inputs():
         target.replace_source_output(fresh.output(0))
     copy.validate_nodes_and_infer_types()
@@ -73,7 +72,7 @@ def with_threshold(model: ov.Model, threshold: float) -> ov.Model:
 
 def raw_score(normalised: float, threshold: float) -> float:
     """The network's own probability behind a score that left the graph: the logit was shifted by the threshold's."""
-    return _sigmoid(_logit(normalised) + _logit(threshold))
+    return _sigmoid(logit(normalised) + logit(threshold))
 
 
 def _names(shape: DetectorShape) -> tuple[str, ...]:
@@ -122,8 +121,8 @@ def _findings(
     strongest = ops.topk(best, np.array(min(how.candidates, _cells(size))), 0, "max", "value")
     cells = strongest.output(1)
     boxes = _boxes(flat_sides, cells, size)
-    kept = _suppressed(boxes, ops.sigmoid(strongest.output(0)), how)
-    shifted = ops.subtract(ops.gather(strongest.output(0), kept, _ZERO), _threshold(threshold))
+    kept = suppressed(boxes, ops.sigmoid(strongest.output(0)), how)
+    shifted = ops.subtract(ops.gather(strongest.output(0), kept, _ZERO), threshold_node(threshold))
     chosen = ops.gather(flat_logits, ops.gather(cells, kept, _ZERO), _ZERO)
     ids = ops.squeeze(ops.topk(chosen, np.array(1), 1, "max", "none").output(1), np.array(1))
     found = {
@@ -132,7 +131,7 @@ def _findings(
         "class_ids": ops.convert(ids, np.int32),
         "finite": finite,
     }
-    return [_named(node, name) for name, node in found.items()]
+    return [named(node, name) for name, node in found.items()]
 
 
 def _finite(logits: ov.Output, sides: ov.Output) -> ov.Node:
@@ -150,38 +149,9 @@ def _boxes(sides: ov.Node, cells: ov.Output, size: tuple[int, int]) -> ov.Node:
     return ops.concat([start, ops.maximum(start, ops.add(middle, behind))], 1)
 
 
-def _suppressed(boxes: ov.Node, scores: ov.Node, how: Suppression) -> ov.Node:
-    """Indices (N,) of the boxes that stay, strongest first."""
-    chosen = ops.non_max_suppression(
-        ops.unsqueeze(boxes, _ZERO),
-        ops.unsqueeze(scores, np.array([0, 1])),
-        np.array(how.most),
-        np.float32(how.max_iou),
-        np.float32(how.min_score),
-        output_type="i32",
-    )
-    return ops.gather(chosen.output(0), np.array(2), np.array(1))
-
-
-def _threshold(value: float) -> ov.Node:
-    if not 0 < value < 1:
-        raise ModelError(f"export: the threshold must lie between 0 and 1, got {value}")
-    return ops.constant(np.full(1, _logit(value), np.float32), name=_THRESHOLD)
-
-
 def _cells(size: tuple[int, int]) -> int:
     return len(cell_centres(*size)[0])
 
 
-def _logit(value: float) -> float:
-    return math.log(value / (1 - value))
-
-
 def _sigmoid(value: float) -> float:
     return 1 / (1 + math.exp(-value))
-
-
-def _named(node: ov.Node, name: str) -> ov.Node:
-    result = ops.result(node, name=name)
-    result.output(0).get_tensor().set_names({name})
-    return result

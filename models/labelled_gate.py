@@ -99,7 +99,10 @@ class LabelledResult:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What two models reached on the same frames: a metric's name, its value for each, the drop, and what turned."""
+    """What two models reached on the same frames: a metric's name, its value for each, the drop, and what turned.
+
+    `boxes` counts what could be missed; `unit` says what that is.
+    """
 
     metric: str
     fp32: float
@@ -108,6 +111,7 @@ class Measured:
     images: int
     boxes: int
     turned: tuple[Turned, ...] = ()
+    unit: str = "boxes"
 
 
 def judge_labelled(found: Measured, budget: float = BUDGET) -> LabelledResult:
@@ -122,7 +126,8 @@ def judge_labelled(found: Measured, budget: float = BUDGET) -> LabelledResult:
     """
     if not found.images or not found.boxes:
         raise GateError(
-            f"gate: {found.images} images with {found.boxes} boxes cannot show a loss: give labelled frames of defects"
+            f"gate: {found.images} images with {found.boxes} {found.unit} cannot show a loss: give labelled frames of "
+            "defects"
         )
     outcome, reason = _answer(found, budget)
     values = found.metric, found.fp32, found.candidate, found.drop, found.images, found.boxes
@@ -130,7 +135,7 @@ def judge_labelled(found: Measured, budget: float = BUDGET) -> LabelledResult:
 
 
 def _answer(found: Measured, budget: float) -> tuple[Outcome, str]:
-    size = f"{found.images} images, {found.boxes} boxes"
+    size = f"{found.images} images, {found.boxes} {found.unit}"
     what = "; ".join([f"{found.metric} drops by {found.drop}, budget {budget:.4f}", *(str(t) for t in found.turned)])
     if any(case.against for case in found.turned):
         return Outcome.FAILED, f"{size}: worse at the threshold: {what}"

@@ -82,6 +82,32 @@ class DetectorThreshold(_Strict):
     most_findings: Annotated[int, Field(ge=1)] = SUPPRESSION.most
 
 
+class ClassifierMetrics(_Strict):
+    """What one precision of a classifier reached on held-out frames; `ece` is how far probabilities are off."""
+
+    auroc: Rate
+    auroc_by_class: dict[str, float]
+    accuracy: Rate
+    balanced_accuracy: float
+    ece: float
+    images: int
+    defective_images: int
+    escape: Rate | None = None
+    overkill: Rate | None = None
+
+
+class ClassifierThreshold(_Strict):
+    """The calibrated probability of any defect that leaves the graph as 0.5, what chose it, and the calibration.
+
+    A logit against good is `scale` times the network's own, plus its class's of `shifts`.
+    """
+
+    probability: Annotated[float, Field(gt=0, lt=1)]
+    chosen_by: str
+    scale: Annotated[float, Field(gt=0)] = 1.0
+    shifts: list[float] = []
+
+
 class TilingEntry(_Strict):
     """How frames larger than a tile are cut, in frame pixels."""
 
@@ -108,6 +134,21 @@ class Threshold(_Strict):
     needed: int
 
 
+class DeclaredThreshold(_Strict):
+    """The raw value of an imported anomaly graph that leaves the bundle as 0.5, on the scale that its head declares."""
+
+    raw_value: float
+    values: Literal["distance", "probability", "logit"]
+    chosen_by: str
+
+
+class ImportedEntry(_Strict):
+    """The file that an imported graph was made from; `head.toml` in the bundle says how."""
+
+    file: str
+    sha256: Digest
+
+
 class GateRecord(_Strict):
     """What the INT8 gate answered: passed, not proven (used, but with too few images) or failed."""
 
@@ -126,7 +167,7 @@ class GateRecord(_Strict):
     metric_drop_low: float | None = None
     metric_drop_high: float | None = None
     boxes: int | None = None
-    step: Literal["ptq", "accuracy-aware", "qat", "bf16", "fp32"] | None = None
+    step: Literal["ptq", "ptq-partial", "accuracy-aware", "qat", "bf16", "fp32"] | None = None
     trials: dict[str, str] | None = None
 
 
@@ -139,13 +180,17 @@ class FindingEntry(_Strict):
 
 
 class SelftestEntry(_Strict):
-    """One frame of the self-test and what it must give: a detector's findings from 0.5 on, else the score."""
+    """One frame of the self-test and what it must give.
+
+    That is the score, a detector's findings from 0.5 on, or a classifier's score of every class.
+    """
 
     frame: FileName
     score: Annotated[float, Field(ge=0, le=1)]
     tolerance: Annotated[float, Field(gt=0, lt=0.5)]
     reference: FileName | None = None
     findings: list[FindingEntry] | None = None
+    scores: list[Annotated[float, Field(ge=0, le=1)]] | None = None
 
 
 class SelftestFile(_Strict):
@@ -166,11 +211,12 @@ class Manifest(_Strict):
     precision: Precision
     parent: Digest | None = None
     dataset_sha256: Digest
-    metrics: dict[PrecisionName, Metrics | DetectorMetrics]
-    thresholds: dict[PrecisionName, Threshold | DetectorThreshold]
+    metrics: dict[PrecisionName, Metrics | DetectorMetrics | ClassifierMetrics]
+    thresholds: dict[PrecisionName, Threshold | DetectorThreshold | DeclaredThreshold | ClassifierThreshold]
     gate: GateRecord
     tiling: TilingEntry | None = None
     alignment: AlignmentEntry | None = None
+    imported: ImportedEntry | None = None
     tools: dict[str, str]
     created_at: datetime
     files: dict[FileName, FileEntry]

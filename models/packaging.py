@@ -1,6 +1,5 @@
 """A trained or re-quantized detector as a bundle: graphs, manifest with its proofs, self-test and report."""
 
-import json
 import re
 import tempfile
 from collections.abc import Callable
@@ -15,11 +14,9 @@ import openvino as ov
 from models.bundle import SELFTEST, Bundle, file_entries, write_bundle
 from models.compile import compile_graph
 from models.detecting import detect_images
-from models.detections import Detections
 from models.errors import ModelError, RequestError
 from models.evaluate import Estimate
 from models.evaluation.exam import Exam
-from models.evaluation.operating import THRESHOLD, above
 from models.evaluation.report import PageFacts, write_page
 from models.evaluation.result import Evaluation
 from models.gate import Outcome
@@ -29,23 +26,19 @@ from models.manifest import (
     AlignmentEntry,
     DetectorMetrics,
     DetectorThreshold,
-    FindingEntry,
     GateRecord,
     InputEntry,
     Manifest,
     PrecisionName,
     Rate,
-    SelftestEntry,
-    SelftestFile,
     TilingEntry,
 )
 from models.scoring import read_image
+from models.selftest_frames import expected_findings, telling, write_expected
 from models.spec import Kind, ModelSpec, Precision
 
 _TOOLS = ("openvino", "nncf", "numpy", "opencv-python-headless", "torch", "inspectd")
 _NAMES: dict[Precision, PrecisionName] = {Precision.FP32: "fp32", Precision.BF16: "bf16", Precision.INT8: "int8"}
-_TOLERANCE = 0.05
-_FRAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,9 +234,7 @@ def _write_selftest(scratch: Path, detector: Detector) -> None:
     compiled = compile_graph(scratch / "model.xml", chosen.precision)
     frames, references = [frame for frame, _ in pairs], [reference for _, reference in pairs]
     found = detect_images(compiled, frames, detector.spec, references)
-    cases = [_case(frame, reference, mine) for frame, reference, mine in zip(frames, references, found, strict=True)]
-    text = json.dumps(SelftestFile(cases=cases).model_dump(), indent=2) + "\n"
-    (scratch / SELFTEST).write_text(text, encoding="utf-8")
+    write_expected(scratch, [expected_findings(*what) for what in zip(frames, found, references, strict=True)])
 
 
 def telling_frames(evaluation: Evaluation) -> list[int]:
@@ -251,15 +242,7 @@ def telling_frames(evaluation: Evaluation) -> list[int]:
     judged = set(range(len(evaluation.found))) - set(evaluation.undecided)
     if not judged:
         raise ModelError("bundle: not one held-out frame fits its reference, so nothing proves the model: mend them")
-    order = sorted(judged, key=lambda index: -_weakest(evaluation.found[index]))
-    empty = [index for index in order if not len(above(evaluation.found[index], THRESHOLD))]
-    return list(dict.fromkeys([*order[: _FRAMES - 1], *empty[-1:]]))
-
-
-def _weakest(found: Detections) -> float:
-    """The weakest finding that counts: a frame is steady if that is far from the threshold."""
-    counted = above(found, THRESHOLD)
-    return float(counted.scores.min()) if len(counted) else 0.0
+    return telling(evaluation.found, judged)
 
 
 def _copy_pair(folder: Path, number: int, exam: Exam, index: int) -> tuple[Path, Path | None]:
@@ -271,15 +254,3 @@ def _copy_pair(folder: Path, number: int, exam: Exam, index: int) -> tuple[Path,
     reference = folder / f"reference{number}.png"
     cv2.imwrite(str(reference), read_image(golden))
     return frame, reference
-
-
-def _case(frame: Path, reference: Path | None, found: Detections) -> SelftestEntry:
-    counted = above(found, THRESHOLD + _TOLERANCE)
-    findings = [
-        FindingEntry(box_xyxy=[float(value) for value in box], score=float(score), class_id=int(class_id))
-        for box, score, class_id in zip(counted.boxes_xyxy, counted.scores, counted.class_ids, strict=True)
-    ]
-    name = None if reference is None else reference.name
-    return SelftestEntry(
-        frame=frame.name, score=found.frame_score, tolerance=_TOLERANCE, reference=name, findings=findings
-    )

@@ -3,9 +3,10 @@
 import html
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 GOOD, BAD, LINE = "#2f7d4f", "#c0392b", "#22303c"
 
@@ -24,8 +25,10 @@ def page(title: str, body: str) -> str:
 """
 
 
-def svg(figure: Figure) -> str:
+def svg(figure: "Figure") -> str:
     """The figure as an SVG element, the same for the same figure."""
+    import matplotlib as mpl  # a station that only runs has none, and its pages have no plots
+
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "inspectd", "font.size": 9}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

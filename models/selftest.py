@@ -7,6 +7,7 @@ import numpy as np
 import openvino as ov
 
 from models.bundle import Bundle, SelftestCase
+from models.classifying import classify_images
 from models.detecting import detect_images
 from models.detections import Detections
 from models.errors import ModelError
@@ -67,6 +68,14 @@ def _scored(bundle: Bundle, case: SelftestCase, compiled: ov.CompiledModel) -> C
     return CaseResult(case.frame.name, case.score, got, case.tolerance)
 
 
+def _classified(bundle: Bundle, case: SelftestCase, compiled: ov.CompiledModel) -> CaseResult:
+    """The highest score; NaN if any class's differs by more than the tolerance, or the case does not say them all."""
+    scores = classify_images(compiled, [case.frame], bundle.spec).scores[0]
+    expected = np.array(case.scores, np.float32)
+    same = expected.shape == scores.shape and bool((np.abs(scores - expected) <= case.tolerance).all())
+    return CaseResult(case.frame.name, case.score, float(scores.max()) if same else float("nan"), case.tolerance)
+
+
 def _detected(bundle: Bundle, case: SelftestCase, compiled: ov.CompiledModel) -> CaseResult:
     """The best score on the frame; NaN if the findings are not those that were expected."""
     (found,) = detect_images(compiled, [case.frame], bundle.spec, [case.reference])
@@ -95,5 +104,6 @@ def _as_expected(found: Detections, case: SelftestCase) -> bool:
 
 _LOOKS: dict[Kind, Callable[[Bundle, SelftestCase, ov.CompiledModel], CaseResult]] = {
     Kind.ANOMALY: _scored,
+    Kind.CLASSIFIER: _classified,
     Kind.DETECTOR: _detected,
 }

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from cloud_sync.hub.model_kinds import Said
 
 SAID_NO = 1
 WRONG_USAGE = 2
@@ -19,7 +22,7 @@ Data = Annotated[
     Path, typer.Option(help="The labelled images: COCO, Pascal VOC, YOLO, or folders by label with masks.")
 ]
 Out = Annotated[Path, typer.Option(help="The new bundle's folder; .../ID/vN is version N of ID.")]
-BundleFolder = Annotated[Path, typer.Option(help="A detector bundle's folder.")]
+BundleFolder = Annotated[Path, typer.Option(help="A bundle's folder.")]
 SplitBy = Annotated[
     str, typer.Option(help="What belongs together: auto, declared, group, twins, or prefix:N of the file name.")
 ]
@@ -28,7 +31,10 @@ TestShare = Annotated[
     float, typer.Option(help="Share of the images that is held out to judge by; half as many choose the threshold.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
-KindName = Annotated[Literal["detector"], typer.Option(help="What the model answers.")]
+KindName = Annotated[Literal["detector", "classifier"], typer.Option(help="What the model answers.")]
+Method = Annotated[
+    Literal["probe"], typer.Option(help="Of a classifier: a linear head on a frozen network, without torch.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +49,7 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
     data: Data,
     out: Out,
     kind: KindName = "detector",
+    method: Method = "probe",
     minutes: Annotated[float, typer.Option(min=0.1, help="The training itself takes no longer than about this.")] = 50,
     epochs: Annotated[int | None, typer.Option(min=1, help="Exactly so many, whatever they take.")] = None,
     size: Annotated[
@@ -60,37 +67,20 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a detector, prove its INT8 form and write it as a bundle; killed, the same words go on where it was."""
-    del kind
+    """Train a model, prove its INT8 form and write it as a bundle; killed, the same words go on where it was."""
     with _clear_errors():
+        from cloud_sync.hub import model_kinds
         from models.dataset.learnable import Division
-        from models.evaluation.result import shown
-        from models.training.job import TrainingRequest, run_job
 
         if not math.isfinite(minutes):
             raise typer.BadParameter(f"expected a number of minutes, got {minutes}", param_hint="--minutes")
-        limit = None if epochs is not None else minutes
+        if reference is not None and kind != "detector":
+            raise typer.BadParameter("only a detector compares with references", param_hint="--reference")
         where = cache or Path(os.environ.get("INSPECTD_CACHE") or Path.home() / ".cache" / "inspectd")
-        division = Division(split_by, seed, test_share)
-        request = TrainingRequest(data, out, where, division, reference, limit, epochs, size)
-        from models.progress import RichProgress
-
-        with RichProgress() as progress:
-            result = run_job(request, progress)
-    found, gate = result.detector.evaluation, result.bundle.manifest.gate
-    _answer(
-        result.as_json(),
-        [
-            f"bundle {result.bundle.path}: {result.bundle.precision.value}, gate {gate.outcome} ({gate.reason})",
-            (
-                f"map50 {shown(found.map50)}, pooled_map33 {shown(found.pooled_map33)} "
-                f"on {len(found.exam)} held-out images"
-            ),
-            *found.notes,
-            f"report: {result.bundle.path / 'report.html'}",
-        ],
-        as_json=as_json,
-    )
+        limit = None if epochs is not None else minutes
+        wish = model_kinds.Wish(data, out, where, Division(split_by, seed, test_share), reference, limit, epochs, size)
+        said = model_kinds.TRAINERS[kind, method if kind == "classifier" else ""](wish)
+    _answer(said, as_json=as_json)
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 - as `train`
@@ -105,33 +95,15 @@ def evaluate(  # noqa: PLR0913, PLR0917 - as `train`
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a detector on labelled images; with a champion, exit code 1 if it is proven worse."""
+    """Measure a model on labelled images; with a champion, exit code 1 if it is proven worse."""
     with _clear_errors():
+        from cloud_sync.hub import model_kinds
         from models.dataset.learnable import Division
-        from models.evaluation.compare import Answer
-        from models.evaluation.job import EvaluationRequest, run_evaluation
-        from models.evaluation.result import shown
-        from models.progress import RichProgress
+        from models.evaluation.job import EvaluationRequest
 
-        with RichProgress() as progress:
-            request = EvaluationRequest(bundle, data, champion, only, Division(split_by, seed, test_share), report)
-            result = run_evaluation(request, progress)
-    found, at = result.evaluation, result.evaluation.operating
-    lines = [
-        (
-            f"map50 {shown(found.map50)}, map50_95 {shown(found.map50_95)}, pooled_map33 {shown(found.pooled_map33)} "
-            f"on {len(found.exam)} images with {found.exam.boxes} boxes"
-        ),
-        *(f"{name}: AP50 {value:.4f}" for name, value in found.ap50.items()),
-        f"at the threshold: boxes missed {at.missed}, escape {at.escape}, overkill {at.overkill}",
-        *result.notes,
-    ]
-    worse = result.comparison is not None and result.comparison.answer is Answer.WORSE
-    if result.comparison is not None:
-        lines.append(f"against the champion: {result.comparison.answer}, map50 gain {result.comparison.map50_gain}")
-    _answer(result.as_json(), lines, as_json=as_json)
-    if worse:
-        raise typer.Exit(SAID_NO)
+        request = EvaluationRequest(bundle, data, champion, only, Division(split_by, seed, test_share), report)
+        said = model_kinds.pick(model_kinds.EVALUATORS, bundle, "evaluate")(request)
+    _answer(said, as_json=as_json)
 
 
 def quantize(  # noqa: PLR0913 - as `train`
@@ -147,30 +119,15 @@ def quantize(  # noqa: PLR0913 - as `train`
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Quantize a detector's FP32 graph again, through the gate, as a new bundle; exit code 1 if INT8 did not pass."""
+    """Quantize a model's FP32 graph again, through the gate, as a new bundle; exit code 1 if INT8 did not pass."""
     with _clear_errors():
+        from cloud_sync.hub import model_kinds
         from models.dataset.learnable import Division
-        from models.evaluation.job import QuantizationRequest, run_quantization
-        from models.progress import RichProgress
-        from models.spec import Precision
+        from models.evaluation.job import QuantizationRequest
 
-        with RichProgress() as progress:
-            made, detector = run_quantization(
-                QuantizationRequest(bundle, data, out, Division(split_by, seed, test_share), other_data=other_data),
-                progress,
-            )
-    gate, choice = made.manifest.gate, detector.choice
-    content: dict[str, object] = {
-        "bundle": str(made.path),
-        "sha256": made.model_id.sha256,
-        "precision": made.precision.value,
-        "gate": gate.model_dump(exclude_none=True),
-        "speed_ms": {step.value: round(value, 3) for step, value in choice.speed_ms.items()},
-        "figures": detector.evaluation.as_json(),
-    }
-    _answer(content, [f"bundle {made.path}: {made.precision.value}, {gate.outcome}: {gate.reason}"], as_json=as_json)
-    if made.precision is not Precision.INT8:
-        raise typer.Exit(SAID_NO)
+        request = QuantizationRequest(bundle, data, out, Division(split_by, seed, test_share), other_data=other_data)
+        said = model_kinds.pick(model_kinds.QUANTIZERS, bundle, "quantize")(request)
+    _answer(said, as_json=as_json)
 
 
 def tune(
@@ -184,6 +141,7 @@ def tune(
 ) -> None:
     """Show on LeNet-5 what threads, cores and BF16 do to training on this machine; the trainer chooses by itself."""
     with _clear_errors():
+        from cloud_sync.hub.model_kinds import Said
         from models.progress import RichProgress
         from models.training.tune.fashion import FOLDER
         from models.training.tune.page import summary, write_page
@@ -194,11 +152,13 @@ def tune(
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             write_page(out / "tune.html", found)
-    _answer(found.as_json(), summary(found), as_json=as_json)
+    _answer(Said(found.as_json(), summary(found)), as_json=as_json)
 
 
-def _answer(content: dict[str, object], lines: list[str], *, as_json: bool) -> None:
-    typer.echo(json.dumps(content, allow_nan=False) if as_json else "\n".join(lines))
+def _answer(said: "Said", *, as_json: bool) -> None:
+    typer.echo(json.dumps(said.content, allow_nan=False) if as_json else "\n".join(said.lines))
+    if said.no:
+        raise typer.Exit(SAID_NO)
 
 
 @contextmanager

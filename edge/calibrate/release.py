@@ -6,8 +6,6 @@ speak against it.
 """
 
 import contextlib
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +25,7 @@ from edge.infer.engine import Engine
 from edge.infer.openvino import OpenVinoEngine
 from edge.infer.plan import Plan
 from models import bundle_store
-from models.bundle import MANIFEST, Bundle, file_entries, open_for_line, write_bundle
+from models.bundle import Bundle, open_for_line
 from models.compile import compile_bundle, usable_threads
 from models.errors import AlignmentError
 from models.letterbox import Image
@@ -166,13 +164,8 @@ def _look(image: Image, engine: Engine, recipe: Recipe) -> tuple[float, Verdict]
 def _put(request: ReleaseRequest, bundle: Bundle, speed_ms: dict[str, float], trial: Trial | None) -> Bundle:
     """The same files and the station's report, as the next version."""
     bundle_id = request.product.bundle
-    version = bundle_store.next_version(request.bundles_root, bundle_id)
-    target = bundle_store.version_path(request.bundles_root, bundle_id, version)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".taking-", dir=target.parent) as name:
-        scratch = Path(name) / "files"
-        shutil.copytree(bundle.path, scratch, ignore=shutil.ignore_patterns(MANIFEST))
-        write_release_report(scratch / REPORT, f"{bundle_id} v{version}", bundle, speed_ms, trial)
-        changes = {"id": bundle_id, "version": version, "parent": bundle.model_id.sha256}
-        made = {"created_at": datetime.now(UTC), "files": file_entries(scratch)}
-        return write_bundle(scratch, target, bundle.manifest.model_copy(update=changes | made))
+
+    def report(folder: Path, version: int) -> None:
+        write_release_report(folder / REPORT, f"{bundle_id} v{version}", bundle, speed_ms, trial)
+
+    return bundle_store.copy_next(request.bundles_root, bundle_id, bundle, datetime.now(UTC), report)

@@ -52,7 +52,8 @@ def check_fit(
         most_findings: more than this are never reported, so no rule can allow as many.
 
     Raises:
-        ConfigError: it does not fit; says what to change. Also where the model has a class without a rule, because a
+        ConfigError: it does not fit; says what to change. So it is where a classifier's rule asks for size, number or
+            place, which its map does not measure. Also where the model has a class without a rule, because a
             defect nobody judges would pass.
     """
     if recipe.kind is not spec.kind:
@@ -70,6 +71,11 @@ def check_fit(
             f"product {product!r}: the recipe has no rule for class {unjudged[0]!r}: it would pass unseen"
         )
     for name, rule in recipe.rules.items():
+        if spec.kind is Kind.CLASSIFIER and (rule.min_area_px > 0 or rule.max_count > 0 or len(rule.zones_xyxy)):
+            raise ConfigError(
+                f"product {product!r}: a classifier says whether class {name!r} is there, and its map only where that "
+                "shows: remove min_area, max_count and zones, a defect could pass by them"
+            )
         if rule.min_score < score_floor:
             raise ConfigError(
                 f"product {product!r}: min_score {rule.min_score:g} of class {name!r} is below {score_floor:g}, the "

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.infer.regions import REGION_FLOOR, regions
+from edge.infer.regions import REGION_FLOOR, regions, strongest_first
 from models.bundle import Bundle
+from models.classifying import framed_maps, read_classes
 from models.detecting import read_answer
 from models.detections import Detections
 from models.errors import ModelError
@@ -34,13 +35,7 @@ class Reported:
 
 
 def reader(spec: ModelSpec) -> Reader:
-    """What reads this kind's answers.
-
-    Raises:
-        ModelError: this version cannot run the kind.
-    """
-    if spec.kind not in _READERS:
-        raise ModelError(f"this version runs {', '.join(sorted(_READERS))}, not a bundle of kind {spec.kind}: update")
+    """What reads this kind's answers."""
     return _READERS[spec.kind]
 
 
@@ -89,8 +84,24 @@ def read_findings(request: "ov.InferRequest", place: Placement, spec: ModelSpec)
     return read_answer(request, place, len(spec.classes))
 
 
+def read_class_maps(request: "ov.InferRequest", place: Placement, spec: ModelSpec) -> Detections:
+    """A classifier's classes from the floor on, each as the regions of its own map, the strongest with its score.
+
+    Raises:
+        ModelError: as `read_classes` does.
+    """
+    answer = read_classes(request, len(spec.classes))
+    maps = framed_maps(answer, place, spec)
+    found = [regions(one, place, spec.inputs[0], class_id) for class_id, one in enumerate(maps)]
+    return strongest_first(found, np.asarray(maps.max(0), np.float32))
+
+
 def _odds(probability: float) -> float:
     return probability / (1 - probability)
 
 
-_READERS: dict[Kind, Reader] = {Kind.ANOMALY: read_map, Kind.DETECTOR: read_findings}
+_READERS: dict[Kind, Reader] = {
+    Kind.ANOMALY: read_map,
+    Kind.CLASSIFIER: read_class_maps,
+    Kind.DETECTOR: read_findings,
+}

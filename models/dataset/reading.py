@@ -109,6 +109,7 @@ def _labelled(root: Path, draft: Draft, size: Size | None, ids: dict[str, int], 
         draft.mask,
         draft.group,
         draft.split,
+        draft.label,
     )
 
 

@@ -58,6 +58,7 @@ class LabelledImage:
         mask: the file of the pixel mask, where the dataset gives one; not zero is defect.
         group: images that share it never lie on both sides of a split; empty: the image stands alone.
         split: the split that the dataset itself puts it in (`train`, `val`, `test`), or empty.
+        label: the defect that is said of the image as a whole, one of the dataset's classes, or empty.
     """
 
     name: str
@@ -70,6 +71,7 @@ class LabelledImage:
     mask: Path | None = None
     group: str = ""
     split: str = ""
+    label: str = ""
 
     def __post_init__(self) -> None:
         boxes = self.truth.boxes_xyxy

@@ -94,6 +94,16 @@ def split_dataset(
     return splits
 
 
+def groups_of(dataset: Dataset, by: str) -> list[str]:
+    """What each image belongs to, as `split_dataset` joins them; for a division by declared splits, near-twins.
+
+    Args:
+        dataset: N images.
+        by: as `Splits.by` gives.
+    """
+    return _joined(dataset, "twins" if by == "declared" else by)
+
+
 def leaks(first: Dataset, second: Dataset) -> list[tuple[str, str]]:
     """Pairs of images, one of each, that share a group or show the same picture, pixel for pixel."""
     seen: dict[str, str] = {}

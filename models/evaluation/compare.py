@@ -84,10 +84,10 @@ def compare(exam: Exam, champion: Side, challenger: Side, seed: int = 0) -> Comp
     """
     bad = np.array(exam.defective, bool)
     rejected = [rejects(side.found, side.undecided) for side in (champion, challenger)]
-    escapes = _paired(~rejected[0][bad], ~rejected[1][bad]) if bad.any() else None
-    overkill = _paired(rejected[0][~bad], rejected[1][~bad]) if (~bad).any() else None
+    escapes = paired(~rejected[0][bad], ~rejected[1][bad]) if bad.any() else None
+    overkill = paired(rejected[0][~bad], rejected[1][~bad]) if (~bad).any() else None
     gain = _gain(exam, champion, challenger, seed) if exam.boxes else None
-    return Comparison(_answer((escapes, overkill), gain), escapes, overkill, gain)
+    return Comparison(answer((escapes, overkill), gain), escapes, overkill, gain)
 
 
 def _gain(exam: Exam, champion: Side, challenger: Side, seed: int) -> Estimate:
@@ -95,16 +95,18 @@ def _gain(exam: Exam, champion: Side, challenger: Side, seed: int) -> Estimate:
     return Estimate(-loss.value, -loss.high, -loss.low, loss.confidence)
 
 
-def _paired(
+def paired(
     first: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], second: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 ) -> Paired:
+    """Count who made a mistake on N cases, each (N,) bool in the same order, with McNemar's exact p-value."""
     only_first, only_second = int(np.count_nonzero(first & ~second)), int(np.count_nonzero(second & ~first))
     apart = only_first + only_second
     p_value = float(binomtest(only_first, apart, 0.5).pvalue) if apart else 1.0
     return Paired(only_first, only_second, int(np.count_nonzero(first & second)), p_value)
 
 
-def _answer(mistakes: tuple[Paired | None, ...], gain: Estimate | None) -> Answer:
+def answer(mistakes: tuple[Paired | None, ...], gain: Estimate | None) -> Answer:
+    """What paired mistakes and the gain of a metric show together."""
     proven = [found for found in mistakes if found is not None and found.p_value < _ALPHA]
     worse = any(found.only_challenger > found.only_champion for found in proven) or (gain is not None and gain.high < 0)
     better = any(found.only_champion > found.only_challenger for found in proven) or (gain is not None and gain.low > 0)

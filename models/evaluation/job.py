@@ -104,10 +104,10 @@ def run_evaluation(request: EvaluationRequest, progress: Progress) -> Evaluation
         dataset = dict(splits)[request.only]
     learned = splits.train if splits is not None and request.only in {"val", "test"} else None
     bundle, mine = _evaluate(request.bundle, dataset, learned, progress)
-    comparison, champion, notes = None, None, _flattering(request.only, splits, bundle, "the bundle")
+    comparison, champion, notes = None, None, flattering(request.only, splits, bundle, "the bundle")
     if request.champion is not None:
         other, champion = _evaluate(request.champion, dataset, learned, progress)
-        comparison, notes = _compare(champion, mine), notes + _flattering(request.only, splits, other, "the champion")
+        comparison, notes = _compare(champion, mine), notes + flattering(request.only, splits, other, "the champion")
     same = None if splits is None or request.only == ALL else digest(splits) == bundle.manifest.dataset_sha256
     result = EvaluationResult(bundle, mine, champion, comparison, same, notes)
     if request.report is not None:
@@ -127,7 +127,7 @@ def _splits(dataset: Dataset, request: EvaluationRequest) -> Splits | None:
         return None
 
 
-def _flattering(only: str, splits: Splits | None, bundle: Bundle, who: str) -> tuple[str, ...]:
+def flattering(only: str, splits: Splits | None, bundle: Bundle, who: str) -> tuple[str, ...]:
     """Why figures may be better than the model, as far as the digest of its training's split tells."""
     same = splits is not None and digest(splits) == bundle.manifest.dataset_sha256
     if splits is not None and same and only in {ALL, "train"}:

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -43,6 +44,7 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "bundle",
             "bundle list",
             "bundle verify",
+            "bundle import",
             "bundle activate",
             "bundle rollback",
             "demo",
@@ -58,8 +60,10 @@ def test_help_is_quick_because_it_loads_nothing_heavy(command: list[str]) -> Non
 
 def test_every_command_stands_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    for word in ("init", "doctor", "config check", "calibrate", "run", "simulate", "status", "bundle list", "demo"):
+    for word in ("init", "doctor", "config check", "calibrate", "run", "simulate", "status", "demo"):
         assert f"edge {word}" in readme or f"make {word}" in readme, word
+    for word in ("list", "import", "verify", "activate", "rollback"):
+        assert re.search(rf"edge bundle ([a-z]+\|)*{word}", readme), word
     for word in ("collect", "status", "stations"):
         assert f"cloud {word}" in readme, word
 

@@ -1,0 +1,108 @@
+"""`edge bundle`: the models on this station. Heavy imports stand inside the commands, as in `edge.cli`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.domain.errors import EXIT_REFUSED
+from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
+
+bundle_app = typer.Typer(help="The models on this station.", no_args_is_help=True)
+
+
+@bundle_app.command("list")
+def bundle_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
+    """Every bundle on this station, and which is active."""
+    from edge.config import load_config
+    from models.bundle_store import list_bundles
+
+    rows = [
+        {"id": found.id, "version": found.version, "path": str(found.path), "active": found.active}
+        for found in list_bundles(load_config(config).bundles_dir)
+    ]
+    if as_json:
+        print_json({"ok": True, "bundles": rows})
+    else:
+        print_table("bundles", ("id", "version", "path", "active"), [tuple(map(str, row.values())) for row in rows])
+
+
+@bundle_app.command("verify")
+def bundle_verify(
+    path: Annotated[Path, typer.Argument(help="A bundle's folder.")],
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Check every hash, run the self-test, and read from the compiled graph which kernels really run."""
+    from models.bundle import open_bundle
+    from models.compile import compile_bundle
+    from models.selftest import check_selftest
+    from models.verify import verify
+
+    bundle = open_bundle(path)
+    check_selftest(bundle, compile_bundle(bundle))
+    verified = verify(bundle)
+    found = verified.as_json()
+    good = verified.int8 > 0 or bundle.precision.value != "INT8" or not verified.cpu_has_vnni
+    model = bundle.model_id
+    summary = {"id": model.id, "version": model.version, "sha256": model.sha256, "precision": model.precision.value}
+    text = [f"{name}: {value}" for name, value in (summary | found).items()]
+    say(as_json, {"ok": good} | summary | found, "\n".join(["hashes good, self-test good", *text]))
+    if not good:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+@bundle_app.command("import")
+def bundle_import(
+    source: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.onnx, .xml), or a bundle's folder.")],
+    head: Annotated[Path | None, typer.Option(help="TOML: what the model's input wants and its outputs mean.")] = None,
+    samples: Annotated[Path | None, typer.Option(help="A folder of pictures, of good and bad parts.")] = None,
+    bundle_id: Annotated[str, typer.Option("--id", help="The bundle's id; a bundle's own if left out.")] = "",
+    activate: Annotated[bool, typer.Option("--activate", help="Run it from the next start on.")] = False,  # noqa: FBT002
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Bring your own model: make a bundle of a detector or anomaly graph, or take a bundle as it is.
+
+    Exit 1 when the sample pictures speak against the head, 2 when the head does not fit what the graph declares.
+    """
+    from edge.config import load_config
+    from edge.importing import ImportRequest, take_import
+    from models.progress import RichProgress
+
+    where = load_config(config).bundles_dir
+    with RichProgress() as progress:
+        result = take_import(ImportRequest(source, where, bundle_id, head, samples, activate), progress)
+    text = [
+        *(f"look at this: {warning}" for warning in result.warnings),
+        f"{'active' if result.activated else 'imported'}: {result.bundle.path}",
+    ]
+    say(as_json, {"ok": True} | result.as_json(), "\n".join(text))
+
+
+@bundle_app.command("activate")
+def bundle_activate(
+    bundle_id: Annotated[str, typer.Argument(help="The bundle's id.")],
+    version: Annotated[int, typer.Argument(min=1, help="Its version.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Make a version the active one; the daemon takes it at its next start."""
+    from edge.config import load_config
+    from models.bundle_store import activate
+
+    path = activate(load_config(config).bundles_dir, bundle_id, version)
+    say(as_json, {"ok": True, "active": str(path)}, f"active: {path}")
+
+
+@bundle_app.command("rollback")
+def bundle_rollback(
+    bundle_id: Annotated[str, typer.Argument(help="The bundle's id.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Make the previous version the active one again."""
+    from edge.config import load_config
+    from models.bundle_store import rollback
+
+    path = rollback(load_config(config).bundles_dir, bundle_id)
+    say(as_json, {"ok": True, "active": str(path)}, f"active: {path}")

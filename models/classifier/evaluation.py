@@ -1,0 +1,190 @@
+"""`cloud evaluate` and `cloud quantize` for classifiers: on labelled images, and anew from the own FP32 graph."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+
+from models.bundle import Bundle, open_bundle
+from models.classifier.compare import ClassComparison, compare_classes
+from models.classifier.figures import ClassFigures, class_exam, lines_of, measure, shown
+from models.classifier.making import MadeClassifier, Making, make_bundle, map_reader
+from models.classifier.packaging import ClassOrigin, calibration_of
+from models.classifier.report import ClassPage, write_class_page
+from models.classifying import classify_images
+from models.compile import compile_bundle
+from models.dataset.errors import DatasetError
+from models.dataset.image_level import image_level, split_image_level
+from models.dataset.reading import read_dataset
+from models.dataset.records import Dataset, LabelledImage, Truth
+from models.dataset.snapshot import digest
+from models.dataset.splits import SHARES, Splits
+from models.errors import ModelError, RequestError
+from models.evaluation.compare import Answer
+from models.evaluation.job import ALL, EvaluationRequest, QuantizationRequest, flattering
+from models.manifest import ClassifierThreshold
+from models.packaging import name_of
+from models.progress import Progress
+from models.spec import Kind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassEvaluation:
+    """What came of it; `flattering` says why the figures may be better than the models."""
+
+    bundle: Bundle
+    figures: ClassFigures
+    champion: ClassFigures | None
+    comparison: ClassComparison | None
+    flattering: tuple[str, ...]
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is proven worse than the champion."""
+        return self.comparison is not None and self.comparison.answer is Answer.WORSE
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """What the command says without `--json`."""
+        against = self.comparison
+        told = [] if against is None else [f"against the champion: {against.answer}, AUROC gain {against.auroc_gain}"]
+        return (*lines_of(self.figures), *self.flattering, *told)
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values for `--json`."""
+        about: dict[str, object] = {
+            "bundle": str(self.bundle.path),
+            "sha256": self.bundle.model_id.sha256,
+            "kind": Kind.CLASSIFIER.value,
+            "precision": self.bundle.precision.value,
+            **self.figures.as_json(),
+            "notes": [*self.figures.notes, *self.flattering],
+        }
+        if self.comparison is not None and self.champion is not None:
+            about |= {"champion": self.champion.as_json(), "comparison": self.comparison.as_json()}
+        return about
+
+
+def evaluate_classifier(request: EvaluationRequest, progress: Progress) -> ClassEvaluation:
+    """Look at every image with the bundle as the station would, and measure.
+
+    Raises:
+        DatasetError: the dataset will not do, or knows classes that the bundle does not.
+        RequestError: the champion is no classifier.
+        ModelError: a bundle does not verify or answers brokenly.
+    """
+    progress.stage("read", 1)
+    dataset = read_dataset(request.data)
+    splits = _splits(dataset, request)
+    wanted = image_level(dataset) if request.only == ALL or splits is None else dict(splits)[request.only]
+    progress.advance()
+    bundle, mine = _look(open_classifier(request.bundle), wanted, progress)
+    notes = flattering(request.only, splits, bundle, "the bundle")
+    champion, comparison = None, None
+    if request.champion is not None:
+        other, champion = _look(open_classifier(request.champion), wanted, progress)
+        comparison = compare_classes(champion, mine)
+        notes += flattering(request.only, splits, other, "the champion")
+    result = ClassEvaluation(bundle, mine, champion, comparison, notes)
+    if request.report is not None:
+        write_class_page(request.report, _page(request, result))
+    return result
+
+
+def quantize_classifier(request: QuantizationRequest, progress: Progress) -> MadeClassifier:
+    """Take the bundle's FP32 graph through the gate again, as a new bundle.
+
+    Raises:
+        DatasetError: the dataset or its split will not do, or is not that of the training.
+        ModelError: the bundle does not verify or holds no FP32 graph, or the target exists.
+    """
+    name, version = name_of(request.out)
+    bundle = open_classifier(request.bundle)
+    if not bundle.fp32_xml.is_file():
+        raise ModelError(f"quantize: {bundle.path} holds no fp32 graph: train or import one that does")
+    progress.stage("read", 1)
+    splits = _judging_splits(request, bundle)
+    progress.advance()
+    made = datetime.now(UTC)
+    origin = ClassOrigin(name, version, digest(splits), made, _threshold(bundle), bundle.model_id.sha256)
+    story = [("Quantized from", f"{bundle.model_id.id} v{bundle.model_id.version}"), ("Data", request.data.name)]
+    making = Making(request.out, splits, origin, story, {"method": "quantize"}, request.division.seed)
+    return make_bundle(ov.Core().read_model(bundle.fp32_xml), bundle.spec, making, progress)
+
+
+def open_classifier(path: Path) -> Bundle:
+    """The bundle, verified. Raises ModelError as `open_bundle`, RequestError: it is of another kind."""
+    bundle = open_bundle(path)
+    if bundle.spec.kind is not Kind.CLASSIFIER:
+        raise RequestError(f"{path} is of kind {bundle.spec.kind}, and this is about classifiers: give two of one kind")
+    return bundle
+
+
+def _splits(dataset: Dataset, request: EvaluationRequest) -> Splits | None:
+    """As the request's words divide the dataset; None if all of it is looked at and it cannot be divided so."""
+    if request.only != ALL and request.only not in SHARES:
+        raise DatasetError(f"evaluate: there is no split {request.only!r}: choose {ALL}, {', '.join(SHARES)}")
+    try:
+        return split_image_level(dataset, request.division)
+    except DatasetError:
+        if request.only != ALL:
+            raise
+        return None
+
+
+def _look(bundle: Bundle, dataset: Dataset, progress: Progress) -> tuple[Bundle, ClassFigures]:
+    exam = class_exam(_named_as(dataset, bundle))
+    progress.stage(bundle.model_id.id, len(exam))
+    said = classify_images(compile_bundle(bundle), exam.images, bundle.spec, progress.advance)
+    return bundle, measure(exam, said, calibration_of(_threshold(bundle)))
+
+
+def _threshold(bundle: Bundle) -> ClassifierThreshold:
+    found = next(iter(bundle.manifest.thresholds.values()), None)
+    if isinstance(found, ClassifierThreshold) and len(found.shifts) == len(bundle.spec.classes):
+        return found
+    nothing = [0.0] * len(bundle.spec.classes)
+    return ClassifierThreshold(probability=0.5, chosen_by="the manifest says nothing", shifts=nothing)
+
+
+def _judging_splits(request: QuantizationRequest, bundle: Bundle) -> Splits:
+    """The splits of the training, or those of other data; else the gate would judge by what was learned from."""
+    splits = split_image_level(read_dataset(request.data), request.division)
+    if digest(splits) != bundle.manifest.dataset_sha256 and not request.other_data:
+        raise DatasetError(
+            f"quantize: {request.data} split by {splits.by!r} with seed {request.division.seed} is not the split that "
+            f"{bundle.path} was trained by, so its test images may have been learned from: give the data, --split-by, "
+            "--seed and --test-share of the training, or --other-data if none of these images was learned from"
+        )
+    train, val, test = (_named_as(part, bundle) for _, part in splits)
+    return replace(splits, train=train, val=val, test=test)
+
+
+def _named_as(dataset: Dataset, bundle: Bundle) -> Dataset:
+    """The dataset with the bundle's class ids."""
+    ids = {name: index for index, name in enumerate(bundle.spec.classes)}
+    if unknown := sorted(set(dataset.classes) - ids.keys()):
+        raise DatasetError(
+            f"dataset: {dataset.root} labels class {unknown[0]!r}, the bundle knows {list(ids)}: use the same names"
+        )
+    images = tuple(_renumbered(image, dataset, ids) for image in dataset.images)
+    return Dataset(dataset.root, dataset.form, bundle.spec.classes, images)
+
+
+def _renumbered(image: LabelledImage, dataset: Dataset, ids: dict[str, int]) -> LabelledImage:
+    numbers = np.array([ids[dataset.classes[class_id]] for class_id in image.truth.class_ids], np.int32)
+    return image.with_truth(Truth(image.truth.boxes_xyxy, numbers))
+
+
+def _page(request: EvaluationRequest, result: ClassEvaluation) -> ClassPage:
+    bundle, found = result.bundle, result.figures
+    title = f"{bundle.model_id.id} v{bundle.model_id.version} on {request.data.name}"
+    story = [("Bundle", bundle.model_id.sha256), ("Precision", bundle.precision.value), ("Images", request.only)]
+    story += [("Note", note) for note in result.flattering]
+    headline = f"AUROC {shown(found.auroc)} on {len(found.exam)} images."
+    maps = map_reader(compile_bundle(bundle), bundle.spec)
+    fine = not (found.notes or result.flattering)
+    return ClassPage(title, headline, fine, story, found, maps, (), result.comparison)

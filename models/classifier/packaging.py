@@ -1,0 +1,187 @@
+"""A fitted or re-quantized classifier as a bundle: graphs, manifest with its proofs, self-test and report."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import distributions
+from pathlib import Path
+
+import cv2
+import numpy as np
+import openvino as ov
+
+from models.bundle import SELFTEST, Bundle, file_entries, write_bundle
+from models.classifier.calibration import Calibration
+from models.classifier.figures import ClassFigures
+from models.classifier.ladder import ClassChoice, ClassStep, ClassTrial
+from models.classifying import classify_images
+from models.compile import compile_graph
+from models.evaluate import Estimate
+from models.manifest import (
+    ClassifierMetrics,
+    ClassifierThreshold,
+    GateRecord,
+    InputEntry,
+    Manifest,
+    PrecisionName,
+    Rate,
+    SelftestEntry,
+    SelftestFile,
+)
+from models.scoring import read_image
+from models.spec import Kind, ModelSpec, Precision
+
+_TOOLS = ("openvino", "nncf", "numpy", "opencv-python-headless", "scikit-learn", "torch", "inspectd")
+_NAMES: dict[Precision, PrecisionName] = {Precision.FP32: "fp32", Precision.BF16: "bf16", Precision.INT8: "int8"}
+_TOLERANCE = 0.05
+_SURE, _UNSURE = 2, 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassOrigin:
+    """Where a classifier comes from: name, data, calibration and threshold, and the bundle it was made from, if any."""
+
+    bundle_id: str
+    version: int
+    dataset_sha256: str
+    created_at: datetime
+    threshold: ClassifierThreshold
+    parent: str | None = None
+
+    @property
+    def calibration(self) -> Calibration:
+        """What is folded into the graph."""
+        return calibration_of(self.threshold)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classifier:
+    """What goes into the bundle: its spec, the ladder's choice, and the figures by step."""
+
+    spec: ModelSpec
+    choice: ClassChoice
+    figures: dict[ClassStep, ClassFigures]
+
+    @property
+    def own(self) -> ClassFigures:
+        """Of the precision that will run."""
+        return self.figures[self.choice.chosen.step]
+
+
+def write_classifier(
+    target: Path, classifier: Classifier, origin: ClassOrigin, report: Callable[[Path], None]
+) -> Bundle:
+    """The bundle as `target`, whole or not at all.
+
+    Args:
+        target: must not exist.
+        classifier: what goes in.
+        origin: where it comes from.
+        report: writes the report to the path it is given.
+
+    Raises:
+        ModelError: the target exists, or what was written does not verify.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as name:
+        scratch, choice = Path(name), classifier.choice
+        (scratch / "fp32").mkdir()
+        ov.save_model(choice.chosen.graph, scratch / "model.xml", compress_to_fp16=False)
+        ov.save_model(choice.trials[0].graph, scratch / "fp32" / "model.xml", compress_to_fp16=False)
+        _write_selftest(scratch, classifier)
+        report(scratch / "report.html")
+        return write_bundle(scratch, target, _manifest(scratch, classifier, origin))
+
+
+def calibration_of(threshold: ClassifierThreshold) -> Calibration:
+    """What a manifest says of it."""
+    return Calibration(threshold.scale, np.array(threshold.shifts))
+
+
+def _manifest(scratch: Path, classifier: Classifier, origin: ClassOrigin) -> Manifest:
+    spec, choice = classifier.spec, classifier.choice
+    used = {trial.step: trial for trial in (choice.trials[0], choice.chosen)}
+    return Manifest(
+        id=origin.bundle_id,
+        kind=Kind.CLASSIFIER,
+        version=origin.version,
+        classes=list(spec.classes),
+        inputs=[InputEntry(name=i.name, height=i.height, width=i.width, pad_value=i.pad_value) for i in spec.inputs],
+        precision=choice.chosen.precision,
+        parent=origin.parent,
+        dataset_sha256=origin.dataset_sha256,
+        metrics={_NAMES[trial.precision]: _metrics(classifier.figures[step]) for step, trial in used.items()},
+        thresholds={_NAMES[trial.precision]: origin.threshold for trial in used.values()},
+        gate=_gate(choice),
+        tools={found.name: found.version for found in distributions() if found.name in _TOOLS},
+        created_at=origin.created_at,
+        files=file_entries(scratch),
+    )
+
+
+def _metrics(found: ClassFigures) -> ClassifierMetrics:
+    return ClassifierMetrics(
+        auroc=_rate(found.auroc) or Rate(value=0.5, low=0, high=1),
+        auroc_by_class=found.auroc_by_class,
+        accuracy=Rate(value=found.accuracy.value, low=found.accuracy.low, high=found.accuracy.high),
+        balanced_accuracy=found.balanced_accuracy,
+        ece=found.ece,
+        images=len(found.exam),
+        defective_images=int(found.exam.defective.sum()),
+        escape=_rate(found.escape),
+        overkill=_rate(found.overkill),
+    )
+
+
+def _rate(found: Estimate | None) -> Rate | None:
+    return None if found is None else Rate(value=found.value, low=found.low, high=found.high)
+
+
+def _gate(choice: ClassChoice) -> GateRecord:
+    """What the gate said of the last INT8 trial: the one that runs, or the one whose failure left INT8 out."""
+    last = [trial for trial in choice.trials if trial.precision is Precision.INT8][-1]
+    gate = last.gate
+    if gate is None:
+        return GateRecord(outcome="not run", reason="only FP32 was made", images=0, step=choice.chosen.step.value)
+    return GateRecord(
+        outcome=gate.outcome.value,
+        reason=gate.reason,
+        images=gate.images,
+        metric=gate.metric,
+        metric_drop=gate.drop.value,
+        metric_drop_low=gate.drop.low,
+        metric_drop_high=gate.drop.high,
+        budget=gate.budget,
+        step=choice.chosen.step.value,
+        trials={str(trial.step): _said(trial) for trial in choice.trials[1:]},
+    )
+
+
+def _said(trial: ClassTrial) -> str:
+    return "not judged" if trial.gate is None else f"{trial.gate.outcome.value}: {trial.gate.reason}"
+
+
+def _write_selftest(scratch: Path, classifier: Classifier) -> None:
+    """Images of the exam, as PNG, with what the chosen graph says of these very files."""
+    folder = (scratch / SELFTEST).parent
+    folder.mkdir(parents=True)
+    frames = []
+    for number, index in enumerate(telling_images(classifier.own), 1):
+        frames.append(folder / f"frame{number}.png")
+        cv2.imwrite(str(frames[-1]), read_image(classifier.own.exam.images[index]))
+    compiled = compile_graph(scratch / "model.xml", classifier.choice.chosen.precision)
+    said = classify_images(compiled, frames, classifier.spec)
+    cases = [
+        SelftestEntry(frame=frame.name, score=float(scores.max()), tolerance=_TOLERANCE, scores=scores.tolist())
+        for frame, scores in zip(frames, said.scores, strict=True)
+    ]
+    text = json.dumps(SelftestFile(cases=cases).model_dump(exclude_none=True), indent=2) + "\n"
+    (scratch / SELFTEST).write_text(text, encoding="utf-8")
+
+
+def telling_images(found: ClassFigures) -> list[int]:
+    """The images most surely defective and good, so that a damaged graph cannot answer both as expected."""
+    order = np.argsort(found.said.frame_scores, kind="stable")
+    return list(dict.fromkeys([*order[-_SURE:].tolist(), *order[:_UNSURE].tolist()]))

