@@ -83,11 +83,13 @@ def copy_next(
         add: puts further files into the folder that it is given, beside the version.
 
     Raises:
-        ModelError: as `write_next`.
+        ModelError: as `write_next`, or the files changed since they were verified.
     """
 
     def fill(scratch: Path, version: int) -> Manifest:
         shutil.copytree(source.path, scratch, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
+        if file_entries(scratch) != source.manifest.files:
+            raise ModelError(f"bundle: what was copied from {source.path} is not what was verified there: try again")
         if add is not None:
             add(scratch, version)
         changes = {"id": bundle_id, "version": version, "parent": source.model_id.sha256}

@@ -43,14 +43,13 @@ _NAMES: dict[Precision, PrecisionName] = {Precision.FP32: "fp32", Precision.BF16
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a detector comes from: its name, the data it was made of, and the bundle it was made from, if any."""
+    """Where a detector comes from: name, data, its FP32 graph's threshold, and the bundle it was made from, if any."""
 
     bundle_id: str
     version: int
     dataset_sha256: str
     created_at: datetime
-    raw_threshold: float
-    threshold_chosen_by: str
+    threshold: DetectorThreshold
     parent: str | None = None
 
 
@@ -150,7 +149,6 @@ def _save_graph(graph: ov.Model, path: Path) -> None:
 
 def _manifest(scratch: Path, detector: Detector, origin: Origin) -> Manifest:
     spec, choice = detector.spec, detector.choice
-    threshold = DetectorThreshold(raw_score=origin.raw_threshold, chosen_by=origin.threshold_chosen_by)
     used = {choice.fp32.step: choice.fp32, choice.chosen.step: choice.chosen}
     cut = spec.tiling
     return Manifest(
@@ -163,7 +161,7 @@ def _manifest(scratch: Path, detector: Detector, origin: Origin) -> Manifest:
         parent=origin.parent,
         dataset_sha256=origin.dataset_sha256,
         metrics={_NAMES[trial.precision]: _metrics(detector.evaluations[step]) for step, trial in used.items()},
-        thresholds={_NAMES[trial.precision]: threshold for trial in used.values()},
+        thresholds={_NAMES[trial.precision]: origin.threshold for trial in used.values()},
         gate=_gate(choice),
         tiling=None if cut is None else TilingEntry(tile_px=cut.tile_px, overlap_px=cut.overlap_px),
         alignment=_alignment(spec),

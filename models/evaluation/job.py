@@ -180,12 +180,18 @@ def run_quantization(request: QuantizationRequest, progress: Progress) -> tuple[
     detector = Detector(
         bundle.spec, choice, {t.step: evaluate(ladder.test, t.found, t.undecided) for t in choice.trials}
     )
-    held = bundle.manifest.thresholds["fp32"]
-    raw = held.raw_score if isinstance(held, DetectorThreshold) else 0.5
-    made = datetime.now(UTC)
-    origin = Origin(name, version, digest(splits), made, raw, "the parent bundle", bundle.model_id.sha256)
+    threshold, made = _threshold(bundle), datetime.now(UTC)
+    origin = Origin(name, version, digest(splits), made, threshold, bundle.model_id.sha256)
     story = [("Quantized from", f"{bundle.model_id.id} v{bundle.model_id.version}"), ("Data", request.data.name)]
     return write_detector(request.out, detector, origin, page_facts(detector, origin, story)), detector
+
+
+def _threshold(bundle: Bundle) -> DetectorThreshold:
+    """The parent's, with what its graph never reports: the quantized graph drops the same."""
+    held = bundle.manifest.thresholds.get("fp32")
+    if not isinstance(held, DetectorThreshold):
+        raise ModelError(f"quantize: {bundle.path} states no threshold of its FP32 graph: train or import it again")
+    return held.model_copy(update={"chosen_by": "the parent bundle"})
 
 
 def _judging_splits(request: QuantizationRequest, bundle: Bundle) -> Splits:

@@ -29,6 +29,7 @@ from models.evaluation.precision import rank
 from models.evaluation.result import Evaluation, evaluate
 from models.export import export_detector, raw_score, with_threshold
 from models.ladder import Choice, Ladder, Step
+from models.manifest import DetectorThreshold
 from models.packaging import Detector, Origin, name_of, page_facts, write_detector
 from models.progress import Progress
 from models.spec import ModelSpec, Precision
@@ -237,7 +238,8 @@ def _evaluations(choice: Choice, ladder: Ladder) -> dict[Step, Evaluation]:
 
 def _origin(request: TrainingRequest, dataset_sha256: str, threshold: float) -> Origin:
     name, version = name_of(request.out)
-    return Origin(name, version, dataset_sha256, datetime.now(UTC), threshold, "best F1 on the val frames")
+    chosen = DetectorThreshold(raw_score=threshold, chosen_by="best F1 on the val frames")
+    return Origin(name, version, dataset_sha256, datetime.now(UTC), chosen)
 
 
 def _story(request: TrainingRequest, splits: Splits, trained: Trained, parity: Parity) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """`cloud train | evaluate | quantize` as a user runs them, on pictures that the test paints and labels as COCO."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from pictures_kit import painted_dataset
 from station_kit import run_json
 
 from edge.demo.processes import command
-from models.bundle import open_bundle
+from models.bundle import MANIFEST, open_bundle, write_bundle
+from models.manifest import DetectorThreshold
 
 WAIT_S = 240.0
 
@@ -136,6 +138,22 @@ def test_quantize_makes_a_child_of_the_bundle(
     code, found = run_json([*words, *how, "--json"], WAIT_S)
     assert code == (0 if found["precision"] == "INT8" else 1)
     assert open_bundle(target).manifest.parent == open_bundle(out).model_id.sha256
+
+
+def test_a_quantized_child_states_what_its_parent_never_reports(
+    trained: tuple[Path, dict[str, Any]], labelled: Path, tmp_path: Path
+) -> None:
+    """A rule below that floor would be let by, and what lies between would pass unseen."""
+    held = open_bundle(trained[0])
+    stated = {name: one.model_copy(update={"lowest_raw_score": 0.2}) for name, one in held.manifest.thresholds.items()}
+    shutil.copytree(held.path, tmp_path / "files", ignore=shutil.ignore_patterns(MANIFEST))
+    changed = held.manifest.model_copy(update={"thresholds": stated})
+    parent = write_bundle(tmp_path / "files", tmp_path / "strict" / "v1", changed)
+    target = tmp_path / "strict" / "v2"
+    words = ["cloud", "quantize", "--bundle", str(parent.path), "--data", str(labelled), "--out", str(target)]
+    run_json([*words, "--json"], WAIT_S)
+    found = open_bundle(target).manifest.thresholds.values()
+    assert {one.lowest_raw_score for one in found if isinstance(one, DetectorThreshold)} == {0.2}
 
 
 def said(words: list[str]) -> tuple[int, str]:

@@ -1,10 +1,12 @@
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from station_kit import make_bundle, ungated_int8
 
-from models.bundle_store import activate, active_bundle, list_bundles, next_version, rollback
+from models.bundle import open_bundle
+from models.bundle_store import activate, active_bundle, copy_next, list_bundles, next_version, rollback
 from models.errors import GateError, ModelError
 
 
@@ -57,6 +59,15 @@ def test_int8_that_its_gate_refused_or_never_saw_never_becomes_active(root: Path
     with pytest.raises(GateError, match=f"says of the gate: {outcome}"):
         rollback(root, "cells")
     assert active_bundle(root, "cells").name == "v3"
+
+
+def test_a_copy_that_is_not_what_was_verified_gets_no_new_hashes(root: Path) -> None:
+    source = open_bundle(root / "cells" / "v1")
+    weights = source.path / "model.bin"
+    weights.write_bytes(bytes([weights.read_bytes()[0] ^ 1]) + weights.read_bytes()[1:])
+    with pytest.raises(ModelError, match="not what was verified"):
+        copy_next(root, "taken", source, datetime.now(UTC))
+    assert next_version(root, "taken") == 1
 
 
 def test_what_an_interrupted_write_left_is_no_version(root: Path) -> None:

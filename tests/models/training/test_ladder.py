@@ -22,6 +22,7 @@ from models.evaluation.result import evaluate
 from models.export import export_detector, raw_score, with_threshold
 from models.gate import Outcome
 from models.ladder import Choice, Ladder, Step
+from models.manifest import DetectorThreshold
 from models.packaging import Detector, Origin, name_of, page_facts, telling_frames, write_detector
 from models.progress import SilentProgress
 from models.quantize import DETECTOR_FLOAT, quantize
@@ -254,7 +255,7 @@ def bundle_path(taught: Taught, tmp_path_factory: pytest.TempPathFactory) -> Pat
     detector = Detector(taught.ladder.spec, choice, judged)
     target = tmp_path_factory.mktemp("bundles") / "painted" / "v3"
     name, version = name_of(target)
-    origin = Origin(name, version, "0" * 64, DATE, 0.5, "a test")
+    origin = Origin(name, version, "0" * 64, DATE, DetectorThreshold(raw_score=0.5, chosen_by="a test"))
     return write_detector(target, detector, origin, page_facts(detector, origin, [])).path
 
 
