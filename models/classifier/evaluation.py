@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import openvino as ov
 
 from models.bundle import Bundle, open_bundle
@@ -19,12 +18,13 @@ from models.compile import compile_bundle
 from models.dataset.errors import DatasetError
 from models.dataset.image_level import image_level, split_image_level
 from models.dataset.reading import read_dataset
-from models.dataset.records import Dataset, LabelledImage, Truth
+from models.dataset.records import Dataset
 from models.dataset.snapshot import digest
 from models.dataset.splits import SHARES, Splits
 from models.errors import ModelError, RequestError
 from models.evaluation.compare import Answer
 from models.evaluation.job import ALL, EvaluationRequest, QuantizationRequest, flattering
+from models.evaluation.naming import named_as
 from models.manifest import ClassifierThreshold
 from models.packaging import name_of
 from models.progress import Progress
@@ -136,7 +136,7 @@ def _splits(dataset: Dataset, request: EvaluationRequest) -> Splits | None:
 
 
 def _look(bundle: Bundle, dataset: Dataset, progress: Progress) -> tuple[Bundle, ClassFigures]:
-    exam = class_exam(_named_as(dataset, bundle))
+    exam = class_exam(named_as(dataset, bundle))
     progress.stage(bundle.model_id.id, len(exam))
     said = classify_images(compile_bundle(bundle), exam.images, bundle.spec, progress.advance)
     return bundle, measure(exam, said, calibration_of(_threshold(bundle)))
@@ -159,24 +159,8 @@ def _judging_splits(request: QuantizationRequest, bundle: Bundle) -> Splits:
             f"{bundle.path} was trained by, so its test images may have been learned from: give the data, --split-by, "
             "--seed and --test-share of the training, or --other-data if none of these images was learned from"
         )
-    train, val, test = (_named_as(part, bundle) for _, part in splits)
+    train, val, test = (named_as(part, bundle) for _, part in splits)
     return replace(splits, train=train, val=val, test=test)
-
-
-def _named_as(dataset: Dataset, bundle: Bundle) -> Dataset:
-    """The dataset with the bundle's class ids."""
-    ids = {name: index for index, name in enumerate(bundle.spec.classes)}
-    if unknown := sorted(set(dataset.classes) - ids.keys()):
-        raise DatasetError(
-            f"dataset: {dataset.root} labels class {unknown[0]!r}, the bundle knows {list(ids)}: use the same names"
-        )
-    images = tuple(_renumbered(image, dataset, ids) for image in dataset.images)
-    return Dataset(dataset.root, dataset.form, bundle.spec.classes, images)
-
-
-def _renumbered(image: LabelledImage, dataset: Dataset, ids: dict[str, int]) -> LabelledImage:
-    numbers = np.array([ids[dataset.classes[class_id]] for class_id in image.truth.class_ids], np.int32)
-    return image.with_truth(Truth(image.truth.boxes_xyxy, numbers))
 
 
 def _page(request: EvaluationRequest, result: ClassEvaluation) -> ClassPage:

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import openvino as ov
 
 from models.bundle import Bundle, open_bundle
@@ -13,12 +12,13 @@ from models.compile import compile_bundle
 from models.dataset.errors import DatasetError
 from models.dataset.learnable import Division, split_learnable
 from models.dataset.reading import read_dataset
-from models.dataset.records import Dataset, LabelledImage, Truth
+from models.dataset.records import Dataset
 from models.dataset.snapshot import digest
 from models.dataset.splits import SHARES, Splits
 from models.errors import ModelError, RequestError
 from models.evaluation.compare import Comparison, Side, compare
 from models.evaluation.exam import exam_of
+from models.evaluation.naming import named_as
 from models.evaluation.report import PageFacts, write_page
 from models.evaluation.result import Evaluation, evaluate, shown
 from models.ladder import Ladder
@@ -205,14 +205,14 @@ def _judging_splits(request: QuantizationRequest, bundle: Bundle) -> Splits:
             f"{bundle.path} was trained by, so its test images may have been learned from: give the data, --split-by, "
             "--seed and --test-share of the training, or --other-data if none of these images was learned from"
         )
-    train, val, test = (_named_as(part, bundle) for _, part in splits)
+    train, val, test = (named_as(part, bundle) for _, part in splits)
     return replace(splits, train=train, val=val, test=test)
 
 
 def _evaluate(path: Path, dataset: Dataset, learned: Dataset | None, progress: Progress) -> tuple[Bundle, Evaluation]:
     bundle = _detector(path)
     _check_references(bundle, dataset)
-    exam = exam_of(_named_as(dataset, bundle), compares=bundle.spec.compares, learned=learned)
+    exam = exam_of(named_as(dataset, bundle), compares=bundle.spec.compares, learned=learned)
     progress.stage(bundle.model_id.id, len(exam))
     undecided: list[int] = []
     found = exam.sit(compile_bundle(bundle), bundle.spec, progress.advance, undecided)
@@ -232,23 +232,6 @@ def _check_references(bundle: Bundle, dataset: Dataset) -> None:
         raise DatasetError(
             f"{bundle.path} compares with golden references, and {lacking} has none: complete them or choose another"
         )
-
-
-def _named_as(dataset: Dataset, bundle: Bundle) -> Dataset:
-    """The dataset with the bundle's class ids."""
-    ids = {name: index for index, name in enumerate(bundle.spec.classes)}
-    used = {dataset.classes[class_id] for image in dataset.images for class_id in image.truth.class_ids}
-    if unknown := sorted(used - ids.keys()):
-        raise DatasetError(
-            f"dataset: {dataset.root} labels class {unknown[0]!r}, the bundle knows {list(ids)}: use the same names"
-        )
-    images = tuple(_renumbered(image, dataset, ids) for image in dataset.images)
-    return Dataset(dataset.root, dataset.form, bundle.spec.classes, images)
-
-
-def _renumbered(image: LabelledImage, dataset: Dataset, ids: dict[str, int]) -> LabelledImage:
-    numbers = np.array([ids[dataset.classes[class_id]] for class_id in image.truth.class_ids], np.int32)
-    return image.with_truth(Truth(image.truth.boxes_xyxy, numbers))
 
 
 def _compare(champion: Evaluation, mine: Evaluation) -> Comparison:
