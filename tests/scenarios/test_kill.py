@@ -27,7 +27,7 @@ def kill_at_random_points(line: Line, kills: int, chance: random.Random) -> None
 
 @pytest.mark.parametrize(
     "kills",
-    [pytest.param(50, id="50"), pytest.param(400, id="400", marks=[pytest.mark.soak, pytest.mark.timeout(1800)])],
+    [pytest.param(15, id="15"), pytest.param(400, id="400", marks=[pytest.mark.soak, pytest.mark.timeout(1800)])],
 )
 def test_kills_lose_no_told_verdict_and_tell_none_twice(tmp_path: Path, kills: int) -> None:
     broker = LocalBroker(available_kinds()[0], tmp_path / "broker", free_port())

@@ -100,9 +100,14 @@ def test_the_first_step_that_passes_runs_and_its_convolutions_are_int8(taught: T
         assert verify_graph(compile_graph(choice.chosen.graph, Precision.INT8)).int8_share > 0.8
 
 
-def test_a_damaged_int8_model_fails_the_gate_and_a_float_one_runs(taught: Taught) -> None:
-    def damage(ladder: Ladder, graph: ov.Model) -> ov.Model:
-        return damaged(quantize(graph, ladder.frames, DETECTOR_FLOAT), 0.5)
+@pytest.fixture(scope="module")
+def whole_int8(taught: Taught) -> ov.Model:
+    return quantize(taught.graph, taught.ladder.frames, DETECTOR_FLOAT)
+
+
+def test_a_damaged_int8_model_fails_the_gate_and_a_float_one_runs(taught: Taught, whole_int8: ov.Model) -> None:
+    def damage(_: Ladder, __: ov.Model) -> ov.Model:
+        return damaged(whole_int8, 0.5)
 
     ladder = dataclasses.replace(
         taught.ladder, quantizers={Step.PTQ: damage, Step.ACCURACY_AWARE: damage, Step.QAT: damage}
@@ -125,11 +130,13 @@ def check_refused(choice: Choice, why: str) -> None:
     assert choice.chosen.precision is not Precision.INT8
 
 
-def test_an_int8_model_whose_scores_sank_fails_though_their_order_is_the_same(taught: Taught) -> None:
+def test_an_int8_model_whose_scores_sank_fails_though_their_order_is_the_same(
+    taught: Taught, whole_int8: ov.Model
+) -> None:
     """The metric ranks; a line has a threshold. Nothing would be found at it any more."""
 
-    def sunk(ladder: Ladder, graph: ov.Model) -> ov.Model:
-        return with_threshold(quantize(graph, ladder.frames, DETECTOR_FLOAT), 0.95)
+    def sunk(_: Ladder, __: ov.Model) -> ov.Model:
+        return with_threshold(whole_int8, 0.95)
 
     choice = dataclasses.replace(taught.ladder, quantizers=dict.fromkeys(taught.ladder.quantizers, sunk)).climb(
         taught.graph
@@ -137,11 +144,13 @@ def test_an_int8_model_whose_scores_sank_fails_though_their_order_is_the_same(ta
     check_refused(choice, "defective images lost")
 
 
-def test_an_int8_model_that_sees_defects_everywhere_fails_though_their_order_is_the_same(taught: Taught) -> None:
+def test_an_int8_model_that_sees_defects_everywhere_fails_though_their_order_is_the_same(
+    taught: Taught, whole_int8: ov.Model
+) -> None:
     """No good image is needed to see it: what is found where nothing is labelled counts."""
 
-    def risen(ladder: Ladder, graph: ov.Model) -> ov.Model:
-        return with_threshold(quantize(graph, ladder.frames, DETECTOR_FLOAT), 0.03)
+    def risen(_: Ladder, __: ov.Model) -> ov.Model:
+        return with_threshold(whole_int8, 0.03)
 
     defective = [index for index, bad in enumerate(taught.ladder.test.defective) if bad]
     ladder = dataclasses.replace(
