@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge.calibrate.bench import Choice, FrameSets, Workbench
 from edge.calibrate.collect import Frame, Refusal, collect
-from edge.calibrate.fit import FAST, FULL
-from edge.calibrate.package import Provenance, package
 from edge.calibrate.report import ReportFacts, write_report
-from edge.calibrate.split import Indices, Split, split
-from edge.calibrate.threshold import ThresholdProof, parts_needed
 from models import bundle_store
+from models.anomaly.bench import Choice, FrameSets, Workbench
+from models.anomaly.dealing import Indices, Split, split
+from models.anomaly.fit import FAST, FULL
+from models.anomaly.packaging import Provenance, package
+from models.anomaly.threshold import ThresholdProof, parts_needed
 from models.bundle import Bundle
 from models.gate import GateResult
 from models.near_twins import thumbnail_groups
@@ -99,7 +99,8 @@ def calibrate(request: CalibrationRequest, progress: Progress) -> CalibrationRes
     """Make a bundle from good parts, prove it as far as the frames allow, and make it active.
 
     Raises:
-        ConfigError: the folder, the number of frames or a rate will not do.
+        ConfigError: the folder will not do.
+        RequestError: too few frames, or a rate or confidence outside (0, 1).
         CameraError: the folder cannot be read.
         ModelError: weights missing, or OpenVINO or nncf refuses the graph.
     """

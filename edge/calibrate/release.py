@@ -16,7 +16,6 @@ from edge.assembly import fitting_recipe, fitting_reference
 from edge.calibrate.collect import Collected, collect
 from edge.calibrate.release_report import write_release_report
 from edge.calibrate.release_trial import Trial
-from edge.calibrate.threshold import evidence_against, prove
 from edge.config import ProductSection
 from edge.decide.recipe import Recipe, decide
 from edge.domain.part import Verdict
@@ -25,6 +24,7 @@ from edge.infer.engine import Engine
 from edge.infer.openvino import OpenVinoEngine
 from edge.infer.plan import Plan
 from models import bundle_store
+from models.anomaly.threshold import evidence_against, prove
 from models.bundle import Bundle, open_for_line
 from models.compile import compile_bundle, usable_threads
 from models.errors import AlignmentError

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from edge.calibrate.collect import Collected
-from edge.calibrate.threshold import ThresholdProof
+from models.anomaly.threshold import ThresholdProof
 from models.detections import FloatArray
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from edge.calibrate.bench import Choice, Trial, Workbench
 from edge.calibrate.collect import Collected
+from models.anomaly.bench import Choice, Trial, Workbench
 from models.gate import Outcome
 from models.letterbox import Image
 from models.networks.memory import Vectors

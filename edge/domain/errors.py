@@ -7,13 +7,14 @@
       OutputError       whoever looks after the line: a verdict cannot be told
     models.errors.ModelError          the ML engineer: a bundle, graph or result cannot be used
       models.errors.GateError         ... it was measured, and the answer was no
+    models.errors.RequestError      whoever gave the command: what was asked for cannot be
     cloud_sync.wire.errors.LinkError  whoever looks after the network
 
 A fault on the way to a verdict makes the part UNDECIDED; it never ends as PASS.
 """
 
 from cloud_sync.wire.errors import LinkError
-from models.errors import GateError, ModelError
+from models.errors import GateError, ModelError, RequestError
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
@@ -51,6 +52,6 @@ def exit_code(error: Exception) -> int:
     """The process exit code that this error ends a command with: 1 refused, 2 usage, 3 the outside world."""
     if isinstance(error, GateError):
         return EXIT_REFUSED
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError | RequestError):
         return EXIT_USAGE
     return EXIT_WORLD

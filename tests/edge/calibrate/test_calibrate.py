@@ -13,13 +13,13 @@ import openvino as ov
 import pytest
 from numpy.typing import NDArray
 
-from edge.calibrate.bench import FrameSets, Workbench
 from edge.calibrate.calibrate import INPUT, CalibrationRequest, CalibrationResult, calibrate
-from edge.calibrate.fit import FAST, choose_frames, choose_patches
-from edge.domain.errors import ConfigError
+from models.anomaly.bench import FrameSets, Workbench
+from models.anomaly.fit import FAST, choose_frames, choose_patches
 from models.bundle import open_bundle
 from models.bundle_store import active_bundle, list_bundles
 from models.compile import compile_bundle
+from models.errors import RequestError
 from models.evaluate import auroc
 from models.gate import Outcome, judge
 from models.networks.anomaly import feature_graph
@@ -139,7 +139,7 @@ def test_too_few_frames_are_refused_before_anything_is_made(plates: Path, tmp_pa
     few.mkdir()
     for path in sorted(plates.iterdir())[:20]:
         shutil.copy(path, few)
-    with pytest.raises(ConfigError, match="20 usable frames"):
+    with pytest.raises(RequestError, match="20 usable frames"):
         calibrate(CalibrationRequest("plates", tmp_path / "bundles", few), SilentProgress())
     assert not (tmp_path / "bundles").exists()
 

@@ -12,7 +12,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from edge.calibrate.threshold import ThresholdProof, choose
+from models.anomaly.threshold import ThresholdProof, choose
 from models.compile import compile_graph
 from models.letterbox import Image
 from models.networks.anomaly import PatchMemory, anomaly_graph, distance, with_threshold

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from edge.calibrate.threshold import choose, parts_needed
-from edge.domain.errors import ConfigError
+from models.anomaly.threshold import choose, parts_needed
+from models.errors import RequestError
 
 
 @pytest.mark.parametrize(
@@ -57,5 +57,5 @@ def test_too_few_parts_give_the_maximum_and_say_what_is_proven() -> None:
     ],
 )
 def test_what_gives_no_threshold_is_refused(scores: list[float], rate: float, confidence: float) -> None:
-    with pytest.raises(ConfigError, match="threshold"):
+    with pytest.raises(RequestError, match="threshold"):
         choose(np.array(scores), rate, confidence)

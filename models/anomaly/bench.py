@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import openvino as ov
 
-from edge.calibrate.fit import (
+from models.anomaly.fit import (
     Candidate,
     FitSize,
     PatchChoice,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from edge.calibrate.split import split
-from edge.domain.errors import ConfigError
+from models.anomaly.dealing import split
+from models.errors import RequestError
 
 PARTS = ("memory", "quantization", "threshold", "gate", "twins")
 
@@ -55,5 +55,5 @@ def test_the_seed_decides_and_nothing_else() -> None:
 def test_too_few_parts_are_refused_with_the_number_needed(
     numbers: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
 ) -> None:
-    with pytest.raises(ConfigError, match="needs 40 frames of 20 parts"):
+    with pytest.raises(RequestError, match="needs 40 frames of 20 parts"):
         split(numbers, 149, 0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain.errors import ConfigError
+from models.errors import RequestError
 
 FRAMES_MIN = 40
 GROUPS_MIN = 20
@@ -43,11 +43,11 @@ def split(groups: Indices, wanted_for_threshold: int, seed: int) -> Split:
         seed: of the dealing.
 
     Raises:
-        ConfigError: fewer than 40 frames or 20 groups.
+        RequestError: fewer than 40 frames or 20 groups.
     """
     count, numbers = len(groups), np.unique(groups)
     if count < FRAMES_MIN or len(numbers) < GROUPS_MIN:
-        raise ConfigError(
+        raise RequestError(
             f"calibrate: {count} usable frames of {len(numbers)} distinct parts; needs {FRAMES_MIN} frames of "
             f"{GROUPS_MIN} parts or more: grab more good parts"
         )

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import openvino as ov
 
-from edge.calibrate.bench import Choice, Trial, Workbench
-from edge.calibrate.threshold import ThresholdProof
+from models.anomaly.bench import Choice, Trial, Workbench
+from models.anomaly.threshold import ThresholdProof
 from models.bundle import SELFTEST, Bundle, file_entries, write_bundle
 from models.compile import compile_graph
 from models.evaluate import auroc

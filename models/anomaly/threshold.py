@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from edge.domain.errors import ConfigError
+from models.errors import RequestError
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,12 @@ def choose(scores: NDArray[np.floating], target_rate: float, confidence: float) 
         confidence: how sure, in (0, 1).
 
     Raises:
-        ConfigError: no scores, one that is not finite, or a rate or confidence outside (0, 1).
+        RequestError: no scores, one that is not finite, or a rate or confidence outside (0, 1).
     """
     needed = parts_needed(target_rate, confidence)
     count = len(scores)
     if count == 0 or not np.isfinite(scores).all():
-        raise ConfigError(f"threshold: needs finite scores of held-out good parts, got {count}")
+        raise RequestError(f"threshold: needs finite scores of held-out good parts, got {count}")
     rejected = _allowed(count, target_rate, confidence)
     value = float(np.sort(scores)[count - 1 - rejected])
     return ThresholdProof(value, target_rate, confidence, _proven(count, rejected, confidence), count, rejected, needed)
@@ -77,11 +77,11 @@ def prove(count: int, rejected: int, target_rate: float, confidence: float, valu
     """What a threshold that was chosen before proves, if so many of so many independent good parts lie above it.
 
     Raises:
-        ConfigError: no parts, or a rate or confidence outside (0, 1).
+        RequestError: no parts, or a rate or confidence outside (0, 1).
     """
     needed = parts_needed(target_rate, confidence)
     if count < 1:
-        raise ConfigError("threshold: no good part was looked at: give more frames")
+        raise RequestError("threshold: no good part was looked at: give more frames")
     proven = _proven(count, rejected, confidence) if rejected < count else 1.0
     return ThresholdProof(value, target_rate, confidence, proven, count, rejected, needed)
 
@@ -98,10 +98,10 @@ def parts_needed(target_rate: float, confidence: float) -> int:
     """How many held-out good parts, none above the threshold, prove this rate with this confidence.
 
     Raises:
-        ConfigError: a rate or confidence outside (0, 1).
+        RequestError: a rate or confidence outside (0, 1).
     """
     if not (0 < target_rate < 1 and 0 < confidence < 1):
-        raise ConfigError(f"threshold: rate and confidence lie between 0 and 1, got {target_rate} and {confidence}")
+        raise RequestError(f"threshold: rate and confidence lie between 0 and 1, got {target_rate} and {confidence}")
     return math.ceil(math.log(1 - confidence) / math.log(1 - target_rate))
 
 
