@@ -126,7 +126,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     overkill: Annotated[float, typer.Option(help="Good parts that may be rejected, as a rate.")] = 0.02,
     confidence: Annotated[float, typer.Option(help="How sure that rate must be.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 0,
-    fast: Annotated[bool, typer.Option("--fast", help="Fewer frames and a smaller memory.")] = False,  # noqa: FBT002
+    fast: Annotated[bool, typer.Option("--fast", help="From fewer frames, for a first look.")] = False,  # noqa: FBT002
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Learn a product from good parts: collect, fit, quantize, threshold, report, activate.
@@ -167,6 +167,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         f"runs as {result.precision.value}; INT8 gate: {result.gate.outcome.value}: {result.gate.reason}",
         f"overkill proven: at most {proof.proven_rate:.2%} at {proof.confidence:.0%} ({proof.held_out} held-out parts)",
         f"overkill asked: {proof.target_rate:.2%}, which needs {proof.needed} held-out good parts",
+        *(f"looks like no other good part, not learned from: {name}" for name in result.left_out),
+        *(f"far above all other good parts, sets the threshold: {name}: a bad part?" for name in result.doubtful),
         f"active: {result.bundle}",
         f"report: {result.report}",
     ]

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from models.errors import GateError, ModelError
 from models.manifest import FileEntry, FindingEntry, Manifest, SelftestEntry, SelftestFile
-from models.spec import Alignment, InputSpec, ModelId, ModelSpec, Precision, Tiling
+from models.spec import Alignment, ModelId, ModelSpec, Precision, Tiling
 
 MANIFEST = "bundle.json"
 SELFTEST = "selftest/expected.json"
@@ -200,7 +200,7 @@ def _entry(file: Path) -> FileEntry:
 
 
 def _spec(manifest: Manifest) -> ModelSpec:
-    inputs = tuple(InputSpec(entry.name, entry.height, entry.width, entry.pad_value) for entry in manifest.inputs)
+    inputs = tuple(entry.spec for entry in manifest.inputs)
     cut, keeps = manifest.tiling, manifest.alignment
     tiling = None if cut is None else Tiling(cut.tile_px, cut.overlap_px)
     alignment = None if keeps is None else Alignment(keeps.max_shift_px, keeps.min_correlation)

@@ -64,7 +64,7 @@ class GateResult:
     budget: float
 
     @property
-    def allows_int8(self) -> bool:
+    def allows(self) -> bool:
         """Whether INT8 may be used: passed, or not proven and nothing found against it."""
         return self.outcome is not Outcome.FAILED
 

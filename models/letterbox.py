@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.detections import FloatArray
-from models.spec import InputSpec
+from models.spec import Fit, InputSpec
 
 Image = NDArray[np.uint8]
 
@@ -33,7 +33,9 @@ class Placement:
 
 
 def placement(frame_width: int, frame_height: int, spec: InputSpec) -> Placement:
-    """Where a frame of this size goes: as large as fits, centred."""
+    """Where a frame of this size goes: everywhere if it is stretched, else as large as fits, centred."""
+    if spec.fit is Fit.STRETCH:
+        return Placement(0, 0, spec.width, spec.height, frame_width, frame_height)
     scale = min(spec.width / frame_width, spec.height / frame_height)
     width, height = max(1, round(frame_width * scale)), max(1, round(frame_height * scale))
     return Placement((spec.width - width) // 2, (spec.height - height) // 2, width, height, frame_width, frame_height)

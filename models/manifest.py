@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from models.networks.suppression import SUPPRESSION
-from models.spec import Kind, Precision
+from models.spec import Fit, InputSpec, Kind, Precision
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")]
@@ -29,12 +29,23 @@ class FileEntry(_Strict):
 
 
 class InputEntry(_Strict):
-    """One input of the graph: (1, height, width, 3) uint8 BGR, letterboxed onto `pad_value`."""
+    """One input of the graph: (1, height, width, 3) uint8 BGR, letterboxed onto `pad_value` or stretched."""
 
     name: str
     height: Annotated[int, Field(ge=1)]
     width: Annotated[int, Field(ge=1)]
     pad_value: Annotated[int, Field(ge=0, le=255)] = 114
+    fit: Fit = Fit.LETTERBOX
+
+    @classmethod
+    def of(cls, spec: InputSpec) -> "InputEntry":
+        """The entry that says this."""
+        return cls(name=spec.name, height=spec.height, width=spec.width, pad_value=spec.pad_value, fit=spec.fit)
+
+    @property
+    def spec(self) -> InputSpec:
+        """What it says."""
+        return InputSpec(self.name, self.height, self.width, self.pad_value, self.fit)
 
 
 class Rate(_Strict):

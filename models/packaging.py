@@ -156,7 +156,7 @@ def _manifest(scratch: Path, detector: Detector, origin: Origin) -> Manifest:
         kind=Kind.DETECTOR,
         version=origin.version,
         classes=list(spec.classes),
-        inputs=[InputEntry(name=i.name, height=i.height, width=i.width, pad_value=i.pad_value) for i in spec.inputs],
+        inputs=[InputEntry.of(one) for one in spec.inputs],
         precision=choice.chosen.precision,
         parent=origin.parent,
         dataset_sha256=origin.dataset_sha256,

@@ -41,17 +41,26 @@ class ModelId:
             raise ModelError(f"bundle {self.id!r}: sha256 must be 64 hex digits, got {self.sha256!r}")
 
 
+class Fit(StrEnum):
+    """How a frame of another shape is laid into the input."""
+
+    LETTERBOX = "letterbox"
+    STRETCH = "stretch"
+
+
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """One input of the graph: (1, height, width, 3) uint8 BGR, letterboxed onto `pad_value`.
+    """One input of the graph: (1, height, width, 3) uint8 BGR, filled by one bilinear resize (`cv2.INTER_LINEAR`).
 
-    The resize is bilinear (`cv2.INTER_LINEAR`) and keeps the aspect ratio; the rest of the input is `pad_value`.
+    Letterboxed, a frame keeps its aspect ratio and the rest of the input is `pad_value`. Stretched, it fills the input,
+    so that a place of the input is the same place of the part in frames of every shape.
     """
 
     name: str
     height: int
     width: int
     pad_value: int = 114
+    fit: Fit = Fit.LETTERBOX
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:

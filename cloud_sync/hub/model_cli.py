@@ -31,7 +31,7 @@ TestShare = Annotated[
     float, typer.Option(help="Share of the images that is held out to judge by; half as many choose the threshold.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
-KindName = Annotated[Literal["detector", "classifier"], typer.Option(help="What the model answers.")]
+KindName = Annotated[Literal["detector", "classifier", "anomaly"], typer.Option(help="What the model answers.")]
 Method = Annotated[
     Literal["probe"], typer.Option(help="Of a classifier: a linear head on a frozen network, without torch.")
 ]

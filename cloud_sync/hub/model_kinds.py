@@ -144,9 +144,42 @@ def _quantize_classifier(request: QuantizationRequest) -> Said:
     return Said(made.as_json(), made.lines, made.bundle.precision is not Precision.INT8)
 
 
+def _train_parts(wish: Wish) -> Said:
+    from models.anomaly.job import PartRequest, run_parts
+
+    with RichProgress() as progress:
+        made = run_parts(PartRequest(wish.data, wish.out, wish.division, wish.size_px), progress)
+    return Said(made.as_json(), made.lines)
+
+
+def _evaluate_parts(request: EvaluationRequest) -> Said:
+    from models.anomaly.evaluation import evaluate_parts
+
+    with RichProgress() as progress:
+        result = evaluate_parts(request, progress)
+    return Said(result.as_json(), result.lines, result.worse)
+
+
+def _quantize_parts(request: QuantizationRequest) -> Said:
+    from models.anomaly.evaluation import quantize_parts
+
+    with RichProgress() as progress:
+        made = quantize_parts(request, progress)
+    return Said(made.as_json(), made.lines, made.bundle.precision is not Precision.INT8)
+
+
 TRAINERS: Mapping[tuple[str, str], Trainer] = {
     ("detector", ""): _train_detector,
     ("classifier", "probe"): _probe,
+    ("anomaly", ""): _train_parts,
 }
-EVALUATORS: Mapping[Kind, Evaluator] = {Kind.DETECTOR: _evaluate_detector, Kind.CLASSIFIER: _evaluate_classifier}
-QUANTIZERS: Mapping[Kind, Quantizer] = {Kind.DETECTOR: _quantize_detector, Kind.CLASSIFIER: _quantize_classifier}
+EVALUATORS: Mapping[Kind, Evaluator] = {
+    Kind.DETECTOR: _evaluate_detector,
+    Kind.CLASSIFIER: _evaluate_classifier,
+    Kind.ANOMALY: _evaluate_parts,
+}
+QUANTIZERS: Mapping[Kind, Quantizer] = {
+    Kind.DETECTOR: _quantize_detector,
+    Kind.CLASSIFIER: _quantize_classifier,
+    Kind.ANOMALY: _quantize_parts,
+}

@@ -13,20 +13,17 @@ from pathlib import Path
 from edge.calibrate.collect import Frame, Refusal, collect
 from edge.calibrate.report import ReportFacts, write_report
 from models import bundle_store
-from models.anomaly.bench import Choice, FrameSets, Workbench
+from models.anomaly.bench import AnyGate, Choice, FrameSets, Workbench
 from models.anomaly.dealing import Indices, Split, split
-from models.anomaly.fit import FAST, FULL
+from models.anomaly.fit import FAST_FRAMES, FULL_FRAMES, input_for
 from models.anomaly.packaging import Provenance, package
 from models.anomaly.threshold import ThresholdProof, parts_needed
 from models.bundle import Bundle
-from models.gate import GateResult
 from models.near_twins import thumbnail_groups
 from models.networks.anomaly import feature_graph
 from models.networks.weights import read_weights
 from models.progress import Progress
 from models.spec import InputSpec, ModelId, Precision
-
-INPUT = InputSpec("image", 256, 256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class CalibrationRequest:
         overkill_rate: good parts that may be rejected, as a fraction.
         confidence: with which that rate shall hold.
         seed: same seed, frames and machine: same bundle but for its date.
-        fast: a smaller memory from fewer frames, for a first look.
+        fast: from fewer frames, for a first look.
         threads: CPU threads; 0 takes what this process may use.
         activate: make the bundle the active one.
     """
@@ -58,13 +55,19 @@ class CalibrationRequest:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationResult:
-    """What came of it."""
+    """What came of it.
+
+    `left_out` names good frames that were not learned from because they look like no other, `doubtful` such among
+    those that set the threshold: they count, because a proof may not choose its frames, and should be looked at.
+    """
 
     bundle: Path
     model_id: ModelId
     threshold: ThresholdProof
-    gate: GateResult
+    gate: AnyGate
     refused: tuple[Refusal, ...]
+    left_out: tuple[str, ...]
+    doubtful: tuple[str, ...]
     split: dict[str, int]
     speed_ms: dict[str, float]
     activated: bool
@@ -91,6 +94,8 @@ class CalibrationResult:
             "speed_ms": self.speed_ms,
             "activated": self.activated,
             "seconds": self.seconds,
+            "left_out": list(self.left_out),
+            "doubtful": list(self.doubtful),
             "refused": [asdict(refusal) for refusal in self.refused],
         }
 
@@ -111,8 +116,9 @@ def calibrate(request: CalibrationRequest, progress: Progress) -> CalibrationRes
     collected = collect(request.frames, progress)
     dealt = split(thumbnail_groups([frame.thumbnail for frame in collected.frames]), wanted, request.seed)
     clock.lap("collect")
-    bench = _workbench(request, _sets(collected.frames, dealt), progress)
-    choice = bench.choose(feature_graph(weights, INPUT))
+    spec = input_for([(frame.width, frame.height) for frame in collected.frames])
+    bench = _workbench(request, spec, _sets(collected.frames, dealt), progress)
+    choice = bench.choose(feature_graph(weights, spec))
     clock.lap("fit")
     facts = ReportFacts(request.bundle_id, version, collected, dealt.sizes(), choice, request.fast)
     bundle = _write(request, bench, facts, progress)
@@ -122,16 +128,16 @@ def calibrate(request: CalibrationRequest, progress: Progress) -> CalibrationRes
     return _result(request, bundle, facts, clock)
 
 
-def _workbench(request: CalibrationRequest, sets: FrameSets, progress: Progress) -> Workbench:
-    size, target = FAST if request.fast else FULL, (request.overkill_rate, request.confidence)
-    return Workbench(sets, INPUT, size, target, request.seed, request.threads, progress)
+def _workbench(request: CalibrationRequest, spec: InputSpec, sets: FrameSets, progress: Progress) -> Workbench:
+    most, target = FAST_FRAMES if request.fast else FULL_FRAMES, (request.overkill_rate, request.confidence)
+    return Workbench(sets, spec, most, target, request.seed, request.threads, progress)
 
 
 def _sets(frames: tuple[Frame, ...], dealt: Split) -> FrameSets:
     def paths(indices: Indices) -> tuple[Path, ...]:
         return tuple(frames[index].path for index in indices)
 
-    return FrameSets(paths(dealt.memory), paths(dealt.quantization), paths(dealt.threshold), paths(dealt.gate))
+    return FrameSets(paths(dealt.learn), paths(dealt.quantization), paths(dealt.threshold), paths(dealt.gate))
 
 
 def _write(request: CalibrationRequest, bench: Workbench, facts: ReportFacts, progress: Progress) -> Bundle:
@@ -156,6 +162,8 @@ def _result(request: CalibrationRequest, bundle: Bundle, facts: ReportFacts, clo
         threshold=choice.chosen.candidate.proof,
         gate=choice.gate,
         refused=facts.collected.refused,
+        left_out=tuple(path.name for path in choice.left_out),
+        doubtful=tuple(path.name for path in choice.doubtful),
         split=facts.split,
         speed_ms={str(precision): round(value, 3) for precision, value in choice.speed_ms.items()},
         activated=request.activate,

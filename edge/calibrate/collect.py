@@ -32,9 +32,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One usable frame's file, the sha256 of its pixels, its sharpness, and the thumbnail that finds near-twins."""
+    """One usable frame's file, size, sha256 of its pixels, sharpness, and the thumbnail that finds near-twins."""
 
     path: Path
+    width: int
+    height: int
     sha256: str
     detail: float
     thumbnail: NDArray[np.float32]
@@ -137,7 +139,7 @@ def _judge(file: Path, seen: dict[str, str]) -> Frame | Refusal:
     digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
     if (first := seen.setdefault(digest, file.name)) != file.name:
         return Refusal(file.name, f"duplicate: same pixels as {first}")
-    return Frame(file, digest, detail(pixels), thumbnail(pixels))
+    return Frame(file, pixels.shape[1], pixels.shape[0], digest, detail(pixels), thumbnail(pixels))
 
 
 def _grey(image: Image) -> NDArray[np.float32]:

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from edge.calibrate.collect import Collected
 from models.anomaly.bench import Choice, Trial, Workbench
-from models.gate import Outcome
+from models.anomaly.statistics import Vectors
+from models.gate import GateResult, Outcome
 from models.letterbox import Image
-from models.networks.memory import Vectors
 from models.page import BAD, GOOD, LINE, page, svg, table
 from models.scoring import model_input
 from models.spec import Precision
@@ -153,8 +153,10 @@ def _precision_table(choice: Choice) -> str:
         (str(precision), f"{choice.speed_ms[precision]:.2f}", str(trial.candidate.proof.rejected))
         for precision, trial in choice.trials.items()
     ]
-    estimates = (("AUROC FP32", choice.gate.fp32), ("AUROC INT8", choice.gate.int8), ("drop", choice.gate.drop))
-    figures = [(name, str(found), "") for name, found in (*estimates, ("verdicts agree", choice.gate.agreement))]
+    gate, estimates = choice.gate, [("drop", choice.gate.drop)]
+    if isinstance(gate, GateResult):
+        estimates += [("AUROC FP32", gate.fp32), ("AUROC INT8", gate.int8), ("verdicts agree", gate.agreement)]
+    figures = [(name, str(found), "") for name, found in estimates]
     return table(("", "ms per frame", "held-out rejected"), rows) + table(("synthetic defects", "", ""), figures)
 
 
@@ -172,6 +174,9 @@ def _as_scores(trial: Trial) -> Vectors:
 
 
 def _frames_table(facts: ReportFacts) -> str:
+    odd = [(path.name, "not learned from") for path in facts.choice.left_out]
+    odd += [(path.name, "counts for the threshold") for path in facts.choice.doubtful]
     used = table(("use", "frames"), [(name, str(count)) for name, count in facts.split.items()])
     refused = [(refusal.name, refusal.reason) for refusal in facts.collected.refused]
-    return used + (table(("refused", "why"), refused) if refused else "<p>No frame was refused.</p>")
+    told = table(("looks like no other: is it a good part?", ""), odd) if odd else ""
+    return used + told + (table(("refused", "why"), refused) if refused else "<p>No frame was refused.</p>")

@@ -20,7 +20,7 @@ Indices = NDArray[np.int64]
 class Split:
     """Indices of frames by use; `twins` are left out because their part holds a near-twin of theirs already."""
 
-    memory: Indices
+    learn: Indices
     quantization: Indices
     threshold: Indices
     gate: Indices
@@ -28,13 +28,13 @@ class Split:
 
     def sizes(self) -> dict[str, int]:
         """How many frames each part holds."""
-        return {name: len(getattr(self, name)) for name in ("memory", "quantization", "threshold", "gate", "twins")}
+        return {name: len(getattr(self, name)) for name in ("learn", "quantization", "threshold", "gate", "twins")}
 
 
 def split(groups: Indices, wanted_for_threshold: int, seed: int) -> Split:
     """Deal whole groups of near-twins to the four uses, the same for the same seed.
 
-    Threshold gets 35 % of the frames, up to 45 % where its proof needs that; gate 20 %, quantization 7 %, memory the
+    Threshold gets 35 % of the frames, up to 45 % where its proof needs that; gate 20 %, quantization 7 %, learning the
     rest. Threshold and gate keep one frame of each group, because a proof counts independent parts.
 
     Args:
@@ -54,7 +54,7 @@ def split(groups: Indices, wanted_for_threshold: int, seed: int) -> Split:
     names = _deal(groups, np.random.default_rng(seed).permutation(numbers), _quotas(count, wanted_for_threshold))
     threshold, twins_a = _one_of_each(groups, names["threshold"])
     gate, twins_b = _one_of_each(groups, names["gate"])
-    return Split(names["memory"], names["quantization"], threshold, gate, np.sort(np.concatenate([twins_a, twins_b])))
+    return Split(names["learn"], names["quantization"], threshold, gate, np.sort(np.concatenate([twins_a, twins_b])))
 
 
 def _quotas(count: int, wanted_for_threshold: int) -> dict[str, int]:
@@ -66,7 +66,7 @@ def _quotas(count: int, wanted_for_threshold: int) -> dict[str, int]:
         "gate": min(_GATE_MAX, round(count * _GATE_SHARE)),
         "threshold": round(threshold),
     }
-    return {**held_out, "memory": count - sum(held_out.values())}
+    return {**held_out, "learn": count - sum(held_out.values())}
 
 
 def _deal(groups: Indices, order: Indices, quotas: dict[str, int]) -> dict[str, Indices]:

@@ -1,7 +1,7 @@
-"""Fit one candidate model: a memory from its own features, a threshold of its own from held-out good parts.
+"""Fit one candidate model: statistics of its own features, a threshold of its own from held-out good parts.
 
-Which patches are remembered is decided once, on FP32 features; every other precision remembers the same patches, by its
-own features. Two precisions then differ by their arithmetic alone, not by the luck of another selection.
+Along which directions patches are compared is decided once, on FP32 features; along them every other precision has
+statistics of its own. Two precisions then differ by their arithmetic alone, not by the luck of another choice.
 """
 
 from collections.abc import Sequence
@@ -10,34 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import openvino as ov
-from numpy.typing import NDArray
 
+from models.anomaly.statistics import Seen, Vectors
 from models.anomaly.threshold import ThresholdProof, choose
 from models.compile import compile_graph
 from models.letterbox import Image
-from models.networks.anomaly import PatchMemory, anomaly_graph, distance, with_threshold
-from models.networks.memory import Vectors, coreset, main_directions
+from models.networks.anomaly import BLOCK, STRIDE, PartStatistics, anomaly_graph, distance, with_threshold
 from models.progress import Progress
 from models.scoring import Scored, run_images, score_images
-from models.spec import InputSpec, Precision
+from models.spec import Fit, InputSpec, Precision
 
 _STREAMS = 2
-_PROVISIONAL = 10.0
+_PROVISIONAL = 2.0
 _LIFT = 1.0001
-_DIMENSIONS = 128
-
-
-@dataclass(frozen=True, slots=True)
-class FitSize:
-    """How much to remember: patches kept, patches to choose them from, frames to take those from."""
-
-    patches: int
-    pool: int
-    frames: int
-
-
-FULL = FitSize(patches=1000, pool=60_000, frames=600)
-FAST = FitSize(patches=500, pool=20_000, frames=120)
+_STEP_PX = STRIDE * BLOCK
+FULL_FRAMES = 600
+FAST_FRAMES = 120
+SIDE_PX = 256
+_NARROWEST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +38,24 @@ class Runner:
     threads: int
     progress: Progress
 
-    def features(self, backbone: ov.Model, precision: Precision, frames: Sequence[Path]) -> Vectors:
-        """(N, channels, h, w) float32 of a feature graph."""
+    def features(self, backbone: ov.Model, precision: Precision, frames: Sequence[Path]) -> Seen:
+        """What a feature graph says of frames."""
         compiled = compile_graph(backbone, precision, threads=self.threads, streams=_STREAMS)
-        seen: Vectors = np.zeros((len(frames), *tuple(compiled.output(0).shape)[1:]), np.float32)
+        features: Vectors = np.zeros((len(frames), *tuple(compiled.output("features").shape)[1:]), np.float32)
+        light: Vectors = np.zeros((len(frames), 2), np.float32)
 
         def take(index: int, request: ov.InferRequest) -> None:
-            seen[index] = request.get_output_tensor(0).data[0]
+            features[index] = request.get_tensor("features").data[0]
+            light[index] = request.get_tensor("light").data[0]
             self.progress.advance()
 
         run_images(compiled, frames, self.spec, take)
-        return seen
+        return Seen(features, light)
 
     def scores(self, graph: ov.Model, precision: Precision, images: Sequence[Image | Path]) -> Scored:
         """Scores and maps of an anomaly graph."""
         compiled = compile_graph(graph, precision, threads=self.threads, streams=_STREAMS)
         return score_images(compiled, images, self.spec, self.progress.advance)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PatchChoice:
-    """Which patches to remember, as indices over (frame, row, column), and the directions to tell them apart by."""
-
-    patches: NDArray[np.int64]
-    projection: Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,33 +68,28 @@ class Candidate:
     held_out: Vectors
 
 
-def choose_frames(frames: Sequence[Path], size: FitSize, seed: int) -> list[Path]:
-    """The frames to remember, in their order: all, or as many as the size allows."""
-    picked = np.random.default_rng(seed).permutation(len(frames))[: size.frames]
+def input_for(sizes: Sequence[tuple[int, int]], side_px: int = SIDE_PX) -> InputSpec:
+    """The input for frames of these sizes (width, height): of their usual shape, as many pixels as a square's.
+
+    Frames are stretched onto it, so that what is compared place by place lies at the same place of the part, whatever
+    a frame's own shape. Sides are multiples of 32, and none is less than half the other.
+    """
+    ratio = float(np.clip(np.median([width / height for width, height in sizes]), _NARROWEST, 1 / _NARROWEST))
+    width, height = (max(1, round(side_px * scale / _STEP_PX)) for scale in (ratio**0.5, ratio**-0.5))
+    return InputSpec("image", height * _STEP_PX, width * _STEP_PX, fit=Fit.STRETCH)
+
+
+def choose_frames(frames: Sequence[Path], most: int, seed: int) -> list[Path]:
+    """The frames to learn from, in their order: all, or so many by chance."""
+    picked = np.random.default_rng(seed).permutation(len(frames))[:most]
     return [frames[index] for index in np.sort(picked)]
-
-
-def choose_patches(features: Vectors, size: FitSize, seed: int) -> PatchChoice:
-    """The patches that stand for all, in random order: a k-centre selection from a random pool."""
-    count = features.shape[0] * features.shape[2] * features.shape[3]
-    pool = np.sort(np.random.default_rng(seed).permutation(count)[: size.pool])
-    vectors = _apart(features)[pool]
-    projection = main_directions(vectors, _DIMENSIONS)
-    chosen = coreset(vectors @ projection.T, size.patches, seed)
-    return PatchChoice(pool[np.random.default_rng(seed).permutation(chosen)], projection)
-
-
-def memory_of(features: Vectors, choice: PatchChoice) -> PatchMemory:
-    """The chosen patches as these features show them."""
-    mean = features.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
-    return PatchMemory(mean, choice.projection, _apart(features)[choice.patches] @ choice.projection.T)
 
 
 def set_threshold(
     runner: Runner,
     backbone: ov.Model,
     precision: Precision,
-    memory: PatchMemory,
+    good: PartStatistics,
     frames: Sequence[Path],
     target: tuple[float, float],
 ) -> Candidate:
@@ -122,17 +101,11 @@ def set_threshold(
         runner: runs the graph.
         backbone: feature graph in the candidate's precision.
         precision: of the candidate.
-        memory: from other frames, by this backbone.
+        good: from other frames, by this backbone.
         frames: held-out good parts.
         target: overkill rate and confidence.
     """
-    graph = anomaly_graph(backbone, memory, _PROVISIONAL)
+    graph = anomaly_graph(backbone, good, _PROVISIONAL)
     distances = distance(runner.scores(graph, precision, frames).scores, _PROVISIONAL)
     proof = choose(distances, *target)
     return Candidate(precision, with_threshold(graph, proof.value * _LIFT), proof, distances.astype(np.float32))
-
-
-def _apart(features: Vectors) -> Vectors:
-    """Patches (N * h * w, channels) with their position's mean taken off."""
-    apart = features - features.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
-    return np.ascontiguousarray(apart.transpose(0, 2, 3, 1)).reshape(-1, features.shape[1])

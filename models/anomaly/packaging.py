@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import openvino as ov
 
-from models.anomaly.bench import Choice, Trial, Workbench
+from models.anomaly.bench import AnyGate, Choice, Trial, Workbench
 from models.anomaly.threshold import ThresholdProof
 from models.bundle import SELFTEST, Bundle, file_entries, write_bundle
 from models.compile import compile_graph
 from models.evaluate import auroc
-from models.gate import GateResult
+from models.labelled_gate import LabelledResult
 from models.letterbox import Image
 from models.manifest import (
     GateRecord,
@@ -43,6 +43,7 @@ class Provenance:
     version: int
     dataset_sha256: str
     created_at: datetime
+    parent: str | None = None
 
 
 def package(scratch: Path, target: Path, bench: Workbench, choice: Choice, origin: Provenance) -> Bundle:
@@ -70,10 +71,14 @@ def manifest(scratch: Path, spec: InputSpec, choice: Choice, origin: Provenance)
         kind=Kind.ANOMALY,
         version=origin.version,
         classes=list(CLASSES),
-        inputs=[InputEntry(name=spec.name, height=spec.height, width=spec.width, pad_value=spec.pad_value)],
+        inputs=[InputEntry.of(spec)],
         precision=choice.precision,
+        parent=origin.parent,
         dataset_sha256=origin.dataset_sha256,
-        metrics={_NAMES[precision]: _metrics(trial) for precision, trial in choice.trials.items()},
+        metrics={
+            _NAMES[precision]: _metrics(trial, synthetic=not choice.labelled)
+            for precision, trial in choice.trials.items()
+        },
         thresholds={_NAMES[precision]: _threshold(trial.candidate.proof) for precision, trial in choice.trials.items()},
         gate=_gate(choice.gate),
         tools={name: installed(name) for name in _TOOLS},
@@ -86,7 +91,7 @@ def _write_selftest(scratch: Path, bench: Workbench, choice: Choice) -> None:
     """Two good frames and one with a defect, as PNG, with the scores that the chosen graph gives these files."""
     folder = (scratch / SELFTEST).parent
     folder.mkdir()
-    paths = [_save_frame(folder / name, image) for name, image in _selftest_frames(bench).items()]
+    paths = [_save_frame(folder / name, image) for name, image in _selftest_frames(bench, choice.chosen).items()]
     candidate = choice.chosen.candidate
     compiled = compile_graph(scratch / "model.xml", candidate.precision, threads=bench.threads)
     scores = score_images(compiled, paths, bench.spec).scores
@@ -98,9 +103,12 @@ def _write_selftest(scratch: Path, bench: Workbench, choice: Choice) -> None:
     (scratch / SELFTEST).write_text(text, encoding="utf-8")
 
 
-def _selftest_frames(bench: Workbench) -> dict[str, Image]:
+def _selftest_frames(bench: Workbench, chosen: Trial) -> dict[str, Image]:
+    """Two good frames, and the defective one with the highest score or, without labels, one that is painted."""
     first, second = (read_image(path) for path in bench.sets.gate[:2])
-    return {"good1.png": first, "good2.png": second, "defect1.png": bench.defects(1)[0]}
+    bad = bench.sets.defective
+    worst = read_image(bad[int(chosen.defective.scores.argmax())]) if bad else bench.defects(1)[0]
+    return {"good1.png": first, "good2.png": second, "defect1.png": worst}
 
 
 def _save_frame(path: Path, image: Image) -> Path:
@@ -108,7 +116,7 @@ def _save_frame(path: Path, image: Image) -> Path:
     return path
 
 
-def _metrics(trial: Trial) -> Metrics:
+def _metrics(trial: Trial, *, synthetic: bool) -> Metrics:
     found = auroc(trial.scores.good, trial.scores.defective)
     return Metrics(
         auroc=found.value,
@@ -116,7 +124,7 @@ def _metrics(trial: Trial) -> Metrics:
         auroc_high=found.high,
         good_frames=len(trial.scores.good),
         defect_frames=len(trial.scores.defective),
-        synthetic=True,
+        synthetic=synthetic,
     )
 
 
@@ -132,16 +140,17 @@ def _threshold(proof: ThresholdProof) -> Threshold:
     )
 
 
-def _gate(gate: GateResult) -> GateRecord:
-    return GateRecord(
+def _gate(gate: AnyGate) -> GateRecord:
+    record = GateRecord(
         outcome=gate.outcome.value,
         reason=gate.reason,
         images=gate.images,
         auroc_drop=gate.drop.value,
         auroc_drop_low=gate.drop.low,
         auroc_drop_high=gate.drop.high,
-        agreement=gate.agreement.value,
-        agreement_low=gate.agreement.low,
-        agreement_high=gate.agreement.high,
         budget=gate.budget,
     )
+    if isinstance(gate, LabelledResult):
+        return record
+    low, high = gate.agreement.low, gate.agreement.high
+    return record.model_copy(update={"agreement": gate.agreement.value, "agreement_low": low, "agreement_high": high})

@@ -57,7 +57,7 @@ def choose(scores: NDArray[np.floating], target_rate: float, confidence: float) 
     """The lowest threshold that keeps the overkill rate.
 
     Args:
-        scores: (N,) of good parts used for neither memory nor quantization; any unit, higher is worse.
+        scores: (N,) of good parts used for neither learning nor quantization; any unit, higher is worse.
         target_rate: the overkill rate not to exceed, in (0, 1).
         confidence: how sure, in (0, 1).
 

@@ -1,30 +1,23 @@
 """The page about a classifier: figures, ROC, reliability, confusion, worst images with their maps; one HTML file."""
 
-import base64
 import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from models.classifier.calibration import Bin
 from models.classifier.compare import ClassComparison
 from models.classifier.figures import ClassFigures, said_labels, shown
 from models.detections import FloatArray
-from models.evaluation.compare import Paired
 from models.gate import THRESHOLD
-from models.letterbox import Image
 from models.page import BAD, GOOD, LINE, page, svg, table
+from models.score_plots import histogram, paired_text, picture, roc
 from models.scoring import read_image
 
 _WORST = 8
-_PICTURE_PX = 220
-_QUALITY = 82
-_WEIGHT = 0.45
 MapOf = Callable[[Path], FloatArray]
 
 
@@ -56,12 +49,13 @@ class ClassPage:
 def write_class_page(path: Path, facts: ClassPage) -> None:
     """Write the page: plots as inline SVG, pictures inside, no scripts, no links to elsewhere."""
     found = facts.figures
+    scores, bad = found.said.frame_scores, found.exam.defective
     parts = [
         f"<h1>{html.escape(facts.title)}</h1>",
         f'<p class="verdict {"good" if facts.fine else "weak"}">{html.escape(facts.headline)}</p>',
         table(("", ""), list(facts.story)),
         f"<h2>Figures</h2>{_figures(found)}{''.join(f'<p>{html.escape(note)}.</p>' for note in found.notes)}",
-        f'<h2>Threshold</h2><div class="row">{svg(_roc(found))}{svg(_scores(found))}</div>',
+        f'<h2>Threshold</h2><div class="row">{svg(roc(scores, bad))}{svg(histogram(scores, bad))}</div>',
         f'<h2>Probabilities</h2><div class="row">{svg(_reliability(found))}{_said_of_bins(found)}</div>',
         f"<h2>Confusion</h2>{_confusion(found)}",
         _precisions(facts),
@@ -84,38 +78,6 @@ def _figures(found: ClassFigures) -> str:
         ("images, good ones", f"{len(found.exam)}, {int((~found.exam.defective).sum())}"),
     ]
     return table(("", ""), rows)
-
-
-def _roc(found: ClassFigures) -> Figure:
-    figure = Figure(figsize=(3.8, 3.6), layout="constrained")
-    axes, scores, bad = figure.subplots(), found.said.frame_scores, found.exam.defective
-    order = np.argsort(-scores, kind="stable")
-    axes.plot(_climb(~bad[order]), _climb(bad[order]), color=GOOD, linewidth=1.4)
-    at = scores >= THRESHOLD
-    axes.plot([_share(at[~bad])], [_share(at[bad])], "o", color=BAD, label="the threshold")
-    axes.plot([0, 1], [0, 1], color=LINE, linestyle=":", linewidth=1)
-    axes.set(xlabel="good images rejected", ylabel="defective images rejected", xlim=(0, 1), ylim=(0, 1.01))
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
-    return figure
-
-
-def _climb(hits: NDArray[np.bool_]) -> NDArray[np.float64]:
-    return np.concatenate([[0.0], np.cumsum(hits) / max(1, int(hits.sum()))])
-
-
-def _share(hits: NDArray[np.bool_]) -> float:
-    return float(hits.mean()) if len(hits) else 0.0
-
-
-def _scores(found: ClassFigures) -> Figure:
-    figure = Figure(figsize=(4.4, 3.6), layout="constrained")
-    axes, bad, bins = figure.subplots(), found.exam.defective, np.linspace(0, 1, 41).tolist()
-    axes.hist(found.said.frame_scores[~bad], bins, color=GOOD, alpha=0.8, label="good")
-    axes.hist(found.said.frame_scores[bad], bins, color=BAD, alpha=0.6, label="defective")
-    axes.axvline(THRESHOLD, color=LINE, linestyle=":", linewidth=1)
-    axes.set(xlabel="score", ylabel="images")
-    axes.legend(frameon=False, fontsize=8)
-    return figure
 
 
 def _reliability(found: ClassFigures) -> Figure:
@@ -155,19 +117,10 @@ def _comparison(found: ClassComparison | None) -> str:
     if found is None:
         return ""
     gain = "not measured" if found.auroc_gain is None else str(found.auroc_gain)
-    rows = [("AUROC, challenger less champion", gain), ("escapes", _paired(found.escapes))]
-    rows += [("overkill", _paired(found.overkill)), ("wrong answers", _paired(found.misnamed))]
+    rows = [("AUROC, challenger less champion", gain), ("escapes", paired_text(found.escapes))]
+    rows += [("overkill", paired_text(found.overkill)), ("wrong answers", paired_text(found.misnamed))]
     text = f"<p>The challenger is {html.escape(str(found.answer))}.</p>"
     return "<h2>Challenger against champion</h2>" + text + table(("", ""), rows)
-
-
-def _paired(found: Paired | None) -> str:
-    if found is None:
-        return "not measured"
-    return (
-        f"champion alone {found.only_champion}, challenger alone {found.only_challenger}, both {found.both}; "
-        f"McNemar p = {found.p_value:.3g}"
-    )
 
 
 def _worst(found: ClassFigures, map_of: MapOf) -> list[str]:
@@ -180,22 +133,10 @@ def _worst(found: ClassFigures, map_of: MapOf) -> list[str]:
     ]
     names = ("good", *found.exam.classes)
     return [
-        _picture(
+        picture(
             f"{found.exam.names[index]}: labelled {names[found.exam.labels[index]]}, score {scores[index]:.2f}",
             read_image(found.exam.images[index]),
             map_of(found.exam.images[index]),
         )
         for index in wrong[:_WORST]
     ]
-
-
-def _picture(caption: str, image: Image, heat: FloatArray) -> str:
-    """The image, and beside it the image under its map."""
-    scale = _PICTURE_PX / max(image.shape[:2])
-    small = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-    wide = cv2.resize(heat, small.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    hot = cv2.applyColorMap((255 * np.clip(wide, 0, 1)).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    both = np.hstack([small, cv2.addWeighted(small, 1 - _WEIGHT, hot, _WEIGHT, 0)])
-    _, jpeg = cv2.imencode(".jpg", both, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    data, text = base64.b64encode(jpeg.tobytes()).decode(), html.escape(caption)
-    return f'<figure><img alt="{text}" src="data:image/jpeg;base64,{data}"><figcaption>{text}</figcaption></figure>'

@@ -16,6 +16,7 @@ from models.dataset.records import Dataset, LabelledImage, Truth
 from models.dataset.splits import Splits, split_dataset
 
 GOOD = 0
+UNNAMED = "defective"
 
 
 def image_level(dataset: Dataset) -> Dataset:
@@ -43,17 +44,26 @@ def labels_of(dataset: Dataset) -> NDArray[np.int64]:
     return np.array([1 + int(image.truth.class_ids[0]) if len(image.truth) else GOOD for image in dataset.images])
 
 
+def is_defective(image: LabelledImage) -> bool:
+    """Whether anything is said to be wrong with it."""
+    return bool(image.defective or len(image.truth))
+
+
+def defect_of(image: LabelledImage, dataset: Dataset) -> str:
+    """The name of what is wrong with it, of several the one whose boxes cover most of it; empty for a good image."""
+    if image.label or not len(image.truth):
+        return image.label or (UNNAMED if image.defective else "")
+    sides = image.truth.boxes_xyxy[:, 2:] - image.truth.boxes_xyxy[:, :2]
+    areas = np.bincount(image.truth.class_ids, sides.prod(1), len(dataset.classes))
+    return dataset.classes[int(areas.argmax())]
+
+
 def _class_of(image: LabelledImage, dataset: Dataset) -> str:
     """The image's class, or nothing for a good one."""
-    if image.label:
-        return image.label
-    if len(image.truth):
-        sides = image.truth.boxes_xyxy[:, 2:] - image.truth.boxes_xyxy[:, :2]
-        areas = np.bincount(image.truth.class_ids, sides.prod(1), len(dataset.classes))
-        return dataset.classes[int(areas.argmax())]
-    if image.defective:
+    name = defect_of(image, dataset)
+    if name and name not in dataset.classes:
         raise DatasetError(f"dataset: {image.name} is defective and has no class: label it or remove it")
-    return ""
+    return name
 
 
 def _whole(image: LabelledImage, classes: tuple[str, ...], name: str) -> LabelledImage:

@@ -73,13 +73,12 @@ def pack_import(what: Import, scratch: Path, version: int) -> Manifest:
     shutil.copyfile(what.head_file, scratch / HEAD_FILE)
     _write_selftest(scratch, what)
     write_report(scratch / REPORT, f"{what.bundle_id} v{version}: imported", what.foreign, what.head, what.tried)
-    entry = what.foreign.spec
     return Manifest(
         id=what.bundle_id,
         kind=what.tried.spec.kind,
         version=version,
         classes=list(what.head.classes),
-        inputs=[InputEntry(name=entry.name, height=entry.height, width=entry.width, pad_value=entry.pad_value)],
+        inputs=[InputEntry.of(what.foreign.spec)],
         precision=Precision.FP32,
         dataset_sha256=digest_of(what.tried.samples),
         metrics={},

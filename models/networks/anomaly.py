@@ -1,10 +1,10 @@
-"""The anomaly model: features of a frame against a memory of good patches, all of it inside one graph.
+"""The anomaly model: how far a frame's features lie from those of good parts at the same place, inside one graph.
 
-Per position of the 1/16 grid: channels of the backbone's stages 4 and 5, averaged over 3 x 3, minus the position's
-mean over good frames, projected onto their main directions; then the distance to the memory. That is the mean over
-three thirds of the memory of the distance to the nearest vector in each, averaged over 3 x 3: steadier than the one
-nearest, so INT8 and FP32 agree more often. The distance d leaves the graph as s = d / (d + t), so that 0.5 is the
-bundle's threshold t. Idea: PatchCore, Roth et al. 2022, https://arxiv.org/abs/2106.08265; the rest was chosen by
+Before the backbone a frame is brought to one brightness and contrast, which are kept beside the features. Per position
+of the 1/16 grid: channels of the backbone's stages 4 and 5, averaged over 3 x 3, minus the position's mean over good
+frames, projected onto their main directions; brightness and contrast stand beside them. Then the distance of
+Mahalanobis, by a covariance that 2 x 2 positions share. The distance d leaves the graph as s = d / (d + t), so that 0.5
+is the bundle's threshold t. Idea: PaDiM, Defard et al. 2021, https://arxiv.org/abs/2011.08785; the rest was chosen by
 measuring (DECISIONS.md).
 
 Damage must show. Nothing behind the features clamps, so a NaN feature reaches `map`, and `score` adds nothing times
@@ -20,62 +20,79 @@ import openvino.opset13 as ops
 from numpy.typing import NDArray
 
 from models.errors import ModelError
-from models.networks.backbone import features, image_input
+from models.networks.backbone import PIXEL_MEAN, features, image_input
 from models.networks.weights import Weights
 from models.spec import InputSpec
 
 HEAD = "head"
 STAGES = (4, 5)
-_PARTS = 3
-_FIRST = np.array([0])
+STRIDE = 16
+BLOCK = 2
+_CONTRAST = 40.0
+_DARK = 4.0
+_PIXELS = np.array([1, 2, 3])
 _THRESHOLD = f"{HEAD}/threshold"
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PatchMemory:
-    """What good parts look like.
+class PartStatistics:
+    """What good parts look like, by place; D directions of features and two of light make F = D + 2.
 
     Args:
         mean: (1, channels, h, w) float32: each position's mean feature.
         projection: (D, channels) float32: onto the directions in which good patches differ most.
-        patches: (M, D) float32, M at least 3: the memory, mean taken off and projected, in random order.
+        light: (2, 2) float32: the mean of brightness and of log contrast, and what each is divided by.
+        whitening: (h / 2, w / 2, F, F) float32: what makes a good patch's deviation one of unit covariance, by block.
     """
 
     mean: Array
     projection: Array
-    patches: Array
+    light: Array
+    whitening: Array
 
     @property
     def fits(self) -> bool:
-        """Whether the three shapes belong together."""
-        return len(self.patches) >= _PARTS and self.projection.shape == (self.patches.shape[1], self.mean.shape[1])
+        """Whether the shapes belong together."""
+        _, channels, height, width = self.mean.shape
+        directions = len(self.projection)
+        blocks = (height // BLOCK, width // BLOCK, directions + 2, directions + 2)
+        even = height % BLOCK == 0 == width % BLOCK
+        own = self.projection.shape == (directions, channels) and self.light.shape == (2, 2)
+        return even and own and self.whitening.shape == blocks
 
 
 def feature_graph(weights: Weights, spec: InputSpec) -> ov.Model:
-    """The graph that fitting reads: image in, `features` (1, channels, h, w) out."""
+    """The graph that fitting reads: image in, `features` (1, channels, h, w) and `light` (1, 2) out.
+
+    Raises:
+        ModelError: the input's sides are no multiples of 32.
+    """
+    if spec.height % (STRIDE * BLOCK) or spec.width % (STRIDE * BLOCK):
+        raise ModelError(f"anomaly: an input of {spec.width}x{spec.height}, expected multiples of {STRIDE * BLOCK}")
     image = image_input(spec.height, spec.width, spec.name)
-    return ov.Model([_named(_pooled(weights, image), "features")], [image], "features")
+    even, light = _even_light(image)
+    return ov.Model([_named(_pooled(weights, even), "features"), _named(light, "light")], [image], "features")
 
 
-def anomaly_graph(backbone: ov.Model, memory: PatchMemory, threshold: float = 1.0) -> ov.Model:
+def anomaly_graph(backbone: ov.Model, good: PartStatistics, threshold: float = 1.0) -> ov.Model:
     """The whole model: image in, `score` (1,) and `map` (1, h, w) out, 0.5 at the threshold.
 
     Args:
         backbone: from `feature_graph`, FP32 or quantized; unchanged.
-        memory: from good frames, by the features of this very graph.
+        good: from good frames, by the features of this very graph.
         threshold: distance at which a frame is rejected.
 
     Raises:
-        ModelError: the memory does not fit the features, or the threshold is not positive.
+        ModelError: the statistics do not fit the features, or the threshold is not positive.
     """
     copy = backbone.clone()
-    pooled = copy.output("features").get_node().input_value(0)
+    pooled, light = (copy.output(name).get_node().input_value(0) for name in ("features", "light"))
     shape = tuple(pooled.get_shape())
-    if memory.mean.shape != shape or not memory.fits:
-        shapes = memory.mean.shape, memory.projection.shape, memory.patches.shape
-        raise ModelError(f"anomaly: memory of shapes {shapes} does not fit features {shape}: fit it by this graph")
-    heat = _normalised(_distance(pooled, memory), threshold)
+    if good.mean.shape != shape or not good.fits:
+        shapes = good.mean.shape, good.projection.shape, good.light.shape, good.whitening.shape
+        raise ModelError(f"anomaly: statistics of shapes {shapes} do not fit features {shape}: fit them by this graph")
+    heat = _normalised(_distance(pooled, light, good), threshold)
     return ov.Model([_named(_score(heat), "score"), _named(heat, "map")], copy.get_parameters(), "anomaly")
 
 
@@ -128,29 +145,46 @@ def _pooled(weights: Weights, image: ov.Node) -> ov.Node:
     return ops.concat([fine, spread], 1, name=f"{HEAD}/features")
 
 
-def _distance(pooled: ov.Output, memory: PatchMemory) -> ov.Node:
-    """Each position's distance to the memory, (1, h, w): mean of the nearest in each third, averaged over 3 x 3."""
-    _, channels, height, width = memory.mean.shape
-    apart = ops.subtract(pooled, memory.mean, name=f"{HEAD}/apart")
-    wide = ops.reshape(apart, np.array([channels, height * width]), special_zero=False, name=f"{HEAD}/wide")
-    flat = ops.matmul(memory.projection, wide, False, False, name=f"{HEAD}/flat")
-    squares = ops.reduce_sum(ops.multiply(flat, flat, name=f"{HEAD}/square"), _FIRST, True, name=f"{HEAD}/squares")
-    nearest = [_nearest(flat, part, index) for index, part in enumerate(np.array_split(memory.patches, _PARTS))]
-    squared = ops.add(ops.concat(nearest, 0, name=f"{HEAD}/nearest"), squares, name=f"{HEAD}/squared")
-    distances = ops.sqrt(ops.abs(squared, name=f"{HEAD}/abs"), name=f"{HEAD}/root")
-    grid = np.array([1, 1, height, width])
-    plane = ops.reshape(ops.reduce_mean(distances, _FIRST, name=f"{HEAD}/mean"), grid, False, name=f"{HEAD}/plane")
-    smooth = ops.avg_pool(plane, [1, 1], [1, 1], [1, 1], [3, 3], exclude_pad=True, name=f"{HEAD}/smooth")
-    return ops.reshape(smooth, grid[1:], special_zero=False, name=f"{HEAD}/map")
+def _even_light(image: ov.Node) -> tuple[ov.Node, ov.Node]:
+    """The frame at one brightness and contrast, (1, H, W, 3) float32, and what they were: mean and log contrast."""
+    pixels = ops.convert(image, np.float32, name=f"{HEAD}/pixels")
+    mean = ops.reduce_mean(pixels, _PIXELS, keep_dims=True, name=f"{HEAD}/brightness")
+    apart = ops.subtract(pixels, mean, name=f"{HEAD}/unlit")
+    variance = ops.reduce_mean(ops.multiply(apart, apart, name=f"{HEAD}/squares"), _PIXELS, keep_dims=True)
+    variance.set_friendly_name(f"{HEAD}/variance")
+    contrast = ops.add(ops.sqrt(variance, name=f"{HEAD}/deviation"), np.float32(_DARK), name=f"{HEAD}/contrast")
+    scale = ops.divide(np.float32(_CONTRAST), contrast, name=f"{HEAD}/gain")
+    even = ops.add(ops.multiply(apart, scale, name=f"{HEAD}/scaled"), np.float32(PIXEL_MEAN), name=f"{HEAD}/even")
+    both = ops.concat([mean, ops.log(contrast, name=f"{HEAD}/log")], 3, name=f"{HEAD}/both")
+    return even, _reshaped(both, (1, 2), "light")
 
 
-def _nearest(flat: ov.Node, patches: Array, index: int) -> ov.Node:
-    """|m|^2 - 2 f.m of the nearest of these patches, (1, h * w): the squared distance but for |f|^2."""
-    products = ops.matmul(np.float32(-2) * patches, flat, False, False, name=f"{HEAD}/products{index}")
-    own = np.einsum("mc,mc->m", patches, patches)[:, None]
-    return ops.reduce_min(
-        ops.add(products, own, name=f"{HEAD}/own{index}"), _FIRST, True, name=f"{HEAD}/nearest{index}"
-    )
+def _distance(pooled: ov.Output, light: ov.Output, good: PartStatistics) -> ov.Node:
+    """Each position's distance from good parts, (1, h, w): of a whitened deviation the root of the mean square."""
+    _, channels, height, width = good.mean.shape
+    rows, columns, size, _ = good.whitening.shape
+    apart = ops.subtract(pooled, good.mean, name=f"{HEAD}/apart")
+    wide = _reshaped(apart, (channels, height * width), "wide")
+    main = ops.matmul(good.projection, wide, False, False, name=f"{HEAD}/main")
+    grid = _reshaped(main, (size - 2, height, width), "grid")
+    everything = ops.concat([grid, _light_grid(light, good)], 0, name=f"{HEAD}/everything")
+    split = _reshaped(everything, (size, rows, BLOCK, columns, BLOCK), "split")
+    turned = ops.transpose(split, np.array([1, 3, 0, 2, 4]), name=f"{HEAD}/turned")
+    blocks = _reshaped(turned, (rows * columns, size, BLOCK**2), "blocks")
+    white = ops.matmul(good.whitening.reshape(-1, size, size), blocks, False, False, name=f"{HEAD}/white")
+    squares = ops.multiply(white, white, name=f"{HEAD}/square")
+    root = ops.sqrt(ops.reduce_mean(squares, np.array([1]), name=f"{HEAD}/mean"), name=f"{HEAD}/root")
+    placed = _reshaped(root, (rows, columns, BLOCK, BLOCK), "placed")
+    return _reshaped(ops.transpose(placed, np.array([0, 2, 1, 3]), name=f"{HEAD}/plane"), (1, height, width), "map")
+
+
+def _light_grid(light: ov.Output, good: PartStatistics) -> ov.Node:
+    """Brightness and contrast, centred and scaled, the same everywhere: (2, h, w)."""
+    _, _, height, width = good.mean.shape
+    centred = ops.subtract(light, good.light[:1], name=f"{HEAD}/light-apart")
+    scaled = ops.divide(centred, good.light[1:], name=f"{HEAD}/light-scaled")
+    column = _reshaped(scaled, (2, 1, 1), "light-column")
+    return ops.multiply(column, np.ones((1, height, width), np.float32), name=f"{HEAD}/light-grid")
 
 
 def _normalised(distances: ov.Node, threshold: float) -> ov.Node:
@@ -170,6 +204,10 @@ def _threshold(value: float) -> ov.Node:
     if not (np.isfinite(value) and value > 0):
         raise ModelError(f"anomaly: the threshold must be a positive distance, got {value}")
     return ops.constant(np.full((1, 1, 1), value, np.float32), name=_THRESHOLD)
+
+
+def _reshaped(node: ov.Node, shape: tuple[int, ...], name: str) -> ov.Node:
+    return ops.reshape(node, np.array(shape), special_zero=False, name=f"{HEAD}/{name}")
 
 
 def _named(node: ov.Node, name: str) -> ov.Node:

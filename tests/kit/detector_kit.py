@@ -160,7 +160,7 @@ def _manifest(source: Path, bundle_id: str, spec: ModelSpec) -> Manifest:
         kind=Kind.DETECTOR,
         version=1,
         classes=list(spec.classes),
-        inputs=[InputEntry(name=one.name, height=one.height, width=one.width) for one in spec.inputs],
+        inputs=[InputEntry.of(one) for one in spec.inputs],
         precision=Precision.FP32,
         dataset_sha256="0" * 64,
         metrics={},

@@ -34,7 +34,7 @@ def _clipped(values: NDArray[np.float64]) -> NDArray[np.float32]:
 def test_the_rule(count: int, noise: float, lift: float, outcome: Outcome) -> None:
     result = judge(scores(count), scores(count, noise, lift))
     assert result.outcome is outcome
-    assert result.allows_int8 is (outcome is not Outcome.FAILED)
+    assert result.allows is (outcome is not Outcome.FAILED)
     assert result.images == 2 * count
     assert f"n={2 * count}" in result.reason
 

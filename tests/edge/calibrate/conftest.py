@@ -2,33 +2,15 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from plates_kit import plate, write_plates
 
 from edge.calibrate.calibrate import CalibrationRequest, CalibrationResult, calibrate
 from models.progress import SilentProgress
 
 COUNT = 120
-
-
-def plate(seed: int) -> NDArray[np.uint8]:
-    """A brushed plate with four holes, lit and placed a little differently each time: (140, 180, 3) uint8."""
-    random = np.random.default_rng(seed)
-    brushed = cv2.blur(random.normal(0, 30, (140, 180)).astype(np.float32), (25, 1)) * 4
-    image = np.clip(150 + random.normal(0, 6) + brushed, 0, 255).astype(np.uint8)
-    for x, y in ((30, 30), (150, 30), (30, 110), (150, 110)):
-        centre = (x + int(random.integers(-2, 3)), y + int(random.integers(-2, 3)))
-        cv2.circle(image, centre, 9, 30, -1, cv2.LINE_AA)
-    return np.dstack([image] * 3)
-
-
-def write_plates(folder: Path, count: int) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for index in range(count):
-        cv2.imwrite(str(folder / f"{index:04d}.png"), plate(index))
-    return folder
 
 
 @pytest.fixture(scope="session")

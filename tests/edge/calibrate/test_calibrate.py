@@ -13,9 +13,10 @@ import openvino as ov
 import pytest
 from numpy.typing import NDArray
 
-from edge.calibrate.calibrate import INPUT, CalibrationRequest, CalibrationResult, calibrate
+from edge.calibrate.calibrate import CalibrationRequest, CalibrationResult, calibrate
 from models.anomaly.bench import FrameSets, Workbench
-from models.anomaly.fit import FAST, choose_frames, choose_patches
+from models.anomaly.fit import FAST_FRAMES, input_for
+from models.anomaly.statistics import main_directions
 from models.bundle import open_bundle
 from models.bundle_store import active_bundle, list_bundles
 from models.compile import compile_bundle
@@ -73,7 +74,7 @@ def test_the_report_needs_no_other_file(calibrated: CalibrationResult) -> None:
 def test_every_stage_reports_progress_and_the_result_is_plain_json(
     calibrated: CalibrationResult, progress: SilentProgress
 ) -> None:
-    assert progress.stages[:2] == ["collect", "features"]
+    assert progress.stages[:2] == ["collect", "features FP32"]
     assert {"quantize", "fit INT8", "measure", "write"} <= set(progress.stages)
     plain = json.loads(json.dumps(calibrated.as_json()))
     assert plain["model_id"]["precision"] == calibrated.precision
@@ -89,22 +90,27 @@ def test_the_same_seed_and_frames_give_the_same_thresholds(
     assert [(bundle.version, bundle.active) for bundle in list_bundles(tmp_path)] == [(1, False)]
 
 
+INPUT = input_for([(1, 1)])
+
+
 @pytest.fixture(scope="module")
 def bench(plates: Path) -> Workbench:
     files = tuple(sorted(plates.iterdir()))
     sets = FrameSets(files[:40], files[40:50], files[50:85], files[85:])
-    return Workbench(sets, INPUT, FAST, (0.02, 0.95), 0, 0, SilentProgress())
+    return Workbench(sets, INPUT, FAST_FRAMES, (0.02, 0.95), 0, 0, SilentProgress())
 
 
 def test_a_damaged_int8_model_fails_the_gate(bench: Workbench) -> None:
     """The gate exists for this: quantization gone wrong must not reach the line."""
     backbone = feature_graph(read_weights(), INPUT)
-    frames = choose_frames(bench.sets.memory, FAST, 0)
-    patches = choose_patches(bench.runner.features(backbone, Precision.FP32, frames), FAST, 0)
-    fp32 = bench.trial(backbone, Precision.FP32, frames, patches)
-    healthy = bench.quantized(backbone)
-    assert judge(fp32.scores, bench.trial(healthy, Precision.INT8, frames, patches).scores).allows_int8
-    damaged = bench.trial(_damaged(healthy), Precision.INT8, frames, patches)
+    seen = bench.runner.features(backbone, Precision.FP32, bench.sets.learn)
+    projection = main_directions(seen)
+    fp32, healthy = bench.trial(backbone, Precision.FP32, seen, projection), bench.quantized(backbone)
+    int8, damaged = (
+        bench.trial(graph, Precision.INT8, bench.runner.features(graph, Precision.INT8, bench.sets.learn), projection)
+        for graph in (healthy, _damaged(healthy))
+    )
+    assert judge(fp32.scores, int8.scores).allows
     assert judge(fp32.scores, damaged.scores).outcome is Outcome.FAILED
 
 
@@ -127,7 +133,7 @@ def test_where_int8_fails_a_float_precision_takes_its_place(bench: Workbench) ->
         def quantized(self, backbone: ov.Model) -> ov.Model:
             return _damaged(super().quantized(backbone))
 
-    parts = (bench.sets, bench.spec, bench.size, bench.target, bench.seed, bench.threads, bench.progress)
+    parts = (bench.sets, bench.spec, bench.most, bench.target, bench.seed, bench.threads, bench.progress)
     choice = Damaging(*parts).choose(feature_graph(read_weights(), INPUT))
     assert choice.gate.outcome is Outcome.FAILED
     assert choice.precision in {Precision.FP32, Precision.BF16}

@@ -4,7 +4,7 @@ import pytest
 from models.anomaly.dealing import split
 from models.errors import RequestError
 
-PARTS = ("memory", "quantization", "threshold", "gate", "twins")
+PARTS = ("learn", "quantization", "threshold", "gate", "twins")
 
 
 def groups(count: int, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

@@ -1,0 +1,190 @@
+"""`cloud train --kind anomaly`, top-down: read, split, fit, threshold, gate, figures, bundle. No torch."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from models.anomaly.bench import Choice, FrameSets, Trial, Workbench
+from models.anomaly.figures import PartExam, PartFigures, lines_of, measure, part_exam, shown
+from models.anomaly.fit import FULL_FRAMES, SIDE_PX, input_for
+from models.anomaly.packaging import Provenance, package
+from models.anomaly.page import PartPage, write_part_page
+from models.bundle import Bundle
+from models.dataset.errors import DatasetError
+from models.dataset.good_parts import split_good_parts
+from models.dataset.learnable import Division
+from models.dataset.reading import read_dataset
+from models.dataset.snapshot import digest
+from models.dataset.splits import Splits
+from models.evaluate import auroc
+from models.gate import Outcome
+from models.networks.anomaly import feature_graph
+from models.networks.weights import read_weights
+from models.packaging import name_of
+from models.progress import Progress
+from models.scoring import Scored
+from models.spec import InputSpec, Kind
+
+OVERKILL, CONFIDENCE = 0.02, 0.95
+_RANGES = 100
+_LEAST_GOOD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PartRequest:
+    """What to learn, of what.
+
+    Args:
+        data: the dataset's folder, of any form that `read_dataset` knows; defects serve to judge by.
+        out: the bundle's folder; must not exist. `.../tiles/v3` is version 3 of `tiles`.
+        division: how the data is divided: learned from are good images of train, the threshold is set by those of val.
+        size_px: side of a square input of as many pixels; None: 256.
+    """
+
+    data: Path
+    out: Path
+    division: Division = field(default_factory=Division)
+    size_px: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MadeParts:
+    """What came of it."""
+
+    bundle: Bundle
+    choice: Choice
+    figures: PartFigures
+    fp32: PartFigures
+    splits: Splits
+    seconds: dict[str, float]
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values for `--json`."""
+        own, proof = self.bundle, self.choice.chosen.candidate.proof
+        return {
+            "bundle": str(own.path),
+            "id": own.model_id.id,
+            "version": own.model_id.version,
+            "sha256": own.model_id.sha256,
+            "kind": Kind.ANOMALY.value,
+            "precision": own.precision.value,
+            "gate": own.manifest.gate.model_dump(exclude_none=True),
+            "figures": self.figures.as_json(),
+            "fp32": self.fp32.as_json(),
+            "overkill_proven": proof.proven_rate,
+            "speed_ms": {str(name): round(value, 3) for name, value in self.choice.speed_ms.items()},
+            "left_out": [path.name for path in self.choice.left_out],
+            "doubtful": [path.name for path in self.choice.doubtful],
+            "split": {"by": self.splits.by, "groups": self.splits.groups, **{n: len(p) for n, p in self.splits}},
+            "dataset_sha256": own.manifest.dataset_sha256,
+            "seconds": self.seconds,
+        }
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """What the command says without `--json`."""
+        gate = self.bundle.manifest.gate
+        return (
+            f"bundle {self.bundle.path}: {self.bundle.precision.value}, gate {gate.outcome} ({gate.reason})",
+            *lines_of(self.figures),
+            f"threshold: {self.choice.chosen.candidate.proof}",
+            *(f"looks like no other good part, not learned from: {path.name}" for path in self.choice.left_out),
+            f"report: {self.bundle.path / 'report.html'}",
+        )
+
+
+def run_parts(request: PartRequest, progress: Progress) -> MadeParts:
+    """Make an anomaly bundle of a dataset's good parts, and judge it by its defects.
+
+    Raises:
+        DatasetError: the dataset or its split will not do.
+        ModelError: the target exists, the weights are missing, or a library refuses.
+    """
+    splits = read_splits(request.data, request.division, progress)
+    sizes = [(image.width, image.height) for image in splits.train.images]
+    return make_parts(request, splits, input_for(sizes, request.size_px or SIDE_PX), None, progress)
+
+
+def read_splits(data: Path, division: Division, progress: Progress) -> Splits:
+    """The dataset's good parts to learn from, and all else to judge by. Raises DatasetError."""
+    progress.stage("read", 1)
+    splits = split_good_parts(read_dataset(data), division)
+    progress.advance()
+    return splits
+
+
+def make_parts(
+    request: PartRequest, splits: Splits, spec: InputSpec, parent: str | None, progress: Progress
+) -> MadeParts:
+    """Fit, prove and write a bundle of these splits, which may be the child of another. Raises as `run_parts`."""
+    name, version = name_of(request.out)
+    started_s = time.monotonic()
+    exam = part_exam(splits.test)
+    bench = Workbench(
+        _sets(splits, exam), spec, FULL_FRAMES, (OVERKILL, CONFIDENCE), request.division.seed, 0, progress
+    )
+    choice = bench.choose(feature_graph(read_weights(), spec))
+    seconds = {"fit": round(time.monotonic() - started_s, 1)}
+    found, fp32 = (_figures(exam, trial, spec) for trial in (choice.chosen, next(iter(choice.trials.values()))))
+    origin = Provenance(name, version, digest(splits), datetime.now(UTC), parent)
+    progress.stage("write", 1)
+    request.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".training-", dir=request.out.parent) as folder:
+        write_part_page(Path(folder) / "report.html", _page(request, splits, choice, (found, spec)))
+        bundle = package(Path(folder), request.out, bench, choice, origin)
+    progress.advance()
+    return MadeParts(bundle, choice, found, fp32, splits, seconds)
+
+
+def _sets(splits: Splits, exam: PartExam) -> FrameSets:
+    good = exam.part(defective=False).paths
+    if len(good) < _LEAST_GOOD or len(splits.train) < _LEAST_GOOD:
+        raise DatasetError(
+            f"anomaly: {len(splits.train)} good images to learn from and {len(good)} to judge by, expected "
+            f"{_LEAST_GOOD} or more of each: give more good parts"
+        )
+    learned = tuple(image.path for image in splits.train.images)
+    threshold = tuple(image.path for image in splits.val.images)
+    return FrameSets(learned, learned[:: max(1, len(learned) // _RANGES)][:_RANGES], threshold, good, _defects(exam))
+
+
+def _defects(exam: PartExam) -> tuple[Path, ...]:
+    """The labelled defects to judge by; one alone shows nothing, so then they are painted."""
+    paths = exam.part(defective=True).paths
+    return paths if len(paths) >= _LEAST_GOOD else ()
+
+
+def _figures(exam: PartExam, trial: Trial, spec: InputSpec) -> PartFigures:
+    """Of the labelled images; painted defects are the gate's affair alone."""
+    if not _defects(exam):
+        return measure(exam.part(defective=False), trial.good, spec)
+    parts = (trial.good, trial.defective)
+    scored = Scored(np.concatenate([one.scores for one in parts]), np.concatenate([one.maps for one in parts]))
+    return measure(exam, scored, spec)
+
+
+def _page(request: PartRequest, splits: Splits, choice: Choice, found: tuple[PartFigures, InputSpec]) -> PartPage:
+    parts = ", ".join(f"{name} {len(part)} images" for name, part in splits)
+    proof = choice.chosen.candidate.proof
+    story = [
+        ("Data", f"{request.data.name}, {splits.train.form}, {splits.groups} groups by {splits.by}: {parts}"),
+        ("Method", "statistics of EfficientNet-Lite0 features by place, from good images of train alone"),
+        ("Input", f"{found[1].width} x {found[1].height}, stretched"),
+        ("Threshold", f"{proof}; set by good images of val"),
+        ("INT8 gate", f"{choice.gate.outcome}: {choice.gate.reason}"),
+        *(("Not learned from", f"{path.name}: looks like no other good image") for path in choice.left_out),
+        *(("Counts for the threshold", f"{path.name}: far above all others, a bad part?") for path in choice.doubtful),
+    ]
+    rows = [
+        (str(name), f"{choice.speed_ms[name]:.2f}", str(auroc(trial.good.scores, trial.defective.scores)))
+        for name, trial in choice.trials.items()
+    ]
+    fine = choice.gate.outcome is Outcome.PASSED and proof.meets_target and not found[0].notes
+    title = f"{request.out.parent.name} {request.out.name}: anomaly model"
+    headline = f"{choice.precision} runs; its gate: {choice.gate.outcome}. AUROC {shown(found[0].auroc)}."
+    return PartPage(title, headline, fine, story, *found, rows)
