@@ -8,7 +8,7 @@ DATA ?= ../shared/data
 MINUTES ?= 50
 TRAIN = $(BIN)/cloud train --minutes $(MINUTES) --json
 
-.PHONY: help demo test gates unit bench soak figures-deeppcb-reference figures-deeppcb figures-neu figures-elpv-probe tune lock clean system
+.PHONY: help demo test gates unit bench soak figures-deeppcb-reference figures-deeppcb figures-neu figures-elpv-probe figures-anomaly tune lock clean system
 
 help:
 	@echo "make demo [ARGS=--fast]  install without torch and run the whole product on real solar cells"
@@ -57,6 +57,12 @@ figures-elpv-probe: $(DEV)/.installed
 	rm -rf build/elpv build/elpv-probe
 	$(BIN)/python deploy/export_cells.py build/elpv
 	$(BIN)/cloud train --kind classifier --method probe --data build/elpv --out build/elpv-probe/v1 --test-share 0.25 --json
+
+# Anomaly models from good parts alone: three sets, three splits, four input sizes, and bad parts among the good ones.
+figures-anomaly: $(DEV)/.installed
+	rm -rf build/elpv build/anomaly
+	$(BIN)/python deploy/export_cells.py build/elpv
+	$(BIN)/python deploy/anomaly_figures.py build/anomaly magnetic=$(DATA)/magnetic_tile aliens=$(DATA)/aliens elpv=build/elpv
 
 tune: $(DEV)/.installed
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -d /usr/share/datasets/fashion-mnist ]; then \

@@ -62,6 +62,11 @@ class Trial:
         """What the gate compares."""
         return GateScores(self.good.scores, self.defective.scores)
 
+    @property
+    def auroc(self) -> float:
+        """Of the gate's defective against its good frames."""
+        return auroc(self.good.scores, self.defective.scores).value
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
@@ -188,7 +193,7 @@ class Workbench:
 def judge_by_labels(fp32: Trial, other: Trial) -> LabelledResult:
     """What AUROC of defective against good images loses, and which get another answer at their model's threshold."""
     before, after = ((one.good.scores, one.defective.scores) for one in (fp32, other))
-    values = auroc(*before).value, auroc(*after).value, auroc_drop(before, after)
+    values = fp32.auroc, other.auroc, auroc_drop(before, after)
     cases = (
         turned("defective images", before[1] > THRESHOLD, after[1] > THRESHOLD),
         turned("good images", before[0] <= THRESHOLD, after[0] <= THRESHOLD),

@@ -5,12 +5,11 @@ EfficientNet-Lite is published, and with stride 4, as the trainer takes it for l
 """
 
 import sys
-import time
-from statistics import median
 
 import numpy as np
 import pytest
 import torch
+from eager_kit import eager_ms
 
 from models.compile import compile_graph, cpu_capabilities
 from models.cpus import granted_cpus
@@ -34,19 +33,6 @@ def detector(stem_stride: int, *, reference: bool) -> Detector:
     return network.eval()
 
 
-def eager_ms(network: Detector, seconds: float) -> float:
-    """Median milliseconds of the network alone, without decoding and suppression, as torch runs it by default."""
-    pixels, times = torch.rand(1, network.shape.in_channels, SIDE, SIDE), []
-    until_s = time.monotonic() + seconds
-    with torch.no_grad():
-        network(pixels)
-        while time.monotonic() < until_s or not times:
-            started_s = time.perf_counter()
-            network(pixels)
-            times.append(time.perf_counter() - started_s)
-    return median(times) * 1000
-
-
 @pytest.mark.parametrize("reference", [pytest.param(True, id="reference"), pytest.param(False, id="alone")])
 @pytest.mark.parametrize("stem_stride", [4, 2])
 def test_precisions_side_by_side(stem_stride: int, reference: bool) -> None:  # noqa: FBT001 - a table's row
@@ -60,9 +46,10 @@ def test_precisions_side_by_side(stem_stride: int, reference: bool) -> None:  # 
     if "BF16" in cpu_capabilities():
         graphs[Precision.BF16] = graph
     compiled = {str(key): compile_graph(made, key, threads=granted_cpus()) for key, made in graphs.items()}
-    eager = eager_ms(network, SECONDS / 2)
+    shape = network.shape.in_channels, SIDE, SIDE
+    eager = eager_ms(network, shape, SECONDS / 2)
     found = median_ms(compiled, SECONDS)
-    eager = (eager + eager_ms(network, SECONDS / 2)) / 2
+    eager = (eager + eager_ms(network, shape, SECONDS / 2)) / 2
     int8 = found["INT8"]
     sys.stdout.write(
         f"\nstem {stem_stride}, {'with reference' if reference else 'alone'}: INT8 {int8:.2f} ms = {1000 / int8:.0f} "
