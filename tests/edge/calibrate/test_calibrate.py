@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import openvino as ov
 import pytest
 from numpy.typing import NDArray
+from plates_kit import plate
 
 from edge.calibrate.calibrate import CalibrationRequest, CalibrationResult, calibrate
 from models.anomaly.bench import FrameSets, Workbench
@@ -88,6 +90,21 @@ def test_the_same_seed_and_frames_give_the_same_thresholds(
     assert again.threshold.value == pytest.approx(calibrated.threshold.value, rel=1e-3)
     assert not again.activated
     assert [(bundle.version, bundle.active) for bundle in list_bundles(tmp_path)] == [(1, False)]
+
+
+def test_bad_plates_among_the_good_are_named_and_no_good_one_is(plates: Path, tmp_path: Path) -> None:
+    folder, bad = tmp_path / "mixed", [f"bad{index}.png" for index in range(6)]
+    shutil.copytree(plates, folder)
+    for index, name in enumerate(bad):
+        image = plate(3000 + index)
+        image[20 + 10 * index : 50 + 10 * index, 60:100] //= 4
+        cv2.imwrite(str(folder / name), image)
+    result = calibrate(CalibrationRequest("mixed", tmp_path / "b", folder, fast=True, activate=False), SilentProgress())
+    named = {*result.left_out, *result.doubtful}
+    assert named
+    assert named <= set(bad)
+    page = result.report.read_text(encoding="utf-8")
+    assert all(name in page for name in named)
 
 
 INPUT = input_for([(1, 1)])
