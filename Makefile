@@ -58,7 +58,7 @@ figures-elpv-probe: $(DEV)/.installed
 	$(BIN)/python deploy/export_cells.py build/elpv
 	$(BIN)/cloud train --kind classifier --method probe --data build/elpv --out build/elpv-probe/v1 --test-share 0.25 --json
 
-# Anomaly models from good parts alone: three sets, three splits, four input sizes, and bad parts among the good ones.
+# Anomaly models from good parts alone: three sets and splits, four input sizes, bad parts among the good (15 minutes).
 figures-anomaly: $(DEV)/.installed
 	rm -rf build/elpv build/anomaly
 	$(BIN)/python deploy/export_cells.py build/elpv

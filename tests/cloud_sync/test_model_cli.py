@@ -2,11 +2,15 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pytest
+import torch
 from detector_kit import grey, make_detector, with_square
 from pictures_kit import painted_dataset
 from station_kit import run_json
@@ -17,6 +21,7 @@ from models.bundle import MANIFEST, open_bundle, write_bundle
 from models.manifest import DetectorThreshold
 
 WAIT_S = 240.0
+KILLED = Path(__file__).parents[1] / "kit" / "killed_job.py"
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +49,21 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Killed when quantizing began, then run again by the same words."""
     work = tmp_path_factory.mktemp("work")
     out = work / "painted" / "v2"
+    first = [sys.executable, str(KILLED), str(labelled), str(out), str(work / "cache"), "2", "96"]
+    assert subprocess.run(first, check=False, timeout=WAIT_S).returncode == -signal.SIGKILL
+    assert not out.exists()
+    (left,) = (work / "cache").rglob("checkpoint.pt")
+    learned_s = torch.load(left, weights_only=True)["seconds"]
     words = ["cloud", "train", "--data", str(labelled), "--kind", "detector", "--out", str(out)]
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("INSPECTD_CACHE", str(work / "cache"))
         code, found = run_json([*words, "--epochs", "2", "--size", "96", "--json"], WAIT_S)
     assert code == 0
     assert len(list((work / "cache").glob("detector-*/*/snapshot.json"))) == 1
-    return out, found
+    return out, found | {"learned_before_the_kill_s": learned_s}
 
 
 def test_train_writes_a_bundle_that_says_what_was_proven(trained: tuple[Path, dict[str, Any]]) -> None:
@@ -65,6 +76,11 @@ def test_train_writes_a_bundle_that_says_what_was_proven(trained: tuple[Path, di
     assert {"fp32", "ptq"} <= found["speed_ms"].keys()
     assert sum(found["split"][name] for name in ("train", "val", "test")) == 60
     assert "<svg" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_killed_in_the_ladder_the_same_words_train_no_step_again(trained: tuple[Path, dict[str, Any]]) -> None:
+    _, found = trained
+    assert found["training"]["seconds"] == pytest.approx(found["learned_before_the_kill_s"], abs=0.06)
 
 
 def test_evaluate_measures_a_bundle_on_other_pictures(
