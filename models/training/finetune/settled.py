@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import openvino as ov
+from torch import nn
 
 from models.classifier.calibration import Calibration, best_odds, defect_odds, fit_calibration, log_loss, logits_of
 from models.classifier.figures import ClassExam, class_exam
@@ -68,7 +69,7 @@ class Settled:
         return self.tried[self.kept].judge
 
 
-def settle(lesson: Classification, network: object, splits: Splits, spec: ModelSpec, progress: Progress) -> Settled:
+def settle(lesson: Classification, network: nn.Module, splits: Splits, spec: ModelSpec, progress: Progress) -> Settled:
     """Look at the val images with the trained network and with its start, and keep the better.
 
     Args:

@@ -49,7 +49,7 @@ def start_of(
 def _held(path: Path) -> Start | None:
     """None if there is none that can be read: it is fitted again then."""
     try:
-        with np.load(path) as held:
+        with path.open("rb") as file, np.load(file) as held:
             return Start(*(held[name] for name in Start._fields))
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
