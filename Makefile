@@ -62,8 +62,8 @@ figures-elpv-probe: $(DEV)/.installed
 figures-elpv-finetune: $(DEV)/.installed
 	rm -rf build/elpv build/elpv-finetune
 	$(BIN)/python deploy/export_cells.py build/elpv
-	$(BIN)/cloud train --kind classifier --method finetune --minutes 17 --data build/elpv --out build/elpv-finetune/v1 \
-		--test-share 0.25 --json
+	$(BIN)/cloud train --kind classifier --method finetune --minutes 15 --size 320 --data build/elpv \
+		--out build/elpv-finetune/v1 --test-share 0.25 --json
 
 # Anomaly models from good parts alone: three sets and splits, four input sizes, bad parts among the good (15 minutes).
 figures-anomaly: $(DEV)/.installed

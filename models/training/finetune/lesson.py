@@ -48,8 +48,8 @@ class ClassSettings:
     views: Views
     batch: int = 16
     epochs: int = 30
-    learning_rate: float = 3e-4
-    head_rate: float = 1e-4
+    learning_rate: float = 5e-5
+    head_rate: float = 2e-5
     weight_decay: float = 0.03
     smoothing: float = 0.05
     frozen: int = 2
