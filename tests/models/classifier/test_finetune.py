@@ -1,9 +1,11 @@
 """`cloud train --kind classifier --method finetune`: it learns, survives a kill, its graph says what was trained."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 import torch
 from classifier_kit import WITHOUT_TORCH, painted_folders
 from killed_finetune import SETTINGS, SPEC, lesson_of, random_start, run
+from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 from cloud_sync.hub.cli import app
@@ -45,6 +48,16 @@ from models.training.train import Learned
 
 CLASSES = ("bar", "disc")
 MODEL = ModelSpec(Kind.CLASSIFIER, CLASSES, (SPEC,))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_core() -> Iterator[None]:
+    """Two threads that wait for each other take minutes for small work where another process has one of the cores."""
+    granted = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(granted)})
+    with threadpool_limits(1):
+        yield
+    os.sched_setaffinity(0, granted)
 
 
 @pytest.fixture(scope="module")
