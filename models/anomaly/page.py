@@ -106,4 +106,4 @@ def _worst(found: PartFigures, spec: InputSpec) -> list[str]:
 
 def _telling(heat: FloatArray) -> FloatArray:
     """The part of the scale in which maps differ, as all of the colours."""
-    return np.clip((heat - _DARKEST) / (_BRIGHTEST - _DARKEST), 0, 1).astype(np.float32)
+    return np.asarray(np.clip((heat - _DARKEST) / (_BRIGHTEST - _DARKEST), 0, 1), np.float32)
