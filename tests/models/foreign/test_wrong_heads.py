@@ -240,7 +240,11 @@ def test_frames_of_another_shape_get_bars_and_that_is_said(tmp_path: Path) -> No
     tried = trial(tmp_path, yolo8(), head_toml(*YOLO8), tmp_path / "wide")
     assert any("128x64" in one and "bars" in one for one in tried.warnings)
     text = changed(YOLO8, ("[outputs]", 'fit = "stretch"\n[outputs]'))
-    stretched = trial(tmp_path, yolo8(), text, tmp_path / "wide")
+    (tmp_path / "drawn out").mkdir()
+    flat = grey((128, 64))
+    flat[24:32, 40:56] = RED
+    cv2.imwrite(str(tmp_path / "drawn out" / "a.png"), flat)
+    stretched = trial(tmp_path, yolo8(), text, tmp_path / "drawn out")
     assert stretched.spec.inputs[0].fit is Fit.STRETCH
     assert any("128x64" in one and "stretched" in one for one in stretched.warnings)
 
