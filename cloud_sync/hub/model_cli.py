@@ -33,7 +33,8 @@ TestShare = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 KindName = Annotated[Literal["detector", "classifier", "anomaly"], typer.Option(help="What the model answers.")]
 Method = Annotated[
-    Literal["probe"], typer.Option(help="Of a classifier: a linear head on a frozen network, without torch.")
+    Literal["probe", "finetune"],
+    typer.Option(help="Of a classifier: a linear head on a frozen network, without torch; or the network learns too."),
 ]
 
 

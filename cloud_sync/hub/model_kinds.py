@@ -87,6 +87,15 @@ def _probe(wish: Wish) -> Said:
     return Said(made.as_json(), made.lines)
 
 
+def _finetune(wish: Wish) -> Said:
+    from models.training.finetune.job import FinetuneRequest, run_finetune
+
+    request = FinetuneRequest(wish.data, wish.out, wish.cache, wish.division, wish.minutes, wish.epochs, wish.size_px)
+    with RichProgress() as progress:
+        made = run_finetune(request, progress)
+    return Said(made.as_json(), made.lines)
+
+
 def _evaluate_detector(request: EvaluationRequest) -> Said:
     from models.evaluation.compare import Answer
     from models.evaluation.job import run_evaluation
@@ -171,6 +180,7 @@ def _quantize_parts(request: QuantizationRequest) -> Said:
 TRAINERS: Mapping[tuple[str, str], Trainer] = {
     ("detector", ""): _train_detector,
     ("classifier", "probe"): _probe,
+    ("classifier", "finetune"): _finetune,
     ("anomaly", ""): _train_parts,
 }
 EVALUATORS: Mapping[Kind, Evaluator] = {

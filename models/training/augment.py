@@ -99,6 +99,28 @@ def mosaic(samples: Sequence[Sample], size_px: int) -> Sample:
     return Sample(image, reference, np.concatenate(boxes).astype(np.float32), np.concatenate(ids))
 
 
+def relit(image: Image, light: float, noise: float, rng: np.random.Generator) -> Image:
+    """Contrast and brightness by a table, then noise: what a lamp and a sensor do.
+
+    Args:
+        image: (H, W, C) uint8.
+        light: as `Augmentation.light`.
+        noise: as `Augmentation.noise`.
+        rng: decides how much of each.
+    """
+    gain, offset = 1 + rng.uniform(-light, light), 255 * rng.uniform(-light, light) / 2
+    gamma = np.exp(rng.uniform(-light, light))
+    values = 255 * (np.arange(256) / 255) ** gamma
+    table = np.clip((values - 127) * gain + 127 + offset, 0, 255).astype(np.uint8)
+    lit = np.asarray(cv2.LUT(image, table), np.uint8).reshape(image.shape)
+    strength = rng.uniform(0, noise) * (rng.random() < 0.5)  # noqa: PLR2004 - every second picture
+    if strength < 0.5:  # noqa: PLR2004 - less than half a grey value is nothing
+        return lit
+    start = int(rng.integers(_NOISE.size))
+    grain = strength * np.take(_NOISE, np.arange(start, start + lit.size), mode="wrap").reshape(lit.shape)
+    return np.asarray(cv2.add(lit, grain, dtype=cv2.CV_8U), np.uint8).reshape(lit.shape)
+
+
 def _placement(sample: Sample, how: Augmentation, rng: np.random.Generator, base: float) -> NDArray[np.float64]:
     """The (2, 3) matrix from given pixels to the picture's: enlarge, then put a point of interest somewhere inside."""
     low, high = np.log(how.scales)
@@ -164,24 +186,9 @@ def _turn_boxes(boxes: FloatArray, turn: int, size_px: int) -> FloatArray:
 
 
 def _relit(sample: Sample, how: Augmentation, rng: np.random.Generator) -> Sample:
-    image = _light(sample.image, how, rng)
-    reference = None if sample.reference is None else _light(sample.reference, how, rng)
+    image = relit(sample.image, how.light, how.noise, rng)
+    reference = None if sample.reference is None else relit(sample.reference, how.light, how.noise, rng)
     return Sample(image, reference, sample.boxes_xyxy, sample.class_ids)
-
-
-def _light(image: Image, how: Augmentation, rng: np.random.Generator) -> Image:
-    """Contrast and brightness by a table, then noise: what a lamp and a sensor do."""
-    gain, offset = 1 + rng.uniform(-how.light, how.light), 255 * rng.uniform(-how.light, how.light) / 2
-    gamma = np.exp(rng.uniform(-how.light, how.light))
-    values = 255 * (np.arange(256) / 255) ** gamma
-    table = np.clip((values - 127) * gain + 127 + offset, 0, 255).astype(np.uint8)
-    lit = np.asarray(cv2.LUT(image, table), np.uint8).reshape(image.shape)
-    strength = rng.uniform(0, how.noise) * (rng.random() < 0.5)  # noqa: PLR2004 - every second picture
-    if strength < 0.5:  # noqa: PLR2004 - less than half a grey value is nothing
-        return lit
-    start = int(rng.integers(_NOISE.size))
-    noise = strength * np.take(_NOISE, np.arange(start, start + lit.size), mode="wrap").reshape(lit.shape)
-    return np.asarray(cv2.add(lit, noise, dtype=cv2.CV_8U), np.uint8).reshape(lit.shape)
 
 
 def _resize(image: Image, side: int) -> Image:

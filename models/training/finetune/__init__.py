@@ -1,0 +1,1 @@
+"""A classifier whose backbone learns too: pictures with whole-image labels, training, proof, bundle."""
