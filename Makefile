@@ -15,7 +15,7 @@ help:
 	@echo "make test                gates (ruff, mypy, import contracts) and all tests"
 	@echo "make bench               measure this machine; figures as ratios of one run"
 	@echo "make soak                long runs"
-	@echo "make figures-...         train and measure on a public set (deeppcb-reference, deeppcb, neu, elpv-probe, elpv-finetune)"
+	@echo "make figures-...         train and measure on a public set (deeppcb-reference, deeppcb, neu, elpv-probe, elpv-finetune, anomaly)"
 	@echo "make tune                what threads and BF16 do to training here (LeNet-5 on Fashion-MNIST)"
 	@echo "make lock                resolve the lock files anew"
 

@@ -1,7 +1,7 @@
 """README's figures of anomaly models (`make figures-anomaly`): sets, input sizes, and bad parts among the good ones.
 
-Trains as `cloud train --kind anomaly` does, at the usual size on three splits of each set; on the first of them at other
-sizes too, and with 1 % and 5 % of defective images learned as good. Image and pixel AUROC of FP32 and INT8 on held-out
+Trains as `cloud train --kind anomaly` does, at the usual size on three splits of each set, at other sizes and with 1 %
+and 5 % of defective images learned as good on the first of them. Image and pixel AUROC of FP32 and INT8 on held-out
 parts, milliseconds a frame. Writes figures.json and pareto.svg (accuracy against images per second) into a folder:
 anomaly_figures.py FOLDER NAME=DATASET...
 """

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.anomaly.compare import PartComparison
 from models.anomaly.figures import PartFigures, on_image, shown
+from models.detections import FloatArray
 from models.gate import THRESHOLD
 from models.page import page, svg, table
 from models.score_plots import histogram, paired_text, picture, roc
@@ -16,6 +17,7 @@ from models.scoring import read_image
 from models.spec import InputSpec
 
 _WORST = 8
+_DARKEST, _BRIGHTEST = 0.2, 0.6  # scores of good places and of sure defects: what lies between is what differs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +57,7 @@ def write_part_page(path: Path, facts: PartPage) -> None:
         f'<h2>Threshold</h2><div class="row">{svg(roc(scores, bad))}{svg(histogram(scores, bad))}</div>',
         "<h2>Precision</h2>" + table(("", "ms per frame", "AUROC"), list(facts.precisions)) if facts.precisions else "",
         _comparison(facts.comparison),
-        "<h2>Worst images</h2><p>The surest mistakes, with what the map says of where.</p>",
+        "<h2>Worst images</h2><p>The surest mistakes, with the map: dark from 0.2 down, bright from 0.6 up.</p>",
         f'<div class="row">{"".join(_worst(found, facts.spec))}</div>',
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +98,12 @@ def _worst(found: PartFigures, spec: InputSpec) -> list[str]:
         picture(
             f"{found.exam.images[index].name}: {found.exam.kinds[index] or 'good'}, score {scores[index]:.2f}",
             read_image(found.exam.paths[index]),
-            on_image(found.scored.maps[index], found.exam.images[index], spec),
+            _telling(on_image(found.scored.maps[index], found.exam.images[index], spec)),
         )
         for index in wrong[:_WORST]
     ]
+
+
+def _telling(heat: FloatArray) -> FloatArray:
+    """The part of the scale in which maps differ, as all of the colours."""
+    return np.asarray(np.clip((heat - _DARKEST) / (_BRIGHTEST - _DARKEST), 0, 1), np.float32)

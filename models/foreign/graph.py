@@ -55,7 +55,7 @@ def read_graph(path: Path, pixels: PixelInput) -> ForeignGraph:
         raise ModelError(f"import: OpenVINO reads no model from {path}: {_short(fault)}: export it anew") from fault
     _refuse_quantized(model)
     height, width = _fix(model, pixels)
-    return ForeignGraph(model, InputSpec("image", height, width, pixels.pad_value), path.name, digest)
+    return ForeignGraph(model, InputSpec("image", height, width, pixels.pad_value, pixels.fit), path.name, digest)
 
 
 def output_of(model: ov.Model, name: str, key: str) -> ov.Output:

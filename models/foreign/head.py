@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter, V
 
 from models.errors import ModelError, RequestError
 from models.networks.suppression import SUPPRESSION
+from models.spec import Fit
 
 Side = Annotated[int, Field(ge=1, le=8192)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -33,6 +34,7 @@ class PixelInput(_Strict):
         height: needed where the graph leaves it open, else equal to the graph's own.
         width: likewise.
         pad_value: grey level around a frame whose shape is not the input's.
+        fit: such a frame is letterboxed, or stretched, as the network was trained.
     """
 
     layout: Literal["NCHW", "NHWC"]
@@ -42,6 +44,7 @@ class PixelInput(_Strict):
     height: Side | None = None
     width: Side | None = None
     pad_value: Annotated[int, Field(ge=0, le=255)] = 114
+    fit: Fit = Fit.LETTERBOX
 
     @property
     def channels(self) -> int:

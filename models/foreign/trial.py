@@ -18,7 +18,7 @@ from models.foreign.head import AnomalyHead, DetectorHead, Head
 from models.foreign.plain import Original, plain_findings, plain_map
 from models.letterbox import Placement, placement
 from models.scoring import model_input, read_image, score_images
-from models.spec import Kind, ModelSpec, Precision
+from models.spec import Fit, Kind, ModelSpec, Precision
 
 _SHAPE_APART = 0.02
 
@@ -91,15 +91,15 @@ class _Trial:
         return [Detections.none(one) for one in built.maps], oddities(built.scores)
 
     def other_shapes(self) -> list[str]:
-        """Which frames get bars around them, which the network may never have seen."""
+        """Which frames get bars around them or are stretched, which the network may never have seen."""
         entry = self.foreign.spec
         own = entry.width / entry.height
         shapes = {read_image(sample).shape[:2] for sample in self.samples}
         other = [
             f"{width}x{height}" for height, width in sorted(shapes) if abs(width / height / own - 1) > _SHAPE_APART
         ]
-        bars = f"bars of grey {entry.pad_value}: was the network trained so?"
-        return [f"frames of {one} are not of the input's shape and get {bars}" for one in other[:1]]
+        how = "are stretched" if entry.fit is Fit.STRETCH else f"get bars of grey {entry.pad_value}"
+        return [f"frames of {one} are not of the input's shape and {how}: was it trained so?" for one in other[:1]]
 
     def _look(self, compiled: ov.CompiledModel) -> list[tuple[Detections, Detections]]:
         """Each sample's findings in pixels of the input, and in its own."""

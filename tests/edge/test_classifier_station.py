@@ -11,6 +11,7 @@ from classifier_kit import SPEC, bright_graph, frame, make_classifier
 from daemon_kit import daemon, line_to
 from station_kit import SIDE, Station
 
+from edge.calibrate.release import ReleaseRequest, take_release
 from edge.config import load_config
 from edge.daemon import Daemon
 from edge.domain.errors import ConfigError
@@ -18,6 +19,7 @@ from edge.infer.answers import reader
 from models.compile import compile_graph
 from models.errors import ModelError
 from models.letterbox import placement
+from models.progress import SilentProgress
 from models.scoring import model_input
 from models.spec import Precision
 
@@ -107,3 +109,25 @@ def test_no_score_from_the_threshold_on_is_without_a_box_on_the_frame(size: tupl
             assert found.scores[own].max() == pytest.approx(score, abs=1e-3)
             sides = found.boxes_xyxy[own, 2:] - found.boxes_xyxy[own, :2]
             assert (sides > 0).all()
+
+
+@pytest.mark.parametrize(("level", "taken"), [pytest.param(None, True, id="good"), pytest.param(255, False, id="bad")])
+def test_a_released_classifier_is_taken_unless_good_parts_speak_against_it(
+    tmp_path: Path,
+    level: int | None,
+    taken: bool,  # noqa: FBT001 - a table's row
+) -> None:
+    made = Station(tmp_path / "line")
+    made.config.write_text(made.write_config().read_text() + RECIPE)
+    release = make_classifier(tmp_path / "cloud").path
+    (tmp_path / "parts").mkdir()
+    for number in range(40):
+        image = frame(level)
+        image[:, ::8] -= np.uint8(20)
+        image[number, :4] = 150 + number
+        cv2.imwrite(str(tmp_path / "parts" / f"{number:02}.png"), image)
+    config = load_config(made.config)
+    request = ReleaseRequest(config.product[0], config.bundles_dir, release, tmp_path / "parts", threads=1, speed_s=0.1)
+    result = take_release(request, SilentProgress())
+    assert result.trial is not None
+    assert (result.activated, result.trial.rejected) == (taken, 0 if taken else 40)

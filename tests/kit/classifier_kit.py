@@ -83,11 +83,13 @@ def frame(level: int | None = None, size: tuple[int, int] = (SIDE, SIDE)) -> np.
     return image
 
 
-def make_classifier(root: Path, *, nan_above: float | None = None, wrong_selftest: bool = False) -> Bundle:
+def make_classifier(
+    root: Path, *, nan_above: float | None = None, wrong_selftest: bool = False, bias: float = -4.0
+) -> Bundle:
     """Write it as version 1 of `blob` and make it active."""
     source = root / ".source-blob"
     (source / "selftest").mkdir(parents=True)
-    model = bright_graph(nan_above=nan_above)
+    model = bright_graph(nan_above=nan_above, bias=bias)
     ov.save_model(model, source / "model.xml", compress_to_fp16=False)
     frames = {"bright.png": frame(255), "good.png": frame()}
     for name, image in frames.items():

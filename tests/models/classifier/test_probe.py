@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-from classifier_kit import WITHOUT_TORCH, painted_folders
+from classifier_kit import WITHOUT_TORCH, frame, make_classifier, painted_folders
 from detector_kit import make_detector
+from pictures_kit import painted_dataset
 from station_kit import run_json
 
 from models.bundle import open_bundle
@@ -77,6 +79,32 @@ def test_the_probe_trains_where_torch_is_not_installed(labelled: Path, tmp_path:
     code = f"{WITHOUT_TORCH}sys.argv[1:] = {words}; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=WAIT_S)
     assert done.returncode == 0, done.stderr[-500:]
+
+
+def test_a_challenger_that_is_proven_worse_exits_1(tmp_path: Path) -> None:
+    for label, level in (("good", None), ("bright", 255), ("dark", 0)):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(12):
+            image = frame(level)
+            image[number, :4] = 150 + number
+            cv2.imwrite(str(tmp_path / "data" / label / f"{number:02}.png"), image)
+    seeing, blind = (make_classifier(tmp_path / str(bias), bias=bias).path for bias in (-4.0, -14.0))
+    for challenger, champion, code, answer in ((blind, seeing, 1, "worse"), (seeing, blind, 0, "better")):
+        words = ["cloud", "evaluate", "--bundle", str(challenger), "--champion", str(champion)]
+        got, found = run_json([*words, "--data", str(tmp_path / "data"), "--json"], WAIT_S)
+        assert (got, found["comparison"]["answer"]) == (code, answer)
+
+
+def test_where_boxes_are_labelled_an_images_class_is_that_of_the_largest(tmp_path: Path) -> None:
+    painted = painted_dataset(tmp_path, 30)
+    named = ["good", *image_level(painted).classes]
+    for image, label in zip(painted.images, labels_of(image_level(painted)), strict=True):
+        sides = image.truth.boxes_xyxy[:, 2:] - image.truth.boxes_xyxy[:, :2]
+        areas = dict.fromkeys(painted.classes, 0.0)
+        for class_id, area in zip(image.truth.class_ids, sides.prod(1), strict=True):
+            areas[painted.classes[class_id]] += float(area)
+        expected = max(areas, key=lambda name: areas[name]) if len(image.truth) else "good"
+        assert named[label] == expected
 
 
 def test_an_images_class_is_its_folder(labelled: Path) -> None:

@@ -37,6 +37,7 @@ from models.errors import GateError, ModelError, RequestError
 from models.foreign.graph import read_graph
 from models.foreign.head import read_head
 from models.foreign.trial import Tried, try_head
+from models.spec import Fit
 
 THREE = "['red', 'blue', 'green']"
 
@@ -237,7 +238,15 @@ def test_frames_of_another_shape_get_bars_and_that_is_said(tmp_path: Path) -> No
     (tmp_path / "wide").mkdir()
     cv2.imwrite(str(tmp_path / "wide" / "a.png"), with_square(grey((128, 64)), 40, 32, RED, side=16))
     tried = trial(tmp_path, yolo8(), head_toml(*YOLO8), tmp_path / "wide")
-    assert any("128x64" in one for one in tried.warnings)
+    assert any("128x64" in one and "bars" in one for one in tried.warnings)
+    text = changed(YOLO8, ("[outputs]", 'fit = "stretch"\n[outputs]'))
+    (tmp_path / "drawn out").mkdir()
+    flat = grey((128, 64))
+    flat[24:32, 40:56] = RED
+    cv2.imwrite(str(tmp_path / "drawn out" / "a.png"), flat)
+    stretched = trial(tmp_path, yolo8(), text, tmp_path / "drawn out")
+    assert stretched.spec.inputs[0].fit is Fit.STRETCH
+    assert any("128x64" in one and "stretched" in one for one in stretched.warnings)
 
 
 def test_a_quantized_graph_is_refused_because_no_gate_saw_it(tmp_path: Path) -> None:
