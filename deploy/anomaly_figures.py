@@ -22,7 +22,7 @@ from models.dataset.good_parts import split_good_parts
 from models.dataset.learnable import Division
 from models.dataset.reading import read_dataset
 from models.dataset.records import Dataset
-from models.dataset.splits import Splits
+from models.dataset.splits import Splits, groups_of
 from models.progress import SilentProgress
 
 SEEDS = (0, 1, 2)
@@ -74,7 +74,7 @@ def measured(scratch: Path, sets: dict[str, Path]) -> Iterator[Row]:
             for side_px in SIDES_PX if first else (USUAL_PX,):
                 yield row_of(name, side_px, 0.0, train(scratch, data, division, splits, side_px), set())
             for share in BAD_SHARES if first else ():
-                mixed, bad = smuggled(splits, share, seed)
+                mixed, bad = smuggled(dataset, splits, share, seed)
                 yield row_of(name, USUAL_PX, share, train(scratch, data, division, mixed, USUAL_PX), bad)
 
 
@@ -86,15 +86,17 @@ def train(scratch: Path, data: Path, division: Division, splits: Splits, side_px
     return make_parts(request, splits, spec, None, SilentProgress()), division.seed
 
 
-def smuggled(splits: Splits, share: float, seed: int) -> tuple[Splits, set[str]]:
+def smuggled(dataset: Dataset, splits: Splits, share: float, seed: int) -> tuple[Splits, set[str]]:
     """This share of defective images is learned as good; nothing of their groups is judged by. And their names."""
     bad = [image for image in splits.test.images if image.defective]
     count = max(1, round(share * len(splits.train)))
     chosen = [bad[index] for index in np.random.default_rng(seed).permutation(len(bad))[:count]]
-    names, groups = {image.name for image in chosen}, {image.group for image in chosen if image.group}
+    groups = dict(zip((one.name for one in dataset.images), groups_of(dataset, splits.by), strict=True))
+    names = {image.name for image in chosen}
+    beside = {groups[name] for name in names}
     train = splits.train
     learned = (*train.images, *(replace(image, defective=False) for image in chosen))
-    judged = tuple(image for image in splits.test.images if image.name not in names and image.group not in groups)
+    judged = tuple(image for image in splits.test.images if groups[image.name] not in beside)
     mixed = Dataset(train.root, train.form, train.classes, learned)
     return replace(splits, train=mixed, test=replace(splits.test, images=judged)), names
 

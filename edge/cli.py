@@ -168,7 +168,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         f"overkill proven: at most {proof.proven_rate:.2%} at {proof.confidence:.0%} ({proof.held_out} held-out parts)",
         f"overkill asked: {proof.target_rate:.2%}, which needs {proof.needed} held-out good parts",
         *(f"looks like no other good part, not learned from: {name}" for name in result.left_out),
-        *(f"far above all other good parts, sets the threshold: {name}: a bad part?" for name in result.doubtful),
+        *(f"far above all other good parts, counts for the threshold: {name}: a bad part?" for name in result.doubtful),
         f"active: {result.bundle}",
         f"report: {result.report}",
     ]

@@ -1,9 +1,9 @@
 """What `bundle.json` holds: everything a bundle claims of itself. Unknown keys are refused."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
 
 from models.networks.suppression import SUPPRESSION
 from models.spec import Fit, InputSpec, Kind, Precision
@@ -36,6 +36,11 @@ class InputEntry(_Strict):
     width: Annotated[int, Field(ge=1)]
     pad_value: Annotated[int, Field(ge=0, le=255)] = 114
     fit: Fit = Fit.LETTERBOX
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Letterboxed is left unsaid, so that a station of before still takes what is new in nothing else."""
+        return {name: value for name, value in dump(self).items() if (name, value) != ("fit", Fit.LETTERBOX)}
 
     @classmethod
     def of(cls, spec: InputSpec) -> "InputEntry":

@@ -28,7 +28,10 @@ SplitBy = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, data and threads: same model.")]
 TestShare = Annotated[
-    float, typer.Option(help="Share of the images that is held out to judge by; half as many choose the threshold.")
+    float,
+    typer.Option(
+        help="Share of the images held out to judge by; half as many choose the threshold, for anomaly as many."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 KindName = Annotated[Literal["detector", "classifier", "anomaly"], typer.Option(help="What the model answers.")]
@@ -54,7 +57,12 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
     minutes: Annotated[float, typer.Option(min=0.1, help="The training itself takes no longer than about this.")] = 50,
     epochs: Annotated[int | None, typer.Option(min=1, help="Exactly so many, whatever they take.")] = None,
     size: Annotated[
-        int | None, typer.Option(min=32, max=2048, help="Longer side of the model's input, px [as the images suggest].")
+        int | None,
+        typer.Option(
+            min=32,
+            max=2048,
+            help="Longer side of the input, px; for anomaly of a square as large [as the images suggest].",
+        ),
     ] = None,
     split_by: SplitBy = "auto",
     seed: Seed = 0,

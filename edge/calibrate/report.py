@@ -13,6 +13,7 @@ from models.anomaly.bench import Choice, Trial, Workbench
 from models.anomaly.statistics import Vectors
 from models.gate import GateResult, Outcome
 from models.letterbox import Image
+from models.networks.anomaly import score_of
 from models.page import BAD, GOOD, LINE, page, svg, table
 from models.scoring import model_input
 from models.spec import Precision
@@ -169,8 +170,7 @@ def _highest_table(trial: Trial, bench: Workbench) -> str:
 
 def _as_scores(trial: Trial) -> Vectors:
     """The held-out parts' scores, 0.5 being the threshold."""
-    distances = trial.candidate.held_out
-    return distances / (distances + np.float32(trial.candidate.proof.value))
+    return score_of(trial.candidate.held_out, trial.candidate.proof.value)
 
 
 def _frames_table(facts: ReportFacts) -> str:

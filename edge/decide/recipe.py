@@ -21,7 +21,8 @@ class Rule:
         min_score: detections below it do not count.
         min_area_px: boxes smaller than this, in frame pixels squared, do not count.
         max_count: as many that count are still good.
-        zones_xyxy: (Z, 4) float32 frame pixels; where there are any, only boxes whose centre lies in one count.
+        zones_xyxy: (Z, 4) float32 frame pixels; where there are any, only boxes whose centre lies in one count, and of
+            an anomaly map, whose regions have no shape of their own, every region that reaches into one.
     """
 
     min_score: float
@@ -99,21 +100,27 @@ def decide(detections: Detections, classes: tuple[str, ...], recipe: Recipe) -> 
     reasons = tuple(
         f"{name}:{count}"
         for class_id, name in enumerate(classes)
-        if (count := _counted(detections, class_id, recipe.rules[name])) > recipe.rules[name].max_count
+        if (count := _counted(detections, class_id, recipe.rules[name], recipe.kind)) > recipe.rules[name].max_count
     )
     return (Verdict.REJECT, reasons) if reasons else (Verdict.PASS, ())
 
 
-def _counted(detections: Detections, class_id: int, rule: Rule) -> int:
+def _counted(detections: Detections, class_id: int, rule: Rule, kind: Kind) -> int:
     boxes = detections.boxes_xyxy
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     counts = (detections.class_ids == class_id) & (detections.scores >= rule.min_score) & (areas >= rule.min_area_px)
     if len(rule.zones_xyxy):
-        counts &= _in_zones(boxes, rule.zones_xyxy)
+        counts &= (_reach_into if kind is Kind.ANOMALY else _centred_in)(boxes, rule.zones_xyxy)
     return int(counts.sum())
 
 
-def _in_zones(boxes_xyxy: FloatArray, zones_xyxy: FloatArray) -> NDArray[np.bool_]:
+def _centred_in(boxes_xyxy: FloatArray, zones_xyxy: FloatArray) -> NDArray[np.bool_]:
     centres = (boxes_xyxy[:, None, :2] + boxes_xyxy[:, None, 2:]) / 2
     inside = (centres >= zones_xyxy[None, :, :2]) & (centres < zones_xyxy[None, :, 2:])
     return np.asarray(np.any(np.all(inside, axis=2), axis=1), np.bool_)
+
+
+def _reach_into(boxes_xyxy: FloatArray, zones_xyxy: FloatArray) -> NDArray[np.bool_]:
+    starts = np.maximum(boxes_xyxy[:, None, :2], zones_xyxy[None, :, :2])
+    ends = np.minimum(boxes_xyxy[:, None, 2:], zones_xyxy[None, :, 2:])
+    return np.asarray(np.any(np.all(starts < ends, axis=2), axis=1), np.bool_)

@@ -4,19 +4,23 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.detections import Detections, FloatArray
 from models.letterbox import Placement
 from models.spec import InputSpec
 
 REGION_FLOOR = 0.4
+THRESHOLD = 0.5
 
 
 def regions(anomaly_map: FloatArray, place: Placement, spec: InputSpec, class_id: int = 0) -> Detections:
-    """The connected regions of a map that reach `REGION_FLOOR`, as boxes in frame pixels.
+    """The connected regions of a map that reach the threshold, and the candidates below it, as boxes in frame pixels.
 
-    A region's score is its highest value, so the strongest region carries the frame's score; regions between the
-    floor and 0.5 are candidates that a recipe's default ignores and triage may keep.
+    A region ends where the map falls below 0.5: what lies between the floor and the threshold must not widen a defect,
+    or its middle would leave the zone that it lies in. A candidate reaches `REGION_FLOOR` and nowhere 0.5; a recipe's
+    default ignores it and triage may keep it. A region's score is its highest value, so the strongest carries the
+    frame's score.
 
     Args:
         anomaly_map: (h, w) float32 in [0, 1], covering the whole model input.
@@ -27,17 +31,27 @@ def regions(anomaly_map: FloatArray, place: Placement, spec: InputSpec, class_id
     Returns:
         Detections of this class, strongest first, with the map.
     """
-    mask = (anomaly_map >= REGION_FLOOR).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    if count == 1:
+    sure, weak = (_connected(anomaly_map, level) for level in (THRESHOLD, REGION_FLOOR))
+    candidates = [(cells, score) for cells, score in weak if score < THRESHOLD]
+    found = sorted([*sure, *candidates], key=lambda one: -one[1])
+    if not found:
         return Detections.none(anomaly_map)
-    scores = np.array([anomaly_map[labels == index].max() for index in range(1, count)], np.float32)
-    order = np.argsort(-scores, kind="stable")
-    left, top, width, height = (stats[1:, column][order] for column in range(4))
     step = np.array([spec.width / anomaly_map.shape[1], spec.height / anomaly_map.shape[0]] * 2, np.float32)
-    boxes = np.stack([left, top, left + width, top + height], axis=1).astype(np.float32) * step
-    class_ids = np.full(count - 1, class_id, np.int32)
-    return Detections(place.to_frame_xyxy(boxes), np.clip(scores[order], 0, 1), class_ids, anomaly_map)
+    boxes = np.array([cells for cells, _ in found], np.float32) * step
+    scores = np.clip(np.array([score for _, score in found], np.float32), 0, 1)
+    return Detections(place.to_frame_xyxy(boxes), scores, np.full(len(found), class_id, np.int32), anomaly_map)
+
+
+def _connected(anomaly_map: FloatArray, level: float) -> list[tuple[tuple[int, ...], float]]:
+    """Each connected region of values from this level on: its box in cells, and its highest value."""
+    mask = (anomaly_map >= level).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    return [(_box(stats[index]), float(anomaly_map[labels == index].max())) for index in range(1, count)]
+
+
+def _box(row: NDArray[np.int32]) -> tuple[int, ...]:
+    left, top, width, height = (int(value) for value in row[:4])
+    return left, top, left + width, top + height
 
 
 def strongest_first(found: Sequence[Detections], whole: FloatArray) -> Detections:

@@ -36,7 +36,7 @@ class FrameSets:
 
     Args:
         learn: good ones, for the statistics.
-        quantization: good ones, for the ranges of INT8.
+        quantization: good ones, for the ranges of INT8; may be among those that are learned.
         threshold: good ones of no other use.
         gate: good ones of no other use.
         defective: labelled ones to judge by; without any, synthetic defects are painted on the gate's frames.
@@ -139,7 +139,7 @@ class Workbench:
         return Trial(candidate, scored, runner.scores(candidate.graph, precision, bad))
 
     def quantized(self, backbone: ov.Model) -> ov.Model:
-        """The backbone in INT8, its ranges learned from frames of no other use."""
+        """The backbone in INT8, its ranges learned from frames that judge nothing."""
         self.progress.stage("quantize", len(self.sets.quantization))
         frames = [model_input(path, self.spec) for path in self.sets.quantization]
         graph = quantize(backbone, frames)

@@ -72,7 +72,7 @@ def input_for(sizes: Sequence[tuple[int, int]], side_px: int = SIDE_PX) -> Input
     """The input for frames of these sizes (width, height): of their usual shape, as many pixels as a square's.
 
     Frames are stretched onto it, so that what is compared place by place lies at the same place of the part, whatever
-    a frame's own shape. Sides are multiples of 32, and none is less than half the other.
+    a frame's own shape. Sides are multiples of 32, and but for rounding none is less than half the other.
     """
     ratio = float(np.clip(np.median([width / height for width, height in sizes]), _NARROWEST, 1 / _NARROWEST))
     width, height = (max(1, round(side_px * scale / _STEP_PX)) for scale in (ratio**0.5, ratio**-0.5))

@@ -20,7 +20,8 @@ from models.dataset.good_parts import split_good_parts
 from models.dataset.learnable import Division
 from models.dataset.reading import read_dataset
 from models.dataset.snapshot import digest
-from models.dataset.splits import Splits
+from models.dataset.splits import Splits, groups_of
+from models.errors import RequestError
 from models.evaluate import auroc
 from models.gate import Outcome
 from models.networks.anomaly import feature_graph
@@ -28,9 +29,10 @@ from models.networks.weights import read_weights
 from models.packaging import name_of
 from models.progress import Progress
 from models.scoring import Scored
-from models.spec import InputSpec, Kind
+from models.spec import InputSpec, Kind, Precision
 
 OVERKILL, CONFIDENCE = 0.02, 0.95
+LARGEST_PX = 512
 _RANGES = 100
 _LEAST_GOOD = 2
 
@@ -78,12 +80,17 @@ class MadeParts:
             "fp32": self.fp32.as_json(),
             "overkill_proven": proof.proven_rate,
             "speed_ms": {str(name): round(value, 3) for name, value in self.choice.speed_ms.items()},
-            "left_out": [path.name for path in self.choice.left_out],
-            "doubtful": [path.name for path in self.choice.doubtful],
+            "left_out": self.names(self.choice.left_out),
+            "doubtful": self.names(self.choice.doubtful),
             "split": {"by": self.splits.by, "groups": self.splits.groups, **{n: len(p) for n, p in self.splits}},
             "dataset_sha256": own.manifest.dataset_sha256,
             "seconds": self.seconds,
         }
+
+    def names(self, paths: Sequence[Path]) -> list[str]:
+        """Of these images in the dataset."""
+        known = {image.path: image.name for _, part in self.splits for image in part.images}
+        return [known[path] for path in paths]
 
     @property
     def lines(self) -> Sequence[str]:
@@ -93,7 +100,8 @@ class MadeParts:
             f"bundle {self.bundle.path}: {self.bundle.precision.value}, gate {gate.outcome} ({gate.reason})",
             *lines_of(self.figures),
             f"threshold: {self.choice.chosen.candidate.proof}",
-            *(f"looks like no other good part, not learned from: {path.name}" for path in self.choice.left_out),
+            *(f"looks like no other good part, not learned from: {one}" for one in self.names(self.choice.left_out)),
+            *(f"far above all other good parts, a bad one? {one}" for one in self.names(self.choice.doubtful)),
             f"report: {self.bundle.path / 'report.html'}",
         )
 
@@ -103,8 +111,14 @@ def run_parts(request: PartRequest, progress: Progress) -> MadeParts:
 
     Raises:
         DatasetError: the dataset or its split will not do.
+        RequestError: an input larger than 512.
         ModelError: the target exists, the weights are missing, or a library refuses.
     """
+    if request.size_px is not None and request.size_px > LARGEST_PX:
+        raise RequestError(
+            f"anomaly: an input of {request.size_px} x {request.size_px} pixels, expected {LARGEST_PX} at most: the "
+            "features of all good parts are held at once; larger than 256 was no better where it was measured"
+        )
     splits = read_splits(request.data, request.division, progress)
     sizes = [(image.width, image.height) for image in splits.train.images]
     return make_parts(request, splits, input_for(sizes, request.size_px or SIDE_PX), None, progress)
@@ -126,11 +140,17 @@ def make_parts(
     started_s = time.monotonic()
     exam = part_exam(splits.test)
     bench = Workbench(
-        _sets(splits, exam), spec, FULL_FRAMES, (OVERKILL, CONFIDENCE), request.division.seed, 0, progress
+        _sets(splits, exam, request.division.seed),
+        spec,
+        FULL_FRAMES,
+        (OVERKILL, CONFIDENCE),
+        request.division.seed,
+        0,
+        progress,
     )
     choice = bench.choose(feature_graph(read_weights(), spec))
     seconds = {"fit": round(time.monotonic() - started_s, 1)}
-    found, fp32 = (_figures(exam, trial, spec) for trial in (choice.chosen, next(iter(choice.trials.values()))))
+    found, fp32 = (_figures(exam, trial, bench) for trial in (choice.chosen, choice.trials[Precision.FP32]))
     origin = Provenance(name, version, digest(splits), datetime.now(UTC), parent)
     progress.stage("write", 1)
     request.out.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +161,7 @@ def make_parts(
     return MadeParts(bundle, choice, found, fp32, splits, seconds)
 
 
-def _sets(splits: Splits, exam: PartExam) -> FrameSets:
+def _sets(splits: Splits, exam: PartExam, seed: int) -> FrameSets:
     good = exam.part(defective=False).paths
     if len(good) < _LEAST_GOOD or len(splits.train) < _LEAST_GOOD:
         raise DatasetError(
@@ -149,8 +169,16 @@ def _sets(splits: Splits, exam: PartExam) -> FrameSets:
             f"{_LEAST_GOOD} or more of each: give more good parts"
         )
     learned = tuple(image.path for image in splits.train.images)
-    threshold = tuple(image.path for image in splits.val.images)
-    return FrameSets(learned, learned[:: max(1, len(learned) // _RANGES)][:_RANGES], threshold, good, _defects(exam))
+    order = np.random.default_rng(seed).permutation(len(learned))[:_RANGES]
+    ranges = tuple(learned[int(index)] for index in np.sort(order))
+    return FrameSets(learned, ranges, _one_of_each(splits), good, _defects(exam))
+
+
+def _one_of_each(splits: Splits) -> tuple[Path, ...]:
+    """One image of each group of val: the threshold's proof counts independent parts."""
+    groups = groups_of(splits.val, splits.by)
+    first = dict(zip(reversed(groups), reversed(splits.val.images), strict=True))
+    return tuple(first[group].path for group in dict.fromkeys(groups))
 
 
 def _defects(exam: PartExam) -> tuple[Path, ...]:
@@ -159,10 +187,11 @@ def _defects(exam: PartExam) -> tuple[Path, ...]:
     return paths if len(paths) >= _LEAST_GOOD else ()
 
 
-def _figures(exam: PartExam, trial: Trial, spec: InputSpec) -> PartFigures:
-    """Of the labelled images; painted defects are the gate's affair alone."""
+def _figures(exam: PartExam, trial: Trial, bench: Workbench) -> PartFigures:
+    """Of all labelled images, a single defect too; painted defects are the gate's affair alone."""
+    spec, candidate = bench.spec, trial.candidate
     if not _defects(exam):
-        return measure(exam.part(defective=False), trial.good, spec)
+        return measure(exam, bench.runner.scores(candidate.graph, candidate.precision, exam.paths), spec)
     parts = (trial.good, trial.defective)
     scored = Scored(np.concatenate([one.scores for one in parts]), np.concatenate([one.maps for one in parts]))
     return measure(exam, scored, spec)

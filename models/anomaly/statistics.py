@@ -25,6 +25,7 @@ _LIGHT_WEIGHT = 2.0  # or ten times the usual spread of brightness would vanish 
 _LIGHT_FLOOR = (5.0, 0.05)  # lighting that was steady while it was learned may drift by as much at no great cost
 _AROUND = 1
 _LEAST = 2
+_AT_ONCE = 32
 Vectors = NDArray[np.float32]
 
 
@@ -47,14 +48,15 @@ def main_directions(seen: Seen, most: int = DIRECTIONS) -> Vectors:
     """The directions in which good patches differ most, (D, channels) float32, each scaled to unit variance.
 
     Raises:
-        ModelError: fewer than two frames, or a feature that is not finite.
+        ModelError: fewer than two frames, a feature that is not finite, or frames that do not differ.
     """
     if len(seen) < _LEAST or not (np.isfinite(seen.features).all() and np.isfinite(seen.light).all()):
         raise ModelError(f"anomaly: needs finite features of {_LEAST} frames or more, got {len(seen)}")
-    apart = _apart(seen)
-    values, vectors = np.linalg.eigh(apart.T.astype(np.float64) @ apart / len(apart))
+    values, vectors = np.linalg.eigh(_feature_covariance(seen))
     order = np.argsort(-values)[:most]
-    kept = order[values[order] > _TINY * values[order[0]]]
+    kept = order[values[order] > _TINY * max(values[order[0]], _TINY)]
+    if not len(kept):
+        raise ModelError(f"anomaly: all {len(seen)} frames show the same: give frames of different good parts")
     return np.ascontiguousarray((vectors[:, kept] / np.sqrt(values[kept])).T, np.float32)
 
 
@@ -77,10 +79,15 @@ def distances(seen: Seen, good: PartStatistics) -> Vectors:
     return found
 
 
-def _apart(seen: Seen) -> Vectors:
-    """Patches (N * h * w, channels) with their position's mean taken off."""
-    apart = seen.features - seen.features.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
-    return np.ascontiguousarray(apart.transpose(0, 2, 3, 1)).reshape(-1, apart.shape[1])
+def _feature_covariance(seen: Seen) -> NDArray[np.float64]:
+    """(channels, channels) of patches, their position's mean taken off; a few frames at a time, to spare memory."""
+    mean = seen.features.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+    channels = seen.features.shape[1]
+    total = np.zeros((channels, channels))
+    for start in range(0, len(seen), _AT_ONCE):
+        apart = (seen.features[start : start + _AT_ONCE] - mean).transpose(1, 0, 2, 3).reshape(channels, -1)
+        total += apart @ apart.T
+    return np.asarray(total / (len(seen) * mean.shape[2] * mean.shape[3]), np.float64)
 
 
 def _deviations(seen: Seen, mean: Vectors, projection: Vectors, light: Vectors) -> Vectors:

@@ -2,9 +2,10 @@
 
 Each quarter of the frames is judged by the statistics of every other quarter, and the strictest counts: no frame
 explains itself, and two bad ones explain each other only before those quarters that hold one. A frame is suspect if
-the logarithm of its distance lies far above the median, in units of the usual spread (median absolute deviation), and
-so far that of honest frames hardly one in a million would. Never more than a tenth: where more stand out they are a
-kind of their own, and who made the folder must say which kind is good.
+the logarithm of its distance lies far above the median, in units of the usual spread (median absolute deviation). Of
+made frames without a bad one 1 in 6,000 did, of heavy-tailed ones 1 in 220: a named frame is a question, no verdict.
+Never more than a tenth: where more stand out they are a kind of their own, and who made the folder must say which
+kind is good.
 """
 
 import numpy as np

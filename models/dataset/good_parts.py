@@ -8,6 +8,8 @@ from models.dataset.learnable import Division
 from models.dataset.records import Dataset
 from models.dataset.splits import Splits, groups_of, split_dataset
 
+_MOST = 0.45
+
 
 def split_good_parts(dataset: Dataset, division: Division) -> Splits:
     """Train and val hold good images only; test holds good ones of other groups, and every defective one.
@@ -26,6 +28,8 @@ def split_good_parts(dataset: Dataset, division: Division) -> Splits:
     if not clean:
         raise DatasetError(f"split: {dataset.root} holds no good image apart from the defective ones: give good parts")
     held = division.shares["test"]
+    if held >= _MOST:
+        raise DatasetError(f"split: a test share of {held} and as much for the threshold leave nothing to learn from")
     good = split_dataset(dataset.take(clean), chosen, division.seed, {"train": 1 - 2 * held, "val": held, "test": held})
     order = [str(group) for group in np.random.default_rng(division.seed).permutation(sorted(spoiled))]
     judged = set(order[: round(held * len(order))])

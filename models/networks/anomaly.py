@@ -3,9 +3,9 @@
 Before the backbone a frame is brought to one brightness and contrast, which are kept beside the features. Per position
 of the 1/16 grid: channels of the backbone's stages 4 and 5, averaged over 3 x 3, minus the position's mean over good
 frames, projected onto their main directions; brightness and contrast stand beside them. Then the distance of
-Mahalanobis, by a covariance that 2 x 2 positions share. The distance d leaves the graph as s = d / (d + t), so that 0.5
-is the bundle's threshold t. Idea: PaDiM, Defard et al. 2021, https://arxiv.org/abs/2011.08785; the rest was chosen by
-measuring (DECISIONS.md).
+Mahalanobis, by a covariance that 2 x 2 positions share. The distance d leaves the graph as s = d^2 / (d^2 + t^2), so
+that 0.5 is the bundle's threshold t. Idea: PaDiM, Defard et al. 2021, https://arxiv.org/abs/2011.08785; the rest was
+chosen by measuring (DECISIONS.md).
 
 Damage must show. Nothing behind the features clamps, so a NaN feature reaches `map`, and `score` adds nothing times
 the sum of the map, because a maximum may skip NaN. Whoever reads the graph checks that both are finite. What the graph
@@ -115,14 +115,20 @@ def with_threshold(model: ov.Model, threshold: float) -> ov.Model:
 
 
 def distance(score: NDArray[np.floating], threshold: float) -> NDArray[np.float64]:
-    """The distance behind a normalised score: the reverse of s = d / (d + t).
+    """The distance behind a normalised score: the reverse of `score_of`.
 
     Args:
         score: any shape, in [0, 1).
         threshold: the graph's.
     """
     exact = np.asarray(score, np.float64)
-    return threshold * exact / (1 - exact)
+    return np.asarray(threshold * np.sqrt(exact / (1 - exact)), np.float64)
+
+
+def score_of(distances: NDArray[np.floating], threshold: float) -> Array:
+    """What leaves the graph for these distances, any shape: d^2 / (d^2 + t^2), in [0, 1)."""
+    squares = np.square(np.asarray(distances, np.float64))
+    return np.asarray(squares / (squares + threshold**2), np.float32)
 
 
 def _pooled(weights: Weights, image: ov.Node) -> ov.Node:
@@ -188,8 +194,9 @@ def _light_grid(light: ov.Output, good: PartStatistics) -> ov.Node:
 
 
 def _normalised(distances: ov.Node, threshold: float) -> ov.Node:
-    total = ops.add(distances, _threshold(threshold), name=f"{HEAD}/total")
-    return ops.divide(distances, total, name=f"{HEAD}/normalised")
+    own, limit = ops.multiply(distances, distances, name=f"{HEAD}/own"), _threshold(threshold)
+    total = ops.add(own, ops.multiply(limit, limit, name=f"{HEAD}/limit"), name=f"{HEAD}/total")
+    return ops.divide(own, total, name=f"{HEAD}/normalised")
 
 
 def _score(heat: ov.Node) -> ov.Node:

@@ -11,7 +11,7 @@ from station_kit import Station, run_json
 from edge.config import load_config
 from edge.domain.errors import ConfigError, OutputError, StorageError, exit_code
 from edge.status import read_status
-from models.errors import GateError, ModelError
+from models.errors import GateError, ModelError, RequestError
 
 HEAVY = ("numpy", "cv2", "openvino", "pydantic", "structlog", "paho", "cloud_sync.wire.records", "edge.config")
 _HELP = """
@@ -121,6 +121,7 @@ def test_errors_are_one_json_object_with_their_exit_code(tmp_path: Path, argumen
     [
         pytest.param(GateError("no"), 1, id="a gate"),
         pytest.param(ConfigError("wrong"), 2, id="configuration"),
+        pytest.param(RequestError("cannot be"), 2, id="request"),
         pytest.param(ModelError("broken"), 3, id="model"),
         pytest.param(StorageError("full"), 3, id="disk"),
         pytest.param(OutputError("gone"), 3, id="line"),

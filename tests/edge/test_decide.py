@@ -9,9 +9,19 @@ from models.errors import ModelError
 from models.spec import InputSpec, Kind, ModelSpec
 
 
-def recipe(min_score: float = 0.5, min_area_px: float = 0, max_count: int = 0, *zones: tuple[float, ...]) -> Recipe:
+def recipe(
+    min_score: float = 0.5,
+    min_area_px: float = 0,
+    max_count: int = 0,
+    *zones: tuple[float, ...],
+    kind: Kind = Kind.ANOMALY,
+) -> Recipe:
     boxes = np.array(zones, np.float32).reshape(-1, 4)
-    return Recipe(Kind.ANOMALY, "1", {"anomaly": Rule(min_score, min_area_px, max_count, boxes)})
+    return Recipe(kind, "1", {"anomaly": Rule(min_score, min_area_px, max_count, boxes)})
+
+
+def boxed(*zones: tuple[float, ...]) -> Recipe:
+    return recipe(0.5, 0, 0, *zones, kind=Kind.DETECTOR)
 
 
 BOX = (10.0, 10.0, 20.0, 20.0, 0.6)
@@ -30,13 +40,16 @@ PASS: tuple[Verdict, tuple[str, ...]] = (Verdict.PASS, ())
         pytest.param([BOX], recipe(0.5, 100.5), PASS, id="too small"),
         pytest.param([BOX], recipe(0.5, 0, 1), PASS, id="as many as allowed"),
         pytest.param([BOX, BOX], recipe(0.5, 0, 1), (Verdict.REJECT, ("anomaly:2",)), id="one more than allowed"),
-        pytest.param([BOX], recipe(0.5, 0, 0, (0, 0, 15, 15)), PASS, id="centre on the zone's far edge"),
+        pytest.param([BOX], boxed((0, 0, 15, 15)), PASS, id="centre on the zone's far edge"),
+        pytest.param([BOX], boxed((15, 15, 16, 16)), (Verdict.REJECT, ("anomaly:1",)), id="centre on its near edge"),
         pytest.param(
-            [BOX], recipe(0.5, 0, 0, (15, 15, 16, 16)), (Verdict.REJECT, ("anomaly:1",)), id="centre on its near edge"
+            [BOX],
+            recipe(0.5, 0, 0, (0, 0, 11, 11)),
+            (Verdict.REJECT, ("anomaly:1",)),
+            id="a region reaches into a zone that its centre is not in",
         ),
-        pytest.param(
-            [BOX], recipe(0.5, 0, 0, (0, 0, 1, 1), (0, 0, 99, 99)), (Verdict.REJECT, ("anomaly:1",)), id="in one of two"
-        ),
+        pytest.param([BOX], recipe(0.5, 0, 0, (0, 0, 10, 99)), PASS, id="a region ends where the zone does"),
+        pytest.param([BOX], boxed((0, 0, 1, 1), (0, 0, 99, 99)), (Verdict.REJECT, ("anomaly:1",)), id="in one of two"),
     ],
 )
 def test_decisions(found: list[tuple[float, ...]], rules: Recipe, expected: tuple[Verdict, tuple[str, ...]]) -> None:

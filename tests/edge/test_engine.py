@@ -160,6 +160,16 @@ def test_a_map_becomes_boxes(
     assert found.scores.tolist() == pytest.approx(scores)
 
 
+def test_a_raised_background_does_not_widen_a_defect() -> None:
+    """Ordinary places just below the threshold once joined a dot into one region as large as the frame."""
+    values = np.full((8, 8), 0.45, np.float32)
+    values[5, 6] = 0.8
+    found = regions(values, placement(64, 64, INPUT), INPUT)
+    assert found.boxes_xyxy.tolist() == [[48, 40, 56, 48]]
+    assert found.scores.tolist() == pytest.approx([0.8])
+    assert len(regions(np.full((8, 8), 0.45, np.float32), placement(64, 64, INPUT), INPUT)) == 1
+
+
 def test_a_strongest_region_always_has_the_maps_highest_value() -> None:
     rng = np.random.default_rng(3)
     for _ in range(200):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from models.anomaly.statistics import Seen, distances, main_directions, statistics_of
 from models.compile import compile_graph
 from models.errors import ModelError
-from models.networks.anomaly import PartStatistics, anomaly_graph, distance, feature_graph, with_threshold
+from models.networks.anomaly import PartStatistics, anomaly_graph, distance, feature_graph, score_of, with_threshold
 from models.networks.weights import Weights
 from models.spec import InputSpec, Precision
 
@@ -46,7 +46,7 @@ def run(model: ov.Model, image: NDArray[np.uint8]) -> tuple[float, NDArray[np.fl
 def test_the_graph_computes_the_distance_that_fitting_does(backbone: ov.Model, good: PartStatistics) -> None:
     score, heat = run(anomaly_graph(backbone, good, 7.0), frame(99))
     expected = distances(look(backbone, frame(99)), good)
-    np.testing.assert_allclose(heat, expected / (expected + 7.0), rtol=2e-3)
+    np.testing.assert_allclose(heat, score_of(expected, 7.0), rtol=4e-3)
     assert score == pytest.approx(heat.max())
     assert heat.shape == (1, 4, 6)
 
@@ -73,8 +73,8 @@ def test_lighting_that_changes_a_little_changes_little_and_darkness_is_far(
     """Brightness is taken out of the features, but not out of sight: a burnt part may differ in nothing else."""
     graph, plain = anomaly_graph(backbone, good, 5.0), frame(0)
     usual, brighter, dark = (run(graph, image)[0] for image in (plain, plain + np.uint8(4), plain // np.uint8(8)))
-    assert abs(brighter - usual) < 0.3 * usual
-    assert dark > 2 * usual
+    assert abs(brighter - usual) < 0.7 * usual
+    assert dark > 3 * usual
 
 
 @pytest.mark.parametrize("part", ["mean", "projection", "light", "whitening"])

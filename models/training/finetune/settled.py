@@ -12,6 +12,7 @@ from models.classifier.figures import ClassExam, class_exam
 from models.classifier.probe import STAGES, read_features
 from models.classifying import classify_images
 from models.compile import compile_graph
+from models.dataset.errors import DatasetError
 from models.dataset.image_level import GOOD, labels_of
 from models.dataset.records import Dataset
 from models.dataset.splits import Splits
@@ -85,6 +86,7 @@ def settle(lesson: Classification, network: nn.Module, splits: Splits, spec: Mod
     if not isinstance(network, ClassNetwork):
         raise ModelError(f"finetune: expected a classifier's network, got {type(network).__name__}")
     exam = class_exam(splits.val)
+    _check_val(exam)
     progress.stage("settle", 2 * len(exam))
     tried = {
         name: _try(one, exam, spec, progress) for name, one in (("trained", network), ("start", lesson.begin().eval()))
@@ -98,6 +100,16 @@ def class_graph(weights: Weights, spec: ModelSpec, head: LinearHead) -> ov.Model
     own = spec.inputs[0]
     image = image_input(own.height, own.width, own.name)
     return ov.Model(class_outputs(features(weights, image, STAGES), head), [image], "finetune")
+
+
+def _check_val(exam: ClassExam) -> None:
+    """Without good and defective images there is nothing to set a threshold between."""
+    bad = int(exam.defective.sum())
+    if min(bad, len(exam) - bad) < _ENOUGH:
+        raise DatasetError(
+            f"finetune: val holds {len(exam) - bad} good and {bad} defective images, and the threshold wants {_ENOUGH} "
+            "or more of each: give more images, or divide otherwise (--split-by twins)"
+        )
 
 
 def _try(network: ClassNetwork, exam: ClassExam, spec: ModelSpec, progress: Progress) -> Tried:

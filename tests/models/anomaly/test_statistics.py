@@ -31,6 +31,14 @@ def test_a_deviation_counts_by_what_is_usual_at_its_place() -> None:
     assert calm > 1.5 * wild
 
 
+def test_frames_that_all_show_the_same_are_refused() -> None:
+    """Nothing could be told apart by them, and every part would pass."""
+    one = frames(1, 0)
+    same = Seen(np.repeat(one.features, 5, axis=0), np.repeat(one.light, 5, axis=0))
+    with pytest.raises(ModelError, match="show the same"):
+        main_directions(same)
+
+
 def test_light_far_from_the_usual_counts_everywhere() -> None:
     learned, other = frames(400, 0), frames(1, 1)
     before = distances(other, statistics_of(learned, main_directions(learned)))
