@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from plates_kit import plate
 
 from edge.calibrate.calibrate import CalibrationRequest, CalibrationResult, calibrate
+from edge.decide.recipe import Recipe, Rule, decide
+from edge.domain.part import Verdict
+from edge.infer.regions import regions
 from models.anomaly.bench import FrameSets, Workbench
 from models.anomaly.fit import FAST_FRAMES, input_for
 from models.anomaly.statistics import main_directions
@@ -25,12 +28,13 @@ from models.compile import compile_bundle
 from models.errors import RequestError
 from models.evaluate import auroc
 from models.gate import Outcome, judge
+from models.letterbox import placement
 from models.networks.anomaly import feature_graph
 from models.networks.weights import read_weights
 from models.progress import RichProgress, SilentProgress
 from models.scoring import score_images
 from models.selftest import check_selftest
-from models.spec import Precision
+from models.spec import Kind, Precision
 from models.synthetic import with_defect
 from models.verify import verify
 
@@ -90,6 +94,26 @@ def test_the_same_seed_and_frames_give_the_same_thresholds(
     assert again.threshold.value == pytest.approx(calibrated.threshold.value, rel=1e-3)
     assert not again.activated
     assert [(bundle.version, bundle.active) for bundle in list_bundles(tmp_path)] == [(1, False)]
+
+
+def test_a_dot_in_a_zone_is_never_passed_because_its_region_is_wide(
+    calibrated: CalibrationResult, new_plates: list[NDArray[np.uint8]]
+) -> None:
+    """21 of 30 such plates once passed: ordinary places joined the dot, and the region's middle left the zone."""
+    bundle = open_bundle(calibrated.bundle)
+    spec = bundle.spec.inputs[0]
+    zone = np.array([[30, 70, 90, 130]], np.float32)
+    rules = Recipe(Kind.ANOMALY, "1", {"anomaly": Rule(0.5, 0, 0, zone)})
+    dotted = [plate.copy() for plate in new_plates]
+    for image in dotted:
+        cv2.circle(image, (60, 100), 8, (20, 20, 20), -1)
+    scored = score_images(compile_bundle(bundle), dotted, spec)
+    seen = 0
+    for image, score, heat in zip(dotted, scored.scores, scored.maps, strict=True):
+        found = regions(heat, placement(image.shape[1], image.shape[0], spec), spec)
+        seen += bool(score >= 0.5)
+        assert (decide(found, ("anomaly",), rules)[0] is Verdict.REJECT) == (score >= 0.5)
+    assert seen > 30
 
 
 def test_bad_plates_among_the_good_are_named_and_no_good_one_is(plates: Path, tmp_path: Path) -> None:
