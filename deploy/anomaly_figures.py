@@ -106,7 +106,6 @@ def row_of(name: str, side_px: int, share: float, made: tuple[MadeParts, int], b
     found, seed = made
     speed = {str(precision): ms for precision, ms in found.choice.speed_ms.items()}
     reached = {str(precision): trial.auroc for precision, trial in found.choice.trials.items()}
-    left = [path for path in found.choice.left_out if any(path.as_posix().endswith(one) for one in bad)]
     return Row(
         name,
         side_px,
@@ -119,7 +118,7 @@ def row_of(name: str, side_px: int, share: float, made: tuple[MadeParts, int], b
         round(speed["INT8"], 3),
         str(found.choice.precision),
         len(found.choice.left_out),
-        len(left),
+        len(bad & set(found.names(found.choice.left_out))),
         len(bad),
         found.seconds["fit"],
     )

@@ -96,6 +96,18 @@ def clopper_pearson(hits: int, count: int, confidence: float = 0.95) -> Estimate
     return Estimate(hits / count if count else 0.0, low, high, confidence)
 
 
+def plain(rate: Estimate | None) -> dict[str, float] | None:
+    """A value and its interval, for `--json`; None where it was not measured."""
+    if rate is None:
+        return None
+    return {"value": round(rate.value, 5), "low": round(rate.low, 5), "high": round(rate.high, 5)}
+
+
+def shown(rate: Estimate | None) -> str:
+    """For people."""
+    return "not measured" if rate is None else str(rate)
+
+
 def _normal(value: float, variance: float, confidence: float, limits: tuple[float, float]) -> Estimate:
     reach = float(norm.ppf((1 + confidence) / 2)) * float(np.sqrt(variance))
     low, high = np.clip((value - reach, value + reach), *limits)

@@ -1,5 +1,6 @@
 """From a map to boxes: pure arrays."""
 
+import itertools
 from collections.abc import Sequence
 
 import cv2
@@ -18,9 +19,9 @@ def regions(anomaly_map: FloatArray, place: Placement, spec: InputSpec, class_id
     """The connected regions of a map that reach the threshold, and the candidates below it, as boxes in frame pixels.
 
     A region ends where the map falls below 0.5: what lies between the floor and the threshold must not widen a defect,
-    or its middle would leave the zone that it lies in. A candidate reaches `REGION_FLOOR` and nowhere 0.5; a recipe's
-    default ignores it and triage may keep it. A region's score is its highest value, so the strongest carries the
-    frame's score.
+    or its middle would leave the zone that it lies in. From `REGION_FLOOR` on those places are candidates of their own:
+    a recipe's default ignores them, one that asks for less than 0.5 finds every place that it asks for, and triage may
+    keep them. A region's score is its highest value, so the strongest carries the frame's score.
 
     Args:
         anomaly_map: (h, w) float32 in [0, 1], covering the whole model input.
@@ -31,9 +32,9 @@ def regions(anomaly_map: FloatArray, place: Placement, spec: InputSpec, class_id
     Returns:
         Detections of this class, strongest first, with the map.
     """
-    sure, weak = (_connected(anomaly_map, level) for level in (THRESHOLD, REGION_FLOOR))
-    candidates = [(cells, score) for cells, score in weak if score < THRESHOLD]
-    found = sorted([*sure, *candidates], key=lambda one: -one[1])
+    sure = anomaly_map >= THRESHOLD
+    parts = [_connected(anomaly_map, mask) for mask in (sure, (anomaly_map >= REGION_FLOOR) & ~sure)]
+    found = sorted(itertools.chain(*parts), key=lambda one: -one[1])
     if not found:
         return Detections.none(anomaly_map)
     step = np.array([spec.width / anomaly_map.shape[1], spec.height / anomaly_map.shape[0]] * 2, np.float32)
@@ -42,11 +43,12 @@ def regions(anomaly_map: FloatArray, place: Placement, spec: InputSpec, class_id
     return Detections(place.to_frame_xyxy(boxes), scores, np.full(len(found), class_id, np.int32), anomaly_map)
 
 
-def _connected(anomaly_map: FloatArray, level: float) -> list[tuple[tuple[int, ...], float]]:
-    """Each connected region of values from this level on: its box in cells, and its highest value."""
-    mask = (anomaly_map >= level).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    return [(_box(stats[index]), float(anomaly_map[labels == index].max())) for index in range(1, count)]
+def _connected(anomaly_map: FloatArray, mask: NDArray[np.bool_]) -> list[tuple[tuple[int, ...], float]]:
+    """Each connected region of the mask: its box in cells, and its highest value."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    highest = np.zeros(count, np.float32)
+    np.maximum.at(highest, np.asarray(labels, np.intp), anomaly_map)
+    return [(_box(stats[index]), float(highest[index])) for index in range(1, count)]
 
 
 def _box(row: NDArray[np.int32]) -> tuple[int, ...]:

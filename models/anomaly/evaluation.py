@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.anomaly.compare import PartComparison, compare_parts
-from models.anomaly.figures import PartFigures, lines_of, measure, part_exam, shown
+from models.anomaly.figures import PartFigures, lines_of, measure, part_exam
 from models.anomaly.job import MadeParts, PartRequest, make_parts, read_splits
 from models.anomaly.page import PartPage, write_part_page
 from models.bundle import Bundle, open_bundle
@@ -15,10 +15,10 @@ from models.dataset.good_parts import split_good_parts
 from models.dataset.reading import read_dataset
 from models.dataset.records import Dataset
 from models.dataset.snapshot import digest
-from models.dataset.splits import SHARES, Splits
 from models.errors import RequestError
+from models.evaluate import shown
 from models.evaluation.compare import Answer
-from models.evaluation.job import ALL, EvaluationRequest, QuantizationRequest, flattering
+from models.evaluation.job import ALL, EvaluationRequest, QuantizationRequest, flattering, splits_asked
 from models.progress import Progress
 from models.scoring import score_images
 from models.spec import Kind
@@ -71,7 +71,7 @@ def evaluate_parts(request: EvaluationRequest, progress: Progress) -> PartEvalua
     """
     progress.stage("read", 1)
     dataset = read_dataset(request.data)
-    splits = _splits(dataset, request)
+    splits = splits_asked(dataset, request, split_good_parts)
     wanted = dataset if request.only == ALL or splits is None else dict(splits)[request.only]
     progress.advance()
     bundle, mine = _look(open_parts(request.bundle), wanted, progress)
@@ -117,18 +117,6 @@ def open_parts(path: Path) -> Bundle:
     if bundle.spec.kind is not Kind.ANOMALY:
         raise RequestError(f"{path} is of kind {bundle.spec.kind}, and this is about anomaly models: give two of one")
     return bundle
-
-
-def _splits(dataset: Dataset, request: EvaluationRequest) -> Splits | None:
-    """As the request's words divide the dataset; None if all of it is looked at and it cannot be divided so."""
-    if request.only != ALL and request.only not in SHARES:
-        raise DatasetError(f"evaluate: there is no split {request.only!r}: choose {ALL}, {', '.join(SHARES)}")
-    try:
-        return split_good_parts(dataset, request.division)
-    except DatasetError:
-        if request.only != ALL:
-            raise
-        return None
 
 
 def _look(bundle: Bundle, dataset: Dataset, progress: Progress) -> tuple[Bundle, PartFigures]:

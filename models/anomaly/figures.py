@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.dataset.image_level import defect_of
 from models.dataset.records import Dataset, LabelledImage
 from models.detections import FloatArray
-from models.evaluate import Estimate, auroc, clopper_pearson
+from models.evaluate import Estimate, auroc, clopper_pearson, plain, shown
 from models.gate import THRESHOLD
 from models.letterbox import placement
 from models.scoring import Scored
@@ -145,18 +145,6 @@ def pixel_auroc(exam: PartExam, maps: FloatArray, spec: InputSpec) -> float | No
         return None
     below = np.cumsum(outside) - outside / 2
     return float((inside * below).sum() / (float(inside.sum()) * float(outside.sum())))
-
-
-def plain(rate: Estimate | None) -> dict[str, float] | None:
-    """A value and its interval, for `--json`."""
-    if rate is None:
-        return None
-    return {"value": round(rate.value, 5), "low": round(rate.low, 5), "high": round(rate.high, 5)}
-
-
-def shown(rate: Estimate | None) -> str:
-    """For people."""
-    return "not measured" if rate is None else str(rate)
 
 
 def lines_of(found: PartFigures) -> Sequence[str]:

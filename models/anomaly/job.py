@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from models.anomaly.bench import Choice, FrameSets, Trial, Workbench
-from models.anomaly.figures import PartExam, PartFigures, lines_of, measure, part_exam, shown
+from models.anomaly.figures import PartExam, PartFigures, lines_of, measure, part_exam
 from models.anomaly.fit import FULL_FRAMES, SIDE_PX, input_for
 from models.anomaly.packaging import Provenance, package
 from models.anomaly.page import PartPage, write_part_page
@@ -22,7 +22,7 @@ from models.dataset.reading import read_dataset
 from models.dataset.snapshot import digest
 from models.dataset.splits import Splits, groups_of
 from models.errors import RequestError
-from models.evaluate import auroc
+from models.evaluate import auroc, shown
 from models.gate import Outcome
 from models.networks.anomaly import feature_graph
 from models.networks.weights import read_weights

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from models.anomaly.compare import PartComparison
-from models.anomaly.figures import PartFigures, on_image, shown
+from models.anomaly.figures import PartFigures, on_image
 from models.detections import FloatArray
+from models.evaluate import shown
 from models.gate import THRESHOLD
 from models.page import page, svg, table
 from models.score_plots import histogram, paired_text, picture, roc

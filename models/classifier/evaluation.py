@@ -9,7 +9,7 @@ import openvino as ov
 
 from models.bundle import Bundle, open_bundle
 from models.classifier.compare import ClassComparison, compare_classes
-from models.classifier.figures import ClassFigures, class_exam, lines_of, measure, shown
+from models.classifier.figures import ClassFigures, class_exam, lines_of, measure
 from models.classifier.making import MadeClassifier, Making, make_bundle, map_reader
 from models.classifier.packaging import ClassOrigin, calibration_of
 from models.classifier.report import ClassPage, write_class_page
@@ -20,10 +20,11 @@ from models.dataset.image_level import image_level, split_image_level
 from models.dataset.reading import read_dataset
 from models.dataset.records import Dataset
 from models.dataset.snapshot import digest
-from models.dataset.splits import SHARES, Splits
+from models.dataset.splits import Splits
 from models.errors import ModelError, RequestError
+from models.evaluate import shown
 from models.evaluation.compare import Answer
-from models.evaluation.job import ALL, EvaluationRequest, QuantizationRequest, flattering
+from models.evaluation.job import ALL, EvaluationRequest, QuantizationRequest, flattering, splits_asked
 from models.evaluation.naming import named_as
 from models.manifest import ClassifierThreshold
 from models.packaging import name_of
@@ -78,7 +79,7 @@ def evaluate_classifier(request: EvaluationRequest, progress: Progress) -> Class
     """
     progress.stage("read", 1)
     dataset = read_dataset(request.data)
-    splits = _splits(dataset, request)
+    splits = splits_asked(dataset, request, split_image_level)
     wanted = image_level(dataset) if request.only == ALL or splits is None else dict(splits)[request.only]
     progress.advance()
     bundle, mine = _look(open_classifier(request.bundle), wanted, progress)
@@ -121,18 +122,6 @@ def open_classifier(path: Path) -> Bundle:
     if bundle.spec.kind is not Kind.CLASSIFIER:
         raise RequestError(f"{path} is of kind {bundle.spec.kind}, and this is about classifiers: give two of one kind")
     return bundle
-
-
-def _splits(dataset: Dataset, request: EvaluationRequest) -> Splits | None:
-    """As the request's words divide the dataset; None if all of it is looked at and it cannot be divided so."""
-    if request.only != ALL and request.only not in SHARES:
-        raise DatasetError(f"evaluate: there is no split {request.only!r}: choose {ALL}, {', '.join(SHARES)}")
-    try:
-        return split_image_level(dataset, request.division)
-    except DatasetError:
-        if request.only != ALL:
-            raise
-        return None
 
 
 def _look(bundle: Bundle, dataset: Dataset, progress: Progress) -> tuple[Bundle, ClassFigures]:

@@ -19,7 +19,7 @@ from models.classifier.calibration import (
 from models.classifying import Classified
 from models.dataset.image_level import GOOD, labels_of
 from models.dataset.records import Dataset
-from models.evaluate import Estimate, auroc, clopper_pearson
+from models.evaluate import Estimate, auroc, clopper_pearson, plain, shown
 from models.gate import THRESHOLD
 
 _LEAST = 2
@@ -113,13 +113,13 @@ class ClassFigures:
         return {
             "images": len(self.exam),
             "good_images": int((~self.exam.defective).sum()),
-            "auroc": _plain(self.auroc),
+            "auroc": plain(self.auroc),
             "auroc_by_class": {name: round(value, 5) for name, value in self.auroc_by_class.items()},
-            "accuracy": _plain(self.accuracy),
+            "accuracy": plain(self.accuracy),
             "balanced_accuracy": round(self.balanced_accuracy, 5),
             "threshold": THRESHOLD,
-            "escape": _plain(self.escape),
-            "overkill": _plain(self.overkill),
+            "escape": plain(self.escape),
+            "overkill": plain(self.overkill),
             "ece": round(self.ece, 5),
             "ece_before_calibration": round(self.ece_before, 5),
             "reliability": [[one.count, round(one.probability, 4), one.defective] for one in self.bins],
@@ -176,17 +176,6 @@ def _by_class(exam: ClassExam, said: Classified) -> dict[str, float]:
 
 def _enough(mask: NDArray[np.bool_]) -> bool:
     return min(int(mask.sum()), int((~mask).sum())) >= _LEAST
-
-
-def _plain(rate: Estimate | None) -> dict[str, float] | None:
-    if rate is None:
-        return None
-    return {"value": round(rate.value, 5), "low": round(rate.low, 5), "high": round(rate.high, 5)}
-
-
-def shown(rate: Estimate | None) -> str:
-    """For people."""
-    return "not measured" if rate is None else str(rate)
 
 
 def lines_of(found: ClassFigures) -> Sequence[str]:

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from models.classifier.calibration import Bin
 from models.classifier.compare import ClassComparison
-from models.classifier.figures import ClassFigures, said_labels, shown
+from models.classifier.figures import ClassFigures, said_labels
 from models.detections import FloatArray
+from models.evaluate import shown
 from models.gate import THRESHOLD
 from models.page import BAD, GOOD, LINE, page, svg, table
 from models.score_plots import histogram, paired_text, picture, roc

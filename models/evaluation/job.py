@@ -1,5 +1,6 @@
 """`cloud evaluate` and `cloud quantize`: a bundle on labelled frames, and quantized anew from its own FP32 graph."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ from models.progress import Progress
 from models.spec import Kind
 
 ALL = "all"
+Divider = Callable[[Dataset, Division], Splits]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def run_evaluation(request: EvaluationRequest, progress: Progress) -> Evaluation
     progress.stage("read", 1)
     dataset = read_dataset(request.data)
     progress.advance()
-    splits = _splits(dataset, request)
+    splits = splits_asked(dataset, request, split_learnable)
     if request.only != ALL and splits is not None:
         dataset = dict(splits)[request.only]
     learned = splits.train if splits is not None and request.only in {"val", "test"} else None
@@ -115,12 +117,16 @@ def run_evaluation(request: EvaluationRequest, progress: Progress) -> Evaluation
     return result
 
 
-def _splits(dataset: Dataset, request: EvaluationRequest) -> Splits | None:
-    """As the request's words divide the dataset; None if all of it is looked at and it cannot be divided so."""
+def splits_asked(dataset: Dataset, request: EvaluationRequest, split: Divider) -> Splits | None:
+    """As the request's words divide the dataset; None if all of it is looked at and it cannot be divided so.
+
+    Raises:
+        DatasetError: there is no such split, or the dataset cannot be divided and one is asked for.
+    """
     if request.only != ALL and request.only not in SHARES:
         raise DatasetError(f"evaluate: there is no split {request.only!r}: choose {ALL}, {', '.join(SHARES)}")
     try:
-        return split_learnable(dataset, request.division)
+        return split(dataset, request.division)
     except DatasetError:
         if request.only != ALL:
             raise

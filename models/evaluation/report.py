@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from models.dataset.records import Truth
 from models.detections import Detections
-from models.evaluate import Estimate
+from models.evaluate import shown as shown_rate
 from models.evaluation.compare import Comparison, Paired
 from models.evaluation.operating import THRESHOLD, above, operate
 from models.evaluation.result import Evaluation, shown
@@ -80,17 +80,13 @@ def _figures(found: Evaluation) -> str:
         ("map50 (IoU 0.5, mean over classes)", shown(found.map50)),
         ("map50_95 (COCO)", shown(found.map50_95)),
         ("pooled_map33 (DeepPCB's measure)", shown(found.pooled_map33)),
-        ("escape: defective images passed", _rate(at.escape)),
-        ("overkill: good images rejected", _rate(at.overkill)),
-        ("labelled boxes missed", _rate(at.missed if found.exam.boxes else None)),
+        ("escape: defective images passed", shown_rate(at.escape)),
+        ("overkill: good images rejected", shown_rate(at.overkill)),
+        ("labelled boxes missed", shown_rate(at.missed if found.exam.boxes else None)),
         ("detections on nothing", str(at.false)),
         ("images, boxes", f"{len(found.exam)}, {found.exam.boxes}"),
     ]
     return table(("", ""), rows)
-
-
-def _rate(rate: Estimate | None) -> str:
-    return "not measured" if rate is None else str(rate)
 
 
 def _notes(found: Evaluation) -> str:
@@ -104,7 +100,7 @@ def _by_class(found: Evaluation) -> str:
             names[index],
             str(int(at.confusion[index].sum())),
             f"{found.ap50[names[index]]:.4f}",
-            _rate(at.missed_by_class.get(index)),
+            shown_rate(at.missed_by_class.get(index)),
         )
         for index in sorted(found.rankings.classes)
     ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.detections import Detections
-from models.evaluate import Estimate
+from models.evaluate import plain
 from models.evaluation.coco import coco_precision
 from models.evaluation.exam import Exam
 from models.evaluation.operating import THRESHOLD, Operating, operate
@@ -62,7 +62,7 @@ class Evaluation:
         """Plain values for `--json`; rates are shares with their 95 % intervals."""
         at = self.operating
         names = self.exam.classes
-        missed = {names[class_id]: _plain(rate) for class_id, rate in at.missed_by_class.items()}
+        missed = {names[class_id]: plain(rate) for class_id, rate in at.missed_by_class.items()}
         truths = {names[index]: int(row.sum()) for index, row in enumerate(at.confusion[:-1])}
         per_class = {
             name: {"ap50": round(value, 5), "truths": truths[name], "missed": missed.get(name)}
@@ -78,9 +78,9 @@ class Evaluation:
             "pooled_map33": _known(self.pooled_map33),
             "per_class": per_class,
             "threshold": at.threshold,
-            "escape": _plain(at.escape),
-            "overkill": _plain(at.overkill),
-            "missed": _plain(at.missed) if self.exam.boxes else None,
+            "escape": plain(at.escape),
+            "overkill": plain(at.overkill),
+            "missed": plain(at.missed) if self.exam.boxes else None,
             "false_detections": at.false,
             "undecided_images": len(self.undecided),
             "confusion": {"classes": [*names, "nothing"], "rows_labelled_columns_detected": at.confusion.tolist()},
@@ -122,9 +122,3 @@ def shown(precision: float) -> str:
 
 def _known(precision: float) -> float | None:
     return None if math.isnan(precision) else round(precision, 5)
-
-
-def _plain(rate: Estimate | None) -> dict[str, float] | None:
-    if rate is None:
-        return None
-    return {"value": round(rate.value, 5), "low": round(rate.low, 5), "high": round(rate.high, 5)}

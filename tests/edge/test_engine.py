@@ -165,9 +165,21 @@ def test_a_raised_background_does_not_widen_a_defect() -> None:
     values = np.full((8, 8), 0.45, np.float32)
     values[5, 6] = 0.8
     found = regions(values, placement(64, 64, INPUT), INPUT)
-    assert found.boxes_xyxy.tolist() == [[48, 40, 56, 48]]
-    assert found.scores.tolist() == pytest.approx([0.8])
+    assert found.boxes_xyxy.tolist() == [[48, 40, 56, 48], [0, 0, 64, 64]]
+    assert found.scores.tolist() == pytest.approx([0.8, 0.45])
     assert len(regions(np.full((8, 8), 0.45, np.float32), placement(64, 64, INPUT), INPUT)) == 1
+
+
+def test_every_place_from_the_floor_on_lies_in_a_region_that_says_as_much() -> None:
+    """Or a rule that asks for less than 0.5 would pass what it asks for, because a stronger place lies beside it."""
+    rng = np.random.default_rng(4)
+    for _ in range(100):
+        values = rng.random((8, 8)).astype(np.float32)
+        found = regions(values, placement(64, 64, INPUT), INPUT)
+        for row, column in np.argwhere(values >= REGION_FLOOR):
+            middle = np.array([column * 8 + 4, row * 8 + 4])
+            around = ((found.boxes_xyxy[:, :2] <= middle) & (middle < found.boxes_xyxy[:, 2:])).all(1)
+            assert found.scores[around].max() >= values[row, column]
 
 
 def test_a_strongest_region_always_has_the_maps_highest_value() -> None:

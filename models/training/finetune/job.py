@@ -28,7 +28,7 @@ from models.progress import Progress
 from models.spec import Kind, ModelSpec
 from models.training.finetune.lesson import Classification, ClassSettings, epochs_for
 from models.training.finetune.parity import ClassParity, check_parity
-from models.training.finetune.settled import Settled, settle
+from models.training.finetune.settled import Settled, check_val, settle
 from models.training.finetune.start import start_of
 from models.training.finetune.views import Views
 from models.training.pictures import Gallery
@@ -90,6 +90,7 @@ def run_finetune(request: FinetuneRequest, progress: Progress) -> MadeClassifier
 def _read(request: FinetuneRequest, progress: Progress) -> tuple[Splits, ModelSpec]:
     progress.stage("read", 1)
     splits = split_image_level(read_dataset(request.data), request.division)
+    check_val(class_exam(splits.val))
     progress.advance()
     return splits, ModelSpec(
         Kind.CLASSIFIER, splits.train.classes, (input_for(splits.train, request.size_px, LARGEST_PX),)

@@ -86,7 +86,6 @@ def settle(lesson: Classification, network: nn.Module, splits: Splits, spec: Mod
     if not isinstance(network, ClassNetwork):
         raise ModelError(f"finetune: expected a classifier's network, got {type(network).__name__}")
     exam = class_exam(splits.val)
-    _check_val(exam)
     progress.stage("settle", 2 * len(exam))
     tried = {
         name: _try(one, exam, spec, progress) for name, one in (("trained", network), ("start", lesson.begin().eval()))
@@ -102,8 +101,8 @@ def class_graph(weights: Weights, spec: ModelSpec, head: LinearHead) -> ov.Model
     return ov.Model(class_outputs(features(weights, image, STAGES), head), [image], "finetune")
 
 
-def _check_val(exam: ClassExam) -> None:
-    """Without good and defective images there is nothing to set a threshold between."""
+def check_val(exam: ClassExam) -> None:
+    """Whether a threshold can be set by val. Raises DatasetError where it lacks good or defective images."""
     bad = int(exam.defective.sum())
     if min(bad, len(exam) - bad) < _ENOUGH:
         raise DatasetError(

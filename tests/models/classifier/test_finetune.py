@@ -101,6 +101,23 @@ def test_the_run_keeps_what_does_better_on_val(trained: tuple[Path, dict[str, An
     assert found["training"]["epochs"] == 2
 
 
+def test_a_val_that_can_set_no_threshold_is_refused_before_anything_is_learned(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for split, label, count in (("train", "good", 4), ("train", "disc", 4), ("val", "disc", 2), ("test", "disc", 2)):
+        folder = data / split / label
+        folder.mkdir(parents=True)
+        for index in range(count):
+            seed = sum(map(ord, split + label)) * 100 + index
+            picture = np.random.default_rng(seed).integers(0, 255, (64, 64, 3), np.uint8)
+            cv2.imwrite(str(folder / f"{split}{index}.png"), picture)
+    words = ["train", "--kind", "classifier", "--method", "finetune", "--data", str(data), "--split-by", "declared"]
+    places = ["--out", str(tmp_path / "a" / "v1"), "--cache", str(tmp_path / "cache")]
+    done = CliRunner().invoke(app, [*words, *places])
+    assert done.exit_code == 2
+    assert "val holds 0 good and 2 defective images" in done.stderr
+    assert not (tmp_path / "cache").exists()
+
+
 def test_where_torch_is_not_installed_one_line_says_what_to_do(tmp_path: Path) -> None:
     words = ["train", "--kind", "classifier", "--method", "finetune", "--data", str(tmp_path), "--out", "new"]
     code = f"{WITHOUT_TORCH}sys.argv[1:] = {words}; main()"
