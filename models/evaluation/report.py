@@ -141,7 +141,7 @@ def _scores(found: Evaluation) -> Figure:
     bins = np.linspace(0, 1, 41).tolist()
     axes.hist(pooled.scores[pooled.right], bins, color=GOOD, alpha=0.8, label="right")
     axes.hist(pooled.scores[~pooled.right], bins, color=BAD, alpha=0.6, label="wrong")
-    axes.set(xlabel="score", ylabel="detections", yscale="log")
+    axes.set(xlabel="score", ylabel="detections", yscale="log" if len(pooled.scores) else "linear")
     axes.axvline(THRESHOLD, color=LINE, linestyle=":", linewidth=1)
     axes.legend(frameon=False, fontsize=8)
     return figure

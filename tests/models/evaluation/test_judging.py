@@ -296,3 +296,10 @@ def test_what_the_set_could_not_show_is_said(tmp_path: Path) -> None:
     assert found_out.as_json()["overkill"] is None
     assert any("scratch" in note for note in found_out.notes)
     assert np.isclose(found_out.map50, 1.0)
+
+
+def test_the_page_about_a_model_that_finds_nothing_warns_of_nothing(tmp_path: Path) -> None:
+    """Warnings are errors here; a newcomer once read one of matplotlib's between the lines of the answer."""
+    nothing = evaluate(exam(tmp_path, TRUTHS), [Detections.none() for _ in TRUTHS])
+    write_page(tmp_path / "page.html", PageFacts("blind", "weak", fine=False, story=[], evaluation=nothing))
+    assert "<svg" in (tmp_path / "page.html").read_text(encoding="utf-8")
