@@ -2,7 +2,7 @@
 
 import socket
 
-from edge.capture.network import Address
+from edge.capture.network import Address, no_connection
 
 _PORTS = {"rtsp": 554, "rtsps": 322}
 _MEANINGS = {
@@ -24,12 +24,8 @@ def why_not_open(address: Address, timeout_s: float) -> str:
             sock.settimeout(timeout_s)
             sock.sendall(f"DESCRIBE {address.url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n".encode())
             return _meaning(sock.recv(1024), has_login=bool(address.user))
-    except TimeoutError:
-        return "no answer in time: check that it is on, and that this machine reaches it"
-    except socket.gaierror as error:
-        return f"its name {host!r} is not known ({error.strerror}): check camera.source"
     except OSError as error:
-        return f"{host} port {port}: {error.strerror or error}"
+        return f"port {port}: {no_connection(error, host)}"
 
 
 def _meaning(answer: bytes, *, has_login: bool) -> str:

@@ -19,7 +19,8 @@ SETTLE_S = 0.5
 _FALL_S = 0.010
 _DRIFT = 2e-4
 _MOST_HELD_S = 1.0
-_PACE_WINDOW_S = 10.0
+_USUAL_GAPS = 250
+_FEWEST = 3
 _HURRY = 0.8
 _PAUSE = 3.0
 _PAUSE_S = 0.1
@@ -66,22 +67,24 @@ class StampedLiveness:
 
 
 class PacedLiveness:
-    """For streams without time stamps, as motion JPEG over HTTP mostly is."""
+    """For streams without time stamps, as motion JPEG over HTTP mostly is; the usual pace is that of trusted ones."""
 
     def __init__(self) -> None:
         self._arrivals: deque[float] = deque()
+        self._usual: deque[float] = deque(maxlen=_USUAL_GAPS)
 
     def held_s(self, arrived_s: float, stamp_s: float) -> float | None:  # noqa: ARG002 - there is none
         """As promised by Liveness: 0, or None."""
         self._arrivals.append(arrived_s)
-        while self._arrivals[0] < arrived_s - _PACE_WINDOW_S:
+        while len(self._arrivals) > _FEWEST and self._arrivals[1] <= arrived_s - SETTLE_S:
             self._arrivals.popleft()
-        times = list(self._arrivals)
-        gaps = [(late_s, late_s - early_s) for early_s, late_s in pairwise(times)]
-        recent = [gap_s for came_s, gap_s in gaps if came_s > arrived_s - SETTLE_S] or [gap_s for _, gap_s in gaps[-1:]]
-        if not recent or arrived_s - times[0] < SETTLE_S:
+        gaps = [late_s - early_s for early_s, late_s in pairwise(self._arrivals)]
+        if len(gaps) < _FEWEST - 1 or self._arrivals[0] > arrived_s - SETTLE_S:
             return None
-        usual_s = median(gap_s for _, gap_s in gaps)
-        paused = max(recent) > max(_PAUSE * usual_s, usual_s + _PAUSE_S)
-        hurried = sum(recent) / len(recent) < _HURRY * usual_s
-        return None if paused or hurried else 0.0
+        usual_s = median(self._usual or gaps)
+        paused = max(gaps) > max(_PAUSE * usual_s, usual_s + _PAUSE_S)
+        hurried = sum(gaps) / len(gaps) < _HURRY * usual_s
+        if paused or hurried:
+            return None
+        self._usual.append(gaps[-1])
+        return 0.0

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from edge.capture.camera import Shot
 from edge.capture.http_login import authorization
 from edge.capture.live import PacedLiveness
-from edge.capture.network import Address, NetworkTimes, Trust
+from edge.capture.network import Address, NetworkTimes, Trust, no_connection
 from edge.domain.errors import CameraError
 
 _LINE_BYTES = 4096
@@ -65,7 +65,7 @@ class MjpegCamera:
             self._stream = self._start(connection)
         except (OSError, http.client.HTTPException, _Broken) as error:
             connection.close()
-            raise CameraError(f"cannot open {self._address}: {_words(error)}", "camera_lost") from None
+            raise CameraError(f"cannot open {self._address}: {self._words(error)}", "camera_lost") from None
 
     def trigger(self, number: int) -> None:
         """Nothing to do: the camera runs freely."""
@@ -79,7 +79,7 @@ class MjpegCamera:
         try:
             data = _next_part(stream, asked_s + self._times.read_s)
         except (OSError, ValueError, http.client.HTTPException, _Broken) as error:
-            raise CameraError(f"{self._address}: the stream broke off: {_words(error)}", "camera_lost") from None
+            raise CameraError(f"{self._address}: the stream broke off: {self._words(error)}", "camera_lost") from None
         arrived_s = time.monotonic()
         stream.trust.check_wait(asked_s, arrived_s)
         if _waiting_bytes(stream.sock) >= len(data):
@@ -99,6 +99,11 @@ class MjpegCamera:
             self._stream.sock.close()
         self._stream = None
 
+    def _words(self, error: Exception) -> str:
+        if isinstance(error, OSError):
+            return no_connection(error, str(self._address.parts.hostname))
+        return str(error) or type(error).__name__
+
     def _connection(self) -> http.client.HTTPConnection:
         parts, limit_s = self._address.parts, self._times.open_s
         if parts.scheme == "https":
@@ -110,10 +115,16 @@ class MjpegCamera:
         response, sock = self._ask(connection, {})
         if response.status == HTTPStatus.UNAUTHORIZED and self._address.user:
             login = authorization(self._address, response.headers)
-            connection.close()
-            response, sock = self._ask(connection, {"Authorization": login} if login else {})
-        boundary = _boundary(response)
-        sock.settimeout(self._times.read_s)
+            if login:
+                response.close()
+                connection.close()
+                response, sock = self._ask(connection, {"Authorization": login})
+        try:
+            boundary = _boundary(response)
+            sock.settimeout(self._times.read_s)
+        except _Broken:
+            response.close()
+            raise
         trust = Trust(self._address, self._times, PacedLiveness(), time.monotonic())
         return _Stream(connection, sock, response, boundary, trust)
 
@@ -141,11 +152,11 @@ def _boundary(response: http.client.HTTPResponse) -> bytes:
 
 def _next_part(stream: _Stream, until_s: float) -> bytes:
     """The next part's content; reading on at the next boundary where something else comes."""
-    for _ in range(_HEAD_LINES):
-        if _line(stream, until_s).startswith(stream.boundary):
-            break
-    else:
-        raise _Broken("no boundary between its images")
+    passed_bytes = 0
+    while not (line := _line(stream, until_s)).startswith(stream.boundary):
+        passed_bytes += len(line)
+        if passed_bytes > _IMAGE_BYTES:
+            raise _Broken("no boundary between its images")
     size = -1
     for _ in range(_HEAD_LINES):
         line = _line(stream, until_s).strip()
@@ -204,11 +215,3 @@ def _decoded(data: bytes) -> NDArray[np.uint8] | None:
 
 def _waiting_bytes(sock: socket.socket) -> int:
     return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.FIONREAD, b"\0\0\0\0"))[0])
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time: check that it is on, and that this machine reaches it"
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return str(error) or type(error).__name__

@@ -2,8 +2,9 @@
 
 import os
 import re
+import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -25,7 +26,7 @@ class NetworkTimes:
     read_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Address:
     """Where a camera is and how to log in; its text is fit for logs.
 
@@ -37,9 +38,9 @@ class Address:
 
     url: str
     user: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return redacted(self.url)
 
     @property
@@ -83,6 +84,15 @@ def parse_address(
 def password_variable(camera_id: str) -> str:
     """The environment variable that may hold a camera's password."""
     return f"EDGE_CAMERA_{re.sub('[^A-Z0-9]', '_', camera_id.upper())}_PASSWORD"
+
+
+def no_connection(error: OSError, host: str) -> str:
+    """Why a camera cannot be reached, in words."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time: check that it is on, and that this machine reaches it"
+    if isinstance(error, socket.gaierror):
+        return f"its name {host!r} is not known here ({error.strerror}): check camera.source"
+    return error.strerror or str(error)
 
 
 def _password(camera_id: str, file: Path | None, environ: Mapping[str, str]) -> str:
