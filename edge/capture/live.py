@@ -12,7 +12,7 @@ A delay that was the same for every image since the stream was opened shows in n
 import math
 from collections import deque
 from itertools import pairwise
-from statistics import median
+from statistics import fmean
 from typing import Protocol
 
 SETTLE_S = 0.5
@@ -81,10 +81,10 @@ class PacedLiveness:
         gaps = [late_s - early_s for early_s, late_s in pairwise(self._arrivals)]
         if len(gaps) < _FEWEST - 1 or self._arrivals[0] > arrived_s - SETTLE_S:
             return None
-        usual_s = median(self._usual or gaps)
+        usual_s = fmean(self._usual or gaps)
         paused = max(gaps) > max(_PAUSE * usual_s, usual_s + _PAUSE_S)
-        hurried = sum(gaps) / len(gaps) < _HURRY * usual_s
+        hurried = fmean(gaps) < _HURRY * usual_s
         if paused or hurried:
             return None
-        self._usual.append(gaps[-1])
+        self._usual.extend(gaps[-1:] if self._usual else gaps)
         return 0.0

@@ -105,6 +105,14 @@ def test_with_stamps_clocks_that_drift_apart_stay_believed(drift: float) -> None
     assert max(one for one in held[20:] if one is not None) < 0.01
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_without_stamps_a_jittery_stream_stays_believed(seed: int) -> None:
+    """One late image at the start once set the usual pace, and every image after it was too fast."""
+    chance = random.Random(seed)
+    images = [(taken_s, arrived_s + chance.choice((0, 0, 0, 0.04))) for taken_s, arrived_s in steady(500)]
+    assert len(judged(PacedLiveness(), images)) > 450
+
+
 def test_stamps_that_jump_back_are_learned_anew() -> None:
     liveness = StampedLiveness()
     judged(liveness, steady(50))
