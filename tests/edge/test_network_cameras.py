@@ -59,7 +59,7 @@ def opened(url: str, **more: object) -> Iterator[Camera]:
 
 def why_not(url: str, **more: object) -> str:
     """What opening says; within its time limits."""
-    camera, started_s = camera_at(url, open_timeout_ms=800, read_timeout_ms=500, **more), time.monotonic()
+    camera, started_s = camera_at(url, open_timeout_ms=500, read_timeout_ms=300, **more), time.monotonic()
     with pytest.raises(CameraError) as error:
         camera.open()
     assert error.value.reason == "camera_lost"
@@ -70,7 +70,7 @@ def why_not(url: str, **more: object) -> str:
 
 def test_images_come_in_their_order_and_their_age_is_known(server: Server) -> None:
     with opened(server.url()) as camera:
-        shots = [(first_shot(camera), time.monotonic()) for _ in range(20)]
+        shots = [(first_shot(camera), time.monotonic()) for _ in range(8)]
     times = [taken_ms(shot.image) for shot, _ in shots]
     assert times == sorted(set(times))
     for (shot, came_s), at_ms in zip(shots, times, strict=True):
@@ -196,7 +196,7 @@ def test_a_server_that_accepts_and_never_answers_does_not_hold_the_station(schem
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         assert "no answer in time" in why_not(f"{scheme}://127.0.0.1:{port}/view")
-        section = network_section(f"{scheme}://127.0.0.1:{port}/view", open_timeout_ms=800)
+        section = network_section(f"{scheme}://127.0.0.1:{port}/view", open_timeout_ms=500, read_timeout_ms=300)
         limits = CaptureLimits(LATENCY_S, 0.4, 0.5, 16)
         drain = Drain("top", make_camera(section), limits, triggered=False, on_state=lambda _lost, _why: None)
         threads = threading.active_count()
@@ -211,11 +211,11 @@ def test_a_server_that_accepts_and_never_answers_does_not_hold_the_station(schem
 def test_one_camera_that_hangs_does_not_hold_another_up(server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, opened(server.url()) as camera:
         url = f"{server.url().split(':')[0]}://127.0.0.1:{listener.getsockname()[1]}/view"
-        hung = camera_at(url, open_timeout_ms=1500)
+        hung = camera_at(url, open_timeout_ms=1200, read_timeout_ms=300)
         opening = threading.Thread(target=pytest.raises, args=(CameraError, hung.open))
         opening.start()
         first_shot(camera)
-        for _ in range(10):
+        for _ in range(5):
             started_s = time.monotonic()
             first_shot(camera)
             assert time.monotonic() - started_s < 0.6
@@ -232,7 +232,7 @@ def test_half_a_jpeg_is_no_image(mjpeg: Server) -> None:
     """OpenCV's own reader gives it as a whole image, grey where bytes are missing."""
     for path in ("truncated", "halved"):
         with opened(mjpeg.url(path)) as camera:
-            shots = [first_shot(camera) for _ in range(8)]
+            shots = [first_shot(camera) for _ in range(6)]
         for shot in shots:
             assert taken_ms(shot.image)
 
@@ -258,13 +258,12 @@ def test_a_stream_that_changes_its_size_is_opened_again_at_the_new_one(mjpeg: Se
 
 def test_an_rtsp_stream_that_changes_its_size_gives_whole_images_all_along() -> None:
     """OpenCV scales them to the size the stream was opened with; opened again, the camera has its new size."""
-    with served("rtsp", "--resize-after", "30") as server, opened(server.url()) as camera:
-        shots = [first_shot(camera) for _ in range(35)]
+    with served("rtsp", "--resize-after", "20") as server, opened(server.url()) as camera:
+        shots = [first_shot(camera) for _ in range(20)]
         assert {shot.image.shape for shot in shots} == {(HEIGHT, WIDTH, 3)}
-        assert len({taken_ms(shot.image) for shot in shots}) == 35
-        camera.close()
-        camera.open()
-        assert larger(first_shot(camera))
+        assert len({taken_ms(shot.image) for shot in shots}) == 20
+        with opened(server.url()) as again:
+            assert larger(first_shot(again))
 
 
 @pytest.mark.parametrize("kind", KINDS)
