@@ -99,11 +99,11 @@ def drained(url: str) -> Iterator[Drain]:
 def test_what_a_stalled_link_held_back_is_never_a_parts_frame(server: Server) -> None:
     """Parts are triggered all the time while the link stalls: no part gets a frame from before its trigger."""
     with slow_link(server.port) as link, drained(server.url().replace(str(server.port), str(link.port))) as drain:
-        stalls = [threading.Timer(0.3, link.stall), threading.Timer(0.5, link.flow)]
-        stalls += [threading.Timer(1.1, link.stall), threading.Timer(1.65, link.flow)]
+        stalls = [threading.Timer(0.3, link.stall), threading.Timer(0.6, link.flow)]
+        stalls += [threading.Timer(1.3, link.stall), threading.Timer(1.9, link.flow)]
         for timer in stalls:
             timer.start()
-        claims, until_s = claimed_for(drain, 2.5), time.monotonic() + 15
+        claims, until_s = claimed_for(drain, 2.8), time.monotonic() + 15
         reasons = []
         while (claim := claims.get(timeout=5)) is not None and time.monotonic() < until_s:
             try:
