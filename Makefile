@@ -6,6 +6,8 @@ DEV := $(ENVS)/dev
 BIN := $(CURDIR)/$(DEV)/bin
 DATA ?= ../shared/data
 MINUTES ?= 50
+# Half of the tests' time is waiting, so two files at once; threads that wait for work must not spin beside the other.
+WORKERS ?= 2
 TRAIN = $(BIN)/cloud train --minutes $(MINUTES) --json
 
 .PHONY: help demo test gates unit bench soak figures-deeppcb-reference figures-deeppcb figures-neu figures-elpv-probe figures-elpv-paper figures-elpv-finetune figures-anomaly tune lock clean system
@@ -31,7 +33,7 @@ gates: $(DEV)/.installed
 	$(BIN)/lint-imports
 
 unit: $(DEV)/.installed
-	$(BIN)/pytest -m "not benchmark and not soak" --cov --cov-report=term:skip-covered $(ARGS)
+	OMP_WAIT_POLICY=passive $(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not benchmark and not soak" --cov --cov-report=term:skip-covered $(ARGS)
 
 bench: system $(DEV)/.installed
 	$(BIN)/pytest -m benchmark -s tests/benchmarks $(ARGS)
