@@ -4,14 +4,11 @@ import time
 from collections.abc import Mapping
 from typing import Protocol
 
-import structlog
-
 from edge.config_outputs import GpioSection
 from edge.line.outputs.output import Turn
 from edge.line.outputs.pulses import Lines, Pulses
 from edge.line.said import Readiness, Told
 
-log = structlog.get_logger()
 _IDLE_S = 1.0
 
 
@@ -42,16 +39,15 @@ class GpioOutput:
     def __init__(self, section: GpioSection, chip: Chip) -> None:
         self._section = section
         self._chip = chip
-        self._pulses = self._new_pulses()
+        self._pulses = Pulses(section.pulse_ms / 1000, section.gap_ms / 1000)
         self._driven = Lines()
-        self._overruns = 0
         self._is_open = False
 
     def open(self) -> None:
         """Take the lines, all off; see `Output.open`."""
-        self._pulses, self._driven, self._overruns = self._new_pulses(), Lines(), 0
-        offsets = tuple(self._levels(self._driven))
-        self._chip.open(offsets)
+        self._pulses.restart()
+        self._driven = Lines()
+        self._chip.open(tuple(self._levels(self._driven)))
         self._is_open = True
 
     def hear(self, said: Told | Readiness) -> None:
@@ -67,20 +63,14 @@ class GpioOutput:
     def serve(self, now_s: float) -> Turn:
         """End a pulse that is over; see `Output.serve`."""
         self._drive(now_s)
-        if self._pulses.overruns != self._overruns:
-            self._overruns = self._pulses.overruns
-            log.warning("verdict during a pulse, failed", output=self._section.id, overruns=self._overruns)
         wait_s = self._pulses.wait_s(now_s)
-        return Turn(_IDLE_S if wait_s is None else wait_s)
+        return Turn(_IDLE_S if wait_s is None else wait_s, dropped=self._pulses.overruns)
 
     def close(self) -> None:
         """Switch every line off and give it back; see `Output.close`."""
         if self._is_open:
             self._is_open = False
             self._chip.close()
-
-    def _new_pulses(self) -> Pulses:
-        return Pulses(self._section.pulse_ms / 1000, self._section.gap_ms / 1000)
 
     def _drive(self, now_s: float) -> None:
         lines = self._pulses.lines(now_s)

@@ -12,8 +12,9 @@ Invariants:
   Ready says so.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 
 from edge.domain.part import Verdict
 from edge.line.outputs.memory import Asked, Shown
@@ -61,19 +62,22 @@ class _Result:
 
 
 class Handshake:
-    """One connection's handshake, from its first look at the PLC.
+    """The handshake with one PLC; `overruns` counts triggers that came while a part waited, over all connections.
 
     Args:
         rules: what was agreed.
-        numbers: numbers for parts, which go on over connections.
     """
 
-    def __init__(self, rules: HandshakeRules, numbers: Iterator[int]) -> None:
+    def __init__(self, rules: HandshakeRules) -> None:
         self.overruns = 0
+        self._numbers = count(1)
         self._rules = rules
-        self._numbers = numbers
-        self._ready = False
         self._beat = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """A new connection: nothing of an earlier one is true of it, but for the numbers of parts."""
+        self._ready = False
         self._last = Asked(trigger=True, result_ack=True)
         self._trigger_ack = False
         self._waiting: _Waiting | None = None

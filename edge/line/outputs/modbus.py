@@ -10,9 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import count
 
-import structlog
 from pymodbus import ModbusException
 from pymodbus.client import ModbusTcpClient
 from pymodbus.pdu import ModbusPDU
@@ -25,7 +23,6 @@ from edge.line.outputs.output import Turn
 from edge.line.protocol import Ack, Trigger
 from edge.line.said import Readiness, Told
 
-log = structlog.get_logger()
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # what it reports is raised as well, and logged once
 
 
@@ -40,20 +37,16 @@ class ModbusOutput:
     def __init__(self, section: ModbusSection, started_at: datetime) -> None:
         self._section = section
         self._memory = Memory(section.map)
-        self._numbers = count(1)
-        self._rules = _rules(section, started_at)
         self._client = _client(section)
-        self._handshake = Handshake(self._rules, self._numbers)
+        self._handshake = Handshake(_rules(section, started_at))
         self._shown = Shown()
         self._cells: dict[Cell, int] = {}
-        self._overruns = 0
         self._next_beat_s = 0.0
 
     def open(self) -> None:
         """Connect and write the safe state; see `Output.open`."""
         self._client = _client(self._section)
-        self._handshake = Handshake(self._rules, self._numbers)
-        self._overruns = 0
+        self._handshake.restart()
         if not self._client.connect():  # type: ignore[no-untyped-call]
             raise OutputError(f"{self._plc} cannot be reached: check host, port and that its Modbus server runs")
         self._make_safe()
@@ -73,9 +66,9 @@ class ModbusOutput:
             self._next_beat_s = now_s + self._section.heartbeat_ms / 1000
         words: tuple[Trigger | Ack, ...] = self._show()
         words += self._handshake.see(self._memory.asked(self._look()), now_s)
-        self._report_overruns()
         changed = self._handshake.shown != self._shown
-        return Turn(0.0 if changed else self._section.poll_ms / 1000, words)
+        wait_s = 0.0 if changed else self._section.poll_ms / 1000
+        return Turn(wait_s, words, dropped=self._handshake.overruns)
 
     def close(self) -> None:
         """Write the safe state where the PLC still answers, and hang up; see `Output.close`."""
@@ -169,11 +162,6 @@ class ModbusOutput:
                 f"{self._plc} refuses {span.table}:{span.address}, {span.count} cells ({answer}): check the map"
             )
         return answer
-
-    def _report_overruns(self) -> None:
-        if self._handshake.overruns != self._overruns:
-            self._overruns = self._handshake.overruns
-            log.warning("trigger while busy, not taken", output=self._section.id, overruns=self._overruns)
 
 
 def _client(section: ModbusSection) -> ModbusTcpClient:

@@ -32,6 +32,7 @@ class MqttOutput:
 
     def __init__(self, make_link: Callable[[], Link], topic: str, queue_messages: int, station: str) -> None:
         self.dropped = 0
+        self.published = 0
         self._make_link = make_link
         self._topic = topic
         self._queue_messages = queue_messages
@@ -63,7 +64,7 @@ class MqttOutput:
     def serve(self, now_s: float) -> Turn:
         """Publish what there is room for; see `Output.serve`."""
         self._publish()
-        return Turn(_TURN_S, trouble=self._trouble or self._silence(now_s))
+        return Turn(_TURN_S, trouble=self._trouble or self._silence(now_s), dropped=self.dropped)
 
     def close(self) -> None:
         """Hang up; what waits is kept for the next connection; see `Output.close`."""
@@ -90,6 +91,7 @@ class MqttOutput:
             self._answered_s = time.monotonic()
             if self._under_way:
                 self._under_way.popleft()
+                self.published += refusal is None
                 self.dropped += refusal is not None
             self._trouble = "" if refusal is None else f"the broker refuses {self._topic!r}: {refusal}"
         self._publish()

@@ -15,11 +15,13 @@ class Turn:
         wait_s: how long it may be left alone, seconds; something the station says comes at once all the same.
         words: what its peer says to the station: a part to look at, a verdict that arrived.
         trouble: why its peer does not get what it is told, where the output heals that by itself; else empty.
+        dropped: what it could not pass on since it was made: verdicts, or triggers that came while it was busy.
     """
 
     wait_s: float
     words: tuple[Trigger | Ack, ...] = ()
     trouble: str = ""
+    dropped: int = 0
 
 
 class Output(Protocol):

@@ -23,6 +23,8 @@ class Lines:
 class Pulses:
     """The pulses of one station.
 
+    `overruns` counts the verdicts that came too soon.
+
     Args:
         pulse_s: how long a verdict is on, seconds.
         gap_s: how long nothing is on before the next, seconds.
@@ -32,6 +34,10 @@ class Pulses:
         self.overruns = 0
         self._pulse_s = pulse_s
         self._gap_s = gap_s
+        self.restart()
+
+    def restart(self) -> None:
+        """Everything is off."""
         self._verdict: Verdict | None = None
         self._until_s = float("-inf")
         self._ready = False

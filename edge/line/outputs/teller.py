@@ -26,11 +26,12 @@ _NOT_OPEN = "not opened yet"
 
 @dataclass(slots=True)
 class TellerCounters:
-    """Since the start: parts that its peer triggered, verdicts it was given, those it acknowledged, losses of it."""
+    """Since the start: parts its peer triggered, verdicts given to it and acknowledged, what was dropped, losses."""
 
     triggers: int = 0
     told: int = 0
     acknowledged: int = 0
+    dropped: int = 0
     losses: int = 0
 
 
@@ -103,6 +104,7 @@ class Teller:
             turn = self._output.serve(time.monotonic())
             for word in turn.words:
                 self._say(line, word)
+            self.counters.dropped = turn.dropped
             self._set_trouble(turn.trouble)
             for heard in line.hear(min(turn.wait_s, _PATIENCE_S)):
                 self._hear(heard)
@@ -131,6 +133,7 @@ class Teller:
         if why == self.trouble:
             return
         if bool(why) != bool(self.trouble) or self.trouble == _NOT_OPEN:
-            log.warning("output lost" if why else "output tells", output=self.output_id, why=why)
+            say = log.warning if why else log.info
+            say("output lost" if why else "output tells", output=self.output_id, why=why)
         self.trouble = why
         self._on_trouble(f"output {self.output_id!r}: {why}" if why else "")
