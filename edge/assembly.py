@@ -10,6 +10,7 @@ from cloud_sync.wire.link import Address as BrokerAddress
 from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.open import is_replayed, make_camera
 from edge.config import CameraSection, ProductSection, StationConfig
+from edge.config_outputs import OutputSection
 from edge.decide.recipe import Recipe, Rule, check_fit
 from edge.domain.errors import ConfigError
 from edge.domain.frame import Frame, Image
@@ -20,6 +21,8 @@ from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
 from edge.infer.openvino import OpenVinoEngine
 from edge.infer.plan import make_plan
+from edge.line.outputs.open import make_teller
+from edge.line.outputs.teller import Teller
 from edge.line.port import LinePort, PortTimes
 from edge.line.protocol import Address, parse_address
 from edge.pipeline import Pipeline, PipelineLimits, Product
@@ -55,6 +58,7 @@ class Assembly:
         broker = None if config.sync.broker is None else BrokerAddress.parse(config.sync.broker)
         self.drains = {section.id: self._drain(section) for section in config.camera}
         self.products = {section.id: self._product(section) for section in config.product}
+        self.outputs = [self._output(section, address) for section in config.output]
         self.recorder = self._recorder()
         self.images = self._image_writer()
         self.pipeline = self._pipeline()
@@ -110,6 +114,13 @@ class Assembly:
             self.engines[path] = OpenVinoEngine(bundle, plan)
         engine = self.engines[path]
         return Product(section.id, engine if reference is None else ComparingEngine(engine, reference), recipe)
+
+    def _output(self, section: OutputSection, address: Address) -> Teller:
+        def on_trouble(why: str) -> None:
+            if section.required:
+                self.health.set_fault(f"output:{section.id}", why)
+
+        return make_teller(section, self.config.station.id, address, on_trouble)
 
     def _recorder(self) -> Recorder:
         return Recorder(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edge.config_outputs import ModbusSection, OutputSection
 from edge.domain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -146,10 +147,15 @@ class StationConfig(_Section):
     inference: InferenceSection = InferenceSection()
     sync: SyncSection = SyncSection()
     retention: RetentionSection = RetentionSection()
+    output: list[OutputSection] = []
 
     @model_validator(mode="after")
     def _ids_unique(self) -> "StationConfig":
-        for what, ids in (("camera", [c.id for c in self.camera]), ("product", [p.id for p in self.product])):
+        for what, ids in (
+            ("camera", [c.id for c in self.camera]),
+            ("product", [p.id for p in self.product]),
+            ("output", [o.id for o in self.output]),
+        ):
             twice = {name for name in ids if ids.count(name) > 1}
             if twice:
                 raise ValueError(f"two {what}s are called {min(twice)!r}")
@@ -164,6 +170,15 @@ class StationConfig(_Section):
                     f"camera {camera.id!r} has latency_ms {camera.latency_ms:g}, and line.deadline_ms less "
                     f"commit_margin_ms leaves {decide_ms:g}: no part could be decided in time"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _outputs_name_products(self) -> "StationConfig":
+        known = {product.id for product in self.product}
+        for output in self.output:
+            unknown = output.product_ids - known if isinstance(output, ModbusSection) else set()
+            if unknown:
+                raise ValueError(f"output {output.id!r} names product {min(unknown)!r}, and there is no such product")
         return self
 
     @property
@@ -241,13 +256,21 @@ def _keys_at(section: type[BaseModel], location: tuple[int | str, ...]) -> list[
     steps = list(location)
     while steps:
         step = steps.pop(0)
-        inner = _section_in(section.model_fields[str(step)].annotation)
+        annotation = section.model_fields[str(step)].annotation
+        inner = _section_in(annotation)
         if inner is None:
             return []
         if steps and (isinstance(steps[0], int) or inner is ClassRule):
             steps.pop(0)
+        if step == "output" and steps:  # pydantic names the kind of section next
+            kind = steps.pop(0)
+            inner = next((kind_ for kind_ in get_args(OutputSection)[0].__args__ if _is_kind(kind_, kind)), inner)
         section = inner
     return sorted(section.model_fields)
+
+
+def _is_kind(section: type[BaseModel], kind: int | str) -> bool:
+    return kind in get_args(section.model_fields["kind"].annotation)
 
 
 def _section_in(annotation: object) -> type[BaseModel] | None:

@@ -81,6 +81,8 @@ class Daemon:
                 stack.callback(station.uplink.stop, _STOP_S)
                 station.uplink.start()
             stack.callback(station.port.stop, _STOP_S)
+            for output in station.outputs:
+                stack.callback(output.stop, _STOP_S)
             stack.callback(station.images.stop, _STOP_S)
             station.images.start()
             stack.callback(station.recorder.settle, _STOP_S)
@@ -93,6 +95,8 @@ class Daemon:
                 stack.callback(drain.stop, _STOP_S)
                 drain.start()
             station.port.start()
+            for output in station.outputs:
+                output.start()
             yield
 
     def _wind_down(self) -> None:

@@ -20,6 +20,7 @@ from edge.line.peers import Peers
 from edge.line.protocol import (
     Ack,
     Address,
+    Listen,
     Ping,
     Trigger,
     error_line,
@@ -27,6 +28,7 @@ from edge.line.protocol import (
     parse_line,
     pong_line,
     ready_line,
+    told_line,
     verdict_line,
 )
 
@@ -85,7 +87,9 @@ class LinePort:
         self._on_trigger = on_trigger
         self._on_outcomes = on_outcomes
         self._ledger = Ledger(times.deadline_s - _TELL_MARGIN_S, times.ack_timeout_s)
-        self._peers = Peers(address, lambda: ready_line(*self._ready), self._handle, self._ledger.disconnect)
+        self._peers = Peers(address, lambda: ready_line(*self._ready), self._handle, self._gone)
+        self._listeners: set[int] = set()
+        self._products: dict[str, str] = {}
         self._commands: queue.SimpleQueue[Committed | _Untold] = queue.SimpleQueue()
         self._ready = (False, "starting")
         self._ready_said = self._ready
@@ -183,7 +187,7 @@ class LinePort:
         peer = self._peer_of(part.part_id)
         if self._ledger.tell(part.part_id, part.triggered_s, verdict, time.monotonic(), sent=peer is not None):
             self.counters.told += peer is not None
-            self._peers.send(peer, line)
+            self._say(peer, part.part_id, line)
 
     def _expire(self, now_s: float) -> None:
         for part_id in self._ledger.due(now_s):
@@ -193,7 +197,20 @@ class LinePort:
     def _tell_undecided(self, part_id: str, reason: str) -> None:
         peer = self._peer_of(part_id)
         if self._ledger.expire(part_id, time.monotonic(), sent=peer is not None):
-            self._peers.send(peer, verdict_line(part_id, Verdict.UNDECIDED, (reason,), None, None))
+            self._say(peer, part_id, verdict_line(part_id, Verdict.UNDECIDED, (reason,), None, None))
+
+    def _say(self, peer: int | None, part_id: str, line: bytes) -> None:
+        """The one verdict of a part: to whoever triggered it first, then to those who listen."""
+        self._peers.send(peer, line)
+        product = self._products.pop(part_id, "")
+        if self._listeners:
+            told = told_line(product, line)
+            for listener in list(self._listeners):
+                self._peers.send(listener, told)
+
+    def _gone(self, peer: int) -> None:
+        self._listeners.discard(peer)
+        self._ledger.disconnect(peer)
 
     def _report(self) -> None:
         outcomes = self._ledger.take_outcomes()
@@ -217,11 +234,14 @@ class LinePort:
                 self._ledger.acknowledge(part_id, peer)
             case Ping():
                 self._peers.send(peer, pong_line())
+            case Listen():
+                self._listeners.add(peer)
 
     def _trigger(self, peer: int, trigger: Trigger) -> None:
         now_s = time.monotonic()
         self.counters.triggers += 1
         if self._ledger.open(trigger.part_id, peer, now_s):
+            self._products[trigger.part_id] = trigger.product
             self._on_trigger(Part(trigger.part_id, trigger.product, datetime.now(UTC), now_s, trigger.cameras))
         else:
             self._refuse_duplicate(peer, trigger.part_id)

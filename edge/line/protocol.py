@@ -1,8 +1,12 @@
 """The line port's messages: newline-delimited JSON, one object a line. Pure: bytes in, nouns out.
 
 In:  {"type": "trigger", "part_id", "product", "cameras"?}   {"type": "ack", "part_id"}   {"type": "ping"}
+     {"type": "listen"}
 Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image"}
      {"type": "ready", "ready", "why"}   {"type": "pong"}   {"type": "heartbeat", "ready"}   {"type": "error", "why"}
+     {"type": "told", "part_id", "product", "verdict", "reasons", "inspection_id", "record_sha256"}
+
+A verdict goes to the connection that triggered the part. One that sent `listen` hears `told` of every part besides.
 """
 
 import json
@@ -38,6 +42,11 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class Listen:
+    """Somebody says: let me hear of every part, whoever triggered it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
     """Where a line port listens: a loopback TCP port, or a Unix socket's path."""
 
@@ -57,7 +66,7 @@ def parse_address(text: str) -> Address:
     return Address(int(port), None)
 
 
-def parse_line(line: bytes) -> Trigger | Ack | Ping:
+def parse_line(line: bytes) -> Trigger | Ack | Ping | Listen:
     """One message from the line.
 
     Raises:
@@ -78,8 +87,10 @@ def parse_line(line: bytes) -> Trigger | Ack | Ping:
             return Ack(_part_id(message))
         case "ping":
             return Ping()
+        case "listen":
+            return Listen()
         case other:
-            raise OutputError(f"expected type trigger, ack or ping, got {other!r}")
+            raise OutputError(f"expected type trigger, ack, ping or listen, got {other!r}")
 
 
 def _part_id(message: dict[str, object]) -> str:
@@ -126,6 +137,29 @@ def verdict_line(
             "image": "pending" if inspection_id else "none",
         }
     )
+
+
+def told_line(product: str, verdict: bytes) -> bytes:
+    """A `verdict` line as those hear it who listen."""
+    said = json.loads(verdict)
+    told = {name: said[name] for name in ("part_id", "verdict", "reasons", "inspection_id", "record_sha256")}
+    return _encode({"type": "told", "product": product, **told})
+
+
+def trigger_line(trigger: Trigger) -> bytes:
+    """The line's own word, for one who plays the line."""
+    cameras = {"cameras": list(trigger.cameras)} if trigger.cameras else {}
+    return _encode({"type": "trigger", "part_id": trigger.part_id, "product": trigger.product, **cameras})
+
+
+def ack_line(ack: Ack) -> bytes:
+    """The line's own word, for one who plays the line."""
+    return _encode({"type": "ack", "part_id": ack.part_id})
+
+
+def listen_line() -> bytes:
+    """The word of one who wants to hear of every part."""
+    return _encode({"type": "listen"})
 
 
 def ready_line(ready: bool, why: str) -> bytes:  # noqa: FBT001 - ready is what is said

@@ -10,6 +10,7 @@ from edge.line.protocol import (
     LINE_LIMIT_BYTES,
     Ack,
     Address,
+    Listen,
     Ping,
     Trigger,
     error_line,
@@ -42,9 +43,10 @@ TRIGGER = b'{"type": "trigger", "part_id": "p-1", "product": "cell", "cameras": 
         ),
         pytest.param(b'{"type": "ack", "part_id": "p-1", "more": 1}', Ack("p-1"), id="ack, unknown field ignored"),
         pytest.param(b'{"type": "ping"}', Ping(), id="ping"),
+        pytest.param(b'{"type": "listen"}', Listen(), id="listen"),
     ],
 )
-def test_the_messages_of_the_line(line: bytes, message: Trigger | Ack | Ping) -> None:
+def test_the_messages_of_the_line(line: bytes, message: Trigger | Ack | Ping | Listen) -> None:
     assert parse_line(line) == message
 
 
@@ -56,8 +58,8 @@ def test_the_messages_of_the_line(line: bytes, message: Trigger | Ack | Ping) ->
         pytest.param(b"[" * 4000, "one JSON object", id="deeply nested"),
         pytest.param(b"\xff\xfe{}", "one JSON object", id="no UTF-8"),
         pytest.param(b"[1]", "JSON object", id="a list"),
-        pytest.param(b"{}", "type trigger, ack or ping", id="no type"),
-        pytest.param(b'{"type": ["ack"]}', "type trigger, ack or ping", id="type is a list"),
+        pytest.param(b"{}", "type trigger, ack, ping or listen", id="no type"),
+        pytest.param(b'{"type": ["ack"]}', "type trigger, ack, ping or listen", id="type is a list"),
         pytest.param(b'{"type": "ack"}', "part_id must be", id="no part"),
         pytest.param(b'{"type": "ack", "part_id": ""}', "part_id must be", id="empty part"),
         pytest.param(b'{"type": "ack", "part_id": 5}', "part_id must be", id="part is a number"),

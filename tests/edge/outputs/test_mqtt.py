@@ -1,0 +1,121 @@
+"""Verdicts on a broker's topic: real brokers that come late, go, hang and come back; verdicts never wait for them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from brokers import broker, eventually
+from daemon_kit import daemon, line_to
+from edge_kit import LineClient
+from outputs_kit import ServedOutput, output_status, section, served_output, with_output
+from station_kit import Station
+
+from cloud_sync.wire.broker import LocalBroker
+from cloud_sync.wire.link import Limits, Message
+from cloud_sync.wire.mqtt import MqttLink
+from cloud_sync.wire.mqtt_settings import MqttSettings
+from edge.domain.part import Verdict
+from edge.line.outputs.mqtt import MqttOutput
+from edge.line.outputs.open import make_output
+
+__all__ = ["broker"]
+TOPIC = "factory/line-1/verdicts"
+
+
+def output(broker: LocalBroker, **settings: int) -> str:
+    text = f"[[output]]\nid = 'bus'\nkind = 'mqtt'\nbroker = '{broker.address}'\ntopic = '{TOPIC}'\n"
+    return text + "".join(f"{name} = {value}\n" for name, value in settings.items())
+
+
+class Reader:
+    """Keeps what comes on the topic."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.connected = False
+        self.link: MqttLink | None = None
+
+    def on_connected(self, _limits: Limits) -> None:
+        self.connected = True
+
+    def on_disconnected(self, _why: str) -> None:
+        self.connected = False
+
+    def on_message(self, message: Message) -> None:
+        self.heard.append(json.loads(message.payload))
+        assert self.link is not None
+        self.link.acknowledge(message)
+
+    def on_answer(self, refusal: str | None) -> None:
+        pass
+
+    def parts(self) -> set[str]:
+        return {message["part_id"] for message in self.heard}
+
+
+@contextmanager
+def reader(broker: LocalBroker) -> Iterator[Reader]:
+    made = Reader()
+    made.link = MqttLink(MqttSettings(broker.address, "reader", (TOPIC,), session_expiry_s=600))
+    made.link.start(made)
+    try:
+        eventually(lambda: made.connected)
+        yield made
+    finally:
+        made.link.stop(5)
+
+
+def run_parts(served: ServedOutput, line: LineClient, numbers: range) -> None:
+    """Each is told to the line in its time, whatever the broker does."""
+    for number in numbers:
+        line.trigger(f"p-{number}")
+        served.tell(Verdict.PASS, served.part(number), number)
+        assert line.hear()["verdict"] == "PASS"
+
+
+def test_every_verdict_of_a_station_is_published(broker: LocalBroker, made: Station) -> None:
+    with broker, reader(broker) as heard, daemon(with_output(made, output(broker))), line_to(made) as line:
+        eventually(lambda: output_status(made, "bus")["tells"])
+        told = []
+        for number in range(10):
+            line.trigger(f"p-{number}")
+            told.append(line.hear())
+            line.ack(f"p-{number}")
+        eventually(lambda: len(heard.heard) == 10)
+    names = ("part_id", "verdict", "reasons", "inspection_id", "record_sha256")
+    assert [[m[name] for name in names] for m in heard.heard] == [[t[name] for name in names] for t in told]
+    assert {(m["station"], m["product"]) for m in heard.heard} == {("test-1", "blob")}
+
+
+def test_a_broker_that_is_killed_and_comes_back_gets_what_waited(broker: LocalBroker) -> None:
+    driver = make_output(section(output(broker)), "test-1")
+    assert isinstance(driver, MqttOutput)
+    with broker, served_output(driver) as served, LineClient(served.where) as line:
+        served.tells()
+        broker.kill()
+        served.fails()
+        run_parts(served, line, range(1, 31))
+        assert driver.published == 0
+        broker.start()
+        with reader(broker) as heard:
+            served.tells()
+            run_parts(served, line, range(31, 41))
+            eventually(lambda: {f"p-{number}" for number in range(31, 41)} <= heard.parts())
+            eventually(lambda: driver.published == 40)
+    assert driver.dropped == 0
+
+
+def test_a_broker_that_hangs_is_said_and_what_its_queue_cannot_hold_is_counted(broker: LocalBroker) -> None:
+    driver = make_output(section(output(broker, queue_messages=50)), "test-1")
+    assert isinstance(driver, MqttOutput)
+    with broker, reader(broker) as heard, served_output(driver) as served, LineClient(served.where) as line:
+        served.tells()
+        broker.pause()
+        run_parts(served, line, range(1, 101))
+        assert "has not answered" in served.fails()
+        eventually(lambda: driver.dropped == 50)
+        broker.resume()
+        served.tells()
+        eventually(lambda: "p-100" in heard.parts())
+        eventually(lambda: len(heard.parts()) == 50)

@@ -1,0 +1,141 @@
+"""asyncua clients, some of them in processes of their own, against a real daemon or a line port."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from asyncua import Client, ua
+from brokers import eventually
+from daemon_kit import daemon, line_to
+from edge_kit import LineClient
+from opcua_kit import Listener
+from outputs_kit import ServedOutput, output_status, section, served_output, with_output
+from station_kit import Station
+
+from cloud_sync.wire.broker import free_port
+from edge.domain.part import Verdict
+
+NAMESPACE = "urn:inspectd:machine-vision"
+
+
+def output(port: int) -> str:
+    return f"[[output]]\nid = 'ua'\nkind = 'opcua'\nport = {port}\n"
+
+
+def with_client(port: int, work: Callable[[Client, int], Awaitable[None]], user: str = "") -> None:
+    async def run() -> None:
+        client = Client(f"opc.tcp://127.0.0.1:{port}/inspectd", timeout=10)
+        if user:
+            client.set_user(user)
+            client.set_password("x")
+        async with client:
+            await work(client, await client.get_namespace_index(NAMESPACE))
+
+    asyncio.run(run())
+
+
+def state_and_why(port: int) -> tuple[str, str]:
+    seen: list[tuple[str, str]] = []
+
+    async def read(client: Client, index: int) -> None:
+        system = await client.nodes.objects.get_child(f"{index}:VisionSystem test-1")
+        state = await system.get_child([f"{index}:VisionStateMachine", f"{index}:CurrentState"])
+        seen.append(((await state.read_value()).Text, await (await system.get_child(f"{index}:Why")).read_value()))
+
+    with_client(port, read)
+    return seen[0]
+
+
+def test_every_verdict_is_an_event_and_the_state_is_a_node(made: Station, tmp_path: Path) -> None:
+    port = free_port()
+    with daemon(with_output(made, output(port))), line_to(made) as line:
+        eventually(lambda: output_status(made, "ua")["tells"], 30)
+        with Listener(port, tmp_path / "ua.jsonl") as client:
+            told = []
+            for number in range(10):
+                line.trigger(f"p-{number}")
+                told.append(line.hear())
+                line.ack(f"p-{number}")
+            eventually(lambda: len(client.results()) == 10)
+            results = client.results()
+            eventually(lambda: client.events("state"))
+            states = [event["state"] for event in client.events("state")]
+    assert [(r["PartId"], r["Verdict"], r["ResultId"], r["RecordSha256"]) for r in results] == [
+        (t["part_id"], t["verdict"], t["inspection_id"], t["record_sha256"]) for t in told
+    ]
+    assert {r["ProductId"] for r in results} == {"blob"}
+    assert results[4]["Reasons"] == told[4]["reasons"] == ["anomaly:1"]
+    assert states[-1] == "ContinuousExecution"
+
+
+def test_a_client_that_hangs_or_dies_delays_nobody_and_another_one_hears_all(tmp_path: Path) -> None:
+    port = free_port()
+    with served_output(section(output(port))) as served, LineClient(served.where) as line:
+        served.tells(within_s=30)
+        hung, dead = Listener(port, tmp_path / "hung.jsonl"), Listener(port, tmp_path / "dead.jsonl")
+        with Listener(port, tmp_path / "well.jsonl") as well, hung, dead:
+            hung.pause()
+            dead.kill()
+            for number in range(100):
+                line.trigger(f"p-{number}")
+                served.tell(Verdict.PASS, served.part(number + 1), number + 1)
+                assert line.hear()["verdict"] == "PASS"
+            eventually(lambda: len(well.results()) == 100)
+            hung.resume()
+            dead.start()
+            line.trigger("p-last")
+            served.tell(Verdict.PASS, served.part(101), 101)
+            for client in (hung, dead):
+                eventually(lambda client=client: client.results() and client.results()[-1]["PartId"] == "p-last")
+        assert not served.teller.trouble
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[tuple[ServedOutput, int]]:
+    """One server for the tests that leave it as it was: making its nodes takes seconds."""
+    port = free_port()
+    with served_output(section(output(port))) as served:
+        served.tells(within_s=30)
+        yield served, port
+
+
+@pytest.mark.parametrize("user", [pytest.param("", id="anonymous"), pytest.param("admin", id="who says admin")])
+def test_clients_may_only_read(shared: tuple[ServedOutput, int], user: str) -> None:
+    async def attack(client: Client, index: int) -> None:
+        system = await client.nodes.objects.get_child(f"{index}:VisionSystem test-1")
+        ready = await system.get_child(f"{index}:Ready")
+        before = await ready.read_value()
+        with pytest.raises(ua.UaStatusCodeError):
+            await ready.write_value(not before)
+        with pytest.raises(ua.UaError):
+            await system.add_variable(index, "Mine", 1)
+        with pytest.raises(ua.UaError):
+            await client.delete_nodes([ready])
+        assert await ready.read_value() is before
+
+    with_client(shared[1], attack, user)
+
+
+def test_a_station_that_is_not_ready_has_an_error_that_clients_can_read(shared: tuple[ServedOutput, int]) -> None:
+    served, port = shared
+    eventually(lambda: state_and_why(port) == ("ContinuousExecution", ""))
+    served.port.set_ready(False, "the camera is gone")
+    eventually(lambda: state_and_why(port) == ("Error", "the camera is gone"))
+    served.port.set_ready(True, "")
+    eventually(lambda: state_and_why(port) == ("ContinuousExecution", ""))
+
+
+def test_it_listens_on_loopback_alone_unless_told_otherwise(shared: tuple[ServedOutput, int]) -> None:
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.2", shared[1]), 1)
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    port = free_port()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        with served_output(section(output(port))) as served:
+            eventually(lambda: "is another server running" in served.teller.trouble)
