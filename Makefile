@@ -104,6 +104,11 @@ $(DEV)/.installed: deploy/requirements/dev.txt pyproject.toml
 	$(PYTHON) -m pip --python $(DEV)/bin/python install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# What the RTSP tests' server needs: asked of Debian's own python3, which alone sees python3-gi.
+RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
+RTSP_SERVER := /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import Gst; \
+	Gst.init(None); exit(not all(map(Gst.ElementFactory.find, ("appsrc", "x264enc", "rtph264pay"))))'
+
 # System packages only where root allows; tests that miss one skip and say so.
 system:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -x /usr/sbin/mosquitto ]; then \
@@ -111,4 +116,12 @@ system:
 		|| echo "mosquitto cannot be installed: tests run against iotcore alone"; \
 	elif ! [ -x /usr/sbin/mosquitto ] && ! command -v mosquitto >/dev/null; then \
 		echo "mosquitto is not here and this is not root: tests run against iotcore alone"; \
+	fi
+	@if ! $(RTSP_SERVER) 2>/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(RTSP_PACKAGES) \
+			|| echo "the RTSP server cannot be installed: its tests skip"; \
+		else \
+			echo "no RTSP server ($(RTSP_PACKAGES)) and this is not root: its tests skip"; \
+		fi; \
 	fi

@@ -98,7 +98,7 @@ class Assembly:
             make_camera(section),
             limits,
             triggered=section.trigger == "software",
-            on_state=lambda lost, why: self.health.set_fault(
+            on_state=lambda lost, why: self.health.restate_fault(
                 camera_fault(section.id), f"camera {section.id!r} is lost: {why}" if lost else ""
             ),
         )

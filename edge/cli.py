@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge.bundle_cli import bundle_app
+from edge.camera_cli import camera_app
 from edge.domain.errors import (
     EXIT_REFUSED,
     EXPECTED_ERRORS,
@@ -36,6 +37,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Check what station.toml says.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(camera_app, name="camera")
 
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from edge.config_outputs import ModbusSection, OutputSection
 from edge.domain.errors import ConfigError
+from edge.domain.secrets import redacted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -42,7 +43,7 @@ class StationSection(_Section):
 
 
 class CameraSection(_Section):
-    """One camera: a device index, or a folder or video file that is replayed."""
+    """One camera: a device index, an address on the network, or a folder or video file that is replayed."""
 
     id: Id
     source: int | str
@@ -53,6 +54,9 @@ class CameraSection(_Section):
     fps: Annotated[float, Field(gt=0, le=1000)] | None = None
     loop: bool = False
     buffer_frames: Annotated[int, Field(ge=1, le=1024)] = 16
+    open_timeout_ms: Milliseconds = 3000
+    read_timeout_ms: Milliseconds = 700
+    password_file: Path | None = None
 
 
 class ClassRule(_Section):
@@ -223,15 +227,18 @@ def load_config(path: Path) -> StationConfig:
 
 def _rooted(config: StationConfig, folder: Path) -> StationConfig:
     station = config.station.model_copy(update={"data_dir": folder / config.station.data_dir})
-    cameras = [
-        camera.model_copy(update={"source": str(folder / str(camera.source))}) if _is_path(camera.source) else camera
-        for camera in config.camera
-    ]
+    cameras = [_rooted_camera(camera, folder) for camera in config.camera]
     products = [
         product if product.reference is None else product.model_copy(update={"reference": folder / product.reference})
         for product in config.product
     ]
     return config.model_copy(update={"station": station, "camera": cameras, "product": products})
+
+
+def _rooted_camera(camera: CameraSection, folder: Path) -> CameraSection:
+    source = str(folder / str(camera.source)) if _is_path(camera.source) else camera.source
+    password_file = None if camera.password_file is None else folder / camera.password_file
+    return camera.model_copy(update={"source": source, "password_file": password_file})
 
 
 def _is_path(source: int | str) -> bool:
@@ -242,7 +249,7 @@ def _explain(detail: "ErrorDetails") -> str:
     where = ".".join(str(step) for step in detail["loc"]) or "file"
     if detail["type"] == "extra_forbidden":
         return f"unknown key {where!r}{_nearest(detail['loc'])}"
-    got = "" if detail["type"] == "missing" else f", got {detail['input']!r:.120}"
+    got = "" if detail["type"] == "missing" else f", got {redacted(repr(detail['input'])):.120}"
     return f"{where}: {detail['msg']}{got}"
 
 

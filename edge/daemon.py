@@ -94,10 +94,16 @@ class Daemon:
                 )
                 stack.callback(drain.stop, _STOP_S)
                 drain.start()
+            stack.callback(self._ask_drains_to_stop)
             station.port.start()
             for output in station.outputs:
                 output.start()
             yield
+
+    def _ask_drains_to_stop(self) -> None:
+        """All at once: each may be waiting for its camera, and these waits must not add up."""
+        for drain in self._station.drains.values():
+            drain.stop(0)
 
     def _wind_down(self) -> None:
         """Say that the station stops, and let the parts in flight come to their end."""

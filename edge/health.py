@@ -35,6 +35,18 @@ class Health:
         log.error("fault", fault=name, why=why)
         self._say()
 
+    def restate_fault(self, name: str, why: str) -> None:
+        """Open a fault, or give an open one its newest reason; close it where the reason is empty."""
+        if not why:
+            self.clear(name)
+            return
+        with self._lock:
+            if self._faults.get(name) == why:
+                return
+            self._faults[name] = why
+        log.error("fault", fault=name, why=why)
+        self._say()
+
     def clear(self, name: str) -> None:
         """Close a fault; closing one that is not open does nothing."""
         if name not in self._faults:

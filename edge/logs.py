@@ -12,6 +12,8 @@ from typing import TextIO, cast
 
 import structlog
 
+from edge.domain.secrets import redacted
+
 _WAITING_LINES = 1000
 _FLUSH_S = 1.0
 _STDERR = 2
@@ -27,12 +29,17 @@ def configure_logs(*, as_json: bool) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _without_secrets,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _stderr())),
         cache_logger_on_first_use=True,
     )
+
+
+def _without_secrets(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {key: redacted(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 @functools.cache

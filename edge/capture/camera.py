@@ -14,11 +14,13 @@ class Shot:
         image: (H, W, 3) uint8 BGR, given away: the driver never writes to it again.
         source: the file a replayed image comes from; empty for a live camera.
         trigger_number: which software trigger it answers, where the camera can say; else None.
+        held_s: how long it is known to have been held up on its way, seconds; its frame counts as that much older.
     """
 
     image: Image
     source: str = ""
     trigger_number: int | None = None
+    held_s: float = 0.0
 
 
 class Camera(Protocol):

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from edge.capture.camera import Camera, Shot
 from edge.domain.errors import CameraError
@@ -13,7 +13,7 @@ from edge.domain.frame import Frame
 
 _READ_TIMEOUT_S = 0.1
 _SILENT_S = 2.0
-_BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+_BACKOFF_S = (0.2, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ class Drain:
         self._triggered = triggered
         self._on_state = on_state
         self._frames: deque[tuple[Frame, int | None]] = deque()
+        self._newest: Frame | None = None
         self._arrived = threading.Condition()
         self._saying = threading.Lock()
         self._lost = "not opened yet"
@@ -129,6 +130,18 @@ class Drain:
                     return frame
                 self._check_hope(until_s)
                 self._arrived.wait(max(0.0, until_s - time.monotonic()))
+
+    def newest(self, after_seq: int, until_s: float) -> Frame:
+        """The newest frame, of those after number `after_seq`, for looking only: parts keep their claim on it.
+
+        Raises:
+            CameraError: none came until `until_s` (monotonic), or the camera is lost.
+        """
+        with self._arrived:
+            while self._newest is None or self._newest.seq <= after_seq:
+                self._check_hope(until_s)
+                self._arrived.wait(max(0.0, until_s - time.monotonic()))
+            return self._newest
 
     def _check_hope(self, until_s: float) -> None:
         if self._lost or self._stop.is_set():
@@ -200,7 +213,8 @@ class Drain:
                     self._set_lost("")
 
     def _keep(self, shot: Shot) -> None:
-        arrived_s, captured_at = time.monotonic(), datetime.now(UTC)
+        heard_s = time.monotonic()
+        arrived_s, captured_at = heard_s - shot.held_s, datetime.now(UTC) - timedelta(seconds=shot.held_s)
         with self._arrived:
             self.counters.received += 1
             frame = Frame(self.camera_id, self.counters.received, captured_at, arrived_s, shot.image, shot.source)
@@ -208,7 +222,8 @@ class Drain:
                 self._frames.popleft()
                 self.counters.dropped += 1
             self._frames.append((frame, shot.trigger_number))
-            self._heard_s = arrived_s
+            self._newest = frame
+            self._heard_s = heard_s
             self._arrived.notify_all()
 
     def _set_lost(self, why: str) -> None:

@@ -3,16 +3,29 @@
 from pathlib import Path
 
 from edge.capture.camera import Camera
+from edge.capture.mjpeg import MjpegCamera
+from edge.capture.network import NetworkTimes, parse_address
 from edge.capture.opencv import OpenCvCamera
 from edge.capture.replay import ReplayCamera
+from edge.capture.rtsp import RtspCamera
 from edge.config import CameraSection
 from edge.domain.errors import ConfigError
+from edge.domain.secrets import redacted
+
+_NETWORK: dict[str, type[RtspCamera | MjpegCamera]] = {
+    "rtsp": RtspCamera,
+    "rtsps": RtspCamera,
+    "http": MjpegCamera,
+    "https": MjpegCamera,
+}
 
 
 def is_replayed(section: CameraSection) -> bool:
     """Whether the section's images come from files."""
     source = section.source
-    return isinstance(source, str) and not source.isdecimal() and not source.startswith("/dev/")
+    if not isinstance(source, str) or "://" in source:
+        return False
+    return not source.isdecimal() and not source.startswith("/dev/")
 
 
 def make_camera(section: CameraSection) -> Camera:
@@ -23,13 +36,28 @@ def make_camera(section: CameraSection) -> Camera:
     """
     source = section.source
     if isinstance(source, str) and "://" in source:
-        raise ConfigError(
-            f"camera {section.id!r}: source {source!r} is no device index, folder or video file: "
-            "network cameras are not supported by this version"
-        )
+        return _network_camera(section, source)
     if is_replayed(section):
         triggered = section.trigger == "software"
         return ReplayCamera(Path(str(source)), triggered=triggered, fps=section.fps, loop=section.loop)
     if section.trigger == "software":
         raise ConfigError(f'camera {section.id!r}: an OpenCV device runs freely: set trigger = "free"')
     return OpenCvCamera(int(source) if str(source).isdecimal() else source)
+
+
+def _network_camera(section: CameraSection, source: str) -> Camera:
+    scheme = source.partition("://")[0].lower()
+    if scheme not in _NETWORK:
+        raise ConfigError(
+            f"camera {section.id!r}: source {redacted(source)!r}: expected a device index, a folder, a video file, or "
+            f"one of {', '.join(f'{known}://' for known in _NETWORK)}"
+        )
+    if section.trigger == "software":
+        raise ConfigError(f'camera {section.id!r}: a network camera runs freely: set trigger = "free"')
+    if not section.latency_ms:
+        raise ConfigError(
+            f"camera {section.id!r}: a network camera's image is old when it arrives: set latency_ms to what passes "
+            "between light and arrival, or parts could be judged by what stood there before them"
+        )
+    times = NetworkTimes(section.open_timeout_ms / 1000, section.read_timeout_ms / 1000)
+    return _NETWORK[scheme](parse_address(section.id, source, section.password_file), times)

@@ -1,9 +1,12 @@
 """A camera that OpenCV can open: a device index or path (V4L2), or a video file read as fast as it decodes."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 
 from edge.capture.camera import Shot
+from edge.capture.devices import device_trouble
 from edge.domain.errors import CameraError
 
 
@@ -16,15 +19,20 @@ class OpenCvCamera:
 
     def __init__(self, source: int | str) -> None:
         self._source = source
+        self._device = Path(f"/dev/video{source}" if isinstance(source, int) else source)
+        self._is_device = self._device.is_relative_to("/dev")
         self._capture: cv2.VideoCapture | None = None
 
     def open(self) -> None:
         """Open the device. Raises CameraError."""
-        capture = cv2.VideoCapture(self._source)
+        trouble = device_trouble(self._device) if self._is_device else ""
+        if trouble:
+            raise CameraError(f"cannot open camera {self._source!r}: {trouble}", "camera_lost")
+        capture = cv2.VideoCapture(self._source, cv2.CAP_V4L2 if self._is_device else cv2.CAP_ANY)
         if not capture.isOpened():
             capture.release()
             raise CameraError(
-                f"cannot open camera {self._source!r}: check that it is plugged in and that nobody else holds it",
+                f"cannot open camera {self._source!r}: check that nobody else holds it, and that it is a camera",
                 "camera_lost",
             )
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)

@@ -1,16 +1,19 @@
-"""What every camera keeps: the same promises from a folder, a video file and an OpenCV device."""
+"""What every camera keeps: the same promises from a folder, a video file, an OpenCV device and a network camera."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from served import Server, network_section, served
 from station_kit import write_frames
 
 from edge.capture.camera import Camera, Shot
+from edge.capture.open import make_camera
 from edge.capture.opencv import OpenCvCamera
 from edge.capture.replay import ReplayCamera
 from edge.domain.errors import CameraError
@@ -59,7 +62,48 @@ CAMERAS = [
     pytest.param(free_video, id="video, free"),
     pytest.param(device, id="OpenCV device"),
 ]
+LIVE = [pytest.param("rtsp", id="RTSP"), pytest.param("mjpeg", id="motion JPEG over HTTP")]
 Make = Callable[[Path], Camera]
+
+
+@pytest.fixture(scope="module", params=LIVE)
+def live_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with served(request.param) as server:
+        yield server
+
+
+@pytest.fixture
+def live(live_server: Server) -> Camera:
+    return make_camera(network_section(live_server.url()))
+
+
+def keeps_its_images(camera: Camera) -> None:
+    """Each image is colour, differs from the others, and stays what it is when the next ones come."""
+    camera.open()
+    shots = [shoot(camera, number) for number in range(1, FRAMES + 1)]
+    before = [shot.image.copy() for shot in shots]
+    shoot_or_end(camera)
+    camera.close()
+    for shot, image in zip(shots, before, strict=True):
+        assert shot.image.ndim == 3
+        assert shot.image.dtype == np.uint8
+        assert np.array_equal(shot.image, image)
+    assert len({shot.image.ctypes.data for shot in shots}) == FRAMES
+    assert len({image.tobytes() for image in before}) == FRAMES
+
+
+def shoot_or_end(camera: Camera) -> None:
+    with suppress(CameraError):
+        shoot(camera, FRAMES + 1)
+
+
+def opens_and_closes(camera: Camera) -> None:
+    camera.close()
+    for _ in range(2):
+        camera.open()
+        shoot(camera, 1)
+        camera.close()
+        camera.close()
 
 
 def shoot(camera: Camera, number: int) -> Shot:
@@ -75,16 +119,11 @@ def shoot(camera: Camera, number: int) -> Shot:
 
 @pytest.mark.parametrize("make", CAMERAS)
 def test_every_image_is_colour_and_its_own(make: Make, tmp_path: Path) -> None:
-    camera = make(tmp_path)
-    camera.open()
-    shots = [shoot(camera, number) for number in range(1, FRAMES + 1)]
-    camera.close()
-    for shot in shots:
-        assert shot.image.ndim == 3
-        assert shot.image.dtype == np.uint8
-    assert len({shot.image.ctypes.data for shot in shots}) == FRAMES
-    means = [float(shot.image.mean()) for shot in shots]
-    assert len(set(means)) == FRAMES
+    keeps_its_images(make(tmp_path))
+
+
+def test_every_image_of_a_live_camera_is_colour_and_its_own(live: Camera) -> None:
+    keeps_its_images(live)
 
 
 @pytest.mark.parametrize("make", CAMERAS)
@@ -101,13 +140,36 @@ def test_a_source_at_its_end_is_lost_and_says_so(make: Make, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("make", CAMERAS)
 def test_it_can_be_closed_twice_and_opened_again(make: Make, tmp_path: Path) -> None:
-    camera = make(tmp_path)
-    camera.close()
-    for _ in range(2):
-        camera.open()
-        shoot(camera, 1)
-        camera.close()
-        camera.close()
+    opens_and_closes(make(tmp_path))
+
+
+def test_a_live_camera_can_be_closed_twice_and_opened_again(live: Camera) -> None:
+    opens_and_closes(live)
+
+
+def test_reading_a_closed_live_camera_is_refused(live: Camera) -> None:
+    with pytest.raises(CameraError):
+        live.read(0.1)
+    live.open()
+    live.close()
+    with pytest.raises(CameraError):
+        live.read(0.1)
+
+
+def test_a_live_camera_whose_server_is_gone_is_lost_and_says_so(live_server: Server, live: Camera) -> None:
+    live.open()
+    shoot(live, 1)
+    live_server.kill()
+    with pytest.raises(CameraError) as gone:
+        shoot(live, 2)
+    live.close()
+    with pytest.raises(CameraError) as refused:
+        live.open()
+    assert gone.value.reason == refused.value.reason == "camera_lost"
+    live_server.start()
+    live.open()
+    shoot(live, 3)
+    live.close()
 
 
 @pytest.mark.parametrize("make", CAMERAS)
@@ -124,6 +186,9 @@ def test_reading_a_closed_camera_is_refused(make: Make, tmp_path: Path) -> None:
         pytest.param(lambda path: ReplayCamera(_text(path), triggered=True), id="a file that is no video"),
         pytest.param(lambda path: OpenCvCamera(str(path / "gone.avi")), id="OpenCV: no such device"),
         pytest.param(lambda _path: OpenCvCamera("/dev/video9"), id="OpenCV: no such device path"),
+        pytest.param(lambda _path: OpenCvCamera(9), id="OpenCV: no such device index"),
+        pytest.param(lambda _path: make_camera(network_section("rtsp://127.0.0.1:1/a")), id="RTSP: nobody there"),
+        pytest.param(lambda _path: make_camera(network_section("http://127.0.0.1:1/a")), id="HTTP: nobody there"),
     ],
 )
 def test_what_cannot_be_opened_is_a_camera_error(make: Make, tmp_path: Path) -> None:

@@ -47,6 +47,9 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "bundle import",
             "bundle activate",
             "bundle rollback",
+            "camera",
+            "camera list",
+            "camera grab",
             "demo",
         )
     ],

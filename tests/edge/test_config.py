@@ -136,7 +136,7 @@ def test_sources_and_their_drivers(source: int | str, trigger: str, kind: type) 
 @pytest.mark.parametrize(
     ("source", "trigger"),
     [
-        pytest.param("rtsp://camera/1", "free", id="a network camera"),
+        pytest.param("ftp://camera/1", "free", id="an address of no camera"),
         pytest.param(0, "software", id="a device cannot be triggered"),
     ],
 )

@@ -11,6 +11,7 @@ from edge_kit import Collected, image
 
 from edge.capture.camera import Shot
 from edge.capture.drain import CaptureLimits, Drain
+from edge.capture.latest import Latest
 from edge.domain.errors import CameraError
 
 LIMITS = CaptureLimits(latency_s=0.0, timeout_s=0.25, max_age_s=5.0, buffer_frames=4)
@@ -49,6 +50,9 @@ class HandCamera:
 
     def give(self, level: int, number: int | None = None) -> None:
         self._shots.put(Shot(image(level), f"{level}", number))
+
+    def give_late(self, level: int, held_s: float) -> None:
+        self._shots.put(Shot(image(level), f"{level}", held_s=held_s))
 
     def fail(self, error: Exception) -> None:
         self._shots.put(error)
@@ -217,6 +221,50 @@ def test_frames_nobody_takes_are_dropped_oldest_first_and_counted() -> None:
             arrive(camera, drain, level)
         frame = drain.take(claim, soon())
         assert (frame.source, frame.seq, drain.counters.dropped) == ("3", 4, 3)
+
+
+def test_a_viewer_sees_the_newest_frame_and_counts_what_it_missed() -> None:
+    camera = HandCamera()
+    with draining(camera, triggered=False) as (drain, _):
+        latest = Latest(drain)
+        arrive(camera, drain, 1)
+        assert latest.take(soon()).source == "1"
+        for level in range(2, 9):
+            arrive(camera, drain, level)
+        assert latest.take(soon()).source == "8"
+        assert (latest.seen, latest.dropped) == (2, 6)
+        with pytest.raises(CameraError) as error:
+            latest.take(time.monotonic() + 0.05)
+        assert error.value.reason == "no_frame"
+
+
+def test_a_viewer_takes_no_frame_from_a_part() -> None:
+    camera = HandCamera()
+    with draining(camera, triggered=False) as (drain, _):
+        latest, claim = Latest(drain), drain.claim(time.monotonic())
+        arrive(camera, drain, 1)
+        assert latest.take(soon()) is drain.take(claim, soon())
+
+
+def test_a_viewer_of_a_lost_camera_hears_of_the_loss() -> None:
+    camera = HandCamera()
+    with draining(camera, triggered=False) as (drain, states):
+        latest = Latest(drain)
+        camera.fail(CameraError("gone", "camera_lost"))
+        states.wait_for(1)
+        with pytest.raises(CameraError, match="gone"):
+            latest.take(soon())
+
+
+def test_an_image_that_was_held_up_on_its_way_counts_from_when_it_should_have_come() -> None:
+    camera = HandCamera()
+    with draining(camera, triggered=False) as (drain, _):
+        claim = drain.claim(time.monotonic())
+        camera.give_late(1, held_s=0.2)
+        eventually(lambda: drain.counters.received)
+        camera.give_late(2, held_s=0.0)
+        frame = drain.take(claim, soon())
+        assert frame.source == "2", "an image from before the trigger"
 
 
 def test_a_lost_camera_is_said_at_once_and_is_back_by_itself() -> None:

@@ -38,3 +38,15 @@ def test_of_two_changes_at_once_the_newest_state_is_heard_last() -> None:
     for thread in (slow, fast):
         thread.join(10)
     assert heard[-1] == health.state() == (True, "")
+
+
+def test_a_fault_that_stays_open_tells_its_newest_reason() -> None:
+    """A camera that gave no image yet stayed so for ever, and nobody read that its password was wrong."""
+    health, heard = Health(), []
+    health.on_change(lambda _ready, why: heard.append(why))
+    health.raise_fault("camera:top", "gave no image yet")
+    health.restate_fault("camera:top", "401 Unauthorized")
+    health.restate_fault("camera:top", "401 Unauthorized")
+    assert health.state() == (False, "401 Unauthorized")
+    health.restate_fault("camera:top", "")
+    assert heard == ["", "gave no image yet", "401 Unauthorized", ""]

@@ -1,0 +1,84 @@
+"""`edge camera`: what this station looks with. Heavy imports stand inside the commands, as in `edge.cli`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge.domain.errors import EXIT_REFUSED, ConfigError, StorageError
+from edge.domain.secrets import redacted
+from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from edge.config import StationConfig
+
+camera_app = typer.Typer(help="The cameras of this station.", no_args_is_help=True)
+
+
+@camera_app.command("list")
+def camera_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
+    """The video devices of this machine, and the cameras of station.toml with their state.
+
+    Without a station.toml in this folder, the devices alone. Exit 1 when a camera of the running station is lost.
+    """
+    from edge.capture.devices import video_devices
+    from edge.config import load_config
+
+    devices = [{"path": str(device.path), "name": device.name, "trouble": device.trouble} for device in video_devices()]
+    checked = load_config(config) if config != DEFAULT_CONFIG or config.exists() else None
+    cameras = [] if checked is None else _states(checked)
+    lost = [row["id"] for row in cameras if row["state"] == "lost"]
+    if as_json:
+        print_json({"ok": not lost, "devices": devices, "cameras": cameras})
+    else:
+        print_table("video devices", ("path", "name", "trouble"), [tuple(row.values()) for row in devices])
+        columns = ("id", "source", "trigger", "state", "why")
+        print_table("cameras of station.toml", columns, [tuple(row.values()) for row in cameras])
+    if lost:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _states(config: "StationConfig") -> list[dict[str, str]]:
+    from edge.assembly import camera_fault
+    from edge.status import read_status
+
+    try:
+        status = read_status(config)
+    except StorageError:
+        status = {"running": False, "faults": {}}
+    faults = status["faults"] if isinstance(status["faults"], dict) else {}
+    rows = []
+    for camera in config.camera:
+        why = str(faults.get(camera_fault(camera.id), "")) if status["running"] else "the station does not run"
+        state = ("lost" if why else "ok") if status["running"] else "unknown"
+        source = redacted(str(camera.source))
+        rows.append({"id": camera.id, "source": source, "trigger": camera.trigger, "state": state, "why": why})
+    return rows
+
+
+@camera_app.command("grab")
+def camera_grab(
+    camera: Annotated[str, typer.Argument(help="The camera's id; the only one if left out.")] = "",
+    out: Annotated[Path | None, typer.Option(help="The image file to write; ID.png if left out.")] = None,
+    seconds: Annotated[float, typer.Option(min=0, max=600, help="How long to look, for the rate.")] = 1,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Open a camera, write its newest image, and say size, format, rate and age.
+
+    It opens a connection of its own: a device that a running station holds cannot be grabbed.
+    """
+    from edge.capture.grab import grab
+    from edge.capture.open import make_camera
+    from edge.config import load_config
+
+    known = {section.id: section for section in load_config(config).camera}
+    chosen = camera or next(iter(known))
+    if chosen not in known or (not camera and len(known) > 1):
+        raise ConfigError(f"name a camera: one of {', '.join(sorted(known))}, got {camera!r}")
+    section = known[chosen]
+    result = grab(section, make_camera(section), out or Path(f"{chosen}.png"), seconds)
+    rate = "one image, as triggered" if result.rate_fps is None else f"{result.rate_fps:.1f} images a second"
+    size = f"{result.width} x {result.height}, {result.format}"
+    text = f"{result.camera}: {size}, {rate}, newest {result.age_ms:.0f} ms old\nwrote {result.path}"
+    say(as_json, {"ok": True} | result.as_json(), text)

@@ -1,0 +1,80 @@
+"""A real RTSP server for tests (GStreamer's), run by Debian's python3: serves pictures that say when they were taken.
+
+python3 rtsp_server.py PORT [--fps 25] [--user NAME:PASSWORD] [--encoder h264|jpeg]; prints "ready" once it listens.
+"""
+
+import argparse
+import sys
+import threading
+import time
+
+import gi
+from served_pictures import HEIGHT, WIDTH, clock_ms, pixels
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+H264 = "x264enc tune=zerolatency speed-preset=ultrafast threads=1 key-int-max=25 bitrate=3000"
+ENCODERS = {
+    "h264": f"{H264} ! rtph264pay name=pay0 pt=96 config-interval=1",
+    "jpeg": "jpegenc quality=90 ! rtpjpegpay name=pay0 pt=26",
+}
+
+
+def launch_line(encoder: str, fps: int) -> str:
+    caps = f"video/x-raw,format=BGR,width={WIDTH},height={HEIGHT},framerate={fps}/1"
+    source = f'appsrc name=source is-live=true format=time do-timestamp=true caps="{caps}"'
+    return f"( {source} ! videoconvert ! video/x-raw,format=I420 ! {ENCODERS[encoder]} )"
+
+
+def feed(source: Gst.Element, fps: int) -> None:
+    """Push a fresh picture each period until the stream ends; what was missed meanwhile is not made up for."""
+    due_s = time.monotonic()
+    while source.emit("push-buffer", Gst.Buffer.new_wrapped(pixels(clock_ms()))) == Gst.FlowReturn.OK:
+        due_s = max(due_s + 1 / fps, time.monotonic())
+        time.sleep(due_s - time.monotonic() if due_s > time.monotonic() else 0)
+
+
+def configure(_factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia, fps: int) -> None:
+    source = media.get_element().get_child_by_name("source")
+    threading.Thread(target=feed, args=(source, fps), daemon=True).start()
+
+
+def protect(server: GstRtspServer.RTSPServer, factory: GstRtspServer.RTSPMediaFactory, login: str) -> None:
+    user, _, password = login.partition(":")
+    auth, token = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    server.set_auth(auth)
+    role = Gst.Structure.new_empty("viewer")
+    role.set_value("media.factory.access", True)
+    role.set_value("media.factory.construct", True)
+    factory.add_role_from_structure(role)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port")
+    parser.add_argument("--fps", type=int, default=25)
+    parser.add_argument("--user", default="")
+    parser.add_argument("--encoder", choices=sorted(ENCODERS), default="h264")
+    options = parser.parse_args()
+    Gst.init(None)
+    server, factory = GstRtspServer.RTSPServer(), GstRtspServer.RTSPMediaFactory()
+    server.set_address("127.0.0.1")
+    server.set_service(options.port)
+    factory.set_launch(launch_line(options.encoder, options.fps))
+    factory.set_shared(True)
+    factory.connect("media-configure", configure, options.fps)
+    if options.user:
+        protect(server, factory, options.user)
+    server.get_mount_points().add_factory("/view", factory)
+    server.attach(None)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    GLib.MainLoop().run()
+
+
+if __name__ == "__main__":
+    main()
