@@ -1,16 +1,19 @@
 """The few calls of Aravis (libaravis-0.8, LGPL, loaded when a GigE camera is configured) that a driver needs, typed.
 
 Nothing else knows ctypes or GObject. A camera is driven by one thread at a time, except that `owns_control` and
-`execute` may run beside `pop`: they use the control channel, which Aravis guards with a lock, and `pop` does not. A call
-to a camera that does not answer returns after 2.5 s (five tries of 0.5 s, fixed in the library).
+`execute` may run beside `pop`: they use the control channel, which Aravis guards with a lock, and `pop` does not. A
+call to a camera that does not answer returns after 2.5 s (five tries of 0.5 s, fixed in the library).
 """
 
 import ctypes
 import functools
+import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,6 +61,7 @@ _CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "arv_device_set_float_feature_value": (None, (c_void_p, c_char_p, c_double, POINTER(_Error))),
     "arv_device_get_float_feature_value": (c_double, (c_void_p, c_char_p, POINTER(_Error))),
     "arv_device_get_integer_feature_value": (c_int64, (c_void_p, c_char_p, POINTER(_Error))),
+    "arv_gv_stream_get_port": (ctypes.c_uint16, (c_void_p,)),
     "arv_stream_push_buffer": (None, (c_void_p, c_void_p)),
     "arv_stream_timeout_pop_buffer": (c_void_p, (c_void_p, c_uint64)),
     "arv_buffer_new_allocate": (c_void_p, (c_size_t,)),
@@ -192,8 +196,8 @@ class AravisCamera:
         _checked(self._aravis.arv_device_read_register, self._device, _CONTROL_REGISTER, byref(value))
         return bool(value.value & _CONTROLS) and bool(self._aravis.arv_gv_device_is_controller(self._device))
 
-    def start(self, buffers: int, socket_bytes: int) -> None:
-        """Make the stream with its pool of buffers and start the acquisition.
+    def start(self, buffers: int, socket_bytes: int) -> int:
+        """Make the stream with its pool of buffers and start the acquisition; returns the bytes its socket really got.
 
         Plain UDP sockets: what a station without privileges gets is what everybody gets, firewall included.
         """
@@ -204,10 +208,12 @@ class AravisCamera:
         self._set_int(b"socket-buffer", _FIXED)
         self._set_int(b"socket-buffer-size", socket_bytes)
         self._set_int(b"packet-resend", _RESEND_ALWAYS)
+        granted = _widen_socket(aravis.arv_gv_stream_get_port(stream), socket_bytes)
         payload = _checked(aravis.arv_device_get_integer_feature_value, self._device, b"PayloadSize")
         for _ in range(buffers):
             aravis.arv_stream_push_buffer(stream, aravis.arv_buffer_new_allocate(payload))
         self.execute("AcquisitionStart")
+        return granted
 
     def pop(self, timeout_s: float) -> Arrival | None:
         """The next buffer, or None; it must be given back."""
@@ -261,3 +267,20 @@ def _our_address_towards(address: str) -> str:
         except OSError as error:
             raise AravisError(f"no way to {address}: {error.strerror}") from error
         return str(probe.getsockname()[0])
+
+
+def _widen_socket(port: int, size_bytes: int) -> int:
+    """Give this process's UDP socket at `port` its buffer; returns what the kernel granted.
+
+    The library does so itself, but only once the first packet is there, which costs the first frame.
+    """
+    for entry in Path("/proc/self/fd").iterdir():
+        if not entry.is_socket():
+            continue
+        with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as stream:
+            here = (socket.AF_INET, socket.SOCK_DGRAM, port)
+            if stream.family == socket.AF_INET and (stream.family, stream.type, stream.getsockname()[1]) == here:
+                stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size_bytes)
+                # The kernel doubles what it grants, for its own book-keeping: socket(7).
+                return stream.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+    return 0

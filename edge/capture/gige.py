@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
@@ -25,7 +24,6 @@ from edge.domain.errors import CameraError
 log = structlog.get_logger()
 _BUFFERS = 8
 _SOCKET_BYTES = 4 * 1024 * 1024
-_SOCKET_LIMIT = Path("/proc/sys/net/core/rmem_max")
 _SILENT_S = 0.8
 _SILENT_PERIODS = 4
 _LET_GO_S = 1.0
@@ -75,7 +73,6 @@ class GigeCamera:
             self._let_go(session)
             raise self._error(f"cannot be set up: {error}") from error
         self._session = session
-        _warn_of_small_sockets()
 
     def trigger(self, number: int) -> None:
         """Fire trigger `number`, or expect its frame where a line input fires it; never blocks, lost if not open."""
@@ -140,7 +137,7 @@ class _Session:
         if self._settings.trigger == "free" and (period_s := frame_period_s(self._device)) is not None:
             self._silent_s = max(_SILENT_S, _SILENT_PERIODS * period_s)
         self._heard_s = time.monotonic()
-        self._device.start(_BUFFERS, _SOCKET_BYTES)
+        _warn_of_small_socket(self._device.start(_BUFFERS, _SOCKET_BYTES))
         self._control.start()
 
     def trigger(self, number: int) -> None:
@@ -194,17 +191,13 @@ class _Session:
         )
 
 
-def _warn_of_small_sockets() -> None:
-    """Linux grants a socket no more than this, without a word; with the usual 208 KiB half of the frames get lost."""
-    try:
-        granted = int(_SOCKET_LIMIT.read_text())
-    except (OSError, ValueError):
-        return
-    if granted < _SOCKET_BYTES:
+def _warn_of_small_socket(granted_bytes: int) -> None:
+    """Linux grants no more than its limit, without a word; with its usual 208 KiB most big frames lose packets."""
+    if granted_bytes < _SOCKET_BYTES:
         log.warning(
-            "packets will get lost: net.core.rmem_max is too small for a GigE camera",
+            "packets will get lost: the socket of a GigE camera is too small",
             expected=_SOCKET_BYTES,
-            got=granted,
+            got=granted_bytes,
             todo=f"sysctl -w net.core.rmem_max={_SOCKET_BYTES}",
         )
 

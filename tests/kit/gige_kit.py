@@ -67,8 +67,8 @@ def lose_packets(per_thousand: int) -> None:
     rules = "flush ruleset\n"
     if per_thousand:
         rules += (
-            "table ip loss { chain in { type filter hook input priority 0; "
-            f"meta length > 500 numgen random mod 1000 < {per_thousand} drop; }} }}\n"
+            "table ip loss {\nchain in {\ntype filter hook input priority 0;\n"
+            f"meta length > 500 numgen random mod 1000 < {per_thousand} drop\n}}\n}}\n"
         )
     subprocess.run([_tool("nft"), "-f", "-"], input=rules, text=True, check=True, timeout=10)
 
