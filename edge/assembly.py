@@ -97,7 +97,7 @@ class Assembly:
             section.id,
             make_camera(section),
             limits,
-            triggered=section.trigger == "software",
+            triggered=section.trigger != "free",
             on_state=lambda lost, why: self.health.restate_fault(
                 camera_fault(section.id), f"camera {section.id!r} is lost: {why}" if lost else ""
             ),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 StationId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
+INDUSTRIAL_SOURCES = ("gige://",)
 
 
 def _rectangle(corners: list[float]) -> list[float]:
@@ -43,11 +44,15 @@ class StationSection(_Section):
 
 
 class CameraSection(_Section):
-    """One camera: a device index, an address on the network, or a folder or video file that is replayed."""
+    """One camera: a device index, an address on the network, gige:// and a name, or files that are replayed."""
 
     id: Id
     source: int | str
-    trigger: Literal["software", "free"] = "free"
+    trigger: Literal["software", "hardware", "free"] = "free"
+    trigger_line: str = "Line1"
+    exposure_us: Annotated[float, Field(gt=0)] | None = None
+    gain_db: float | None = None
+    pixel_format: str | None = None
     latency_ms: Annotated[float, Field(ge=0)] = 0
     timeout_ms: Milliseconds = 200
     max_age_ms: Milliseconds = 500
@@ -57,6 +62,16 @@ class CameraSection(_Section):
     open_timeout_ms: Milliseconds = 3000
     read_timeout_ms: Milliseconds = 700
     password_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _settings_fit_the_source(self) -> "CameraSection":
+        industrial = str(self.source).startswith(INDUSTRIAL_SOURCES)
+        asked = {"exposure_us", "gain_db", "pixel_format", "trigger_line"} & self.model_fields_set
+        if asked and not industrial:
+            raise ValueError(f"{min(asked)} is set, and only a {' or '.join(INDUSTRIAL_SOURCES)} camera takes it")
+        if self.trigger == "hardware" and not industrial:
+            raise ValueError(f'trigger "hardware" needs a {" or ".join(INDUSTRIAL_SOURCES)} camera')
+        return self
 
 
 class ClassRule(_Section):

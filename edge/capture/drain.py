@@ -61,7 +61,7 @@ class Drain:
     Args:
         camera_id: the camera's name in station.toml.
         camera: the driver; used by this object alone.
-        triggered: frames answer software triggers; else they come by themselves.
+        triggered: each frame answers a trigger that its driver is told of; else frames come by themselves.
         limits: what makes a frame acceptable.
         on_state: called with (lost, why) when the camera goes and when it is back, one call at a time.
     """

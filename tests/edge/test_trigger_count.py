@@ -1,0 +1,184 @@
+"""Frames matched to triggers by count, through every way to lose step."""
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+
+from edge.capture.trigger_count import CountCounters, OutOfStepError, TriggerCount, frames_between
+
+WITHIN_S = 0.1
+
+
+def counting() -> tuple[TriggerCount, CountCounters]:
+    counters = CountCounters()
+    return TriggerCount(WITHIN_S, counters), counters
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "frames"),
+    [
+        pytest.param(1, 2, 1, id="the next"),
+        pytest.param(5, 8, 3, id="two in between"),
+        pytest.param(65_535, 1, 1, id="16 bit: 0 is skipped"),
+        pytest.param(65_534, 2, 3, id="16 bit: a gap over the end"),
+        pytest.param(65_535, 65_536, 1, id="64 bit: it goes on"),
+        pytest.param(2**40, 2**40 + 2, 2, id="64 bit: far on"),
+    ],
+)
+def test_frame_ids_are_counted_on(earlier: int, later: int, frames: int) -> None:
+    assert frames_between(earlier, later) == frames
+
+
+def test_each_frame_answers_its_trigger_over_the_end_of_the_ids() -> None:
+    count, counters = counting()
+    for number in range(1, 70_001):
+        count.expect(number, number)
+        assert count.arrived((number - 1) % 65_535 + 1, number + 0.05, complete=True) == number
+    assert counters == CountCounters()
+
+
+def test_a_frame_lost_on_the_way_costs_its_own_trigger_only() -> None:
+    count, counters = counting()
+    answers = []
+    for number in range(1, 10):
+        count.expect(number, number)
+        if number != 4:
+            answers.append(count.arrived(number, number + 0.05, complete=True))
+    assert answers == [1, 2, 3, 5, 6, 7, 8, 9]
+    assert counters.lost == 1
+
+
+def test_the_very_first_frame_may_be_lost_too_where_the_camera_counts_from_1() -> None:
+    count, _ = counting()
+    count.expect(1, 1.0)
+    count.expect(2, 2.0)
+    assert count.arrived(2, 2.05, complete=True) == 2
+
+
+def test_an_incomplete_frame_uses_up_its_trigger_however_late_it_is_given_up() -> None:
+    count, _ = counting()
+    count.expect(1, 1.0)
+    assert count.arrived(1, 1.5, complete=False) is None
+    count.expect(2, 2.0)
+    assert count.arrived(2, 2.05, complete=True) == 2
+
+
+def test_a_frame_that_nobody_asked_for_answers_nobody() -> None:
+    count, counters = counting()
+    assert count.arrived(900, 1.0, complete=True) is None
+    count.expect(1, 2.0)
+    assert count.arrived(901, 2.05, complete=True) == 1
+    assert counters.unasked == 1
+
+
+def test_a_late_frame_answers_nobody_and_the_next_part_gets_its_own() -> None:
+    count, counters = counting()
+    count.expect(1, 1.0)
+    assert count.arrived(1, 1.0 + WITHIN_S + 0.01, complete=True) is None
+    count.expect(2, 2.0)
+    assert count.arrived(2, 2.05, complete=True) == 2
+    assert counters.late == 1
+
+
+def test_a_trigger_that_the_camera_never_got_does_not_shift_the_frames() -> None:
+    count, _ = counting()
+    count.expect(1, 1.0)
+    count.expect(2, 2.0)
+    with pytest.raises(OutOfStepError, match="trigger 1 had no frame within 100 ms"):
+        count.arrived(1, 2.05, complete=True)
+
+
+def test_two_triggers_that_wait_at_once_get_no_frame_that_may_be_the_others() -> None:
+    count, counters = counting()
+    count.expect(1, 1.0)
+    count.expect(2, 1.01)
+    assert count.arrived(1, 1.05, complete=True) is None
+    assert count.arrived(2, 1.06, complete=True) == 2
+    assert counters.ambiguous == 1
+
+
+@pytest.mark.parametrize("later", [pytest.param(10, id="the same frame again"), pytest.param(9, id="one from before")])
+def test_ids_that_do_not_go_on_are_out_of_step(later: int) -> None:
+    count, _ = counting()
+    count.arrived(10, 1.0, complete=True)
+    with pytest.raises(OutOfStepError, match="came after frame 10"):
+        count.arrived(later, 1.1, complete=True)
+
+
+def test_how_long_the_newest_trigger_may_still_wait() -> None:
+    count, _ = counting()
+    assert count.unsettled_s(1.0) == 0
+    count.expect(1, 1.0)
+    assert count.unsettled_s(1.04) == pytest.approx(WITHIN_S - 0.04)
+    assert count.unsettled_s(2.0) == 0
+    count.arrived(1, 1.05, complete=True)
+    assert count.unsettled_s(1.06) == 0
+
+
+@dataclass
+class Line:
+    """A line with a camera, simulated: parts come at a pace, and things go wrong at random; the truth is known."""
+
+    random: random.Random
+    spacing_s: float
+    restarts_ids: bool
+    given: list[tuple[int | None, int]] = field(default_factory=list)
+    out_of_step: int = 0
+
+    def run(self, parts: int, faults: dict[str, float]) -> None:
+        self._start()
+        arrivals: list[tuple[float, int, int, bool]] = []
+        for part in range(1, parts + 1):
+            now_s = part * self.spacing_s
+            while arrivals and arrivals[0][0] <= now_s:
+                self._arrive(arrivals)
+            self.count.expect(part, now_s)
+            happened = self.random.choices(list(faults), list(faults.values()))[0]
+            if happened == "missed":
+                continue
+            self.exposed += 1
+            if happened == "lost":
+                continue
+            delay_s = 0.03 + (self.random.uniform(0, 0.3) if happened == "late" else 0)
+            previous_s = max([due[0] for due in arrivals], default=0.0)
+            arrivals.append((max(now_s + delay_s, previous_s), self.exposed, part, happened != "incomplete"))
+
+    def _start(self) -> None:
+        self.count = TriggerCount(WITHIN_S, CountCounters())
+        self.exposed = 0 if self.restarts_ids else getattr(self, "exposed", 65_000)
+
+    def _arrive(self, arrivals: list[tuple[float, int, int, bool]]) -> None:
+        at_s, exposed, part, complete = arrivals.pop(0)
+        try:
+            answer = self.count.arrived((exposed - 1) % 65_535 + 1, at_s, complete=complete)
+        except OutOfStepError:
+            self.out_of_step += 1
+            arrivals.clear()
+            self._start()
+        else:
+            self.given.append((answer, part))
+
+
+@pytest.mark.parametrize("restarts_ids", [pytest.param(True, id="ids from 1"), pytest.param(False, id="ids go on")])
+@pytest.mark.parametrize(
+    "spacing_s",
+    [pytest.param(0.25, id="far apart"), pytest.param(0.11, id="close"), pytest.param(0.04, id="too close")],
+)
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param({"good": 0.9, "missed": 0.1}, id="triggers the camera missed"),
+        pytest.param({"good": 0.9, "lost": 0.1}, id="frames lost"),
+        pytest.param({"good": 0.9, "incomplete": 0.1}, id="frames incomplete"),
+        pytest.param({"good": 0.9, "late": 0.1}, id="frames late"),
+        pytest.param({"good": 0.8, "missed": 0.05, "lost": 0.05, "incomplete": 0.05, "late": 0.05}, id="all of it"),
+    ],
+)
+def test_no_part_ever_gets_its_neighbours_frame(faults: dict[str, float], spacing_s: float, restarts_ids: bool) -> None:  # noqa: FBT001 - a table's column
+    line = Line(random.Random(7), spacing_s, restarts_ids)
+    line.run(20_000, faults)
+    answered = [(number, part) for number, part in line.given if number is not None]
+    assert [pair for pair in answered if pair[0] != pair[1]] == []
+    if spacing_s > WITHIN_S:
+        assert len(answered) > 10_000
