@@ -7,8 +7,10 @@ import numpy as np
 from cloud_sync.station.connection import station_link
 from cloud_sync.station.uplink import Uplink, UplinkSettings
 from cloud_sync.wire.link import Address as BrokerAddress
+from edge.capture.code_desk import CodeDesk, code_rules
 from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.open import is_replayed, make_camera
+from edge.capture.watch import camera_rules, make_watch
 from edge.config import CameraSection, ProductSection, StationConfig
 from edge.decide.recipe import Recipe, Rule, check_fit
 from edge.domain.errors import ConfigError
@@ -22,7 +24,7 @@ from edge.infer.openvino import OpenVinoEngine
 from edge.infer.plan import make_plan
 from edge.line.port import LinePort, PortTimes
 from edge.line.protocol import Address, parse_address
-from edge.pipeline import Pipeline, PipelineLimits, Product
+from edge.pipeline import Eyes, Pipeline, PipelineLimits, Product
 from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
@@ -53,6 +55,7 @@ class Assembly:
         self.engines: dict[Path, OpenVinoEngine] = {}
         address = parse_address(config.line.port)
         broker = None if config.sync.broker is None else BrokerAddress.parse(config.sync.broker)
+        self.pictures, self._codes = make_watch(config, self.health), code_rules(config)
         self.drains = {section.id: self._drain(section) for section in config.camera}
         self.products = {section.id: self._product(section) for section in config.product}
         self.recorder = self._recorder()
@@ -97,6 +100,7 @@ class Assembly:
             on_state=lambda lost, why: self.health.set_fault(
                 camera_fault(section.id), f"camera {section.id!r} is lost: {why}" if lost else ""
             ),
+            notes_repeats=camera_rules(section).notes_repeats,
         )
 
     def _product(self, section: ProductSection) -> Product:
@@ -109,7 +113,8 @@ class Assembly:
             plan = make_plan(self.config.inference, granted_cpus(), cameras, tiled=tiled)
             self.engines[path] = OpenVinoEngine(bundle, plan)
         engine = self.engines[path]
-        return Product(section.id, engine if reference is None else ComparingEngine(engine, reference), recipe)
+        looking = engine if reference is None else ComparingEngine(engine, reference)
+        return Product(section.id, looking, recipe, self._codes.get(section.id))
 
     def _recorder(self) -> Recorder:
         return Recorder(
@@ -137,7 +142,9 @@ class Assembly:
             self.config.inference.timeout_ms / 1000,
         )
         replayed = any(is_replayed(section) for section in self.config.camera)
-        return Pipeline(self.products, self.drains, self.recorder, self.health, limits, replayed=replayed)
+        cameras = {rule.camera_id for rule in self._codes.values()}
+        eyes = Eyes(self.pictures, CodeDesk(cameras, line.queue_parts, self.health) if cameras else None)
+        return Pipeline(self.products, self.drains, self.recorder, self.health, limits, replayed=replayed, eyes=eyes)
 
     def _port(self, address: Address) -> LinePort:
         line = self.config.line

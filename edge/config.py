@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edge.config_looks import ChecksSection, CodeSection
 from edge.domain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class CameraSection(_Section):
     fps: Annotated[float, Field(gt=0, le=1000)] | None = None
     loop: bool = False
     buffer_frames: Annotated[int, Field(ge=1, le=1024)] = 16
+    checks: ChecksSection = ChecksSection()
 
 
 class ClassRule(_Section):
@@ -88,6 +90,7 @@ class ProductSection(_Section):
     id: Id
     bundle: Id
     reference: Path | None = None
+    code: CodeSection | None = None
     recipe: RecipeSection = RecipeSection()
 
 

@@ -121,6 +121,7 @@ class Daemon:
         """Look for what hangs without a word: a camera that gives nothing, a disk that does not answer."""
         for drain in self._station.drains.values():
             drain.watch(now_s)
+        self._station.pictures.watch(now_s)
         busy_s = self._station.recorder.busy_s(now_s)
         slow = f"the disk has been writing for {busy_s:.0f} s" if busy_s > _SLOW_DISK_S else ""
         self._station.health.set_fault("storage_slow", slow)

@@ -173,9 +173,8 @@ class LinePort:
     def _tell_committed(self, committed: Committed) -> None:
         inspection = committed.inspection
         part, verdict = inspection.part, inspection.verdict
-        line = verdict_line(
-            part.part_id, verdict, inspection.all_reasons, committed.inspection_id, committed.record_sha256
-        )
+        identity = committed.inspection_id, committed.record_sha256
+        line = verdict_line(part.part_id, verdict, inspection.all_reasons, *identity, inspection.code)
         self._tell(part, verdict, line)
         self._ledger.commit(part.part_id, part.triggered_s, committed.seq)
 

@@ -1,7 +1,7 @@
 """The line port's messages: newline-delimited JSON, one object a line. Pure: bytes in, nouns out.
 
 In:  {"type": "trigger", "part_id", "product", "cameras"?}   {"type": "ack", "part_id"}   {"type": "ping"}
-Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image"}
+Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image", "code"?}
      {"type": "ready", "ready", "why"}   {"type": "pong"}   {"type": "heartbeat", "ready"}   {"type": "error", "why"}
 """
 
@@ -106,26 +106,32 @@ def _cameras(message: dict[str, object]) -> tuple[str, ...]:
 
 
 def verdict_line(
-    part_id: str, verdict: Verdict, reasons: tuple[str, ...], inspection_id: str | None, record_sha256: str | None
+    part_id: str,
+    verdict: Verdict,
+    reasons: tuple[str, ...],
+    inspection_id: str | None,
+    record_sha256: str | None,
+    code: str | None = None,
 ) -> bytes:
     """The one verdict of a part; without `inspection_id` there is no record of it, and it can only be UNDECIDED.
+
+    What the part's code says stands in it where it was read.
 
     Raises:
         OutputError: PASS or REJECT without a committed record.
     """
     if inspection_id is None and verdict is not Verdict.UNDECIDED:
         raise OutputError(f"part {part_id!r}: {verdict} may be told only after its commit")
-    return _encode(
-        {
-            "type": "verdict",
-            "part_id": part_id,
-            "verdict": verdict.value,
-            "reasons": list(reasons),
-            "inspection_id": inspection_id,
-            "record_sha256": record_sha256,
-            "image": "pending" if inspection_id else "none",
-        }
-    )
+    message: dict[str, object] = {
+        "type": "verdict",
+        "part_id": part_id,
+        "verdict": verdict.value,
+        "reasons": list(reasons),
+        "inspection_id": inspection_id,
+        "record_sha256": record_sha256,
+        "image": "pending" if inspection_id else "none",
+    }
+    return _encode(message if code is None else message | {"code": code})
 
 
 def ready_line(ready: bool, why: str) -> bytes:  # noqa: FBT001 - ready is what is said
