@@ -53,6 +53,7 @@ class Assembly:
         self.config = config
         self.health = Health()
         self.engines: dict[Path, OpenVinoEngine] = {}
+        self._running: dict[str, Path] = {}
         address = parse_address(config.line.port)
         broker = None if config.sync.broker is None else BrokerAddress.parse(config.sync.broker)
         self.pictures, self._codes = make_watch(config, self.health), code_rules(config)
@@ -63,6 +64,18 @@ class Assembly:
         self.pipeline = self._pipeline()
         self.port = self._port(address)
         self.uplink = None if broker is None else self._uplink(broker)
+
+    def take(self, section: ProductSection) -> None:
+        """Run the product's active bundle from the next trigger on; its engines of two changes ago are let go.
+
+        Raises:
+            InspectdError, ModelError: it cannot be run; then nothing has changed.
+        """
+        before, product = self._running[section.id], self._product(section)
+        self.products[section.id] = product
+        kept = {before, *self._running.values()}
+        for path in [path for path in self.engines if path.parent == before.parent and path not in kept]:
+            del self.engines[path]
 
     def _committed(self, committed: Committed, frames: tuple[Frame, ...]) -> None:
         self.port.tell(committed)
@@ -113,6 +126,7 @@ class Assembly:
             plan = make_plan(self.config.inference, granted_cpus(), cameras, tiled=tiled)
             self.engines[path] = OpenVinoEngine(bundle, plan)
         engine = self.engines[path]
+        self._running[section.id] = path
         looking = engine if reference is None else ComparingEngine(engine, reference)
         return Product(section.id, looking, recipe, self._codes.get(section.id))
 
@@ -149,7 +163,7 @@ class Assembly:
     def _port(self, address: Address) -> LinePort:
         line = self.config.line
         times = PortTimes(line.deadline_ms / 1000, line.ack_timeout_ms / 1000, line.heartbeat_ms / 1000)
-        return LinePort(address, times, self._accept, self.recorder.record_outcomes)
+        return LinePort(address, times, self._accept, self.recorder.record_outcomes, self.products)
 
     def _uplink(self, broker: BrokerAddress) -> Uplink:
         return Uplink(

@@ -233,6 +233,21 @@ def run(
 
 
 @app.command()
+def changeover(
+    product: Annotated[str, typer.Argument(help="What a trigger that names no product means from now on.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Change a running station over to a product; parts on their way keep theirs. Exit 2 for one it does not know."""
+    from edge.config import load_config
+    from edge.line.changeover import choose_product
+    from edge.line.protocol import parse_address
+
+    took_ms = choose_product(parse_address(load_config(config).line.port), product)
+    say(as_json, {"ok": True, "product": product, "took_ms": round(took_ms, 3)}, f"{product} from now on")
+
+
+@app.command()
 def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     product: Annotated[str, typer.Option(help="The product every trigger names.")],
     parts: Annotated[int, typer.Option(min=1, help="How many parts pass.")] = 100,

@@ -10,6 +10,7 @@ from types import FrameType
 import structlog
 
 from edge.assembly import Assembly, camera_fault
+from edge.changeover import Changeover
 from edge.config import StationConfig
 from edge.lifesign import Lifesign
 from edge.pipeline import model_fault
@@ -38,6 +39,7 @@ class Daemon:
     def __init__(self, config: StationConfig) -> None:
         self._station = Assembly(config)
         self._lifesign = Lifesign(self._station)
+        self._changeover = Changeover(self._station)
         self._stop = threading.Event()
         self._retest = threading.Thread()
 
@@ -93,6 +95,8 @@ class Daemon:
                 stack.callback(drain.stop, _STOP_S)
                 drain.start()
             station.port.start()
+            stack.callback(self._changeover.stop, _STOP_S)
+            self._changeover.start()
             yield
 
     def _wind_down(self) -> None:

@@ -1,11 +1,12 @@
 """The code a part carries, read from its picture: QR codes and linear barcodes (EAN-8, EAN-13, UPC-A), by OpenCV.
 
 Invariants:
-- A code counts only where the picture shows no other: a second one, read or not, makes it ambiguous.
+- A code counts only where the picture shows no other. A second QR code that is seen makes it ambiguous, read or not;
+  of barcodes only a second one that is read does, because brushed metal looks like a barcode that cannot be read.
 - What cannot be told apart is never guessed: no text is taken that a detector did not decode with its checksum.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import cv2
@@ -79,7 +80,7 @@ class CodeReader:
             seen |= _look(self._bars, cv2.rotate(grey, cv2.ROTATE_90_CLOCKWISE))
         if not seen.texts:
             seen |= _look(self._bars, cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
-        return seen
+        return replace(seen, codes=seen.decoded)
 
 
 def _look(

@@ -60,7 +60,7 @@ class PictureWatch:
     """
 
     def __init__(
-        self, cameras: Mapping[str, CameraRules], limits: Mapping[tuple[str, str], Limits], health: Health
+        self, cameras: Mapping[str, CameraRules], limits: Mapping[tuple[str, str], Limits | None], health: Health
     ) -> None:
         self._cameras = cameras
         self._limits = limits
@@ -78,6 +78,10 @@ class PictureWatch:
         found = [finding for finding in found if finding.check not in rules.off]
         self._tell(frame.camera_id, found, time.monotonic())
         return tuple(dict.fromkeys(finding.reason for finding in found))
+
+    def take(self, product_id: str, camera_id: str, limits: Limits | None) -> None:
+        """Judge by these limits from the next picture on. From any thread."""
+        self._limits = {**self._limits, (product_id, camera_id): limits}
 
     def watch(self, now_s: float) -> None:
         """Close the alarms of cameras that gave no picture for a while, on probation."""

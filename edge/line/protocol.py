@@ -1,7 +1,9 @@
 """The line port's messages: newline-delimited JSON, one object a line. Pure: bytes in, nouns out.
 
-In:  {"type": "trigger", "part_id", "product", "cameras"?}   {"type": "ack", "part_id"}   {"type": "ping"}
+In:  {"type": "trigger", "part_id", "product"?, "cameras"?}   {"type": "ack", "part_id"}   {"type": "ping"}
+     {"type": "product", "product"}: what a trigger that names no product means from now on
 Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image", "code"?}
+     {"type": "product", "product"}
      {"type": "ready", "ready", "why"}   {"type": "pong"}   {"type": "heartbeat", "ready"}   {"type": "error", "why"}
 """
 
@@ -18,7 +20,7 @@ _MAX_PORT = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The line says: this part is in front of the cameras now."""
+    """The line says: this part is in front of the cameras now; an empty product is the one that was chosen."""
 
     part_id: str
     product: str
@@ -30,6 +32,13 @@ class Ack:
     """The line says: I have this part's verdict."""
 
     part_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """The line, or a person, says: a trigger that names no product means this one from now on."""
+
+    product: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ def parse_address(text: str) -> Address:
     return Address(int(port), None)
 
 
-def parse_line(line: bytes) -> Trigger | Ack | Ping:
+def parse_line(line: bytes) -> Trigger | Ack | Choose | Ping:
     """One message from the line.
 
     Raises:
@@ -73,13 +82,16 @@ def parse_line(line: bytes) -> Trigger | Ack | Ping:
         raise OutputError(f"expected a JSON object, got {line[:80]!r}")
     match message.get("type"):
         case "trigger":
-            return Trigger(_part_id(message), _product(message), _cameras(message))
+            product = _product(message) if "product" in message else ""
+            return Trigger(_part_id(message), product, _cameras(message))
         case "ack":
             return Ack(_part_id(message))
+        case "product":
+            return Choose(_product(message))
         case "ping":
             return Ping()
         case other:
-            raise OutputError(f"expected type trigger, ack or ping, got {other!r}")
+            raise OutputError(f"expected type trigger, ack, product or ping, got {other!r}")
 
 
 def _part_id(message: dict[str, object]) -> str:
@@ -137,6 +149,11 @@ def verdict_line(
 def ready_line(ready: bool, why: str) -> bytes:  # noqa: FBT001 - ready is what is said
     """Whether the station can inspect now, and why not."""
     return _encode({"type": "ready", "ready": ready, "why": why})
+
+
+def product_line(product: str) -> bytes:
+    """What a trigger that names no product means from now on."""
+    return _encode({"type": "product", "product": product})
 
 
 def heartbeat_line(ready: bool) -> bytes:  # noqa: FBT001 - ready is what is said
