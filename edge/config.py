@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edge.config_looks import ChecksSection, CodeSection
 from edge.config_outputs import ModbusSection, OutputSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted
@@ -62,6 +63,7 @@ class CameraSection(_Section):
     open_timeout_ms: Milliseconds = 3000
     read_timeout_ms: Milliseconds = 700
     password_file: Path | None = None
+    checks: ChecksSection = ChecksSection()
 
     @model_validator(mode="after")
     def _settings_fit_the_source(self) -> "CameraSection":
@@ -108,6 +110,7 @@ class ProductSection(_Section):
     id: Id
     bundle: Id
     reference: Path | None = None
+    code: CodeSection | None = None
     recipe: RecipeSection = RecipeSection()
 
 
