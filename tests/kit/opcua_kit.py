@@ -14,6 +14,11 @@ from brokers import eventually
 PROGRAM = Path(__file__).with_name("opcua_listener.py")
 
 
+def output(port: int) -> str:
+    """The `[[output]]` of a server at this port."""
+    return f"[[output]]\nid = 'ua'\nkind = 'opcua'\nport = {port}\n"
+
+
 @dataclass
 class Listener:
     """One client that subscribes to events; `log` goes on over its lives."""

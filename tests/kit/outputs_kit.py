@@ -4,13 +4,14 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from brokers import eventually
 from daemon_kit import status
 from edge_kit import Collected, committed
 from pydantic import TypeAdapter
-from station_kit import Station
+from station_kit import Station, make_bundle, write_frames
 
 from cloud_sync.wire.broker import free_port
 from edge.config_outputs import OutputSection
@@ -50,6 +51,15 @@ def output_status(made: Station, output_id: str) -> dict[str, Any]:
     except FileNotFoundError:
         return {"tells": None}
     return found
+
+
+def make_station(folder: Path) -> Station:
+    """A station with the blob bundle, whose every fifth frame is bad."""
+    station = Station(folder / "station")
+    station.write_config()
+    make_bundle(station.bundles)
+    write_frames(station.folder / "frames", 20, bad_every=5)
+    return station
 
 
 def with_output(made: Station, text: str) -> Station:

@@ -67,7 +67,7 @@ class OpcUaOutput:
         """End every connection and the loop; see `Output.close`."""
         server, self._server = self._server, None
         loop, self._loop = self._loop, None
-        if loop is None:
+        if loop is None or not self._thread.is_alive():
             return
         if server is not None:
             self._finish(loop, server)

@@ -94,8 +94,14 @@ class Teller:
             log.exception("defect in an output", output=self.output_id)
             self._lost(f"{type(error).__name__}: {error}")
         finally:
-            self._output.close()
+            self._close()
         return opened
+
+    def _close(self) -> None:
+        try:
+            self._output.close()
+        except Exception:
+            log.exception("defect in an output, at its end", output=self.output_id)
 
     def _attend(self, line: LineConnection) -> None:
         if self._listens:

@@ -1,7 +1,9 @@
 """A PLC that is a pymodbus server in a process of its own, against a real daemon or a line port."""
 
+import random
 import signal
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -72,9 +74,37 @@ def test_a_plc_that_hangs_delays_nobody_else_and_is_served_again_when_it_goes_on
     assert {recorded(made, "outcome")[f"other-{number}"] for number in range(20)} == {"told"}
 
 
+def test_a_plc_that_hangs_does_not_hold_the_station_at_its_end(plc: PlcProcess) -> None:
+    with plc, served_output(section(plc.section()), listens=False) as served:
+        served.part()
+        plc.pause()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_whatever_happens_to_a_plc_it_sees_pass_only_for_a_part_that_passed(made: Station, plc: PlcProcess) -> None:
+    chance = random.Random(5)
+    with plc, daemon(with_output(made, plc.section())), line_to(made) as line:
+        for round_ in range(100):
+            goal = len(plc.results()) + chance.randint(1, 20)
+            eventually(lambda goal=goal: len(plc.results()) >= goal, 30)
+            threading.Event().wait(chance.uniform(0, 0.03))
+            if chance.random() < 0.5:
+                plc.pause()
+                line.trigger(f"other-{round_}")
+                assert line.hear()["verdict"] in {"PASS", "REJECT"}
+                line.ack(f"other-{round_}")
+                threading.Event().wait(chance.uniform(0, 1.5))
+                plc.resume()
+            else:
+                plc.kill()
+                plc.start()
+    check_results(made, plc)
+
+
 def test_a_plc_that_goes_and_comes_back_is_served_again(made: Station, plc: PlcProcess) -> None:
     with plc, daemon(with_output(made, plc.section())), line_to(made) as line:
-        for life in range(3):
+        for life in range(2):
             plc.await_results(8 * (life + 1))
             plc.kill()
             eventually(lambda: not output_status(made, "plc")["tells"])
@@ -82,7 +112,7 @@ def test_a_plc_that_goes_and_comes_back_is_served_again(made: Station, plc: PlcP
             line.trigger(f"other-{life}")
             assert line.hear()["verdict"] in {"PASS", "REJECT"}
             plc.start()
-        plc.await_results(32)
+        plc.await_results(24)
     check_results(made, plc)
 
 

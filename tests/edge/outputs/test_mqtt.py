@@ -1,69 +1,20 @@
 """Verdicts on a broker's topic: real brokers that come late, go, hang and come back; verdicts never wait for them."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
 
-from brokers import broker, eventually
+from brokers import broker, eventually, local_broker
 from daemon_kit import daemon, line_to
 from edge_kit import LineClient
+from mqtt_kit import output, reader
 from outputs_kit import ServedOutput, output_status, section, served_output, with_output
 from station_kit import Station
 
-from cloud_sync.wire.broker import LocalBroker
-from cloud_sync.wire.link import Limits, Message
-from cloud_sync.wire.mqtt import MqttLink
-from cloud_sync.wire.mqtt_settings import MqttSettings
+from cloud_sync.wire.broker import LocalBroker, available_kinds
 from edge.domain.part import Verdict
 from edge.line.outputs.mqtt import MqttOutput
 from edge.line.outputs.open import make_output
 
 __all__ = ["broker"]
-TOPIC = "factory/line-1/verdicts"
-
-
-def output(broker: LocalBroker, **settings: int) -> str:
-    text = f"[[output]]\nid = 'bus'\nkind = 'mqtt'\nbroker = '{broker.address}'\ntopic = '{TOPIC}'\n"
-    return text + "".join(f"{name} = {value}\n" for name, value in settings.items())
-
-
-class Reader:
-    """Keeps what comes on the topic."""
-
-    def __init__(self) -> None:
-        self.heard: list[dict[str, Any]] = []
-        self.connected = False
-        self.link: MqttLink | None = None
-
-    def on_connected(self, _limits: Limits) -> None:
-        self.connected = True
-
-    def on_disconnected(self, _why: str) -> None:
-        self.connected = False
-
-    def on_message(self, message: Message) -> None:
-        self.heard.append(json.loads(message.payload))
-        assert self.link is not None
-        self.link.acknowledge(message)
-
-    def on_answer(self, refusal: str | None) -> None:
-        pass
-
-    def parts(self) -> set[str]:
-        return {message["part_id"] for message in self.heard}
-
-
-@contextmanager
-def reader(broker: LocalBroker) -> Iterator[Reader]:
-    made = Reader()
-    made.link = MqttLink(MqttSettings(broker.address, "reader", (TOPIC,), session_expiry_s=600))
-    made.link.start(made)
-    try:
-        eventually(lambda: made.connected)
-        yield made
-    finally:
-        made.link.stop(5)
 
 
 def run_parts(served: ServedOutput, line: LineClient, numbers: range) -> None:
@@ -74,7 +25,8 @@ def run_parts(served: ServedOutput, line: LineClient, numbers: range) -> None:
         assert line.hear()["verdict"] == "PASS"
 
 
-def test_every_verdict_of_a_station_is_published(broker: LocalBroker, made: Station) -> None:
+def test_every_verdict_of_a_station_is_published(made: Station, tmp_path: Path) -> None:
+    broker = local_broker(available_kinds()[0], tmp_path)
     with broker, reader(broker) as heard, daemon(with_output(made, output(broker))), line_to(made) as line:
         eventually(lambda: output_status(made, "bus")["tells"])
         told = []

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,18 +11,14 @@ from asyncua import Client, ua
 from brokers import eventually
 from daemon_kit import daemon, line_to
 from edge_kit import LineClient
-from opcua_kit import Listener
-from outputs_kit import ServedOutput, output_status, section, served_output, with_output
-from station_kit import Station
+from opcua_kit import Listener, output
+from outputs_kit import make_station, output_status, section, served_output, with_output
 
 from cloud_sync.wire.broker import free_port
+from edge.daemon import Daemon
 from edge.domain.part import Verdict
 
 NAMESPACE = "urn:inspectd:machine-vision"
-
-
-def output(port: int) -> str:
-    return f"[[output]]\nid = 'ua'\nkind = 'opcua'\nport = {port}\n"
 
 
 def with_client(port: int, work: Callable[[Client, int], Awaitable[None]], user: str = "") -> None:
@@ -48,28 +45,6 @@ def state_and_why(port: int) -> tuple[str, str]:
     return seen[0]
 
 
-def test_every_verdict_is_an_event_and_the_state_is_a_node(made: Station, tmp_path: Path) -> None:
-    port = free_port()
-    with daemon(with_output(made, output(port))), line_to(made) as line:
-        eventually(lambda: output_status(made, "ua")["tells"], 30)
-        with Listener(port, tmp_path / "ua.jsonl") as client:
-            told = []
-            for number in range(10):
-                line.trigger(f"p-{number}")
-                told.append(line.hear())
-                line.ack(f"p-{number}")
-            eventually(lambda: len(client.results()) == 10)
-            results = client.results()
-            eventually(lambda: client.events("state"))
-            states = [event["state"] for event in client.events("state")]
-    assert [(r["PartId"], r["Verdict"], r["ResultId"], r["RecordSha256"]) for r in results] == [
-        (t["part_id"], t["verdict"], t["inspection_id"], t["record_sha256"]) for t in told
-    ]
-    assert {r["ProductId"] for r in results} == {"blob"}
-    assert results[4]["Reasons"] == told[4]["reasons"] == ["anomaly:1"]
-    assert states[-1] == "ContinuousExecution"
-
-
 def test_a_client_that_hangs_or_dies_delays_nobody_and_another_one_hears_all(tmp_path: Path) -> None:
     port = free_port()
     with served_output(section(output(port))) as served, LineClient(served.where) as line:
@@ -92,17 +67,45 @@ def test_a_client_that_hangs_or_dies_delays_nobody_and_another_one_hears_all(tmp
         assert not served.teller.trouble
 
 
+@dataclass
+class Running:
+    """A daemon with an OPC UA server, and a line at it."""
+
+    daemon: Daemon
+    port: int
+    line: LineClient
+
+
 @pytest.fixture(scope="module")
-def shared() -> Iterator[tuple[ServedOutput, int]]:
-    """One server for the tests that leave it as it was: making its nodes takes seconds."""
-    port = free_port()
-    with served_output(section(output(port))) as served:
-        served.tells(within_s=30)
-        yield served, port
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One for all that leave it as it was: making a server's nodes takes seconds."""
+    port, made = free_port(), make_station(tmp_path_factory.mktemp("ua"))
+    with daemon(with_output(made, output(port))) as station, line_to(made) as line:
+        eventually(lambda: output_status(made, "ua")["tells"], 30)
+        yield Running(station, port, line)
+
+
+def test_every_verdict_is_an_event_and_the_state_is_a_node(running: Running, tmp_path: Path) -> None:
+    with Listener(running.port, tmp_path / "ua.jsonl") as client:
+        told = []
+        for number in range(10):
+            running.line.trigger(f"p-{number}")
+            told.append(running.line.hear())
+            running.line.ack(f"p-{number}")
+        eventually(lambda: len(client.results()) == 10)
+        results = client.results()
+        eventually(lambda: client.events("state"))
+        states = [event["state"] for event in client.events("state")]
+    assert [(r["PartId"], r["Verdict"], r["ResultId"], r["RecordSha256"]) for r in results] == [
+        (t["part_id"], t["verdict"], t["inspection_id"], t["record_sha256"]) for t in told
+    ]
+    assert {r["ProductId"] for r in results} == {"blob"}
+    assert results[4]["Reasons"] == told[4]["reasons"] == ["anomaly:1"]
+    assert states[-1] == "ContinuousExecution"
 
 
 @pytest.mark.parametrize("user", [pytest.param("", id="anonymous"), pytest.param("admin", id="who says admin")])
-def test_clients_may_only_read(shared: tuple[ServedOutput, int], user: str) -> None:
+def test_clients_may_only_read(running: Running, user: str) -> None:
     async def attack(client: Client, index: int) -> None:
         system = await client.nodes.objects.get_child(f"{index}:VisionSystem test-1")
         ready = await system.get_child(f"{index}:Ready")
@@ -115,21 +118,21 @@ def test_clients_may_only_read(shared: tuple[ServedOutput, int], user: str) -> N
             await client.delete_nodes([ready])
         assert await ready.read_value() is before
 
-    with_client(shared[1], attack, user)
+    with_client(running.port, attack, user)
 
 
-def test_a_station_that_is_not_ready_has_an_error_that_clients_can_read(shared: tuple[ServedOutput, int]) -> None:
-    served, port = shared
+def test_a_station_that_is_not_ready_has_an_error_that_clients_can_read(running: Running) -> None:
+    port, health = running.port, running.daemon._station.health  # noqa: SLF001 - the fault itself
     eventually(lambda: state_and_why(port) == ("ContinuousExecution", ""))
-    served.port.set_ready(False, "the camera is gone")
-    eventually(lambda: state_and_why(port) == ("Error", "the camera is gone"))
-    served.port.set_ready(True, "")
+    health.raise_fault("test", "the lens is broken")
+    eventually(lambda: state_and_why(port) == ("Error", "the lens is broken"))
+    health.clear("test")
     eventually(lambda: state_and_why(port) == ("ContinuousExecution", ""))
 
 
-def test_it_listens_on_loopback_alone_unless_told_otherwise(shared: tuple[ServedOutput, int]) -> None:
+def test_it_listens_on_loopback_alone_unless_told_otherwise(running: Running) -> None:
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.2", shared[1]), 1)
+        socket.create_connection(("127.0.0.2", running.port), 1)
 
 
 def test_a_port_that_is_taken_is_said() -> None:
