@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 StationId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
+Patience = Annotated[float, Field(ge=50, le=60_000)]
 INDUSTRIAL_SOURCES = ("gige://",)
 
 
@@ -60,8 +61,8 @@ class CameraSection(_Section):
     fps: Annotated[float, Field(gt=0, le=1000)] | None = None
     loop: bool = False
     buffer_frames: Annotated[int, Field(ge=1, le=1024)] = 16
-    open_timeout_ms: Milliseconds = 3000
-    read_timeout_ms: Milliseconds = 700
+    open_timeout_ms: Patience = 3000
+    read_timeout_ms: Patience = 700
     password_file: Path | None = None
     checks: ChecksSection = ChecksSection()
 

@@ -1,39 +1,80 @@
 """Why an RTSP camera does not open, in words: OpenCV only says that it does not."""
 
 import socket
+from dataclasses import dataclass
 
+from edge.capture.login import authorization
 from edge.capture.network import Address, no_connection
 
 _PORTS = {"rtsp": 554, "rtsps": 322}
+_HEAD_BYTES = 16384
+_UNAUTHORIZED = "401"
 _MEANINGS = {
-    401: "it wants another login: check the user in camera.source and its password",
-    403: "it forbids this user to look",
-    404: "it knows no such stream: check the path in camera.source",
-    453: "it has no bandwidth left: too many viewers",
-    503: "it is too busy: too many viewers, or starting",
+    "403": "it forbids this user to look",
+    "404": "it knows no such stream: check the path in camera.source",
+    "453": "it has no bandwidth left: too many viewers",
+    "503": "it is too busy: too many viewers, or starting",
 }
 
 
-def why_not_open(address: Address, timeout_s: float) -> str:
-    """Ask the camera itself, without login, and say what comes back; takes a few times `timeout_s` at most."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the camera said, and whether it refused the login."""
+
+    why: str
+    login_refused: bool = False
+
+
+def why_not_open(address: Address, timeout_s: float) -> Answer:
+    """Ask the camera itself, and say what comes back; takes a few times `timeout_s` at most. Never raises OSError."""
     host, port = str(address.parts.hostname), address.parts.port or _PORTS.get(address.parts.scheme, 554)
     try:
         with socket.create_connection((host, port), timeout_s) as sock:
             if address.parts.scheme == "rtsps":
-                return "it takes connections, but gives no stream in time"
+                return Answer("it takes connections, but gives no stream in time")
             sock.settimeout(timeout_s)
-            sock.sendall(f"DESCRIBE {address.url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n".encode())
-            return _meaning(sock.recv(1024), has_login=bool(address.user))
+            return _asked(address, sock)
     except OSError as error:
-        return f"port {port}: {no_connection(error, host)}"
+        return Answer(f"port {port}: {no_connection(error, host)}")
 
 
-def _meaning(answer: bytes, *, has_login: bool) -> str:
-    first = answer.split(b"\r\n")[0].decode("latin-1")
+def _asked(address: Address, sock: socket.socket) -> Answer:
+    first, challenges = _describe(address, sock, 1, "")
+    if _code(first) != _UNAUTHORIZED:
+        return Answer(_meaning(first))
+    if not address.user:
+        return Answer(f"it answers {first!r}: it wants a user, in camera.source, and a password", login_refused=True)
+    login = authorization(address, challenges, "DESCRIBE", address.url)
+    if not login:
+        return Answer(f"it wants a login of a kind that is not known here: {', '.join(challenges)}", login_refused=True)
+    first, _ = _describe(address, sock, 2, f"Authorization: {login}\r\n")
+    if _code(first) == _UNAUTHORIZED:
+        return Answer(f"it answers {first!r}: check user and password", login_refused=True)
+    return Answer(_meaning(first))
+
+
+def _describe(address: Address, sock: socket.socket, number: int, login: str) -> tuple[str, list[str]]:
+    """The answer's first line, and its challenges."""
+    head = f"DESCRIBE {address.url} RTSP/1.0\r\nCSeq: {number}\r\nAccept: application/sdp\r\n{login}\r\n"
+    sock.sendall(head.encode())
+    data = b""
+    while b"\r\n\r\n" not in data and len(data) < _HEAD_BYTES:
+        chunk = sock.recv(4096)
+        if not chunk:
+            break
+        data += chunk
+    first, *lines = data.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+    named = [line.partition(":") for line in lines]
+    return first[:60], [value.strip() for name, _, value in named if name.lower() == "www-authenticate"]
+
+
+def _code(first: str) -> str:
     protocol, _, rest = first.partition(" ")
-    if not protocol.startswith("RTSP/") or not rest[:3].isdigit():
-        return f"it speaks no RTSP, but answers {first[:60]!r}"
-    code = int(rest[:3])
-    if code == 401 and has_login:  # noqa: PLR2004 - what servers say to a question without login
-        return "it wants a login, and does not open with this one: check user and password"
-    return f"it answers {rest[:60]!r}: {_MEANINGS.get(code, 'but gives no stream in time that OpenCV can decode')}"
+    return rest[:3] if protocol.startswith("RTSP/") and rest[:3].isdigit() else ""
+
+
+def _meaning(first: str) -> str:
+    code = _code(first)
+    if not code:
+        return f"it speaks no RTSP, but answers {first!r}"
+    return f"it answers {first!r}: {_MEANINGS.get(code, 'but gives no stream in time that OpenCV can decode')}"

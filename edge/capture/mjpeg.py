@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.capture.camera import Shot
-from edge.capture.http_login import authorization
 from edge.capture.live import PacedLiveness
+from edge.capture.login import LoginPause, authorization
 from edge.capture.network import Address, NetworkTimes, Trust, no_connection
 from edge.domain.errors import CameraError
 
@@ -30,6 +30,10 @@ _HEAD_LINES = 64
 _IMAGE_BYTES = 64_000_000
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _MULTIPART = "multipart/x-mixed-replace"
+
+
+class _Refused(Exception):  # noqa: N818 - never leaves this file
+    """The login was refused, and how."""
 
 
 class _Broken(Exception):  # noqa: N818 - never leaves this file
@@ -56,13 +60,18 @@ class MjpegCamera:
     def __init__(self, address: Address, times: NetworkTimes) -> None:
         self._address = address
         self._times = times
+        self._login = LoginPause()
         self._stream: _Stream | None = None
 
     def open(self) -> None:
         """Connect, log in if asked to, and find the stream's boundary. Raises CameraError."""
+        self._login.check()
         connection = self._connection()
         try:
             self._stream = self._start(connection)
+        except _Refused as refused:
+            connection.close()
+            raise self._login.refused(f"cannot open {self._address}: {refused}") from None
         except (OSError, http.client.HTTPException, _Broken) as error:
             connection.close()
             raise CameraError(f"cannot open {self._address}: {self._words(error)}", "camera_lost") from None
@@ -111,10 +120,16 @@ class MjpegCamera:
             return http.client.HTTPSConnection(str(parts.hostname), parts.port, timeout=limit_s, context=context)
         return http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=limit_s)
 
+    @property
+    def _path(self) -> str:
+        parts = self._address.parts
+        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
     def _start(self, connection: http.client.HTTPConnection) -> _Stream:
         response, sock = self._ask(connection, {})
         if response.status == HTTPStatus.UNAUTHORIZED and self._address.user:
-            login = authorization(self._address, response.headers)
+            challenges = map(str, response.headers.get_all("WWW-Authenticate", []))
+            login = authorization(self._address, challenges, "GET", self._path)
             if login:
                 response.close()
                 connection.close()
@@ -122,7 +137,7 @@ class MjpegCamera:
         try:
             boundary = _boundary(response)
             sock.settimeout(self._times.read_s)
-        except _Broken:
+        except (_Broken, _Refused):
             response.close()
             raise
         trust = Trust(self._address, self._times, PacedLiveness(), time.monotonic())
@@ -133,16 +148,15 @@ class MjpegCamera:
     ) -> tuple[http.client.HTTPResponse, socket.socket]:
         connection.connect()
         sock: socket.socket = connection.sock
-        parts = self._address.parts
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET", path, headers={"User-Agent": "inspectd", **headers})
+        connection.request("GET", self._path, headers={"User-Agent": "inspectd", **headers})
         return connection.getresponse(), sock
 
 
 def _boundary(response: http.client.HTTPResponse) -> bytes:
+    if response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        raise _Refused(f"it answers {response.status} {response.reason}: check user and password")
     if response.status != HTTPStatus.OK:
-        hint = ": check user and password" if response.status in {401, 403} else ": check the path in camera.source"
-        raise _Broken(f"it answers {response.status} {response.reason}{hint}")
+        raise _Broken(f"it answers {response.status} {response.reason}: check the path in camera.source")
     headers: Message = response.headers
     boundary = headers.get_param("boundary")
     if headers.get_content_type() != _MULTIPART or not isinstance(boundary, str):

@@ -40,6 +40,8 @@ def make_camera(section: CameraSection) -> Camera:
         return make_industrial_camera(section)
     if isinstance(source, str) and "://" in source:
         return _network_camera(section, source)
+    if section.password_file is not None:
+        raise ConfigError(f"camera {section.id!r}: password_file is for network cameras, source is {source!r}")
     if is_replayed(section):
         triggered = section.trigger == "software"
         return ReplayCamera(Path(str(source)), triggered=triggered, fps=section.fps, loop=section.loop)

@@ -9,6 +9,7 @@ import numpy as np
 from edge.capture.asking import why_not_open
 from edge.capture.camera import Shot
 from edge.capture.live import StampedLiveness
+from edge.capture.login import LoginPause
 from edge.capture.network import Address, NetworkTimes, Trust
 from edge.domain.errors import CameraError
 
@@ -31,6 +32,7 @@ class RtspCamera:
     def __init__(self, address: Address, times: NetworkTimes) -> None:
         self._address = address
         self._times = times
+        self._login = LoginPause()
         self._capture: cv2.VideoCapture | None = None
         self._trust: Trust | None = None
         os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", _OPTIONS)
@@ -39,11 +41,13 @@ class RtspCamera:
 
     def open(self) -> None:
         """Connect, for at most the time limit. Raises CameraError, which says what the camera answers."""
+        self._login.check()
         capture = cv2.VideoCapture(self._address.with_login, cv2.CAP_FFMPEG, self._parameters())
         if not capture.isOpened():
             capture.release()
-            why = why_not_open(self._address, self._times.read_s)
-            raise CameraError(f"cannot open {self._address}: {why}", "camera_lost")
+            answer = why_not_open(self._address, self._times.read_s)
+            why = f"cannot open {self._address}: {answer.why}"
+            raise self._login.refused(why) if answer.login_refused else CameraError(why, "camera_lost")
         self._capture = capture
         self._trust = Trust(self._address, self._times, StampedLiveness(), time.monotonic())
 

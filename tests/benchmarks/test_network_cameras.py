@@ -49,6 +49,7 @@ def test_latency_loss_and_recovery(kind: str, options: tuple[str, ...]) -> None:
                 "hung": [leave(states, server.hang, server.go_on, 2.0) for _ in range(ROUNDS)],
                 "killed": [leave(states, server.kill, server.start, 2.0) for _ in range(ROUNDS)],
             }
+            figures["hung for 8 s"] = [leave(states, server.hang, server.go_on, 8.0)]
             figures["killed, away for 20 s"] = [leave(states, server.kill, server.start, 20.0)]
         finally:
             drain.stop(5)

@@ -146,8 +146,22 @@ def test_a_login_that_is_right_opens_and_one_that_is_wrong_is_named(
     assert "ret@" not in said.err + said.out
 
 
-def test_a_digest_login_opens(capfd: pytest.CaptureFixture[str]) -> None:
-    with served("mjpeg", "--digest", "--user", LOGIN) as server:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wrong_login_is_not_tried_again_at_once(kind: str) -> None:
+    """Cameras lock an account after a few tries, and a station tries every two seconds."""
+    with served(kind, "--user", LOGIN) as server:
+        camera = camera_at(server.url(login="eve:wrong-word@"))
+        with pytest.raises(CameraError, match="once a minute") as first:
+            camera.open()
+        server.kill()
+        with pytest.raises(CameraError) as again:
+            camera.open()
+        assert str(again.value) == str(first.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_digest_login_opens(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with served(kind, "--digest", "--user", LOGIN) as server:
         with opened(server.url(login=IN_URL)) as camera:
             assert taken_ms(first_shot(camera).image)
         assert "401" in why_not(server.url(login="eve:wrong@"))
@@ -233,12 +247,24 @@ def test_images_without_a_stated_size_come_whole(mjpeg: Server) -> None:
         assert taken_ms(first_shot(camera).image)
 
 
-def test_a_stream_that_changes_its_size_is_opened_again_at_the_new_one(mjpeg: Server) -> None:
-    def larger(shot: Shot) -> bool:
-        return shot.image.shape[1] == 2 * WIDTH
+def larger(shot: Shot) -> bool:
+    return shot.image.shape[1] == 2 * WIDTH
 
+
+def test_a_stream_that_changes_its_size_is_opened_again_at_the_new_one(mjpeg: Server) -> None:
     with opened(mjpeg.url("resized")) as camera, pytest.raises(CameraError, match="changed from 320x240 to 640x480"):
         first_shot(camera, fits=larger)
+
+
+def test_an_rtsp_stream_that_changes_its_size_gives_whole_images_all_along() -> None:
+    """OpenCV scales them to the size the stream was opened with; opened again, the camera has its new size."""
+    with served("rtsp", "--resize-after", "30") as server, opened(server.url()) as camera:
+        shots = [first_shot(camera) for _ in range(35)]
+        assert {shot.image.shape for shot in shots} == {(HEIGHT, WIDTH, 3)}
+        assert len({taken_ms(shot.image) for shot in shots}) == 35
+        camera.close()
+        camera.open()
+        assert larger(first_shot(camera))
 
 
 @pytest.mark.parametrize("kind", KINDS)

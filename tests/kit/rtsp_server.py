@@ -1,6 +1,7 @@
 """A real RTSP server for tests (GStreamer's), run by Debian's python3: serves pictures that say when they were taken.
 
-python3 rtsp_server.py PORT [--fps 25] [--user NAME:PASSWORD] [--encoder h264|jpeg]; prints "ready" once it listens.
+python3 rtsp_server.py PORT [--fps 25] [--user NAME:PASSWORD] [--digest] [--encoder h264|jpeg] [--resize-after N]
+It prints "ready" once it listens; after N pictures they are of twice the size.
 """
 
 import argparse
@@ -12,8 +13,9 @@ import gi
 from served_pictures import HEIGHT, WIDTH, clock_ms, pixels
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 H264 = "x264enc tune=zerolatency speed-preset=ultrafast threads=1 key-int-max=25 bitrate=3000"
 ENCODERS = {
@@ -22,30 +24,47 @@ ENCODERS = {
 }
 
 
+def caps(fps: int, larger: int = 1) -> str:
+    return f"video/x-raw,format=BGR,width={WIDTH * larger},height={HEIGHT * larger},framerate={fps}/1"
+
+
 def launch_line(encoder: str, fps: int) -> str:
-    caps = f"video/x-raw,format=BGR,width={WIDTH},height={HEIGHT},framerate={fps}/1"
-    source = f'appsrc name=source is-live=true format=time do-timestamp=true caps="{caps}"'
+    source = f'appsrc name=source is-live=true format=time do-timestamp=true caps="{caps(fps)}"'
     return f"( {source} ! videoconvert ! video/x-raw,format=I420 ! {ENCODERS[encoder]} )"
 
 
-def feed(source: Gst.Element, fps: int) -> None:
+def feed(source: Gst.Element, fps: int, resize_after: int) -> None:
     """Push a fresh picture each period until the stream ends; what was missed meanwhile is not made up for."""
-    due_s = time.monotonic()
-    while source.emit("push-buffer", Gst.Buffer.new_wrapped(pixels(clock_ms()))) == Gst.FlowReturn.OK:
+    due_s, pushed, larger, flow = time.monotonic(), 0, 1, Gst.FlowReturn.OK
+    while flow == Gst.FlowReturn.OK:
+        if pushed == resize_after:
+            larger = 2
+            source.set_property("caps", Gst.Caps.from_string(caps(fps, larger)))
+        content = pixels(clock_ms(), WIDTH * larger, HEIGHT * larger)
+        flow = source.emit("push-buffer", Gst.Buffer.new_wrapped(content))
+        pushed += 1
         due_s = max(due_s + 1 / fps, time.monotonic())
-        time.sleep(due_s - time.monotonic() if due_s > time.monotonic() else 0)
+        time.sleep(max(0.0, due_s - time.monotonic()))
 
 
-def configure(_factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia, fps: int) -> None:
+def configure(
+    _factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia, fps: int, resize_after: int
+) -> None:
     source = media.get_element().get_child_by_name("source")
-    threading.Thread(target=feed, args=(source, fps), daemon=True).start()
+    threading.Thread(target=feed, args=(source, fps, resize_after), daemon=True).start()
 
 
-def protect(server: GstRtspServer.RTSPServer, factory: GstRtspServer.RTSPMediaFactory, login: str) -> None:
+def protect(
+    server: GstRtspServer.RTSPServer, factory: GstRtspServer.RTSPMediaFactory, login: str, *, digest: bool
+) -> None:
     user, _, password = login.partition(":")
     auth, token = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "viewer")
-    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    if digest:
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+        auth.add_digest(user, password, token)
+    else:
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
     server.set_auth(auth)
     role = Gst.Structure.new_empty("viewer")
     role.set_value("media.factory.access", True)
@@ -58,7 +77,9 @@ def main() -> None:
     parser.add_argument("port")
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--user", default="")
+    parser.add_argument("--digest", action="store_true")
     parser.add_argument("--encoder", choices=sorted(ENCODERS), default="h264")
+    parser.add_argument("--resize-after", type=int, default=-1)
     options = parser.parse_args()
     Gst.init(None)
     server, factory = GstRtspServer.RTSPServer(), GstRtspServer.RTSPMediaFactory()
@@ -66,9 +87,9 @@ def main() -> None:
     server.set_service(options.port)
     factory.set_launch(launch_line(options.encoder, options.fps))
     factory.set_shared(True)
-    factory.connect("media-configure", configure, options.fps)
+    factory.connect("media-configure", configure, options.fps, options.resize_after)
     if options.user:
-        protect(server, factory, options.user)
+        protect(server, factory, options.user, digest=options.digest)
     server.get_mount_points().add_factory("/view", factory)
     server.attach(None)
     sys.stdout.write("ready\n")
