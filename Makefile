@@ -6,6 +6,12 @@ DEV := $(ENVS)/dev
 BIN := $(CURDIR)/$(DEV)/bin
 DATA ?= ../shared/data
 MINUTES ?= 50
+# Debian packages that tests use where they are there.
+SYSTEM_PACKAGES = mosquitto
+SYSTEM_PACKAGES += aravis-tools
+SYSTEM_PACKAGES += iproute2
+SYSTEM_PACKAGES += libaravis-0.8-0
+SYSTEM_PACKAGES += nftables
 TRAIN = $(BIN)/cloud train --minutes $(MINUTES) --json
 
 .PHONY: help demo test gates unit bench soak figures-deeppcb-reference figures-deeppcb figures-neu figures-elpv-probe figures-elpv-paper figures-elpv-finetune figures-anomaly tune lock clean system
@@ -102,11 +108,17 @@ $(DEV)/.installed: deploy/requirements/dev.txt pyproject.toml
 	$(PYTHON) -m pip --python $(DEV)/bin/python install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-# System packages only where root allows; tests that miss one skip and say so.
+# System packages only where root allows, each by itself; tests that miss one skip and name it.
 system:
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -x /usr/sbin/mosquitto ]; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mosquitto \
-		|| echo "mosquitto cannot be installed: tests run against iotcore alone"; \
-	elif ! [ -x /usr/sbin/mosquitto ] && ! command -v mosquitto >/dev/null; then \
-		echo "mosquitto is not here and this is not root: tests run against iotcore alone"; \
+	@missing=$$(for package in $(SYSTEM_PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq; \
+		for package in $$missing; do \
+			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$package \
+			|| echo "$$package cannot be installed: tests that need it skip"; \
+		done; \
+	else \
+		echo "not installed, and this is not root: $$missing: tests that need them skip"; \
 	fi
