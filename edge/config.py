@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 StationId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
-INDUSTRIAL_SOURCES = ("gige://",)
+INDUSTRIAL_SOURCES = ("gige://", "genicam://")
 
 
 def _rectangle(corners: list[float]) -> list[float]:
@@ -42,7 +42,7 @@ class StationSection(_Section):
 
 
 class CameraSection(_Section):
-    """One camera: a device index, a folder or video file that is replayed, or gige:// and a camera's name."""
+    """One camera: a device index, a folder or video file that is replayed, or gige:// or genicam:// and its name."""
 
     id: Id
     source: int | str
@@ -51,6 +51,7 @@ class CameraSection(_Section):
     exposure_us: Annotated[float, Field(gt=0)] | None = None
     gain_db: float | None = None
     pixel_format: str | None = None
+    gentl: Path | None = None
     latency_ms: Annotated[float, Field(ge=0)] = 0
     timeout_ms: Milliseconds = 200
     max_age_ms: Milliseconds = 500
@@ -61,7 +62,7 @@ class CameraSection(_Section):
     @model_validator(mode="after")
     def _settings_fit_the_source(self) -> "CameraSection":
         industrial = str(self.source).startswith(INDUSTRIAL_SOURCES)
-        asked = {"exposure_us", "gain_db", "pixel_format", "trigger_line"} & self.model_fields_set
+        asked = {"exposure_us", "gain_db", "pixel_format", "trigger_line", "gentl"} & self.model_fields_set
         if asked and not industrial:
             raise ValueError(f"{min(asked)} is set, and only a {' or '.join(INDUSTRIAL_SOURCES)} camera takes it")
         if self.trigger == "hardware" and not industrial:
@@ -223,15 +224,18 @@ def load_config(path: Path) -> StationConfig:
 
 def _rooted(config: StationConfig, folder: Path) -> StationConfig:
     station = config.station.model_copy(update={"data_dir": folder / config.station.data_dir})
-    cameras = [
-        camera.model_copy(update={"source": str(folder / str(camera.source))}) if _is_path(camera.source) else camera
-        for camera in config.camera
-    ]
+    cameras = [_rooted_camera(camera, folder) for camera in config.camera]
     products = [
         product if product.reference is None else product.model_copy(update={"reference": folder / product.reference})
         for product in config.product
     ]
     return config.model_copy(update={"station": station, "camera": cameras, "product": products})
+
+
+def _rooted_camera(camera: CameraSection, folder: Path) -> CameraSection:
+    source = str(folder / str(camera.source)) if _is_path(camera.source) else camera.source
+    gentl = None if camera.gentl is None else folder / camera.gentl
+    return camera.model_copy(update={"source": source, "gentl": gentl})
 
 
 def _is_path(source: int | str) -> bool:
