@@ -19,7 +19,7 @@ StationId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
 Patience = Annotated[float, Field(ge=50, le=60_000)]
-INDUSTRIAL_SOURCES = ("gige://",)
+INDUSTRIAL_SOURCES = ("gige://", "genicam://")
 
 
 def _rectangle(corners: list[float]) -> list[float]:
@@ -46,7 +46,7 @@ class StationSection(_Section):
 
 
 class CameraSection(_Section):
-    """One camera: a device index, an address on the network, gige:// and a name, or files that are replayed."""
+    """One camera: a device index, an address on the network, gige:// or genicam:// and a name, or replayed files."""
 
     id: Id
     source: int | str
@@ -55,6 +55,7 @@ class CameraSection(_Section):
     exposure_us: Annotated[float, Field(gt=0)] | None = None
     gain_db: float | None = None
     pixel_format: str | None = None
+    gentl: Path | None = None
     latency_ms: Annotated[float, Field(ge=0)] = 0
     timeout_ms: Milliseconds = 200
     max_age_ms: Milliseconds = 500
@@ -69,7 +70,7 @@ class CameraSection(_Section):
     @model_validator(mode="after")
     def _settings_fit_the_source(self) -> "CameraSection":
         industrial = str(self.source).startswith(INDUSTRIAL_SOURCES)
-        asked = {"exposure_us", "gain_db", "pixel_format", "trigger_line"} & self.model_fields_set
+        asked = {"exposure_us", "gain_db", "pixel_format", "trigger_line", "gentl"} & self.model_fields_set
         if asked and not industrial:
             raise ValueError(f"{min(asked)} is set, and only a {' or '.join(INDUSTRIAL_SOURCES)} camera takes it")
         if self.trigger == "hardware" and not industrial:
@@ -257,7 +258,8 @@ def _rooted(config: StationConfig, folder: Path) -> StationConfig:
 def _rooted_camera(camera: CameraSection, folder: Path) -> CameraSection:
     source = str(folder / str(camera.source)) if _is_path(camera.source) else camera.source
     password_file = None if camera.password_file is None else folder / camera.password_file
-    return camera.model_copy(update={"source": source, "password_file": password_file})
+    gentl = None if camera.gentl is None else folder / camera.gentl
+    return camera.model_copy(update={"source": source, "password_file": password_file, "gentl": gentl})
 
 
 def _is_path(source: int | str) -> bool:

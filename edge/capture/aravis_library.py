@@ -106,20 +106,24 @@ class _Library(Protocol):
 
 @functools.cache
 def library() -> _Library:
-    """The library, loaded once.
+    """The library, loaded once. Raises ConfigError."""
+    return load(_LIBRARY)
+
+
+def load(name: str) -> _Library:
+    """Load a library by its file name and declare its calls.
 
     Raises:
         ConfigError: it is not installed.
     """
     try:
-        loaded = ctypes.CDLL(_LIBRARY)
+        loaded = ctypes.CDLL(name)
     except OSError as error:
         raise ConfigError(
-            f"a gige:// camera needs Aravis, and {_LIBRARY} cannot be loaded ({error}): "
-            "install Debian's libaravis-0.8-0"
+            f"a gige:// camera needs Aravis, which cannot be loaded ({error}): install Debian's libaravis-0.8-0"
         ) from error
-    for name, (result, arguments) in _CALLS.items():
-        call = getattr(loaded, name)
+    for call_name, (result, arguments) in _CALLS.items():
+        call = getattr(loaded, call_name)
         call.restype, call.argtypes = result, arguments
     return loaded
 

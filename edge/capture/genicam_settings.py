@@ -140,6 +140,8 @@ def _switch_off(camera: Features, automatic: str) -> None:
 
 
 def _set_text(camera: Features, feature: str, value: str) -> None:
+    if camera.text(feature) == value:
+        return  # some cameras have no choice, and refuse to be told what they do anyway
     camera.set_text(feature, value)
     got = camera.text(feature)
     if got != value:

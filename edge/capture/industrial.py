@@ -7,14 +7,23 @@ from edge.domain.errors import ConfigError
 
 
 def make_industrial_camera(section: CameraSection) -> Camera:
-    """The driver of a gige:// source; nothing is opened yet.
+    """The driver of a gige:// or genicam:// source; nothing is opened yet.
 
     Raises:
         ConfigError: the source names no camera, or what its driver needs is not installed.
     """
-    _, _, name = str(section.source).partition("://")
+    scheme, _, name = str(section.source).partition("://")
     if not name:
         raise ConfigError(f"camera {section.id!r}: {section.source} names no camera: add its serial number or address")
+    if section.trigger == "free" and not section.latency_ms:
+        raise ConfigError(
+            f"camera {section.id!r}: a free-running camera's image was exposed before it arrived: set latency_ms to "
+            "what passes between light and arrival, or parts could be judged by what stood there before them"
+        )
+    if scheme == "genicam":
+        from edge.capture.genicam import GenicamCamera
+
+        return GenicamCamera(name, section.gentl, _settings(section))
     from edge.capture.gige import GigeCamera
 
     return GigeCamera(name, _settings(section))

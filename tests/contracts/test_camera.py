@@ -1,4 +1,4 @@
-"""What every camera keeps: the same promises from files, an OpenCV device, a network camera and a GigE camera."""
+"""What every camera keeps: the same promises from files, an OpenCV device, network cameras and industrial cameras."""
 
 import threading
 import time
@@ -10,10 +10,12 @@ import cv2
 import gige_kit
 import numpy as np
 import pytest
+from genicam_kit import viky_producer
 from served import Server, network_section, served
 from station_kit import write_frames
 
 from edge.capture.camera import Camera, Shot
+from edge.capture.genicam import GenicamCamera
 from edge.capture.genicam_settings import GenicamSettings
 from edge.capture.gige import GigeCamera
 from edge.capture.open import make_camera
@@ -75,6 +77,12 @@ def _simulated(tmp_path: Path, settings: GenicamSettings) -> Camera:
     return camera
 
 
+def genicam(_tmp_path: Path) -> Camera:
+    camera = GenicamCamera("0", viky_producer(), GenicamSettings("free", "Line1", 1.0, fps=100, pixel_format="Mono8"))
+    PEERS.callback(camera.close)
+    return camera
+
+
 PEERS = ExitStack()
 
 
@@ -89,6 +97,7 @@ ENDLESS = [
     pytest.param(make, id=name, marks=pytest.mark.skipif(bool(gige_kit.missing()), reason=gige_kit.missing() or "here"))
     for name, make in (("GigE, software trigger", gige), ("GigE, free", free_gige))
 ]
+ENDLESS.append(pytest.param(genicam, id="GenICam"))
 CAMERAS = [
     pytest.param(folder, id="folder, triggered"),
     pytest.param(free_folder, id="folder, free"),
