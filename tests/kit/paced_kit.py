@@ -17,7 +17,6 @@ from edge.capture.camera import Shot
 
 Image = NDArray[np.uint8]
 _QUEUE_FRAMES = 4  # as V4L2 devices have
-_BUFFERS = 12
 
 
 def prepared(count: int = 4, size: tuple[int, int] = (1920, 1080), seed: int = 0) -> list[Image]:
@@ -30,11 +29,11 @@ def prepared(count: int = 4, size: tuple[int, int] = (1920, 1080), seed: int = 0
 class PacedCamera:
     """Free-running at `fps`, or one frame for each trigger where that is None; `missed` counts frames nobody read."""
 
-    def __init__(self, frames: Sequence[Image], fps: float | None) -> None:
+    def __init__(self, frames: Sequence[Image], fps: float | None, buffers: int = 12) -> None:
         self.missed = 0
         self._frames = frames
         self._period_s = None if fps is None else 1 / fps
-        self._buffers = [frames[0].copy() for _ in range(_BUFFERS)]  # touched, as a driver's are
+        self._buffers = [frames[0].copy() for _ in range(buffers)]  # touched, as a driver's are
         self._given = 0
         self._started_s = 0.0
         self._triggers: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -61,7 +60,7 @@ class PacedCamera:
         return None if wait_s > timeout_s else self._shot(None)
 
     def _shot(self, number: int | None) -> Shot:
-        buffer = self._buffers[self._given % _BUFFERS]
+        buffer = self._buffers[self._given % len(self._buffers)]
         np.copyto(buffer, self._frames[self._given % len(self._frames)])
         self._given += 1
         return Shot(buffer[:], "", number)
