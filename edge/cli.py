@@ -16,6 +16,7 @@ import typer
 
 from edge.bundle_cli import bundle_app
 from edge.camera_cli import camera_app
+from edge.config_cli import config_app
 from edge.domain.errors import (
     EXIT_REFUSED,
     EXPECTED_ERRORS,
@@ -35,7 +36,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-config_app = typer.Typer(help="Check what station.toml says.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(camera_app, name="camera")
@@ -96,26 +96,6 @@ def doctor(
         print_table("this machine", ("what", "state", "found"), rows)
     if bad:
         raise typer.Exit(EXIT_REFUSED)
-
-
-@config_app.command("check")
-def config_check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
-    """Read station.toml and say everything that is wrong with it."""
-    from edge.capture.open import make_camera
-    from edge.config import load_config
-    from edge.line.protocol import parse_address
-
-    checked = load_config(config)
-    parse_address(checked.line.port)
-    for camera in checked.camera:
-        make_camera(camera)
-    summary: dict[str, object] = {
-        "ok": True,
-        "station": checked.station.id,
-        "cameras": [camera.id for camera in checked.camera],
-        "products": [product.id for product in checked.product],
-    }
-    say(as_json, summary, f"{config} is good: {summary}")
 
 
 @app.command()

@@ -70,7 +70,8 @@ class CameraSection(_Section):
     @model_validator(mode="after")
     def _settings_fit_the_source(self) -> "CameraSection":
         industrial = str(self.source).startswith(INDUSTRIAL_SOURCES)
-        asked = {"exposure_us", "gain_db", "pixel_format", "trigger_line", "gentl"} & self.model_fields_set
+        own = ("exposure_us", "gain_db", "gentl", "pixel_format", "trigger_line")
+        asked = [name for name in own if getattr(self, name) != type(self).model_fields[name].default]
         if asked and not industrial:
             raise ValueError(f"{min(asked)} is set, and only a {' or '.join(INDUSTRIAL_SOURCES)} camera takes it")
         if self.trigger == "hardware" and not industrial:
