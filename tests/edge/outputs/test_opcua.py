@@ -17,6 +17,8 @@ from outputs_kit import make_station, output_status, section, served_output, wit
 from cloud_sync.wire.broker import free_port
 from edge.daemon import Daemon
 from edge.domain.part import Verdict
+from edge.line.outputs.opcua import OpcUaOutput
+from edge.line.outputs.open import make_output
 
 NAMESPACE = "urn:inspectd:machine-vision"
 
@@ -133,6 +135,23 @@ def test_a_station_that_is_not_ready_has_an_error_that_clients_can_read(running:
 def test_it_listens_on_loopback_alone_unless_told_otherwise(running: Running) -> None:
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.2", running.port), 1)
+
+
+def test_a_server_whose_process_is_killed_is_replaced(tmp_path: Path) -> None:
+    port = free_port()
+    driver = make_output(section(output(port)), "test-1")
+    assert isinstance(driver, OpcUaOutput)
+    with served_output(driver) as served, LineClient(served.where) as line:
+        served.tells(within_s=30)
+        first = driver._child  # noqa: SLF001 - the process to kill
+        assert first is not None
+        first.kill()
+        assert "its process ended" in served.fails()
+        served.tells(within_s=30)
+        with Listener(port, tmp_path / "ua.jsonl") as client:
+            line.trigger("p-1")
+            served.tell(Verdict.PASS, served.part())
+            eventually(client.results)
 
 
 def test_a_port_that_is_taken_is_said() -> None:
