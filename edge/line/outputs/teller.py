@@ -89,8 +89,9 @@ class Teller:
             why = str(error)
         except Exception as error:
             # a defect in one output must be seen, and must not end the inspection that the others are told of
-            log.exception("defect in an output", output=self.output_id)
             why = f"{type(error).__name__}: {error}"
+            if why != self.trouble:
+                log.exception("defect in an output", output=self.output_id)
         finally:
             self._close()
         reached = not self.trouble
