@@ -1,5 +1,6 @@
 """What a station says at its line port, read at the line's end. Pure: bytes in, nouns out."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 
@@ -48,6 +49,16 @@ def parse_said(line: bytes) -> Told | Readiness | None:
     except (ValueError, LookupError, TypeError) as error:
         raise OutputError(f"expected a word of a station's line port, got {line[:120]!r}: {error}") from None
     return None
+
+
+def said_line(said: Told | Readiness) -> bytes:
+    """A line that `parse_said` reads."""
+    match said:
+        case Told():
+            content = {"type": "told", **dataclasses.asdict(said)}
+        case Readiness():
+            content = {"type": "ready", **dataclasses.asdict(said)}
+    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
 
 
 def _told(said: dict[str, str | None]) -> Told:

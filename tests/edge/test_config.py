@@ -1,4 +1,5 @@
 import math
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -150,3 +151,12 @@ def test_a_reference_is_found_beside_the_file_that_names_it(tmp_path: Path) -> N
     assert config.product[0].reference is None
     named = GOOD.replace("[[product]]", "[[product]]\nreference = 'golden.png'", 1)
     assert load_config(write(tmp_path, named)).product[0].reference == tmp_path / "golden.png"
+
+
+def test_the_outputs_of_the_example_are_good(tmp_path: Path) -> None:
+    """Its commented sections are taken in as they stand there."""
+    example = resources.files("edge").joinpath("station.example.toml").read_text().replace("{id}", "s-1")
+    before, outputs = example.split("# Outputs: ")
+    lines = [line.removeprefix("# ") for line in outputs.splitlines() if re.match(r"# (\[|\w+ = )", line)]
+    config = load_config(write(tmp_path, before + "\n".join(lines)))
+    assert [output.kind for output in config.output] == ["modbus", "opcua", "gpio", "mqtt"]

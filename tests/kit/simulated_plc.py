@@ -68,11 +68,10 @@ class Plc:
         if self.coils[TRIGGER_ACK]:
             await self.put(TRIGGER, 0)
             self.step = self.waiting
-        await self.check_window()
+        await self.window_passed()
 
     async def waiting(self) -> None:
-        if not self.coils[VALID]:
-            await self.check_window()
+        if await self.window_passed() or not self.coils[VALID]:
             return
         verdict = {"pass": self.coils[PASS], "fail": self.coils[FAIL], "undecided": self.coils[UNDECIDED]}
         own = self.words[10] == self.number
@@ -87,11 +86,13 @@ class Plc:
             self.since_s = time.monotonic()
             self.step = self.idle
 
-    async def check_window(self) -> None:
-        if time.monotonic() - self.since_s > self.options["window_s"]:
-            self.write("assumed_reject", coils=self.coils[READY:])
-            await self.put(TRIGGER, 0)
-            self.step = self.idle
+    async def window_passed(self) -> bool:
+        if time.monotonic() - self.since_s <= self.options["window_s"]:
+            return False
+        self.write("assumed_reject", coils=self.coils[READY:])
+        await self.put(TRIGGER, 0)
+        self.step = self.idle
+        return True
 
     async def put(self, coil: int, value: int) -> None:
         await self.server.async_setValues(1, WRITE_COIL, coil, [bool(value)])

@@ -71,10 +71,12 @@ class ModbusOutput:
         return Turn(wait_s, words, dropped=self._handshake.overruns)
 
     def close(self) -> None:
-        """Write the safe state where the PLC still answers, and hang up; see `Output.close`."""
-        if self._client.connected:
-            with contextlib.suppress(OutputError):
-                self._make_safe()
+        """Write the safe state, also to a PLC that hangs: it stands behind what is under way; see `Output.close`."""
+        safe = self._memory.cells(Shown())
+        for cells in ({self._memory.valid_cell: safe[self._memory.valid_cell]}, safe):
+            if self._client.connected:
+                with contextlib.suppress(OutputError):
+                    self._write(cells)
         self._client.close()  # type: ignore[no-untyped-call]
 
     @property

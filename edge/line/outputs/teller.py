@@ -75,27 +75,30 @@ class Teller:
     def _run(self) -> None:
         attempt = 0
         while not self._stop.is_set():
-            opened = self._serve_output()
-            attempt = 0 if opened else attempt + 1
+            attempt = 0 if self._serve_output() else attempt + 1
             self._stop.wait(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
 
     def _serve_output(self) -> bool:
-        """Open the output and serve it until it is lost or a stop is asked for; whether it could be opened."""
-        opened = False
+        """Open the output and serve it until it is lost or a stop is asked for; whether it reached its peer."""
+        why = ""
         try:
             self._output.open()
-            opened = True
             with LineConnection(self._address) as line:
                 self._attend(line)
         except OutputError as error:
-            self._lost(str(error))
+            why = str(error)
         except Exception as error:
             # a defect in one output must be seen, and must not end the inspection that the others are told of
-            log.exception("defect in an output", output=self.output_id)
-            self._lost(f"{type(error).__name__}: {error}")
+            why = f"{type(error).__name__}: {error}"
+            if why != self.trouble:
+                log.exception("defect in an output", output=self.output_id)
         finally:
             self._close()
-        return opened
+        reached = not self.trouble
+        if why:
+            self.counters.losses += 1
+            self._set_trouble(why)
+        return reached
 
     def _close(self) -> None:
         try:
@@ -130,10 +133,6 @@ class Teller:
             return
         self._output.hear(said)
         self.counters.told += isinstance(said, Told)
-
-    def _lost(self, why: str) -> None:
-        self.counters.losses += 1
-        self._set_trouble(why)
 
     def _set_trouble(self, why: str) -> None:
         if why == self.trouble:

@@ -58,7 +58,8 @@ def test_a_broker_that_is_killed_and_comes_back_gets_what_waited(broker: LocalBr
     assert driver.dropped == 0
 
 
-def test_a_broker_that_hangs_is_said_and_what_its_queue_cannot_hold_is_counted(broker: LocalBroker) -> None:
+def test_a_broker_that_hangs_is_said_and_what_its_queue_cannot_hold_is_counted(tmp_path: Path) -> None:
+    broker = local_broker(available_kinds()[0], tmp_path)
     driver = make_output(section(output(broker, queue_messages=50)), "test-1")
     assert isinstance(driver, MqttOutput)
     with broker, reader(broker) as heard, served_output(driver) as served, LineClient(served.where) as line:

@@ -12,11 +12,13 @@ from brokers import eventually
 from daemon_kit import daemon, line_to
 from edge_kit import LineClient
 from opcua_kit import Listener, output
-from outputs_kit import make_station, output_status, section, served_output, with_output
+from outputs_kit import ServedOutput, make_station, output_status, section, served_output, with_output
 
 from cloud_sync.wire.broker import free_port
 from edge.daemon import Daemon
 from edge.domain.part import Verdict
+from edge.line.outputs.opcua import OpcUaOutput
+from edge.line.outputs.open import make_output
 
 NAMESPACE = "urn:inspectd:machine-vision"
 
@@ -45,26 +47,42 @@ def state_and_why(port: int) -> tuple[str, str]:
     return seen[0]
 
 
-def test_a_client_that_hangs_or_dies_delays_nobody_and_another_one_hears_all(tmp_path: Path) -> None:
+def test_clients_and_a_server_that_hang_or_die_delay_nobody_and_are_back(tmp_path: Path) -> None:
     port = free_port()
-    with served_output(section(output(port))) as served, LineClient(served.where) as line:
+    driver = make_output(section(output(port)), "test-1")
+    assert isinstance(driver, OpcUaOutput)
+    with served_output(driver) as served, LineClient(served.where) as line:
         served.tells(within_s=30)
         hung, dead = Listener(port, tmp_path / "hung.jsonl"), Listener(port, tmp_path / "dead.jsonl")
         with Listener(port, tmp_path / "well.jsonl") as well, hung, dead:
             hung.pause()
             dead.kill()
-            for number in range(100):
-                line.trigger(f"p-{number}")
-                served.tell(Verdict.PASS, served.part(number + 1), number + 1)
-                assert line.hear()["verdict"] == "PASS"
+            run_parts(served, line, range(1, 101))
             eventually(lambda: len(well.results()) == 100)
             hung.resume()
             dead.start()
-            line.trigger("p-last")
-            served.tell(Verdict.PASS, served.part(101), 101)
+            run_parts(served, line, range(101, 102))
             for client in (hung, dead):
-                eventually(lambda client=client: client.results() and client.results()[-1]["PartId"] == "p-last")
-        assert not served.teller.trouble
+                eventually(lambda client=client: client.results() and client.results()[-1]["PartId"] == "p-101")
+            assert not served.teller.trouble
+            process = driver._child  # noqa: SLF001 - the process to kill
+            assert process is not None
+            process.kill()
+            assert "its process ended" in served.fails()
+            run_parts(served, line, range(102, 112))
+            served.tells(within_s=30)
+            well.kill()
+            well.start()
+            run_parts(served, line, range(112, 113))
+            eventually(lambda: well.results()[-1]["PartId"] == "p-112")
+
+
+def run_parts(served: ServedOutput, line: LineClient, numbers: range) -> None:
+    """Each is told to the line in its time, whatever the server and its clients do."""
+    for number in numbers:
+        line.trigger(f"p-{number}")
+        served.tell(Verdict.PASS, served.part(number), number)
+        assert line.hear()["verdict"] == "PASS"
 
 
 @dataclass
