@@ -26,7 +26,7 @@ class Answer:
 
 
 def why_not_open(address: Address, timeout_s: float) -> Answer:
-    """Ask the camera itself, and say what comes back; takes a few times `timeout_s` at most. Never raises OSError."""
+    """Ask the camera itself, and say what comes back; takes a few times `timeout_s` at most. Raises nothing."""
     host, port = str(address.parts.hostname), address.parts.port or _PORTS.get(address.parts.scheme, 554)
     try:
         with socket.create_connection((host, port), timeout_s) as sock:
@@ -36,6 +36,8 @@ def why_not_open(address: Address, timeout_s: float) -> Answer:
             return _asked(address, sock)
     except OSError as error:
         return Answer(f"port {port}: {no_connection(error, host)}")
+    except ValueError as error:
+        return Answer(f"it cannot be asked: {error}")
 
 
 def _asked(address: Address, sock: socket.socket) -> Answer:

@@ -10,6 +10,7 @@ import cv2
 from edge.capture.camera import Camera
 from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.latest import Latest
+from edge.capture.open import is_replayed
 from edge.config import CameraSection
 from edge.domain.errors import CameraError, ConfigError, StorageError
 from edge.domain.frame import Frame
@@ -82,7 +83,12 @@ def _watched(latest: Latest, section: CameraSection, seconds: float) -> list[Fra
     until_s, patience_s = time.monotonic() + seconds, _SETTLE_S + section.read_timeout_ms / 1000
     first = newest = latest.take(time.monotonic() + patience_s)
     while time.monotonic() < until_s:
-        newest = latest.take(time.monotonic() + patience_s)
+        try:
+            newest = latest.take(time.monotonic() + patience_s)
+        except CameraError:
+            if not is_replayed(section):
+                raise
+            break
     return [first, newest]
 
 

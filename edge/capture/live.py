@@ -12,7 +12,7 @@ A delay that was the same for every image since the stream was opened shows in n
 import math
 from collections import deque
 from itertools import pairwise
-from statistics import fmean
+from statistics import fmean, median
 from typing import Protocol
 
 SETTLE_S = 0.5
@@ -20,6 +20,7 @@ _FALL_S = 0.010
 _DRIFT = 2e-4
 _MOST_HELD_S = 1.0
 _USUAL_GAPS = 250
+_PERIODS = 15
 _FEWEST = 3
 _HURRY = 0.8
 _PAUSE = 3.0
@@ -46,12 +47,20 @@ class StampedLiveness:
         self._stamp_s = self._arrived_s = -math.inf
         self._least_s = math.inf
         self._trail: deque[tuple[float, float]] = deque()
+        self._periods: deque[float] = deque(maxlen=_PERIODS)
+
+    @property
+    def period_s(self) -> float:
+        """The usual time between two images, by their stamps; 0 before the second one."""
+        return median(self._periods) if self._periods else 0.0
 
     def held_s(self, arrived_s: float, stamp_s: float) -> float | None:
         """As promised by Liveness; stamps that do not run forwards begin a new count."""
         if stamp_s <= self._stamp_s:
             self._least_s = math.inf
             self._trail.clear()
+        if self._trail:
+            self._periods.append(stamp_s - self._stamp_s)
         delay_s = arrived_s - stamp_s
         drifted_s = _DRIFT * (arrived_s - self._arrived_s) if self._trail else 0.0
         self._least_s = min(self._least_s + drifted_s, delay_s)

@@ -72,7 +72,7 @@ class MjpegCamera:
         except _Refused as refused:
             connection.close()
             raise self._login.refused(f"cannot open {self._address}: {refused}") from None
-        except (OSError, http.client.HTTPException, _Broken) as error:
+        except (OSError, ValueError, http.client.HTTPException, _Broken) as error:
             connection.close()
             raise CameraError(f"cannot open {self._address}: {self._words(error)}", "camera_lost") from None
 
@@ -154,9 +154,9 @@ class MjpegCamera:
 
 def _boundary(response: http.client.HTTPResponse) -> bytes:
     if response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        raise _Refused(f"it answers {response.status} {response.reason}: check user and password")
+        raise _Refused(f"it answers {response.status} {response.reason[:60]!r}: check user and password")
     if response.status != HTTPStatus.OK:
-        raise _Broken(f"it answers {response.status} {response.reason}: check the path in camera.source")
+        raise _Broken(f"it answers {response.status} {response.reason[:60]!r}: check the path in camera.source")
     headers: Message = response.headers
     boundary = headers.get_param("boundary")
     if headers.get_content_type() != _MULTIPART or not isinstance(boundary, str):
@@ -223,7 +223,10 @@ def _check_time(until_s: float) -> None:
 
 def _decoded(data: bytes) -> NDArray[np.uint8] | None:
     whole = data.startswith(_START) and data.rstrip(b"\0\r\n").endswith(_END)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if whole else None
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if whole else None
+    except cv2.error:
+        return None
     return None if image is None else np.asarray(image, np.uint8)
 
 

@@ -20,10 +20,11 @@ _BEHIND_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class NetworkTimes:
-    """Seconds a camera may take to open, and to give its next image."""
+    """Seconds a camera may take to open and to give its next image, and between light and arrival as declared."""
 
     open_s: float
     read_s: float
+    latency_s: float
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -69,6 +70,8 @@ def parse_address(
     try:
         parts = urlsplit(source)
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")
+        source.encode("ascii")
     except ValueError as error:
         raise ConfigError(f"{where} is no address ({error}): expected scheme://user@host:port/path") from None
     if not host or re.search(r"\s", source):

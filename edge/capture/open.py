@@ -64,5 +64,5 @@ def _network_camera(section: CameraSection, source: str) -> Camera:
             f"camera {section.id!r}: a network camera's image is old when it arrives: set latency_ms to what passes "
             "between light and arrival, or parts could be judged by what stood there before them"
         )
-    times = NetworkTimes(section.open_timeout_ms / 1000, section.read_timeout_ms / 1000)
+    times = NetworkTimes(section.open_timeout_ms / 1000, section.read_timeout_ms / 1000, section.latency_ms / 1000)
     return _NETWORK[scheme](parse_address(section.id, source, section.password_file), times)

@@ -51,6 +51,14 @@ def test_a_grab_of_a_triggered_replay_takes_one(tmp_path: Path) -> None:
     assert out.exists()
 
 
+def test_a_grab_of_a_short_free_replay_takes_what_there_is(tmp_path: Path) -> None:
+    write_frames(tmp_path / "frames", 3)
+    made = station_with(tmp_path, "frames", fps=20, loop=False)
+    out = tmp_path / "seen.png"
+    code, said = run_json(["edge", "camera", "grab", "-c", str(made.config), "--out", str(out), "--json"])
+    assert (code, said["images"]) == (0, 3), said
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "why"),
     [

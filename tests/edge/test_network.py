@@ -61,6 +61,8 @@ def test_a_password_comes_from_where_it_is_kept(
         pytest.param({"latency_ms": 0}, "set latency_ms", id="no latency: it would judge the part before"),
         pytest.param({"source": "rtsp:///1"}, "names no host", id="no host"),
         pytest.param({"source": "rtsp://me:hunter2@cam:none/1"}, "no address", id="no port"),
+        pytest.param({"source": "rtsp://me:hunter2@cam..two/1"}, "no address", id="a name that can be none"),
+        pytest.param({"source": "rtsp://me:hunter2@cam/\u00e4"}, "no address", id="a path that is no address"),
         pytest.param({"source": "rtsp://:hunter2@cam/1"}, "no user", id="a password and no user"),
         pytest.param({"password_file": "/nowhere/password"}, "cannot read password_file", id="no password file"),
     ],
@@ -112,7 +114,7 @@ def test_a_password_file_lies_beside_the_file_that_names_it(tmp_path: Path) -> N
 
 
 def trust(read_s: float = 0.5) -> Trust:
-    return Trust(parse_address("top", "rtsp://cam/1", None, {}), NetworkTimes(1, read_s), PacedLiveness(), 0.0)
+    return Trust(parse_address("top", "rtsp://cam/1", None, {}), NetworkTimes(1, read_s, 0.1), PacedLiveness(), 0.0)
 
 
 def test_an_image_that_came_near_the_time_limit_is_from_before_the_hang() -> None:

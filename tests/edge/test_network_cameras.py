@@ -59,7 +59,7 @@ def opened(url: str, **more: object) -> Iterator[Camera]:
 
 def why_not(url: str, **more: object) -> str:
     """What opening says; within its time limits."""
-    camera, started_s = camera_at(url, open_timeout_ms=800, read_timeout_ms=500, **more), time.monotonic()
+    camera, started_s = camera_at(url, open_timeout_ms=500, read_timeout_ms=300, **more), time.monotonic()
     with pytest.raises(CameraError) as error:
         camera.open()
     assert error.value.reason == "camera_lost"
@@ -70,12 +70,18 @@ def why_not(url: str, **more: object) -> str:
 
 def test_images_come_in_their_order_and_their_age_is_known(server: Server) -> None:
     with opened(server.url()) as camera:
-        shots = [(first_shot(camera), time.monotonic()) for _ in range(20)]
+        shots = [(first_shot(camera), time.monotonic()) for _ in range(8)]
     times = [taken_ms(shot.image) for shot, _ in shots]
     assert times == sorted(set(times))
     for (shot, came_s), at_ms in zip(shots, times, strict=True):
         assert shot.image.shape == (HEIGHT, WIDTH, 3)
         assert at_ms / 1000 <= came_s - shot.held_s <= at_ms / 1000 + LATENCY_S + 0.05
+
+
+def test_a_declared_latency_below_what_decoding_takes_is_refused(rtsp: Server) -> None:
+    """At 5 images a second, H.264 came 200 ms old, and latency_ms = 100 let parts have frames from before them."""
+    with opened(rtsp.url(), latency_ms=30) as camera, pytest.raises(CameraError, match="latency_ms 30 is too small"):
+        first_shot(camera)
 
 
 @contextmanager
@@ -93,11 +99,11 @@ def drained(url: str) -> Iterator[Drain]:
 def test_what_a_stalled_link_held_back_is_never_a_parts_frame(server: Server) -> None:
     """Parts are triggered all the time while the link stalls: no part gets a frame from before its trigger."""
     with slow_link(server.port) as link, drained(server.url().replace(str(server.port), str(link.port))) as drain:
-        stalls = [threading.Timer(0.8, link.stall), threading.Timer(1.1, link.flow)]
-        stalls += [threading.Timer(2.0, link.stall), threading.Timer(2.6, link.flow)]
+        stalls = [threading.Timer(0.5, link.stall), threading.Timer(0.8, link.flow)]
+        stalls += [threading.Timer(1.6, link.stall), threading.Timer(2.2, link.flow)]
         for timer in stalls:
             timer.start()
-        claims, until_s = claimed_for(drain, 3.6), time.monotonic() + 15
+        claims, until_s = claimed_for(drain, 3.0), time.monotonic() + 15
         reasons = []
         while (claim := claims.get(timeout=5)) is not None and time.monotonic() < until_s:
             try:
@@ -196,7 +202,7 @@ def test_a_server_that_accepts_and_never_answers_does_not_hold_the_station(schem
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         assert "no answer in time" in why_not(f"{scheme}://127.0.0.1:{port}/view")
-        section = network_section(f"{scheme}://127.0.0.1:{port}/view", open_timeout_ms=800)
+        section = network_section(f"{scheme}://127.0.0.1:{port}/view", open_timeout_ms=500, read_timeout_ms=300)
         limits = CaptureLimits(LATENCY_S, 0.4, 0.5, 16)
         drain = Drain("top", make_camera(section), limits, triggered=False, on_state=lambda _lost, _why: None)
         threads = threading.active_count()
@@ -211,11 +217,11 @@ def test_a_server_that_accepts_and_never_answers_does_not_hold_the_station(schem
 def test_one_camera_that_hangs_does_not_hold_another_up(server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, opened(server.url()) as camera:
         url = f"{server.url().split(':')[0]}://127.0.0.1:{listener.getsockname()[1]}/view"
-        hung = camera_at(url, open_timeout_ms=1500)
+        hung = camera_at(url, open_timeout_ms=1200, read_timeout_ms=300)
         opening = threading.Thread(target=pytest.raises, args=(CameraError, hung.open))
         opening.start()
         first_shot(camera)
-        for _ in range(10):
+        for _ in range(5):
             started_s = time.monotonic()
             first_shot(camera)
             assert time.monotonic() - started_s < 0.6
@@ -232,14 +238,15 @@ def test_half_a_jpeg_is_no_image(mjpeg: Server) -> None:
     """OpenCV's own reader gives it as a whole image, grey where bytes are missing."""
     for path in ("truncated", "halved"):
         with opened(mjpeg.url(path)) as camera:
-            shots = [first_shot(camera) for _ in range(8)]
+            shots = [first_shot(camera) for _ in range(6)]
         for shot in shots:
             assert taken_ms(shot.image)
 
 
 def test_damaged_images_alone_are_no_images(mjpeg: Server) -> None:
-    with opened(mjpeg.url("damaged")) as camera:
-        assert [camera.read(0.1) for _ in range(20)] == [None] * 20
+    for path in ("damaged", "monstrous"):
+        with opened(mjpeg.url(path)) as camera:
+            assert [camera.read(0.1) for _ in range(20)] == [None] * 20
 
 
 def test_images_without_a_stated_size_come_whole(mjpeg: Server) -> None:
@@ -258,13 +265,12 @@ def test_a_stream_that_changes_its_size_is_opened_again_at_the_new_one(mjpeg: Se
 
 def test_an_rtsp_stream_that_changes_its_size_gives_whole_images_all_along() -> None:
     """OpenCV scales them to the size the stream was opened with; opened again, the camera has its new size."""
-    with served("rtsp", "--resize-after", "30") as server, opened(server.url()) as camera:
-        shots = [first_shot(camera) for _ in range(35)]
+    with served("rtsp", "--resize-after", "20") as server, opened(server.url()) as camera:
+        shots = [first_shot(camera) for _ in range(20)]
         assert {shot.image.shape for shot in shots} == {(HEIGHT, WIDTH, 3)}
-        assert len({taken_ms(shot.image) for shot in shots}) == 35
-        camera.close()
-        camera.open()
-        assert larger(first_shot(camera))
+        assert len({taken_ms(shot.image) for shot in shots}) == 20
+        with opened(server.url()) as again:
+            assert larger(first_shot(again))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -278,7 +284,7 @@ def test_it_reopens_often_and_leaves_no_thread_and_no_file_open(kind: str, reque
         with opened(server.url()) as camera:
             camera.read(0.1)
     before = held()
-    for _ in range(4):
+    for _ in range(3):
         with opened(server.url()) as camera:
             camera.read(0.1)
     assert held() <= before

@@ -3,7 +3,7 @@
 python mjpeg_server.py PORT [--fps 25] [--user NAME:PASSWORD] [--digest]; prints "ready" once it listens. Paths: /view;
 /unsized (parts without Content-Length); and the ill ones: /silent (headers, then nothing), /mute (never answers),
 /truncated (each fifth picture lacks its second half), /halved (the same, announced as whole), /damaged (no picture is
-whole), /resized (another size from the 20th picture on), /page (a web page).
+whole), /monstrous (it claims to be 65500 x 65500), /resized (another size from the 20th picture on), /page (HTML).
 """
 
 import argparse
@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from served_pictures import HEIGHT, WIDTH, clock_ms, pixels
 
-STREAMS = {"/view", "/truncated", "/halved", "/damaged", "/resized", "/unsized"}
+STREAMS = {"/view", "/truncated", "/halved", "/damaged", "/monstrous", "/resized", "/unsized"}
 
 
 def md5(text: str) -> str:
@@ -92,6 +92,9 @@ class Handler(BaseHTTPRequestHandler):
         whole = len(data)
         if self.path == "/damaged" or (self.path in {"/truncated", "/halved"} and number % 5 == 0):
             data = data[: whole // 2]
+        if self.path == "/monstrous":
+            at = data.index(b"\xff\xc0") + 5
+            data = data[:at] + b"\xff\xdc\xff\xdc" + data[at + 4 :]
         size_bytes = whole if self.path == "/halved" else len(data)
         size = "" if self.path == "/unsized" else f"Content-Length: {size_bytes}\r\n"
         self.wfile.write(f"--frame\r\nContent-Type: image/jpeg\r\n{size}\r\n".encode() + data + b"\r\n")

@@ -6,7 +6,6 @@ It prints "ready" once it listens; after N pictures they are of twice the size.
 
 import argparse
 import sys
-import threading
 import time
 
 import gi
@@ -33,25 +32,30 @@ def launch_line(encoder: str, fps: int) -> str:
     return f"( {source} ! videoconvert ! video/x-raw,format=I420 ! {ENCODERS[encoder]} )"
 
 
-def feed(source: Gst.Element, fps: int, resize_after: int) -> None:
-    """Push a fresh picture each period until the stream ends; what was missed meanwhile is not made up for."""
-    due_s, pushed, larger, flow = time.monotonic(), 0, 1, Gst.FlowReturn.OK
-    while flow == Gst.FlowReturn.OK:
-        if pushed == resize_after:
-            larger = 2
-            source.set_property("caps", Gst.Caps.from_string(caps(fps, larger)))
+class Feed:
+    """Gives a fresh picture each period, when one is asked for; what was missed meanwhile is not made up for."""
+
+    def __init__(self, fps: int, resize_after: int) -> None:
+        self._fps = fps
+        self._resize_after = resize_after
+        self._given = 0
+        self._due_s = time.monotonic()
+
+    def __call__(self, source: Gst.Element, _wanted_bytes: int) -> None:
+        time.sleep(max(0.0, self._due_s - time.monotonic()))
+        self._due_s = max(self._due_s, time.monotonic() - 1 / self._fps) + 1 / self._fps
+        larger = 2 if 0 <= self._resize_after <= self._given else 1
+        if self._given == self._resize_after:
+            source.set_property("caps", Gst.Caps.from_string(caps(self._fps, larger)))
         content = pixels(clock_ms(), WIDTH * larger, HEIGHT * larger)
-        flow = source.emit("push-buffer", Gst.Buffer.new_wrapped(content))
-        pushed += 1
-        due_s = max(due_s + 1 / fps, time.monotonic())
-        time.sleep(max(0.0, due_s - time.monotonic()))
+        source.emit("push-buffer", Gst.Buffer.new_wrapped(content))
+        self._given += 1
 
 
 def configure(
     _factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia, fps: int, resize_after: int
 ) -> None:
-    source = media.get_element().get_child_by_name("source")
-    threading.Thread(target=feed, args=(source, fps, resize_after), daemon=True).start()
+    media.get_element().get_child_by_name("source").connect("need-data", Feed(fps, resize_after))
 
 
 def protect(
