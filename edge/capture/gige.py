@@ -125,7 +125,8 @@ class _Session:
         self._device = device
         self._settings = settings
         self._counters = counters
-        self._count = TriggerCount(settings.within_s, count_counters)
+        started_s = time.monotonic() if settings.trigger == "hardware" else None
+        self._count = TriggerCount(settings.within_s, count_counters, started_s)
         self._control = CameraControl(
             self._count, settings.within_s, lambda: device.execute("TriggerSoftware"), device.owns_control
         )

@@ -28,6 +28,7 @@ REAL = Path(__file__).parents[2].parent / "shared" / "data" / "deeppcb" / "templ
 SOFTWARE = GenicamSettings("software", "Line1", 0.5)
 FREE = GenicamSettings("free", "Line1", 0.5)
 HARDWARE = GenicamSettings("hardware", "Line1", 0.2)
+PAUSE_S = 0.6
 IMAGES = 12
 SIZE = (96, 64)
 
@@ -202,6 +203,7 @@ def test_the_line_input_fires_and_its_frames_answer_the_lines_triggers(
     wanted = shown(images)
     simulated = stack.enter_context(simulated_camera(images, tmp_path / "log", "--with-line"))
     camera = opened(stack, HARDWARE)
+    assert read_all(camera, PAUSE_S) == []
     for number in range(1, 20):
         camera.trigger(number)
         simulated.pulse()
@@ -210,6 +212,7 @@ def test_the_line_input_fires_and_its_frames_answer_the_lines_triggers(
         assert sha(shot.image[..., 0]) == wanted[(number - 1) % IMAGES]
     simulated.pulse()
     assert read_one(camera).trigger_number is None
+    assert read_all(camera, PAUSE_S) == []
     camera.trigger(20)
     simulated.pulse()
     assert read_one(camera).trigger_number == 20
@@ -220,6 +223,7 @@ def test_a_pulse_that_the_camera_missed_shifts_no_frame_and_a_new_start_mends_it
 ) -> None:
     simulated = stack.enter_context(simulated_camera(images, tmp_path / "log", "--with-line"))
     camera = opened(stack, HARDWARE)
+    assert read_all(camera, PAUSE_S) == []
     camera.trigger(1)
     assert read_all(camera) == []
     camera.trigger(2)
@@ -229,6 +233,7 @@ def test_a_pulse_that_the_camera_missed_shifts_no_frame_and_a_new_start_mends_it
     assert error.value.reason == "camera_lost"
     camera.close()
     camera.open()
+    assert read_all(camera, PAUSE_S) == []
     camera.trigger(3)
     simulated.pulse()
     assert read_one(camera).trigger_number == 3
