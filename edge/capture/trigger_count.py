@@ -86,6 +86,11 @@ class TriggerCount:
         with self._lock:
             return max(0.0, self._waiting[-1].until_s - now_s) if self._waiting else 0.0
 
+    def unanswered(self, now_s: float) -> int:
+        """How many triggers in a row had no frame in time, whole or not."""
+        with self._lock:
+            return sum(waiting.until_s < now_s for waiting in self._waiting)
+
     def arrived(self, frame_id: int, now_s: float, *, complete: bool) -> int | None:
         """Which trigger a frame answers; None where it answers none.
 

@@ -54,7 +54,7 @@ def test_parts_are_undecided_in_time_while_the_camera_is_gone_and_right_as_soon_
                 leave()
                 assert lost_after_s(line) < 2
                 lost_at = line.told()
-                eventually(lambda at=lost_at: line.told() >= at + 25)  # type: ignore[misc]
+                eventually(lambda at=lost_at: line.told() >= at + 15)  # type: ignore[misc]
                 back_at = line.told()
                 come_back()
                 eventually(
