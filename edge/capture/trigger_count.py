@@ -110,11 +110,8 @@ class TriggerCount:
 
     def _lost_before(self, frame_id: int) -> int:
         """How many frames were lost on the way before this one came, of those that a trigger waits for."""
-        if self._last_id is None:
-            # A camera may start its count anew, or go on with an old one.
-            lost = frame_id - 1 if 0 < frame_id <= len(self._waiting) else 0
-        else:
-            lost = frames_between(self._last_id, frame_id) - 1
+        # Where a camera begins to count is its own affair, so nothing is known of frames before the first.
+        lost = 0 if self._last_id is None else frames_between(self._last_id, frame_id) - 1
         if not 0 <= lost <= _IDS_16_BIT // 2:
             raise OutOfStepError(f"frame {frame_id} came after frame {self._last_id}")
         self._last_id = frame_id

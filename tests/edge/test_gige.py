@@ -269,7 +269,7 @@ def test_a_camera_is_found_by_serial_number_name_and_address_and_another_is_told
         camera.trigger(1)
         assert read_one(camera).trigger_number == 1
         camera.close()
-    with pytest.raises(CameraError, match=f"no camera of that name answers; found: {SERIAL} at {ADDRESS}"):
+    with pytest.raises(CameraError, match=f"no cameras of that name answer; found: {SERIAL} at {ADDRESS}"):
         opened(stack, name="GV78")
 
 

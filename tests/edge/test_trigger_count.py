@@ -50,11 +50,12 @@ def test_a_frame_lost_on_the_way_costs_its_own_trigger_only() -> None:
     assert counters.lost == 1
 
 
-def test_the_very_first_frame_may_be_lost_too_where_the_camera_counts_from_1() -> None:
+def test_where_the_very_first_frame_is_lost_nobody_can_know_and_the_camera_is_started_anew() -> None:
     count, _ = counting()
     count.expect(1, 1.0)
     count.expect(2, 2.0)
-    assert count.arrived(2, 2.05, complete=True) == 2
+    with pytest.raises(OutOfStepError):
+        count.arrived(2, 2.05, complete=True)
 
 
 def test_an_incomplete_frame_uses_up_its_trigger_however_late_it_is_given_up() -> None:
@@ -109,10 +110,11 @@ def test_ids_that_do_not_go_on_are_out_of_step(later: int) -> None:
 
 def test_triggers_without_a_frame_are_counted_until_one_comes() -> None:
     count, _ = counting()
+    count.arrived(10, 0.5, complete=True)
     for number in range(1, 5):
         count.expect(number, number)
     assert count.unanswered(3.5) == 3
-    count.arrived(4, 4.05, complete=True)
+    assert count.arrived(14, 4.05, complete=True) == 4
     assert count.unanswered(9.0) == 0
 
 
