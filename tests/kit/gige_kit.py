@@ -2,6 +2,7 @@
 
 import ctypes
 import ctypes.util
+import functools
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ SERIAL = "GV77"
 ADDRESS = "127.0.0.1"
 
 
+@functools.cache
 def missing() -> str:
     """What these tests need and this machine lacks; empty where all is there."""
     if os.geteuid() != 0:
