@@ -90,10 +90,7 @@ def opened(stack: ExitStack, settings: GenicamSettings = SOFTWARE, name: str = A
     return camera
 
 
-@pytest.mark.parametrize(
-    "pixel_format",
-    [pytest.param("RGB8", id="RGB8"), pytest.param("BayerRG8", id="Bayer")],
-)
+@pytest.mark.parametrize("pixel_format", [pytest.param("RGB8", id="RGB8"), pytest.param("BayerRG8", id="Bayer")])
 def test_every_trigger_gets_the_image_that_the_camera_exposed_for_it(
     pixel_format: str, images: Path, tmp_path: Path, stack: ExitStack
 ) -> None:
