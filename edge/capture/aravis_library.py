@@ -23,6 +23,7 @@ from edge.domain.errors import ConfigError
 
 COMPLETE = 0
 _LIBRARY = "libaravis-0.8.so.0"
+_KIND = b"GigEVision"
 _CONTROL_REGISTER = 0x0A00
 _CONTROLS = 0x3
 _UDP_ONLY = 1
@@ -41,6 +42,9 @@ class _GError(ctypes.Structure):
 
 _Error = POINTER(_GError)
 _CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "arv_get_n_interfaces": (c_uint, ()),
+    "arv_get_interface_id": (c_char_p, (c_uint,)),
+    "arv_disable_interface": (None, (c_char_p,)),
     "arv_update_device_list": (None, ()),
     "arv_get_n_devices": (c_uint, ()),
     "arv_get_device_id": (c_char_p, (c_uint,)),
@@ -67,7 +71,7 @@ _CALLS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "arv_buffer_new_allocate": (c_void_p, (c_size_t,)),
     "arv_buffer_get_status": (c_int, (c_void_p,)),
     "arv_buffer_get_frame_id": (c_uint64, (c_void_p,)),
-    "arv_buffer_get_data": (c_void_p, (c_void_p, POINTER(c_size_t))),
+    "arv_buffer_get_image_data": (c_void_p, (c_void_p, POINTER(c_size_t))),
     "arv_buffer_get_image_width": (c_int, (c_void_p,)),
     "arv_buffer_get_image_height": (c_int, (c_void_p,)),
     "arv_buffer_get_image_pixel_format": (c_uint32, (c_void_p,)),
@@ -125,6 +129,9 @@ def load(name: str) -> _Library:
     for call_name, (result, arguments) in _CALLS.items():
         call = getattr(loaded, call_name)
         call.restype, call.argtypes = result, arguments
+    for kind in [loaded.arv_get_interface_id(index) for index in range(loaded.arv_get_n_interfaces())]:
+        if kind != _KIND:
+            loaded.arv_disable_interface(kind)  # looking for a GigE camera touches no USB device
     return loaded
 
 
@@ -229,7 +236,7 @@ class AravisCamera:
         if status != COMPLETE:
             return Arrival(handle, status, frame_id)
         size = c_size_t()
-        data = aravis.arv_buffer_get_data(handle, byref(size))
+        data = aravis.arv_buffer_get_image_data(handle, byref(size))
         return Arrival(
             handle,
             status,

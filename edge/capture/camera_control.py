@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from edge.capture.trigger_count import TriggerCount
@@ -40,7 +41,7 @@ class CameraControl:
         self._within_s = within_s
         self._fire = fire
         self._lives = lives
-        self._asked: queue.SimpleQueue[tuple[int, float]] = queue.SimpleQueue()
+        self._asked: queue.SimpleQueue[tuple[int, float] | None] = queue.SimpleQueue()
         self._failure = ""
         self._busy_since_s: float | None = None
         self._last_answer_s = 0.0
@@ -73,6 +74,7 @@ class CameraControl:
         """End the thread; False where a call to the camera still holds it after all its own time limits."""
         self._stop.set()
         self._answered.set()
+        self._asked.put(None)
         if self._thread.ident is not None:
             self._thread.join(_JOIN_S)
         return not self._thread.is_alive()
@@ -85,13 +87,12 @@ class CameraControl:
             self._failure = str(error) or type(error).__name__
 
     def _next(self) -> None:
-        try:
-            number, asked_s = self._asked.get(timeout=_BEAT_S)
-        except queue.Empty:
-            pass
-        else:
-            self._take_turn(number, asked_s)
-        self._beat()
+        with suppress(queue.Empty):
+            asked = self._asked.get(timeout=_BEAT_S)
+            if asked is not None:
+                self._take_turn(*asked)
+        if not self._stop.is_set():
+            self._beat()
 
     def _beat(self) -> None:
         if time.monotonic() - self._last_answer_s >= _BEAT_S and not self._call(self._lives):

@@ -26,6 +26,7 @@ _BUFFERS = 8
 _SOCKET_BYTES = 4 * 1024 * 1024
 _SILENT_S = 0.8
 _SILENT_PERIODS = 4
+_MOST_UNANSWERED = 5
 _LET_GO_S = 1.0
 
 
@@ -125,7 +126,8 @@ class _Session:
         self._device = device
         self._settings = settings
         self._counters = counters
-        self._count = TriggerCount(settings.within_s, count_counters)
+        started_s = time.monotonic() if settings.trigger == "hardware" else None
+        self._count = TriggerCount(settings.within_s, count_counters, started_s)
         self._control = CameraControl(
             self._count, settings.within_s, lambda: device.execute("TriggerSoftware"), device.owns_control
         )
@@ -154,7 +156,7 @@ class _Session:
             raise CameraError(f"is lost: {fault}")
         arrival = self._device.pop(timeout_s)
         if arrival is None:
-            self._check_silence()
+            self._check_silence(time.monotonic())
             return None
         self._heard_s = time.monotonic()
         try:
@@ -171,10 +173,16 @@ class _Session:
         for step in ([self._device.stop] if alive else []) + [self._device.close]:
             _try(step)
 
-    def _check_silence(self) -> None:
-        silent_s = time.monotonic() - self._heard_s
+    def _check_silence(self, now_s: float) -> None:
+        silent_s = now_s - self._heard_s
         if silent_s > self._silent_s:
             raise CameraError(f"is lost: no image for {silent_s:.1f} s, though it runs freely")
+        unanswered = self._count.unanswered(now_s)
+        if unanswered >= _MOST_UNANSWERED:
+            raise CameraError(
+                f"is lost: {unanswered} triggers in a row had no frame: check its line input, and that no firewall "
+                "keeps its stream from this machine"
+            )
 
     def _shot(self, arrival: Arrival) -> Shot | None:
         complete = arrival.status == COMPLETE

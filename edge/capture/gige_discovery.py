@@ -59,18 +59,18 @@ def address_of(name: str) -> str:
     """The IPv4 address of a camera, by serial number, by Aravis's name for it, by hardware address, or as it stands.
 
     Raises:
-        AravisError: no camera of that name answers.
+        AravisError: no camera of that name answers, or several do.
     """
     try:
         return str(ipaddress.IPv4Address(name))
     except ValueError:
         pass
-    found = cameras_on_network()
-    for camera in found:
-        if name in {camera.serial, camera.name, camera.hardware}:
-            return camera.address
-    others = ", ".join(f"{camera.serial} at {camera.address}" for camera in found) or "none"
-    raise AravisError(f"no camera of that name answers; found: {others}")
+    known = cameras_on_network()
+    found = {camera.address for camera in known if name in {camera.serial, camera.name, camera.hardware}}
+    if len(found) != 1:
+        others = ", ".join(f"{camera.serial} at {camera.address}" for camera in known) or "none"
+        raise AravisError(f"{len(found) or 'no'} cameras of that name answer; found: {others}")
+    return found.pop()
 
 
 def cameras_on_network() -> list[Found]:

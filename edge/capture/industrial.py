@@ -15,10 +15,11 @@ def make_industrial_camera(section: CameraSection) -> Camera:
     scheme, _, name = str(section.source).partition("://")
     if not name:
         raise ConfigError(f"camera {section.id!r}: {section.source} names no camera: add its serial number or address")
-    if section.trigger == "free" and not section.latency_ms:
+    if section.trigger != "software" and not section.latency_ms:
         raise ConfigError(
-            f"camera {section.id!r}: a free-running camera's image was exposed before it arrived: set latency_ms to "
-            "what passes between light and arrival, or parts could be judged by what stood there before them"
+            f"camera {section.id!r}: its image was exposed before it arrived, and the station does not say when: set "
+            "latency_ms to what passes between light and arrival at least, or parts could be judged by what stood "
+            "there before them"
         )
     if scheme == "genicam":
         from edge.capture.genicam import GenicamCamera

@@ -24,13 +24,13 @@ def bgr_image(pixels: NDArray[np.uint8], pixel_format: int, width: int, height: 
     """A buffer's image, (H, W, 3) uint8 BGR, in memory of its own.
 
     Args:
-        pixels: (size,) uint8, rows without padding; may be longer than the image.
+        pixels: (size,) uint8, rows without padding.
         pixel_format: code of the pixel format.
         width: of the image, pixels.
         height: of the image, pixels.
 
     Raises:
-        CameraError: a format that is not read, or fewer bytes than the image needs.
+        CameraError: a format that is not read, or not as many bytes as the image has.
     """
     channels = 1 if pixel_format in _ONE_BYTE else 3
     if pixel_format not in _ONE_BYTE and pixel_format not in {_RGB8, _BGR8}:
@@ -39,9 +39,11 @@ def bgr_image(pixels: NDArray[np.uint8], pixel_format: int, width: int, height: 
             f"{', '.join(PIXEL_FORMATS)}"
         )
     wanted = width * height * channels
-    if len(pixels) < wanted or not wanted:
-        raise CameraError(f"expected {width} x {height} x {channels} bytes of image, got {len(pixels)}")
-    rows = pixels[:wanted].reshape(height, width, channels)
+    if len(pixels) != wanted or not wanted:
+        raise CameraError(
+            f"expected {width} x {height} x {channels} bytes of image, got {len(pixels)}: padded rows are not read"
+        )
+    rows = pixels.reshape(height, width, channels)
     if pixel_format == _BGR8:
         return rows.copy()
     code = cv2.COLOR_RGB2BGR if pixel_format == _RGB8 else _ONE_BYTE[pixel_format][1]

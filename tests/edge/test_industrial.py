@@ -42,6 +42,7 @@ def test_settings_that_do_not_fit_the_source_are_refused(keys: dict[str, Any], s
     [
         pytest.param({"source": "gige://"}, "names no camera", id="no name"),
         pytest.param({"trigger": "free"}, "set latency_ms", id="free-running with light that takes no time"),
+        pytest.param({"trigger": "hardware"}, "set latency_ms", id="fired by the line, and there at once"),
     ],
 )
 def test_what_would_go_wrong_on_the_line_is_refused_at_the_start(keys: dict[str, Any], says: str) -> None:
@@ -56,7 +57,7 @@ def test_a_missing_library_is_named_with_its_package() -> None:
 
 @pytest.mark.skipif(bool(gige_kit.missing()), reason=gige_kit.missing() or "here")
 def test_a_gige_camera_is_live_and_nothing_is_opened_yet() -> None:
-    made = section(trigger="hardware", exposure_us=5000, trigger_line="Line0")
+    made = section(trigger="hardware", exposure_us=5000, trigger_line="Line0", latency_ms=5)
     assert not is_replayed(made)
     make_camera(made).close()
 

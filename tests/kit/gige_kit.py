@@ -2,6 +2,7 @@
 
 import ctypes
 import ctypes.util
+import functools
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ SERIAL = "GV77"
 ADDRESS = "127.0.0.1"
 
 
+@functools.cache
 def missing() -> str:
     """What these tests need and this machine lacks; empty where all is there."""
     if os.geteuid() != 0:
@@ -62,13 +64,17 @@ def own_network() -> Iterator[None]:
         os.close(ours)
 
 
-def lose_packets(per_thousand: int) -> None:
-    """From now on this network drops so many of its big packets, which are those that carry pixels; 0 stops it."""
+def lose_packets(per_thousand: int, longer_than: int = 500) -> None:
+    """From now on this network drops so many of the stream's packets that are longer; 0 per thousand stops it.
+
+    Long ones carry pixels; what begins and ends a frame is short.
+    """
     rules = "flush ruleset\n"
     if per_thousand:
         rules += (
             "table ip loss {\nchain in {\ntype filter hook input priority 0;\n"
-            f"meta length > 500 numgen random mod 1000 < {per_thousand} drop\n}}\n}}\n"
+            f"udp sport != 3956 udp dport != 3956 meta length > {longer_than} "
+            f"numgen random mod 1000 <= {per_thousand - 1} drop\n}}\n}}\n"
         )
     subprocess.run([_tool("nft"), "-f", "-"], input=rules, text=True, check=True, timeout=10)
 
