@@ -39,6 +39,7 @@ class Lifesign:
             "ready": ready and running,
             "why": why if running else "stopped",
             "faults": station.health.faults(),
+            "product": station.port.chosen,
             "line": _counters(station.port.counters),
             "cameras": {name: _counters(drain.counters) for name, drain in station.drains.items()},
             "models": {name: _model(product) for name, product in station.products.items()},

@@ -134,7 +134,8 @@ def camera_rules(section: CameraSection) -> CameraRules:
     off = section.checks.off
     if off is None:
         off = ["frozen"] if compressed else []
-    return CameraRules(frozenset(Check(name) for name in off), compressed or not is_replayed(section))
+    live = "://" in str(section.source) or not is_replayed(section)
+    return CameraRules(frozenset(Check(name) for name in off), live)
 
 
 def make_watch(config: StationConfig, health: Health) -> PictureWatch:
