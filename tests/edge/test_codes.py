@@ -45,7 +45,7 @@ def reading(image: Image, rule: CodeRule) -> tuple[str | None, str]:
 )
 def test_codes_are_read_as_they_lie(how: Laid) -> None:
     digits, bars = ean13("400638130017")
-    for seed in range(3):
+    for seed in range(2):
         text = f"PART-{seed:06}"
         assert reading(laid_on(part(seed), qr(text), (360, 280), how, seed), QR) == (text, "")
         assert reading(laid_on(part(seed), bars, (360, 280), how, seed), BARCODE) == (digits, "")
