@@ -1,7 +1,8 @@
 """How many cameras at how many parts a second two cores inspect before a part is UNDECIDED: the honest limit.
 
 Every part is one 1080p frame of each camera, checked, inferred, decided and committed; a rate counts where every part
-of a run was decided within the deadline, of two runs where the first had one that was not. Cameras are emulated and triggered (`paced_kit` says what that means).
+of a run was decided within the deadline, or of a second run where the first had one that was not: this machine may be
+shared. Cameras are emulated and triggered (`paced_kit` says what that means).
 """
 
 import sys
