@@ -77,6 +77,8 @@ class Assembly:
         """
         before, product = self._running[section.id], self._product(section)
         self.products[section.id] = product
+        if before == self._running[section.id]:
+            return
         kept = {before, *self._running.values()}
         for path in [path for path in self.engines if path.parent == before.parent and path not in kept]:
             del self.engines[path]

@@ -1,7 +1,7 @@
 """A running station takes what was activated or calibrated anew, without a stop and without a part judged by half.
 
 Invariants:
-- A product is replaced whole (bundle, recipe, reference, code) by one assignment; a part keeps the one of its trigger.
+- A product's bundle is replaced by one assignment, with what belongs to it; a part keeps the one of its trigger.
 - What cannot be taken changes nothing and is said once; the product goes on with what it had.
 - A bundle that ran before stays compiled while it is the previous one: back and forth takes no compilation.
 """

@@ -40,6 +40,7 @@ class Lifesign:
             "ready": ready and running,
             "why": why if running else "stopped",
             "faults": station.health.faults(),
+            "product": station.port.chosen,
             "line": _counters(station.port.counters),
             "outputs": {output.output_id: _output(output) for output in station.outputs},
             "cameras": {name: _counters(drain.counters) for name, drain in station.drains.items()},

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from edge.calibrate.collect import Collected, collect
 from edge.capture.checks import Limits
-from edge.capture.limits import FEWEST_FRAMES, MOST_FRAMES, Learner, limits_path, save_limits
+from edge.capture.limits import FEWEST_FRAMES, Learner, limits_path, save_limits
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError
 from models.page import table
@@ -38,7 +36,7 @@ class LearnedChecks:
     tried: int
 
     def save(self) -> None:
-        """Put the limits where the station reads them at its next start. Raises StorageError."""
+        """Put the limits where the station reads them, at its next start or while it runs. Raises StorageError."""
         if self.limits is not None:
             path = limits_path(self.target.data_dir, self.target.product, self.target.camera)
             save_limits(path, self.target.product, self.target.camera, self.limits, self.frames)
@@ -81,13 +79,11 @@ def checks_target(config: StationConfig, product: str, camera: str) -> ChecksTar
 
 
 def learn_checks(target: ChecksTarget, collected: Collected, progress: Progress) -> LearnedChecks:
-    """Measure good frames, at most 400 of them, spread evenly. Raises ModelError for one that cannot be read again."""
-    count = len(collected.frames)
-    chosen = sorted({round(index) for index in np.linspace(0, count - 1, min(count, MOST_FRAMES))})
-    progress.stage("checks", len(chosen))
+    """Measure every good frame, so that none breaks its own limits. Raises ModelError for one that is gone."""
+    progress.stage("checks", len(collected.frames))
     learner = Learner()
-    for index in chosen:
-        learner.see(read_image(collected.frames[index].path))
+    for frame in collected.frames:
+        learner.see(read_image(frame.path))
         progress.advance()
     return LearnedChecks(target, learner.limits(), learner.frames, *learner.false_alarms())
 

@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge.capture.codes import CodeReader, CodeRule, Seen
 from edge.config import StationConfig
@@ -71,12 +71,12 @@ class CodeDesk:
                 thread.join(timeout_s)
 
     def ask(self, image: Image, rule: CodeRule, until_s: float) -> CodeTicket:
-        """Hand a picture over; never blocks."""
+        """Hand a picture over; never blocks. One too many is as late as one that nobody came to."""
         ticket = CodeTicket(image, rule, until_s, queue.SimpleQueue())
         try:
             self._queues[rule.camera_id].put_nowait(ticket)
-        except queue.Full as error:
-            ticket.answer.put(error)
+        except queue.Full:
+            return replace(ticket, until_s=0.0)
         return ticket
 
     def judge(self, product_id: str, rule: CodeRule, ticket: CodeTicket | None) -> tuple[str | None, tuple[str, ...]]:

@@ -18,7 +18,6 @@ from edge.capture.checks import Gauge, Grey, Limits, PlaceLimits, Signs, against
 from edge.domain.errors import ConfigError, StorageError
 from edge.domain.frame import Image
 
-MOST_FRAMES = 400
 FEWEST_FRAMES = 20
 _ROOM = 0.1
 _BRIGHTNESS_ROOM = 0.05

@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import structlog
+
 from edge.capture.checks import Check, Finding, Gauge, Limits, find
 from edge.capture.limits import limits_path, load_limits
 from edge.capture.open import is_replayed
@@ -18,6 +20,7 @@ from edge.config import CameraSection, StationConfig
 from edge.domain.frame import Frame
 from edge.health import Health
 
+log = structlog.get_logger()
 _OPEN_AFTER = 3
 _CLOSE_AFTER = 3
 _QUIET_S = 10.0
@@ -134,15 +137,22 @@ def camera_rules(section: CameraSection) -> CameraRules:
     off = section.checks.off
     if off is None:
         off = ["frozen"] if compressed else []
-    return CameraRules(frozenset(Check(name) for name in off), compressed or not is_replayed(section))
+    live = "://" in str(section.source) or not is_replayed(section)
+    return CameraRules(frozenset(Check(name) for name in off), live)
 
 
 def make_watch(config: StationConfig, health: Health) -> PictureWatch:
     """The checks of a station's cameras, with what calibration learned. Raises ConfigError for a file of no use."""
     limits = {
-        (product.id, camera.id): found
-        for product in config.product
-        for camera in config.camera
-        if (found := load_limits(limits_path(config.station.data_dir, product.id, camera.id))) is not None
+        (product, camera): found
+        for product, camera in _pairs(config)
+        if (found := load_limits(limits_path(config.station.data_dir, product, camera))) is not None
     }
+    for product, camera in _pairs(config):
+        if (product, camera) not in limits:
+            log.info("no limits learned: black, clipped, frozen alone are checked", product=product, camera=camera)
     return PictureWatch({camera.id: camera_rules(camera) for camera in config.camera}, limits, health)
+
+
+def _pairs(config: StationConfig) -> list[tuple[str, str]]:
+    return [(product.id, camera.id) for product in config.product for camera in config.camera]

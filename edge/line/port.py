@@ -131,6 +131,11 @@ class LinePort:
         self._ready = (ready, why)
         self._peers.wake()
 
+    @property
+    def chosen(self) -> str:
+        """The product of a trigger that names none; empty while none was chosen."""
+        return self._chosen
+
     def waiting(self) -> int:
         """How many parts wait for their verdict."""
         return self._ledger.waiting()

@@ -1,6 +1,5 @@
 """A part's own code: read from its picture, never guessed, and UNDECIDED where it cannot be."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +45,7 @@ def reading(image: Image, rule: CodeRule) -> tuple[str | None, str]:
 )
 def test_codes_are_read_as_they_lie(how: Laid) -> None:
     digits, bars = ean13("400638130017")
-    for seed in range(3):
+    for seed in range(2):
         text = f"PART-{seed:06}"
         assert reading(laid_on(part(seed), qr(text), (360, 280), how, seed), QR) == (text, "")
         assert reading(laid_on(part(seed), bars, (360, 280), how, seed), BARCODE) == (digits, "")
@@ -144,8 +143,9 @@ def test_a_slow_picture_costs_its_own_part_and_what_is_over_is_not_read() -> Non
         assert late == (None, ("code_late",))
     stopped = CodeDesk(["top"], 1, Health())
     stopped.ask(part(), QR, time.monotonic() + 5)
-    assert judged(stopped, part(), QR) == (None, ("code_fault",)), "a queue that is full"
-    assert threading.active_count() < 50
+    started_s = time.monotonic()
+    assert judged(stopped, part(), QR) == (None, ("code_late",)), "a queue that is full"
+    assert time.monotonic() - started_s < 4, "and nobody waits for it"
 
 
 CODED = "[product.code]\nkind = 'qr'\n"

@@ -94,6 +94,7 @@ def test_a_live_camera_whose_size_changes_is_found_without_calibration(health: H
         pytest.param("/dev/video0", None, True, id="a device path"),
         pytest.param("frames", None, False, id="a folder"),
         pytest.param("rtsp://camera/1", None, False, id="compressed video"),
+        pytest.param("gige://camera-1", None, True, id="an industrial camera"),
         pytest.param("rtsp://camera/1", [], True, id="compressed video, told to"),
         pytest.param(0, ["frozen"], False, id="a device, told not to"),
     ],
