@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.skipif(bool(gige_kit.missing()), reason=gige_kit.missin
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "deeppcb" / "templates"
 SOFTWARE = GenicamSettings("software", "Line1", 0.5)
 FREE = GenicamSettings("free", "Line1", 0.5)
-HARDWARE = GenicamSettings("hardware", "Line1", 0.2)
-PAUSE_S = 0.6
+HARDWARE = GenicamSettings("hardware", "Line1", 0.4)
+PAUSE_S = 0.8
 IMAGES = 12
 SIZE = (96, 64)
 
@@ -177,19 +177,19 @@ def test_with_packets_lost_a_frame_is_whole_and_its_triggers_own_or_there_is_non
 ) -> None:
     wanted = shown(images)
     stack.enter_context(simulated_camera(images, tmp_path / "log"))
-    camera = opened(stack, replace(SOFTWARE, within_s=0.15))
+    camera = opened(stack)
     lose_packets(per_thousand=100)
-    shots = []
+    shots, until_s = [], time.monotonic() + 30
     for number in range(1, 26):
         camera.trigger(number)
-        with suppress(AssertionError):
-            shots.append(read_one(camera, 0.2))
+        while len(shots) + camera.counters.incomplete < number and time.monotonic() < until_s:
+            if (shot := camera.read(0.5)) is not None:
+                shots.append(shot)
     lose_packets(0)
     assert 2 < len(shots) < 25
     for shot in shots:
         assert shot.trigger_number is not None
         assert sha(shot.image[..., 0]) == wanted[(shot.trigger_number - 1) % IMAGES]
-    assert camera.counters.incomplete > 0
     assert camera.counters.complete == len(shots)
 
 
@@ -197,12 +197,12 @@ def test_a_stream_that_does_not_get_through_is_told_after_five_triggers_and_mend
     images: Path, tmp_path: Path, stack: ExitStack
 ) -> None:
     simulated = stack.enter_context(simulated_camera(images, tmp_path / "log", "--with-line"))
-    camera = opened(stack, replace(HARDWARE, within_s=0.1))
+    camera = opened(stack, replace(HARDWARE, within_s=0.3))
     lose_packets(per_thousand=1000, longer_than=0)
     for number in range(1, 5):
         camera.trigger(number)
         simulated.pulse()
-        assert read_all(camera, 0.12) == []
+        assert read_all(camera, 0.05) == []
     camera.trigger(5)
     with pytest.raises(CameraError, match="5 triggers in a row had no frame: check"):
         read_one(camera)
@@ -243,10 +243,10 @@ def test_a_pulse_that_the_camera_missed_shifts_no_frame_and_a_new_start_mends_it
     camera = opened(stack, HARDWARE)
     assert read_all(camera, PAUSE_S) == []
     camera.trigger(1)
-    assert read_all(camera) == []
+    assert read_all(camera, 0.5) == []
     camera.trigger(2)
     simulated.pulse()
-    with pytest.raises(CameraError, match=r"trigger 1 had no frame within 200 ms") as error:
+    with pytest.raises(CameraError, match=r"trigger 1 had no frame within 400 ms") as error:
         read_one(camera)
     assert error.value.reason == "camera_lost"
     camera.close()
