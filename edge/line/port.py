@@ -246,7 +246,7 @@ class LinePort:
                 self._ledger.acknowledge(part_id, peer)
             case Ping():
                 self._peers.send(peer, pong_line())
-            case Listen():
+            case Listen() if peer in self._peers:
                 self._listeners.add(peer)
 
     def _choose(self, peer: int, product: str) -> None:
