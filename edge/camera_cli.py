@@ -41,8 +41,8 @@ def camera_list(
     else:
         print_table("video devices", ("path", "name", "trouble"), [tuple(row.values()) for row in devices])
         if gige:
-            columns = ("serial", "name", "address", "hardware")
-            print_table("GigE cameras that answer", columns, [tuple(row.values()) for row in answered])
+            shown = ("serial", "name", "address", "hardware")
+            print_table("GigE cameras that answer", shown, [tuple(row.values()) for row in answered])
         columns = ("id", "source", "trigger", "state", "why")
         print_table("cameras of station.toml", columns, [tuple(row.values()) for row in cameras])
     if lost:
