@@ -113,20 +113,20 @@ def test_what_a_stalled_link_held_back_is_never_a_parts_frame(server: Server) ->
             else:
                 reasons.append("")
                 assert taken_ms(frame.image) / 1000 >= claim.triggered_s
-    assert reasons.count("") > 20
-    assert reasons.count("no_frame") > 10
+    assert reasons.count("") > 5
+    assert reasons.count("no_frame") > 5
     assert set(reasons) <= {"", "no_frame", "stale_frame", "camera_lost"}
 
 
 def claimed_for(drain: Drain, seconds: float) -> "queue.SimpleQueue[Claim | None]":
-    """Claims made in a thread of their own, one each 20 ms, and None at their end."""
+    """Claims made in a thread of their own, fewer than there are images, and None at their end."""
     claims: queue.SimpleQueue[Claim | None] = queue.SimpleQueue()
 
     def claim() -> None:
         until_s, pause = time.monotonic() + seconds, threading.Event()
         while time.monotonic() < until_s:
             claims.put(drain.claim(time.monotonic()))
-            pause.wait(0.02)
+            pause.wait(0.07)
         claims.put(None)
 
     threading.Thread(target=claim, daemon=True).start()
