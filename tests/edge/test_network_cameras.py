@@ -99,11 +99,11 @@ def drained(url: str) -> Iterator[Drain]:
 def test_what_a_stalled_link_held_back_is_never_a_parts_frame(server: Server) -> None:
     """Parts are triggered all the time while the link stalls: no part gets a frame from before its trigger."""
     with slow_link(server.port) as link, drained(server.url().replace(str(server.port), str(link.port))) as drain:
-        stalls = [threading.Timer(0.5, link.stall), threading.Timer(0.8, link.flow)]
-        stalls += [threading.Timer(1.6, link.stall), threading.Timer(2.2, link.flow)]
+        stalls = [threading.Timer(0.3, link.stall), threading.Timer(0.6, link.flow)]
+        stalls += [threading.Timer(1.3, link.stall), threading.Timer(1.9, link.flow)]
         for timer in stalls:
             timer.start()
-        claims, until_s = claimed_for(drain, 3.0), time.monotonic() + 15
+        claims, until_s = claimed_for(drain, 2.8), time.monotonic() + 15
         reasons = []
         while (claim := claims.get(timeout=5)) is not None and time.monotonic() < until_s:
             try:
@@ -113,20 +113,20 @@ def test_what_a_stalled_link_held_back_is_never_a_parts_frame(server: Server) ->
             else:
                 reasons.append("")
                 assert taken_ms(frame.image) / 1000 >= claim.triggered_s
-    assert reasons.count("") > 20
-    assert reasons.count("no_frame") > 10
+    assert reasons.count("") > 5
+    assert reasons.count("no_frame") > 5
     assert set(reasons) <= {"", "no_frame", "stale_frame", "camera_lost"}
 
 
 def claimed_for(drain: Drain, seconds: float) -> "queue.SimpleQueue[Claim | None]":
-    """Claims made in a thread of their own, one each 20 ms, and None at their end."""
+    """Claims made in a thread of their own, fewer than there are images, and None at their end."""
     claims: queue.SimpleQueue[Claim | None] = queue.SimpleQueue()
 
     def claim() -> None:
         until_s, pause = time.monotonic() + seconds, threading.Event()
         while time.monotonic() < until_s:
             claims.put(drain.claim(time.monotonic()))
-            pause.wait(0.02)
+            pause.wait(0.07)
         claims.put(None)
 
     threading.Thread(target=claim, daemon=True).start()
@@ -214,9 +214,9 @@ def test_a_server_that_accepts_and_never_answers_does_not_hold_the_station(schem
         assert threading.active_count() == threads
 
 
-def test_one_camera_that_hangs_does_not_hold_another_up(server: Server) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener, opened(server.url()) as camera:
-        url = f"{server.url().split(':')[0]}://127.0.0.1:{listener.getsockname()[1]}/view"
+def test_one_camera_that_hangs_does_not_hold_another_up(rtsp: Server) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, opened(rtsp.url()) as camera:
+        url = f"rtsp://127.0.0.1:{listener.getsockname()[1]}/view"
         hung = camera_at(url, open_timeout_ms=1200, read_timeout_ms=300)
         opening = threading.Thread(target=pytest.raises, args=(CameraError, hung.open))
         opening.start()

@@ -35,11 +35,11 @@ raise SystemExit(f"no {', '.join(missing)}" if missing else 0)
 @functools.cache
 def rtsp_missing() -> str:
     """What is missing here for an RTSP server; empty when nothing is."""
+    packages = "python3-gi, gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-base, -good and -ugly"
     try:
         done = subprocess.run([DEBIAN_PYTHON, "-c", _RTSP_PROBE], capture_output=True, check=False, timeout=60)
     except OSError:
-        return f"no {DEBIAN_PYTHON}"
-    packages = "gir1.2-gst-rtsp-server-1.0, python3-gi, gstreamer1.0-plugins-base, -good, -ugly"
+        return f"no {DEBIAN_PYTHON}: the RTSP server needs Debian's, with {packages}"
     return f"the RTSP server needs Debian's {packages}" if done.returncode else ""
 
 

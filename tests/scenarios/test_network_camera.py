@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -23,14 +23,13 @@ def test_parts_of_a_hung_and_of_a_killed_server_are_undecided_and_none_sees_an_o
         line = station_at(rtsp, mjpeg, tmp_path)
         with line.daemon(), line.simulator(100_000, "--rate", "20", "--in-flight", "64") as simulator:
             eventually(lambda: passed(line, 0) >= 10, 30)
-            for server in (rtsp, mjpeg):
-                away(line, server.hang, server.go_on)
-                away(line, server.kill, server.start)
+            away(line, [rtsp.hang, mjpeg.hang], [rtsp.go_on, mjpeg.go_on])
+            away(line, [rtsp.kill, mjpeg.kill], [rtsp.start, mjpeg.start])
             simulator.terminate()
             simulator.wait(10)
             eventually(lambda: len(line.records("images")) >= passed(line, 0) - 1)
     told_ms = [float(str(record["told_ms"])) for record in line.records("outcomes").values() if record["told_ms"]]
-    assert len(told_ms) > 100
+    assert len(told_ms) > 60
     assert max(told_ms) <= DEADLINE_MS
     assert_no_old_picture(line)
     assert "hunter2" not in (line.station.folder / "daemon.log").read_text() + line.log.read_text()
@@ -47,18 +46,20 @@ def station_at(rtsp: Server, mjpeg: Server, folder: Path) -> Line:
     return line
 
 
-def away(line: Line, leave: Callable[[], None], come_back: Callable[[], None]) -> None:
-    """Take a server away for a while and bring it back; every wait has its limit."""
+def away(line: Line, leave: Sequence[Callable[[], None]], come_back: Sequence[Callable[[], None]]) -> None:
+    """Take both servers away for a while and bring them back; every wait has its limit."""
     left_s = time.monotonic()
-    leave()
-    eventually(lambda: readiness(line, left_s), 15)
+    for each in leave:
+        each()
+    eventually(lambda: len(lost_at_s(line, left_s)) == len(leave), 15)
     threading.Event().wait(max(0.0, left_s + AWAY_S - time.monotonic()))
-    come_back()
+    for each in come_back:
+        each()
     back_s = time.monotonic()
     eventually(lambda: passed(line, back_s) >= 10, 15)
-    (lost_s, lost), (ready_s, ready) = readiness(line, left_s)
+    (_, lost), (ready_s, ready) = readiness(line, left_s)
     assert (lost, ready) == (False, True)
-    assert lost_s - left_s <= STATUS_S
+    assert max(lost_at_s(line, left_s)) - left_s <= STATUS_S
     assert ready_s - back_s <= RECOVERY_S
     assert min(seconds(event) for event in told(line, "PASS") if seconds(event) > back_s) - back_s <= RECOVERY_S
     between = [event for event in told(line, "") if left_s + DEADLINE_MS / 1000 < seconds(event) < ready_s]
@@ -70,6 +71,13 @@ def away(line: Line, leave: Callable[[], None], come_back: Callable[[], None]) -
 
 def seconds(event: dict[str, object]) -> float:
     return float(str(event["monotonic_s"]))
+
+
+def lost_at_s(line: Line, since_s: float) -> list[float]:
+    """When the station first said since then that a camera is lost, for each that is."""
+    said = [(seconds(event), str(event["why"])) for event in line.events("ready") if seconds(event) >= since_s]
+    lost = [[at_s for at_s, why in said if f"camera '{camera}' is lost" in why] for camera in ("top", "side")]
+    return [times[0] for times in lost if times]
 
 
 def readiness(line: Line, since_s: float) -> list[tuple[float, object]]:
@@ -99,4 +107,4 @@ def assert_no_old_picture(line: Line) -> None:
             assert picture is not None
             assert taken_ms(picture) / 1000 >= triggered_s[record["part_id"]] - 0.001
             seen += 1
-    assert seen > 60
+    assert seen > 40
