@@ -160,6 +160,8 @@ def load_limits(path: Path) -> Limits | None:
     """
     try:
         content = _Limits.model_validate_json(path.read_bytes())
+        if (content.product, content.camera) != (path.parent.name, path.stem):
+            raise ValueError(f"it is of product {content.product!r} and camera {content.camera!r}")  # noqa: TRY301 - told below
         place = content.place
         limits = (
             None

@@ -129,6 +129,7 @@ def test_limits_are_the_same_after_being_kept(limits: Limits, tmp_path: Path) ->
     [
         pytest.param("{", "", id="no JSON"),
         pytest.param('"mean_low"', '"mean_lwo"', id="an unknown key"),
+        pytest.param('"top"', '"side"', id="another camera's"),
         pytest.param('"reference_png":"', '"reference_png":"AAAA', id="a broken reference"),
     ],
 )
