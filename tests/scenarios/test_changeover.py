@@ -138,6 +138,7 @@ def test_a_bundle_that_cannot_run_changes_nothing(made: Station) -> None:
         link.unlink()
         link.symlink_to(refused.name)
         make_bundle(made.bundles, "blob", 2)
+        eventually((made.folder / "data" / "status.json").is_file)
         eventually(lambda: status(made)["models"]["blob"]["version"] == 2)
         line.trigger("p-1", "cap")
         assert line.hear()["verdict"] == "PASS"
