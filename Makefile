@@ -6,6 +6,14 @@ DEV := $(ENVS)/dev
 BIN := $(CURDIR)/$(DEV)/bin
 DATA ?= ../shared/data
 MINUTES ?= 50
+# Half of the tests' time is waiting, so two files at once; threads that wait for work must not spin beside the other.
+WORKERS ?= 2
+# Debian packages that tests use where they are there: broker, simulated GigE camera, network namespaces, RTSP server.
+SYSTEM_PACKAGES = mosquitto
+SYSTEM_PACKAGES += aravis-tools libaravis-0.8-0
+SYSTEM_PACKAGES += iproute2 nftables
+SYSTEM_PACKAGES += python3-gi gir1.2-gst-rtsp-server-1.0
+SYSTEM_PACKAGES += gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
 TRAIN = $(BIN)/cloud train --minutes $(MINUTES) --json
 
 .PHONY: help demo test gates unit bench soak figures-deeppcb-reference figures-deeppcb figures-neu figures-elpv-probe figures-elpv-paper figures-elpv-finetune figures-anomaly tune lock clean system
@@ -31,7 +39,7 @@ gates: $(DEV)/.installed
 	$(BIN)/lint-imports
 
 unit: $(DEV)/.installed
-	$(BIN)/pytest -m "not benchmark and not soak" --cov --cov-report=term:skip-covered $(ARGS)
+	OMP_WAIT_POLICY=passive $(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not benchmark and not soak" --cov --cov-report=term:skip-covered $(ARGS)
 
 bench: system $(DEV)/.installed
 	$(BIN)/pytest -m benchmark -s tests/benchmarks $(ARGS)
@@ -102,24 +110,17 @@ $(DEV)/.installed: deploy/requirements/dev.txt pyproject.toml
 	$(PYTHON) -m pip --python $(DEV)/bin/python install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-# What the RTSP tests' server needs: asked of Debian's own python3, which alone sees python3-gi.
-RTSP_PACKAGES := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
-RTSP_SERVER := /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0"); from gi.repository import Gst; \
-	Gst.init(None); exit(not all(map(Gst.ElementFactory.find, ("appsrc", "x264enc", "rtph264pay"))))'
-
-# System packages only where root allows; tests that miss one skip and say so.
+# System packages only where root allows, each by itself; tests that miss one skip and name it.
 system:
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -x /usr/sbin/mosquitto ]; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mosquitto \
-		|| echo "mosquitto cannot be installed: tests run against iotcore alone"; \
-	elif ! [ -x /usr/sbin/mosquitto ] && ! command -v mosquitto >/dev/null; then \
-		echo "mosquitto is not here and this is not root: tests run against iotcore alone"; \
-	fi
-	@if ! $(RTSP_SERVER) 2>/dev/null; then \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(RTSP_PACKAGES) \
-			|| echo "the RTSP server cannot be installed: its tests skip"; \
-		else \
-			echo "no RTSP server ($(RTSP_PACKAGES)) and this is not root: its tests skip"; \
-		fi; \
+	@missing=$$(for package in $(SYSTEM_PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq; \
+		for package in $$missing; do \
+			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$package \
+			|| echo "$$package cannot be installed: tests that need it skip"; \
+		done; \
+	else \
+		echo "not installed, and this is not root: $$missing: tests that need them skip"; \
 	fi

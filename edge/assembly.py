@@ -7,9 +7,12 @@ import numpy as np
 from cloud_sync.station.connection import station_link
 from cloud_sync.station.uplink import Uplink, UplinkSettings
 from cloud_sync.wire.link import Address as BrokerAddress
+from edge.capture.code_desk import CodeDesk, code_rules
 from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.open import is_replayed, make_camera
+from edge.capture.watch import camera_rules, make_watch
 from edge.config import CameraSection, ProductSection, StationConfig
+from edge.config_outputs import OutputSection
 from edge.decide.recipe import Recipe, Rule, check_fit
 from edge.domain.errors import ConfigError
 from edge.domain.frame import Frame, Image
@@ -20,9 +23,11 @@ from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
 from edge.infer.openvino import OpenVinoEngine
 from edge.infer.plan import make_plan
+from edge.line.outputs.open import make_teller
+from edge.line.outputs.teller import Teller
 from edge.line.port import LinePort, PortTimes
 from edge.line.protocol import Address, parse_address
-from edge.pipeline import Pipeline, PipelineLimits, Product
+from edge.pipeline import Eyes, Pipeline, PipelineLimits, Product
 from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
@@ -51,15 +56,32 @@ class Assembly:
         self.config = config
         self.health = Health()
         self.engines: dict[Path, OpenVinoEngine] = {}
+        self._running: dict[str, Path] = {}
         address = parse_address(config.line.port)
         broker = None if config.sync.broker is None else BrokerAddress.parse(config.sync.broker)
+        self.pictures, self._codes = make_watch(config, self.health), code_rules(config)
         self.drains = {section.id: self._drain(section) for section in config.camera}
         self.products = {section.id: self._product(section) for section in config.product}
+        self.outputs = [self._output(section, address) for section in config.output]
         self.recorder = self._recorder()
         self.images = self._image_writer()
         self.pipeline = self._pipeline()
         self.port = self._port(address)
         self.uplink = None if broker is None else self._uplink(broker)
+
+    def take(self, section: ProductSection) -> None:
+        """Run the product's active bundle from the next trigger on; its engines of two changes ago are let go.
+
+        Raises:
+            InspectdError, ModelError: it cannot be run; then nothing has changed.
+        """
+        before, product = self._running[section.id], self._product(section)
+        self.products[section.id] = product
+        if before == self._running[section.id]:
+            return
+        kept = {before, *self._running.values()}
+        for path in [path for path in self.engines if path.parent == before.parent and path not in kept]:
+            del self.engines[path]
 
     def _committed(self, committed: Committed, frames: tuple[Frame, ...]) -> None:
         self.port.tell(committed)
@@ -93,10 +115,11 @@ class Assembly:
             section.id,
             make_camera(section),
             limits,
-            triggered=section.trigger == "software",
+            triggered=section.trigger != "free",
             on_state=lambda lost, why: self.health.restate_fault(
                 camera_fault(section.id), f"camera {section.id!r} is lost: {why}" if lost else ""
             ),
+            notes_repeats=camera_rules(section).notes_repeats,
         )
 
     def _product(self, section: ProductSection) -> Product:
@@ -109,7 +132,16 @@ class Assembly:
             plan = make_plan(self.config.inference, granted_cpus(), cameras, tiled=tiled)
             self.engines[path] = OpenVinoEngine(bundle, plan)
         engine = self.engines[path]
-        return Product(section.id, engine if reference is None else ComparingEngine(engine, reference), recipe)
+        self._running[section.id] = path
+        looking = engine if reference is None else ComparingEngine(engine, reference)
+        return Product(section.id, looking, recipe, self._codes.get(section.id))
+
+    def _output(self, section: OutputSection, address: Address) -> Teller:
+        def on_trouble(why: str) -> None:
+            if section.required:
+                self.health.set_fault(f"output:{section.id}", why)
+
+        return make_teller(section, self.config.station.id, address, on_trouble)
 
     def _recorder(self) -> Recorder:
         return Recorder(
@@ -137,12 +169,14 @@ class Assembly:
             self.config.inference.timeout_ms / 1000,
         )
         replayed = any(is_replayed(section) for section in self.config.camera)
-        return Pipeline(self.products, self.drains, self.recorder, self.health, limits, replayed=replayed)
+        cameras = {rule.camera_id for rule in self._codes.values()}
+        eyes = Eyes(self.pictures, CodeDesk(cameras, line.queue_parts, self.health) if cameras else None)
+        return Pipeline(self.products, self.drains, self.recorder, self.health, limits, replayed=replayed, eyes=eyes)
 
     def _port(self, address: Address) -> LinePort:
         line = self.config.line
         times = PortTimes(line.deadline_ms / 1000, line.ack_timeout_ms / 1000, line.heartbeat_ms / 1000)
-        return LinePort(address, times, self._accept, self.recorder.record_outcomes)
+        return LinePort(address, times, self._accept, self.recorder.record_outcomes, self.products)
 
     def _uplink(self, broker: BrokerAddress) -> Uplink:
         return Uplink(

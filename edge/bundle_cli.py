@@ -57,7 +57,7 @@ def bundle_import(
     head: Annotated[Path | None, typer.Option(help="TOML: what the model's input wants and its outputs mean.")] = None,
     samples: Annotated[Path | None, typer.Option(help="A folder of pictures, of good and bad parts.")] = None,
     bundle_id: Annotated[str, typer.Option("--id", help="The bundle's id; a bundle's own if left out.")] = "",
-    activate: Annotated[bool, typer.Option("--activate", help="Run it from the next start on.")] = False,  # noqa: FBT002
+    activate: Annotated[bool, typer.Option("--activate", help="Make it the active one.")] = False,  # noqa: FBT002
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -86,7 +86,7 @@ def bundle_activate(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Make a version the active one; the daemon takes it at its next start."""
+    """Make a version the active one; a running station takes it from a next trigger on, once it is compiled."""
     from edge.config import load_config
     from models.bundle_store import activate
 

@@ -16,7 +16,14 @@ camera_app = typer.Typer(help="The cameras of this station.", no_args_is_help=Tr
 
 
 @camera_app.command("list")
-def camera_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
+def camera_list(
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    gige: Annotated[
+        bool, typer.Option("--gige", help="GigE cameras too: asks on every network of this machine.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """The video devices of this machine, and the cameras of station.toml with their state.
 
     Without a station.toml in this folder, the devices alone. Exit 1 when a camera of the running station is lost.
@@ -28,14 +35,27 @@ def camera_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = Fal
     checked = load_config(config) if config != DEFAULT_CONFIG or config.exists() else None
     cameras = [] if checked is None else _states(checked)
     lost = [row["id"] for row in cameras if row["state"] == "lost"]
+    answered = _gige_cameras() if gige else []
     if as_json:
-        print_json({"ok": not lost, "devices": devices, "cameras": cameras})
+        print_json({"ok": not lost, "devices": devices, "cameras": cameras} | ({"gige": answered} if gige else {}))
     else:
         print_table("video devices", ("path", "name", "trouble"), [tuple(row.values()) for row in devices])
+        if gige:
+            shown = ("serial", "name", "address", "hardware")
+            print_table("GigE cameras that answer", shown, [tuple(row.values()) for row in answered])
         columns = ("id", "source", "trigger", "state", "why")
         print_table("cameras of station.toml", columns, [tuple(row.values()) for row in cameras])
     if lost:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _gige_cameras() -> list[dict[str, str]]:
+    from edge.capture.gige_discovery import cameras_on_network
+
+    return [
+        {"serial": found.serial, "name": found.name, "address": found.address, "hardware": found.hardware}
+        for found in cameras_on_network()
+    ]
 
 
 def _states(config: "StationConfig") -> list[dict[str, str]]:

@@ -16,6 +16,7 @@ import typer
 
 from edge.bundle_cli import bundle_app
 from edge.camera_cli import camera_app
+from edge.config_cli import config_app
 from edge.domain.errors import (
     EXIT_REFUSED,
     EXPECTED_ERRORS,
@@ -26,6 +27,7 @@ from edge.domain.errors import (
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from edge.calibrate.pictures import ChecksTarget
     from edge.calibrate.release import ReleaseRequest
 
 app = typer.Typer(
@@ -34,7 +36,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-config_app = typer.Typer(help="Check what station.toml says.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(camera_app, name="camera")
@@ -97,26 +98,6 @@ def doctor(
         raise typer.Exit(EXIT_REFUSED)
 
 
-@config_app.command("check")
-def config_check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
-    """Read station.toml and say everything that is wrong with it."""
-    from edge.capture.open import make_camera
-    from edge.config import load_config
-    from edge.line.protocol import parse_address
-
-    checked = load_config(config)
-    parse_address(checked.line.port)
-    for camera in checked.camera:
-        make_camera(camera)
-    summary: dict[str, object] = {
-        "ok": True,
-        "station": checked.station.id,
-        "cameras": [camera.id for camera in checked.camera],
-        "products": [product.id for product in checked.product],
-    }
-    say(as_json, summary, f"{config} is good: {summary}")
-
-
 @app.command()
 def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     product: Annotated[str, typer.Option(help="Which product of station.toml; the only one if left out.")] = "",
@@ -128,6 +109,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     overkill: Annotated[float, typer.Option(help="Good parts that may be rejected, as a rate.")] = 0.02,
     confidence: Annotated[float, typer.Option(help="How sure that rate must be.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 0,
+    camera: Annotated[str, typer.Option(help="Whose frames these are, for its checks; the only one if left out.")] = "",
+    checks_only: Annotated[bool, typer.Option("--checks-only", help="Learn the camera's checks, no model.")] = False,  # noqa: FBT002
     fast: Annotated[bool, typer.Option("--fast", help="From fewer frames, for a first look.")] = False,  # noqa: FBT002
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -138,6 +121,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     """
     from edge.calibrate.calibrate import CalibrationRequest
     from edge.calibrate.calibrate import calibrate as run_calibration
+    from edge.calibrate.pictures import checks_target
     from edge.config import load_config
     from models.progress import RichProgress
 
@@ -146,11 +130,16 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     chosen = product or next(iter(known))
     if chosen not in known or (not product and len(known) > 1):
         raise ConfigError(f"--product must be one of {', '.join(sorted(known))}, got {product!r}")
+    checks = checks_target(checked, chosen, camera)
+    if checks_only:
+        _learn_checks(checks, frames or Path("frames"), as_json)
+        return
     if bundle is not None:
         from edge.calibrate.release import ReleaseRequest
 
         where = known[chosen], checked.bundles_dir, bundle, frames
-        _take_release(ReleaseRequest(*where, overkill, confidence, checked.inference.threads), as_json)
+        threads = checked.inference.threads
+        _take_release(ReleaseRequest(*where, overkill, confidence, threads, checks=checks), as_json)
         return
     request = CalibrationRequest(
         bundle_id=known[chosen].bundle,
@@ -161,6 +150,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         seed=seed,
         fast=fast,
         threads=checked.inference.threads,
+        checks=checks,
     )
     with RichProgress() as progress:
         result = run_calibration(request, progress)
@@ -171,10 +161,22 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         f"overkill asked: {proof.target_rate:.2%}, which needs {proof.needed} held-out good parts",
         *(f"looks like no other good part, not learned from: {name}" for name in result.left_out),
         *(f"far above all other good parts, counts for the threshold: {name}: a bad part?" for name in result.doubtful),
+        result.checks.summary if result.checks else "checks not learned: name the frames' camera with --camera",
         f"active: {result.bundle}",
         f"report: {result.report}",
     ]
     say(as_json, {"ok": True} | result.as_json(), "\n".join(text))
+
+
+def _learn_checks(target: "ChecksTarget | None", frames: Path, as_json: bool) -> None:  # noqa: FBT001 - how to say it
+    from edge.calibrate.pictures import only_checks
+    from models.progress import RichProgress
+
+    if target is None:
+        raise ConfigError("the station has several cameras: name the one these frames are from with --camera")
+    with RichProgress() as progress:
+        learned = only_checks(target, frames, progress)
+    say(as_json, {"ok": True, "checks": learned.as_json()}, learned.summary)
 
 
 def _take_release(request: "ReleaseRequest", as_json: bool) -> None:  # noqa: FBT001 - how to say it
@@ -187,6 +189,7 @@ def _take_release(request: "ReleaseRequest", as_json: bool) -> None:  # noqa: FB
     text = [
         f"self-test good; milliseconds per frame: {result.speed_ms}",
         result.verdict,
+        *([result.checks.summary] if result.checks else []),
         f"{'active' if result.activated else 'imported'}: {taken.path}",
         f"report: {taken.path / REPORT}",
     ]
@@ -209,6 +212,21 @@ def run(
     run_daemon(load_config(config))
     if as_json:
         print_json({"ok": True, "stopped": True})
+
+
+@app.command()
+def changeover(
+    product: Annotated[str, typer.Argument(help="What a trigger that names no product means from now on.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Change a running station over to a product; parts on their way keep theirs. Exit 2 for one it does not know."""
+    from edge.config import load_config
+    from edge.line.changeover import choose_product
+    from edge.line.protocol import parse_address
+
+    took_ms = choose_product(parse_address(load_config(config).line.port), product)
+    say(as_json, {"ok": True, "product": product, "took_ms": round(took_ms, 3)}, f"{product} from now on")
 
 
 @app.command()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edge.config_looks import ChecksSection, CodeSection
+from edge.config_outputs import ModbusSection, OutputSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted
 
@@ -17,6 +19,7 @@ StationId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
 Patience = Annotated[float, Field(ge=50, le=60_000)]
+INDUSTRIAL_SOURCES = ("gige://", "genicam://")
 
 
 def _rectangle(corners: list[float]) -> list[float]:
@@ -43,11 +46,16 @@ class StationSection(_Section):
 
 
 class CameraSection(_Section):
-    """One camera: a device index, an address on the network, or a folder or video file that is replayed."""
+    """One camera: a device index, an address on the network, gige:// or genicam:// and a name, or replayed files."""
 
     id: Id
     source: int | str
-    trigger: Literal["software", "free"] = "free"
+    trigger: Literal["software", "hardware", "free"] = "free"
+    trigger_line: str = "Line1"
+    exposure_us: Annotated[float, Field(gt=0)] | None = None
+    gain_db: float | None = None
+    pixel_format: str | None = None
+    gentl: Path | None = None
     latency_ms: Annotated[float, Field(ge=0)] = 0
     timeout_ms: Milliseconds = 200
     max_age_ms: Milliseconds = 500
@@ -57,6 +65,18 @@ class CameraSection(_Section):
     open_timeout_ms: Patience = 3000
     read_timeout_ms: Patience = 700
     password_file: Path | None = None
+    checks: ChecksSection = ChecksSection()
+
+    @model_validator(mode="after")
+    def _settings_fit_the_source(self) -> "CameraSection":
+        industrial = str(self.source).startswith(INDUSTRIAL_SOURCES)
+        own = ("exposure_us", "gain_db", "gentl", "pixel_format", "trigger_line")
+        asked = [name for name in own if getattr(self, name) != type(self).model_fields[name].default]
+        if asked and not industrial:
+            raise ValueError(f"{min(asked)} is set, and only a {' or '.join(INDUSTRIAL_SOURCES)} camera takes it")
+        if self.trigger == "hardware" and not industrial:
+            raise ValueError(f'trigger "hardware" needs a {" or ".join(INDUSTRIAL_SOURCES)} camera')
+        return self
 
 
 class ClassRule(_Section):
@@ -93,6 +113,7 @@ class ProductSection(_Section):
     id: Id
     bundle: Id
     reference: Path | None = None
+    code: CodeSection | None = None
     recipe: RecipeSection = RecipeSection()
 
 
@@ -151,10 +172,15 @@ class StationConfig(_Section):
     inference: InferenceSection = InferenceSection()
     sync: SyncSection = SyncSection()
     retention: RetentionSection = RetentionSection()
+    output: list[OutputSection] = []
 
     @model_validator(mode="after")
     def _ids_unique(self) -> "StationConfig":
-        for what, ids in (("camera", [c.id for c in self.camera]), ("product", [p.id for p in self.product])):
+        for what, ids in (
+            ("camera", [c.id for c in self.camera]),
+            ("product", [p.id for p in self.product]),
+            ("output", [o.id for o in self.output]),
+        ):
             twice = {name for name in ids if ids.count(name) > 1}
             if twice:
                 raise ValueError(f"two {what}s are called {min(twice)!r}")
@@ -169,6 +195,15 @@ class StationConfig(_Section):
                     f"camera {camera.id!r} has latency_ms {camera.latency_ms:g}, and line.deadline_ms less "
                     f"commit_margin_ms leaves {decide_ms:g}: no part could be decided in time"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _outputs_name_products(self) -> "StationConfig":
+        known = {product.id for product in self.product}
+        for output in self.output:
+            unknown = output.product_ids - known if isinstance(output, ModbusSection) else set()
+            if unknown:
+                raise ValueError(f"output {output.id!r} names product {min(unknown)!r}, and there is no such product")
         return self
 
     @property
@@ -224,7 +259,8 @@ def _rooted(config: StationConfig, folder: Path) -> StationConfig:
 def _rooted_camera(camera: CameraSection, folder: Path) -> CameraSection:
     source = str(folder / str(camera.source)) if _is_path(camera.source) else camera.source
     password_file = None if camera.password_file is None else folder / camera.password_file
-    return camera.model_copy(update={"source": source, "password_file": password_file})
+    gentl = None if camera.gentl is None else folder / camera.gentl
+    return camera.model_copy(update={"source": source, "password_file": password_file, "gentl": gentl})
 
 
 def _is_path(source: int | str) -> bool:
@@ -249,13 +285,21 @@ def _keys_at(section: type[BaseModel], location: tuple[int | str, ...]) -> list[
     steps = list(location)
     while steps:
         step = steps.pop(0)
-        inner = _section_in(section.model_fields[str(step)].annotation)
+        annotation = section.model_fields[str(step)].annotation
+        inner = _section_in(annotation)
         if inner is None:
             return []
         if steps and (isinstance(steps[0], int) or inner is ClassRule):
             steps.pop(0)
+        if step == "output" and steps:  # pydantic names the kind of section next
+            kind = steps.pop(0)
+            inner = next((kind_ for kind_ in get_args(OutputSection)[0].__args__ if _is_kind(kind_, kind)), inner)
         section = inner
     return sorted(section.model_fields)
+
+
+def _is_kind(section: type[BaseModel], kind: int | str) -> bool:
+    return kind in get_args(section.model_fields["kind"].annotation)
 
 
 def _section_in(annotation: object) -> type[BaseModel] | None:

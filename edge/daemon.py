@@ -10,6 +10,7 @@ from types import FrameType
 import structlog
 
 from edge.assembly import Assembly, camera_fault
+from edge.changeover import Changeover
 from edge.config import StationConfig
 from edge.lifesign import Lifesign
 from edge.pipeline import model_fault
@@ -38,6 +39,7 @@ class Daemon:
     def __init__(self, config: StationConfig) -> None:
         self._station = Assembly(config)
         self._lifesign = Lifesign(self._station)
+        self._changeover = Changeover(self._station)
         self._stop = threading.Event()
         self._retest = threading.Thread()
 
@@ -81,6 +83,8 @@ class Daemon:
                 stack.callback(station.uplink.stop, _STOP_S)
                 station.uplink.start()
             stack.callback(station.port.stop, _STOP_S)
+            for output in station.outputs:
+                stack.callback(output.stop, _STOP_S)
             stack.callback(station.images.stop, _STOP_S)
             station.images.start()
             stack.callback(station.recorder.settle, _STOP_S)
@@ -94,6 +98,10 @@ class Daemon:
                 drain.start()
             stack.callback(self._ask_drains_to_stop)
             station.port.start()
+            for output in station.outputs:
+                output.start()
+            stack.callback(self._changeover.stop, _STOP_S)
+            self._changeover.start()
             yield
 
     def _ask_drains_to_stop(self) -> None:
@@ -127,6 +135,7 @@ class Daemon:
         """Look for what hangs without a word: a camera that gives nothing, a disk that does not answer."""
         for drain in self._station.drains.values():
             drain.watch(now_s)
+        self._station.pictures.watch(now_s)
         busy_s = self._station.recorder.busy_s(now_s)
         slow = f"the disk has been writing for {busy_s:.0f} s" if busy_s > _SLOW_DISK_S else ""
         self._station.health.set_fault("storage_slow", slow)

@@ -5,6 +5,7 @@ import os
 from datetime import UTC, datetime
 
 from edge.assembly import Assembly
+from edge.line.outputs.teller import Teller
 from edge.pipeline import Product
 
 
@@ -39,7 +40,9 @@ class Lifesign:
             "ready": ready and running,
             "why": why if running else "stopped",
             "faults": station.health.faults(),
+            "product": station.port.chosen,
             "line": _counters(station.port.counters),
+            "outputs": {output.output_id: _output(output) for output in station.outputs},
             "cameras": {name: _counters(drain.counters) for name, drain in station.drains.items()},
             "models": {name: _model(product) for name, product in station.products.items()},
             "images": {"stored": station.images.stored, "dropped": station.images.dropped},
@@ -55,6 +58,10 @@ class Lifesign:
 
 def _counters(counters: object) -> dict[str, int]:
     return {name: getattr(counters, name) for name in type(counters).__slots__}  # type: ignore[attr-defined]
+
+
+def _output(output: Teller) -> dict[str, object]:
+    return {"tells": not output.trouble, "why": output.trouble, **_counters(output.counters)}
 
 
 def _model(product: Product) -> dict[str, object]:

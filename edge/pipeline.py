@@ -6,6 +6,7 @@ decides.
 Invariants:
 - Every accepted part ends in exactly one recorded inspection, whatever fails on the way.
 - A fault is a view that is UNDECIDED with a reason; nothing but a model's answer can become PASS or REJECT.
+- So is a picture that its camera's checks do not trust, whatever the model says of it.
 - A model's fault stays open until its self-test passes; a part that came too late to be looked at, or that its golden
   reference does not explain, is not its fault.
 """
@@ -14,11 +15,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
+from edge.capture.code_desk import CodeDesk, CodeTicket
+from edge.capture.codes import CodeRule
 from edge.capture.drain import Claim, Drain
+from edge.capture.watch import PictureWatch
 from edge.decide.recipe import Recipe, decide
 from edge.domain.errors import CameraError
 from edge.domain.frame import Frame
@@ -37,11 +41,23 @@ _TOO_LATE = "deadline_passed"
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What a kind of part is looked at with and judged by."""
+    """What a kind of part is looked at with and judged by, and the code it carries, if any."""
 
     product_id: str
     engine: Engine
     recipe: Recipe
+    code: CodeRule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What looks at a picture beside the model: the checks of the cameras, and what reads codes."""
+
+    pictures: PictureWatch | None = None
+    codes: CodeDesk | None = None
+
+
+_NO_EYES = Eyes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +97,7 @@ class Pipeline:
         health: where faults are raised.
         limits: queue and time limits.
         replayed: the cameras replay files.
+        eyes: the checks of the cameras, and what reads codes.
     """
 
     def __init__(
@@ -92,6 +109,7 @@ class Pipeline:
         limits: PipelineLimits,
         *,
         replayed: bool,
+        eyes: Eyes = _NO_EYES,
     ) -> None:
         self.failure: Exception | None = None
         self._products = products
@@ -100,8 +118,9 @@ class Pipeline:
         self._health = health
         self._limits = limits
         self._replayed = replayed
+        self._eyes = eyes
         self._jobs: queue.Queue[_Job] = queue.Queue(limits.queue_parts)
-        self._running: queue.Queue[tuple[_Job, list[_Look], float]] = queue.Queue(limits.queue_parts)
+        self._running: queue.Queue[tuple[_Job, list[_Look], CodeTicket | None, float]] = queue.Queue(limits.queue_parts)
         self._stop = threading.Event()
         self._accepting = threading.Lock()
         self._threads = [
@@ -110,7 +129,9 @@ class Pipeline:
         ]
 
     def start(self) -> None:
-        """Start both threads."""
+        """Start the threads."""
+        if self._eyes.codes is not None:
+            self._eyes.codes.start()
         for thread in self._threads:
             thread.start()
 
@@ -121,6 +142,8 @@ class Pipeline:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(timeout_s)
+        if self._eyes.codes is not None:
+            self._eyes.codes.stop(timeout_s)
 
     def accept(self, part: Part) -> None:
         """Take a triggered part; one that cannot be inspected is recorded as UNDECIDED at once. Never blocks."""
@@ -167,7 +190,7 @@ class Pipeline:
             except queue.Empty:
                 continue
             looks = [self._look(job, camera_id, claim) for camera_id, claim in job.claims.items()]
-            self._running.put((job, looks, _since_ms(job.part)), timeout=_STUCK_S)
+            self._running.put((job, looks, self._ask_code(job, looks), _since_ms(job.part)), timeout=_STUCK_S)
 
     def _look(self, job: _Job, camera_id: str, claim: Claim | None) -> _Look:
         frame: Frame | None = None
@@ -186,16 +209,45 @@ class Pipeline:
     def _judge_parts(self) -> None:
         while self._threads[0].is_alive() or not self._running.empty():
             try:
-                job, looks, looked_ms = self._running.get(timeout=_PATIENCE_S)
+                job, looks, ticket, looked_ms = self._running.get(timeout=_PATIENCE_S)
             except queue.Empty:
                 continue
             views = tuple(self._judge(job, look) for look in looks)
+            code, reasons = self._judge_code(job, ticket)
             latency_ms = {"looked": looked_ms, "decided": _since_ms(job.part)}
             version = job.product.recipe.version
-            inspection = Inspection(job.part, views, (), version, latency_ms, self._replayed)
+            inspection = Inspection(job.part, views, reasons, version, latency_ms, self._replayed, code)
             self._recorder.record(inspection, tuple(look.frame for look in looks if look.frame is not None))
 
+    def _ask_code(self, job: _Job, looks: list[_Look]) -> CodeTicket | None:
+        rule, desk = job.product.code, self._eyes.codes
+        if rule is None or desk is None:
+            return None
+        frames = [look.frame for look in looks if look.camera_id == rule.camera_id and look.frame is not None]
+        return desk.ask(frames[0].image, rule, job.decide_by_s) if frames else None
+
+    def _judge_code(self, job: _Job, ticket: CodeTicket | None) -> tuple[str | None, tuple[str, ...]]:
+        rule, desk = job.product.code, self._eyes.codes
+        return (None, ()) if rule is None or desk is None else desk.judge(job.product.product_id, rule, ticket)
+
     def _judge(self, job: _Job, look: _Look) -> View:
+        """What the camera's checks and the model say; the checks look while the model is still at it."""
+        doubts = self._doubts(job, look)
+        view = self._judge_by_model(job, look)
+        if not doubts:
+            return view
+        faults = view.reasons if view.verdict is Verdict.UNDECIDED else ()
+        return replace(view, verdict=Verdict.UNDECIDED, reasons=(*faults, *doubts))
+
+    def _doubts(self, job: _Job, look: _Look) -> tuple[str, ...]:
+        if look.frame is None or self._eyes.pictures is None:
+            return ()
+        try:
+            return self._eyes.pictures.reasons(job.product.product_id, look.frame)
+        except Exception as error:  # noqa: BLE001 - a picture that could not be checked is not trusted
+            return (self._fault(job, error),)
+
+    def _judge_by_model(self, job: _Job, look: _Look) -> View:
         info = FrameInfo.of(look.frame) if look.frame else None
         if look.ticket is None:
             return View(look.camera_id, Verdict.UNDECIDED, (look.fault,), info)

@@ -5,40 +5,32 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import distributions
 from pathlib import Path
 
 import cv2
-import openvino as ov
 
 from models.bundle import SELFTEST, Bundle, file_entries, write_bundle
+from models.claims import PRECISION_NAMES, ladder_record, rate_of, save_graphs, tools_used
 from models.compile import compile_graph
 from models.detecting import detect_images
 from models.errors import ModelError, RequestError
-from models.evaluate import Estimate
 from models.evaluation.exam import Exam
 from models.evaluation.report import PageFacts, write_page
 from models.evaluation.result import Evaluation
 from models.gate import Outcome
-from models.ladder import Choice, Step, Trial
+from models.ladder import Choice, Step
 from models.manifest import (
     BUNDLE_NAME,
     AlignmentEntry,
     DetectorMetrics,
     DetectorThreshold,
-    GateRecord,
     InputEntry,
     Manifest,
-    PrecisionName,
-    Rate,
     TilingEntry,
 )
 from models.scoring import read_image
 from models.selftest_frames import expected_findings, telling, write_expected
-from models.spec import Kind, ModelSpec, Precision
-
-_TOOLS = ("openvino", "nncf", "numpy", "opencv-python-headless", "torch", "inspectd")
-_NAMES: dict[Precision, PrecisionName] = {Precision.FP32: "fp32", Precision.BF16: "bf16", Precision.INT8: "int8"}
+from models.spec import Kind, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +74,7 @@ def package_detector(
     Raises:
         ModelError: the target exists, or what was written does not verify.
     """
-    _save_graph(detector.choice.chosen.graph, scratch / "model.xml")
-    _save_graph(detector.choice.fp32.graph, scratch / "fp32" / "model.xml")
+    save_graphs(scratch, detector.choice.chosen.graph, detector.choice.fp32.graph)
     _write_selftest(scratch, detector)
     report(scratch / "report.html")
     return write_bundle(scratch, target, _manifest(scratch, detector, origin))
@@ -142,11 +133,6 @@ def _headline(choice: Choice) -> str:
     return f"{how} is used; its gate is not proven: {gate.images} images and {gate.boxes} boxes are too few."
 
 
-def _save_graph(graph: ov.Model, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ov.save_model(graph, path, compress_to_fp16=False)
-
-
 def _manifest(scratch: Path, detector: Detector, origin: Origin) -> Manifest:
     spec, choice = detector.spec, detector.choice
     used = {choice.fp32.step: choice.fp32, choice.chosen.step: choice.chosen}
@@ -160,12 +146,12 @@ def _manifest(scratch: Path, detector: Detector, origin: Origin) -> Manifest:
         precision=choice.chosen.precision,
         parent=origin.parent,
         dataset_sha256=origin.dataset_sha256,
-        metrics={_NAMES[trial.precision]: _metrics(detector.evaluations[step]) for step, trial in used.items()},
-        thresholds={_NAMES[trial.precision]: origin.threshold for trial in used.values()},
-        gate=_gate(choice),
+        metrics={PRECISION_NAMES[one.precision]: _metrics(detector.evaluations[step]) for step, one in used.items()},
+        thresholds={PRECISION_NAMES[one.precision]: origin.threshold for one in used.values()},
+        gate=ladder_record(choice.trials, choice.chosen, boxes=True),
         tiling=None if cut is None else TilingEntry(tile_px=cut.tile_px, overlap_px=cut.overlap_px),
         alignment=_alignment(spec),
-        tools={found.name: found.version for found in distributions() if found.name in _TOOLS},
+        tools=tools_used(),
         created_at=origin.created_at,
         files=file_entries(scratch),
     )
@@ -185,40 +171,10 @@ def _metrics(found: Evaluation) -> DetectorMetrics:
         ap50=found.ap50,
         images=len(found.exam),
         boxes=found.exam.boxes,
-        escape=_rate(at.escape),
-        overkill=_rate(at.overkill),
-        missed=_rate(at.missed),
+        escape=rate_of(at.escape),
+        overkill=rate_of(at.overkill),
+        missed=rate_of(at.missed),
     )
-
-
-def _rate(found: Estimate | None) -> Rate | None:
-    return None if found is None else Rate(value=found.value, low=found.low, high=found.high)
-
-
-def _gate(choice: Choice) -> GateRecord:
-    """What the gate said of the last INT8 trial: the one that runs, or the one whose failure left INT8 out."""
-    judged = [trial for trial in choice.trials if trial.precision is Precision.INT8] or list(choice.trials[1:])
-    said = {str(trial.step): _said(trial) for trial in choice.trials[1:]}
-    if not judged or judged[-1].gate is None:
-        return GateRecord(outcome="not run", reason="only FP32 was made", images=0, step=choice.chosen.step.value)
-    gate = judged[-1].gate
-    return GateRecord(
-        outcome=gate.outcome.value,
-        reason=gate.reason,
-        images=gate.images,
-        boxes=gate.boxes,
-        metric=gate.metric,
-        metric_drop=gate.drop.value,
-        metric_drop_low=gate.drop.low,
-        metric_drop_high=gate.drop.high,
-        budget=gate.budget,
-        step=choice.chosen.step.value,
-        trials=said,
-    )
-
-
-def _said(trial: Trial) -> str:
-    return "not judged" if trial.gate is None else f"{trial.gate.outcome.value}: {trial.gate.reason}"
 
 
 def _write_selftest(scratch: Path, detector: Detector) -> None:

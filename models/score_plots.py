@@ -1,4 +1,4 @@
-"""What pages about models with one score an image share: plots as figures, an image beside its map, a paired test."""
+"""What pages about models with one score an image share: plots as figures, an image beside its map."""
 
 import base64
 import html
@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from models.detections import FloatArray
-from models.evaluation.compare import Paired
 from models.gate import THRESHOLD
 from models.letterbox import Image
 from models.page import BAD, GOOD, LINE
@@ -43,16 +42,6 @@ def histogram(scores: FloatArray, bad: NDArray[np.bool_]) -> Figure:
     axes.set(xlabel="score", ylabel="images")
     axes.legend(frameon=False, fontsize=8)
     return figure
-
-
-def paired_text(found: Paired | None) -> str:
-    """Who made a mistake, and McNemar's test."""
-    if found is None:
-        return "not measured"
-    return (
-        f"champion alone {found.only_champion}, challenger alone {found.only_challenger}, both {found.both}; "
-        f"McNemar p = {found.p_value:.3g}"
-    )
 
 
 def picture(caption: str, image: Image, heat: FloatArray) -> str:

@@ -36,9 +36,12 @@ TestShare = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 KindName = Annotated[Literal["detector", "classifier", "anomaly"], typer.Option(help="What the model answers.")]
 Method = Annotated[
-    Literal["probe", "finetune"],
-    typer.Option(help="Of a classifier: a linear head on a frozen network, without torch; or the network learns too."),
+    Literal["probe", "finetune"] | None,
+    typer.Option(
+        help="Of a classifier: a linear head on a frozen network, without torch (left out: this), or all learns."
+    ),
 ]
+DEFAULT_MINUTES = 50.0
 
 
 def register(app: typer.Typer) -> None:
@@ -53,26 +56,28 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
     data: Data,
     out: Out,
     kind: KindName = "detector",
-    method: Method = "probe",
-    minutes: Annotated[float, typer.Option(min=0.1, help="The training itself takes no longer than about this.")] = 50,
+    method: Method = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="The training itself takes no longer than about this (left out: 50).")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Exactly so many, whatever they take.")] = None,
     size: Annotated[
         int | None,
         typer.Option(
             min=32,
             max=2048,
-            help="Longer side of the input, px; for anomaly of a square as large [as the images suggest].",
+            help="Longer side of the input, px; for anomaly of a square as large (left out: as the images suggest).",
         ),
     ] = None,
     split_by: SplitBy = "auto",
     seed: Seed = 0,
     test_share: TestShare = 0.17,
     cache: Annotated[
-        Path | None, typer.Option(help="Checkpoints lie here [INSPECTD_CACHE or ~/.cache/inspectd].")
+        Path | None, typer.Option(help="Checkpoints lie here (left out: INSPECTD_CACHE, or ~/.cache/inspectd).")
     ] = None,
     *,
     reference: Annotated[
-        bool | None, typer.Option(help="Compare with golden references [where every image has one].")
+        bool | None, typer.Option(help="Compare with golden references (left out: where every image has one).")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -81,14 +86,17 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
         from cloud_sync.hub import model_kinds
         from models.dataset.learnable import Division
 
-        if not math.isfinite(minutes):
+        if minutes is not None and not math.isfinite(minutes):
             raise typer.BadParameter(f"expected a number of minutes, got {minutes}", param_hint="--minutes")
-        if reference is not None and kind != "detector":
-            raise typer.BadParameter("only a detector compares with references", param_hint="--reference")
+        steps = kind == "detector" or method == "finetune"
+        _refuse("--method", method, kind == "classifier", "only a classifier has methods")
+        _refuse("--reference", reference, kind == "detector", "only a detector compares with references")
+        for option, value in (("--minutes", minutes), ("--epochs", epochs), ("--cache", cache)):
+            _refuse(option, value, steps, "only a detector and --method finetune train in steps: leave it out")
         where = cache or Path(os.environ.get("INSPECTD_CACHE") or Path.home() / ".cache" / "inspectd")
-        limit = None if epochs is not None else minutes
+        limit = None if epochs is not None else minutes or DEFAULT_MINUTES
         wish = model_kinds.Wish(data, out, where, Division(split_by, seed, test_share), reference, limit, epochs, size)
-        said = model_kinds.TRAINERS[kind, method if kind == "classifier" else ""](wish)
+        said = model_kinds.TRAINERS[kind, (method or "probe") if kind == "classifier" else ""](wish)
     _answer(said, as_json=as_json)
 
 
@@ -140,7 +148,7 @@ def quantize(  # noqa: PLR0913 - as `train`
 
 
 def tune(
-    data: Annotated[Path | None, typer.Option(help="Fashion-MNIST [Debian's dataset-fashion-mnist].")] = None,
+    data: Annotated[Path | None, typer.Option(help="Fashion-MNIST (left out: Debian's dataset-fashion-mnist).")] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="Each short measurement ends after this.")] = 3.0,
     rounds: Annotated[int, typer.Option(min=1, help="How often each is measured; medians are compared.")] = 3,
     shown_cpus: Annotated[int, typer.Option(min=1, help="Threads of the oversubscribed default.")] = 48,
@@ -162,6 +170,12 @@ def tune(
             out.mkdir(parents=True, exist_ok=True)
             write_page(out / "tune.html", found)
     _answer(Said(found.as_json(), summary(found)), as_json=as_json)
+
+
+def _refuse(option: str, value: object, applies: bool, why: str) -> None:  # noqa: FBT001 - does it apply is what is said
+    """An option that means nothing here is a mistake of whoever gave it, not something to swallow."""
+    if value is not None and not applies:
+        raise typer.BadParameter(why, param_hint=option)
 
 
 def _answer(said: "Said", *, as_json: bool) -> None:

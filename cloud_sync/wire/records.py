@@ -81,7 +81,7 @@ class ViewRecord(BaseModel):
 
 
 class InspectionRecord(Record):
-    """One inspection: what was decided of one part, from what, by what."""
+    """One inspection: what was decided of one part, from what, by what; `code` is what its QR code or barcode says."""
 
     schema_: Literal["inspectd.inspection.v1"] = Field("inspectd.inspection.v1", alias="schema")
     product: str
@@ -93,6 +93,7 @@ class InspectionRecord(Record):
     latency_ms: dict[str, float]
     image: Literal["pending", "none"]
     replayed: bool
+    code: Annotated[str, Field(min_length=1, max_length=256)] | None = None
 
 
 class OutcomeRecord(Record):

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.calibrate.collect import Frame, Refusal, collect
+from edge.calibrate.pictures import ChecksTarget, LearnedChecks, learn_checks
 from edge.calibrate.report import ReportFacts, write_report
 from models import bundle_store
 from models.anomaly.bench import AnyGate, Choice, FrameSets, Workbench
@@ -40,6 +41,7 @@ class CalibrationRequest:
         fast: from fewer frames, for a first look.
         threads: CPU threads; 0 takes what this process may use.
         activate: make the bundle the active one.
+        checks: whose camera's checks are learned from the same frames, if any.
     """
 
     bundle_id: str
@@ -51,6 +53,7 @@ class CalibrationRequest:
     fast: bool = False
     threads: int = 0
     activate: bool = True
+    checks: ChecksTarget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class CalibrationResult:
     speed_ms: dict[str, float]
     activated: bool
     seconds: dict[str, float]
+    checks: LearnedChecks | None = None
 
     @property
     def report(self) -> Path:
@@ -97,6 +101,7 @@ class CalibrationResult:
             "left_out": list(self.left_out),
             "doubtful": list(self.doubtful),
             "refused": [asdict(refusal) for refusal in self.refused],
+            "checks": None if self.checks is None else self.checks.as_json(),
         }
 
 
@@ -116,14 +121,17 @@ def calibrate(request: CalibrationRequest, progress: Progress) -> CalibrationRes
     collected = collect(request.frames, progress)
     dealt = split(thumbnail_groups([frame.thumbnail for frame in collected.frames]), wanted, request.seed)
     clock.lap("collect")
+    checks = None if request.checks is None else learn_checks(request.checks, collected, progress)
     spec = input_for([(frame.width, frame.height) for frame in collected.frames])
     bench = _workbench(request, spec, _sets(collected.frames, dealt), progress)
     choice = bench.choose(feature_graph(weights, spec))
     clock.lap("fit")
-    facts = ReportFacts(request.bundle_id, version, collected, dealt.sizes(), choice, request.fast)
+    facts = ReportFacts(request.bundle_id, version, collected, dealt.sizes(), choice, request.fast, checks)
     bundle = _write(request, bench, facts, progress)
     clock.lap("write")
     if request.activate:
+        if checks is not None:
+            checks.save()
         bundle_store.activate(request.bundles_root, request.bundle_id, version)
     return _result(request, bundle, facts, clock)
 
@@ -168,6 +176,7 @@ def _result(request: CalibrationRequest, bundle: Bundle, facts: ReportFacts, clo
         speed_ms={str(precision): round(value, 3) for precision, value in choice.speed_ms.items()},
         activated=request.activate,
         seconds=clock.seconds,
+        checks=facts.checks,
     )
 
 

@@ -9,15 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.capture.flaws import detail, flaw
 from edge.domain.errors import CameraError, ConfigError
-from models.letterbox import Image
 from models.near_twins import thumbnail
 from models.progress import Progress
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-_BLACK_MEAN = 4.0
-_FLAT_STD = 2.0
-_DETAIL_MIN = 0.015
 _DETAIL_MIN_OF_MEDIAN = 0.25
 _SIDE_MIN = 32
 
@@ -88,28 +85,6 @@ def collect(folder: Path, progress: Progress) -> Collected:
     return Collected(tuple(frames), tuple(refused))
 
 
-def flaw(image: Image) -> str | None:
-    """Why a frame by itself cannot teach: black, flat or blurred out; None if it can."""
-    grey = _grey(image)
-    if float(grey.mean()) < _BLACK_MEAN:
-        return f"black: mean {grey.mean():.1f} of 255"
-    if float(grey.std()) < _FLAT_STD:
-        return f"flat: contrast {grey.std():.1f} grey levels"
-    found = detail(image)
-    return f"blurred: detail {found:.3f} of contrast" if found < _DETAIL_MIN else None
-
-
-def detail(image: Image) -> float:
-    """Sharpness: the share of a frame's contrast that lies in details of one to two pixels.
-
-    On a thumbnail of at most 480 pixels. Contrast divides it, so dark and dull parts are not called blurred. Sharp
-    frames of five test sets have 0.036 and more; those blurred beyond recognition 0.010 and less.
-    """
-    grey = _grey(image)
-    band = cv2.GaussianBlur(grey, (0, 0), 1) - cv2.GaussianBlur(grey, (0, 0), 2)
-    return float(band.std()) / max(float(grey.std()), 1e-6)
-
-
 def _without_blurred(frames: list[Frame]) -> tuple[list[Frame], list[Refusal]]:
     """Frames of one part are alike sharp: one with under a quarter of the usual detail was shaken or out of focus."""
     usual = float(np.median([frame.detail for frame in frames])) if frames else 0.0
@@ -140,11 +115,3 @@ def _judge(file: Path, seen: dict[str, str]) -> Frame | Refusal:
     if (first := seen.setdefault(digest, file.name)) != file.name:
         return Refusal(file.name, f"duplicate: same pixels as {first}")
     return Frame(file, pixels.shape[1], pixels.shape[0], digest, detail(pixels), thumbnail(pixels))
-
-
-def _grey(image: Image) -> NDArray[np.float32]:
-    """Grey levels of a thumbnail of at most 480 pixels."""
-    shrink = min(1.0, 480 / max(image.shape[:2]))
-    size = max(1, round(image.shape[1] * shrink)), max(1, round(image.shape[0] * shrink))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.float32)

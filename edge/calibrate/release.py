@@ -14,6 +14,7 @@ import numpy as np
 
 from edge.assembly import fitting_recipe, fitting_reference
 from edge.calibrate.collect import Collected, collect
+from edge.calibrate.pictures import ChecksTarget, LearnedChecks, learn_checks
 from edge.calibrate.release_report import write_release_report
 from edge.calibrate.release_trial import Trial
 from edge.config import ProductSection
@@ -52,6 +53,7 @@ class ReleaseRequest:
         confidence: with which that rate shall hold.
         threads: CPU threads; 0 takes what this process may use.
         speed_s: how long to measure.
+        checks: whose camera's checks are learned from the frames, if any.
     """
 
     product: ProductSection
@@ -62,6 +64,7 @@ class ReleaseRequest:
     confidence: float = 0.95
     threads: int = 0
     speed_s: float = 2.0
+    checks: ChecksTarget | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +76,7 @@ class ReleaseResult:
     speed_ms: dict[str, float]
     trial: Trial | None
     activated: bool
+    checks: LearnedChecks | None = None
 
     @property
     def verdict(self) -> str:
@@ -101,6 +105,7 @@ class ReleaseResult:
             "gate": self.bundle.manifest.gate.outcome,
             "activated": self.activated,
             "verdict": self.verdict,
+            "checks": None if self.checks is None else self.checks.as_json(),
         }
 
 
@@ -124,13 +129,16 @@ def take_release(request: ReleaseRequest, progress: Progress) -> ReleaseResult:
         speed_ms = _speed(bundle, request)
         looking = engine if reference is None else ComparingEngine(engine, reference)
         trial = None if collected is None else _try(request, collected, (looking, recipe), progress)
+    checks = None if collected is None or request.checks is None else learn_checks(request.checks, collected, progress)
     progress.stage("write", 1)
-    taken = _put(request, bundle, speed_ms, trial)
+    taken = _put(request, bundle, speed_ms, trial, checks)
     good = trial is None or not evidence_against(trial.proof)
     if good:
+        if checks is not None:
+            checks.save()
         bundle_store.activate(request.bundles_root, request.product.bundle, taken.model_id.version)
     progress.advance()
-    return ReleaseResult(taken, bundle.model_id, speed_ms, trial, good)
+    return ReleaseResult(taken, bundle.model_id, speed_ms, trial, good, checks)
 
 
 def _speed(bundle: Bundle, request: ReleaseRequest) -> dict[str, float]:
@@ -161,11 +169,17 @@ def _look(image: Image, engine: Engine, recipe: Recipe) -> tuple[float, Verdict]
     return found.frame_score, decide(found, engine.spec.classes, recipe)[0]
 
 
-def _put(request: ReleaseRequest, bundle: Bundle, speed_ms: dict[str, float], trial: Trial | None) -> Bundle:
+def _put(
+    request: ReleaseRequest,
+    bundle: Bundle,
+    speed_ms: dict[str, float],
+    trial: Trial | None,
+    checks: LearnedChecks | None,
+) -> Bundle:
     """The same files and the station's report, as the next version."""
     bundle_id = request.product.bundle
 
     def report(folder: Path, version: int) -> None:
-        write_release_report(folder / REPORT, f"{bundle_id} v{version}", bundle, speed_ms, trial)
+        write_release_report(folder / REPORT, f"{bundle_id} v{version}", bundle, speed_ms, trial, checks)
 
     return bundle_store.copy_next(request.bundles_root, bundle_id, bundle, datetime.now(UTC), report)

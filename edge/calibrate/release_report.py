@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from edge.calibrate.pictures import LearnedChecks, checks_section
 from edge.calibrate.release_trial import Trial
 from models.bundle import Bundle
 from models.detections import FloatArray
@@ -15,7 +16,12 @@ _HIGHEST = 5
 
 
 def write_release_report(
-    path: Path, title: str, release: Bundle, speed_ms: dict[str, float], trial: Trial | None
+    path: Path,
+    title: str,
+    release: Bundle,
+    speed_ms: dict[str, float],
+    trial: Trial | None,
+    checks: LearnedChecks | None,
 ) -> None:
     """Write the page."""
     gate = release.manifest.gate
@@ -28,6 +34,8 @@ def write_release_report(
         *((f"{name}, milliseconds per frame", f"{value:.2f}") for name, value in speed_ms.items()),
     ]
     body = f"<h1>{html.escape(title)}</h1>{table(('', ''), facts)}{_good_parts(trial)}"
+    if trial is not None:
+        body += f"<h2>Pictures</h2>{checks_section(checks)}"
     path.write_text(page(f"{title}: taken", body), encoding="utf-8")
 
 

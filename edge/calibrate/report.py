@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from edge.calibrate.collect import Collected
+from edge.calibrate.pictures import LearnedChecks, checks_section
 from models.anomaly.bench import Choice, Trial, Workbench
 from models.anomaly.statistics import Vectors
 from models.gate import GateResult, Outcome
@@ -33,6 +34,7 @@ class ReportFacts:
     split: dict[str, int]
     choice: Choice
     fast: bool
+    checks: LearnedChecks | None = None
 
 
 def write_report(path: Path, facts: ReportFacts, bench: Workbench) -> None:
@@ -127,6 +129,7 @@ one part, or of parts from one bad batch, prove less.</p>{held_out}
 <div class="row">{gate}<div>{_precision_table(facts.choice)}</div></div>
 <h2>Where it looked</h2><p>The gate's frames with the highest scores; a synthetic defect is painted on the lower ones.
 0.5 is the threshold.</p>{maps}
+<h2>Pictures</h2>{checks_section(facts.checks)}
 <h2>Frames</h2>{_frames_table(facts)}"""
     return page(f"{title}: calibration", body)
 

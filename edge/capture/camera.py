@@ -13,7 +13,7 @@ class Shot:
     Args:
         image: (H, W, 3) uint8 BGR, given away: the driver never writes to it again.
         source: the file a replayed image comes from; empty for a live camera.
-        trigger_number: which software trigger it answers, where the camera can say; else None.
+        trigger_number: which trigger it answers, where the camera can say; else None.
         held_s: how long it is known to have been held up on its way, seconds; its frame counts as that much older.
     """
 
@@ -31,7 +31,7 @@ class Camera(Protocol):
         ...
 
     def trigger(self, number: int) -> None:
-        """Ask for one image; numbers count up from 1. A free-running camera ignores it."""
+        """Ask for one image, or expect it where the line fires; numbers count up from 1. Free-running: nothing."""
         ...
 
     def read(self, timeout_s: float) -> Shot | None:

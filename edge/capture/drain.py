@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from edge.capture.camera import Camera, Shot
+from edge.capture.checks import same_picture
 from edge.domain.errors import CameraError
-from edge.domain.frame import Frame
+from edge.domain.frame import Frame, Image
 
 _READ_TIMEOUT_S = 0.1
 _SILENT_S = 2.0
@@ -61,9 +62,10 @@ class Drain:
     Args:
         camera_id: the camera's name in station.toml.
         camera: the driver; used by this object alone.
-        triggered: frames answer software triggers; else they come by themselves.
+        triggered: each frame answers a trigger that its driver is told of; else frames come by themselves.
         limits: what makes a frame acceptable.
         on_state: called with (lost, why) when the camera goes and when it is back, one call at a time.
+        notes_repeats: look whether a frame is the one before it.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Drain:
         *,
         triggered: bool,
         on_state: Callable[[bool, str], None],
+        notes_repeats: bool = False,
     ) -> None:
         self.camera_id = camera_id
         self.counters = CaptureCounters()
@@ -82,6 +85,8 @@ class Drain:
         self._limits = limits
         self._triggered = triggered
         self._on_state = on_state
+        self._notes_repeats = notes_repeats
+        self._last: Image | None = None
         self._frames: deque[tuple[Frame, int | None]] = deque()
         self._newest: Frame | None = None
         self._arrived = threading.Condition()
@@ -215,9 +220,11 @@ class Drain:
     def _keep(self, shot: Shot) -> None:
         heard_s = time.monotonic()
         arrived_s, captured_at = heard_s - shot.held_s, datetime.now(UTC) - timedelta(seconds=shot.held_s)
+        repeats = self._repeats(shot.image)
         with self._arrived:
             self.counters.received += 1
-            frame = Frame(self.camera_id, self.counters.received, captured_at, arrived_s, shot.image, shot.source)
+            number, image = self.counters.received, shot.image
+            frame = Frame(self.camera_id, number, captured_at, arrived_s, image, shot.source, repeats)
             if len(self._frames) >= self._limits.buffer_frames:
                 self._frames.popleft()
                 self.counters.dropped += 1
@@ -225,6 +232,12 @@ class Drain:
             self._newest = frame
             self._heard_s = heard_s
             self._arrived.notify_all()
+
+    def _repeats(self, image: Image) -> bool:
+        if not self._notes_repeats:
+            return False
+        last, self._last = self._last, image
+        return last is not None and same_picture(image, last)
 
     def _set_lost(self, why: str) -> None:
         with self._saying:

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from edge.capture.camera import Camera
+from edge.capture.industrial import make_industrial_camera
 from edge.capture.mjpeg import MjpegCamera
 from edge.capture.network import NetworkTimes, parse_address
 from edge.capture.opencv import OpenCvCamera
 from edge.capture.replay import ReplayCamera
 from edge.capture.rtsp import RtspCamera
-from edge.config import CameraSection
+from edge.config import INDUSTRIAL_SOURCES, CameraSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted
 
@@ -35,6 +36,8 @@ def make_camera(section: CameraSection) -> Camera:
         ConfigError: the source or its trigger mode is one this version cannot drive.
     """
     source = section.source
+    if str(source).startswith(INDUSTRIAL_SOURCES):
+        return make_industrial_camera(section)
     if isinstance(source, str) and "://" in source:
         return _network_camera(section, source)
     if section.password_file is not None:
@@ -52,7 +55,7 @@ def _network_camera(section: CameraSection, source: str) -> Camera:
     if scheme not in _NETWORK:
         raise ConfigError(
             f"camera {section.id!r}: source {redacted(source)!r}: expected a device index, a folder, a video file, or "
-            f"one of {', '.join(f'{known}://' for known in _NETWORK)}"
+            f"one of {', '.join((*(f'{known}://' for known in _NETWORK), *INDUSTRIAL_SOURCES))}"
         )
     if section.trigger == "software":
         raise ConfigError(f'camera {section.id!r}: a network camera runs freely: set trigger = "free"')

@@ -23,6 +23,7 @@ class Frame:
         monotonic_s: the same moment on the monotonic clock, seconds; age is measured from it.
         image: (H, W, 3) uint8 BGR.
         source: where a replayed frame comes from (file name); empty for a live camera.
+        repeats: bit by bit the camera's frame before it, where that is looked for.
 
     Raises:
         CameraError: the image is not (H, W, 3) uint8, or a field is out of range.
@@ -34,6 +35,7 @@ class Frame:
     monotonic_s: float
     image: Image
     source: str = ""
+    repeats: bool = False
 
     def __post_init__(self) -> None:
         image = self.image

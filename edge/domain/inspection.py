@@ -10,6 +10,8 @@ from edge.domain.part import Part, Verdict, worst
 from models.detections import Detections
 from models.spec import ModelId
 
+CODE_LIMIT = 256
+
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
@@ -68,6 +70,7 @@ class Inspection:
         recipe_version: which rules decided.
         latency_ms: milliseconds from the trigger to the end of each stage.
         replayed: the frames come from files, not from a live camera.
+        code: what the part's QR code or barcode says, where its product has one and it was read.
     """
 
     part: Part
@@ -76,6 +79,7 @@ class Inspection:
     recipe_version: str = ""
     latency_ms: dict[str, float] = field(default_factory=dict)
     replayed: bool = False
+    code: str | None = None
 
     @property
     def verdict(self) -> Verdict:

@@ -6,7 +6,7 @@ The thread depends on nobody: whatever hangs behind it, a part's deadline is met
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -20,13 +20,17 @@ from edge.line.peers import Peers
 from edge.line.protocol import (
     Ack,
     Address,
+    Choose,
+    Listen,
     Ping,
     Trigger,
     error_line,
     heartbeat_line,
     parse_line,
     pong_line,
+    product_line,
     ready_line,
+    told_line,
     verdict_line,
 )
 
@@ -70,6 +74,7 @@ class LinePort:
         times: the deadline and its kin.
         on_trigger: called in the port's thread for each new part; must not block.
         on_outcomes: called in the port's thread when it is known what became of verdicts; must not block.
+        products: those that may be chosen for triggers that name none; an only one is chosen already.
     """
 
     def __init__(
@@ -78,14 +83,19 @@ class LinePort:
         times: PortTimes,
         on_trigger: Callable[[Part], None],
         on_outcomes: Callable[[Sequence[OutcomeOf]], None],
+        products: Collection[str] = (),
     ) -> None:
         self.counters = PortCounters()
         self.failure: Exception | None = None
         self._times = times
         self._on_trigger = on_trigger
         self._on_outcomes = on_outcomes
+        self._products = frozenset(products)
+        self._chosen = next(iter(self._products)) if len(self._products) == 1 else ""
         self._ledger = Ledger(times.deadline_s - _TELL_MARGIN_S, times.ack_timeout_s)
-        self._peers = Peers(address, lambda: ready_line(*self._ready), self._handle, self._ledger.disconnect)
+        self._peers = Peers(address, lambda: ready_line(*self._ready), self._handle, self._gone)
+        self._listeners: set[int] = set()
+        self._product_of: dict[str, str] = {}
         self._commands: queue.SimpleQueue[Committed | _Untold] = queue.SimpleQueue()
         self._ready = (False, "starting")
         self._ready_said = self._ready
@@ -120,6 +130,11 @@ class LinePort:
         """Say to every connection whether the station can inspect. From any thread."""
         self._ready = (ready, why)
         self._peers.wake()
+
+    @property
+    def chosen(self) -> str:
+        """The product of a trigger that names none; empty while none was chosen."""
+        return self._chosen
 
     def waiting(self) -> int:
         """How many parts wait for their verdict."""
@@ -173,9 +188,8 @@ class LinePort:
     def _tell_committed(self, committed: Committed) -> None:
         inspection = committed.inspection
         part, verdict = inspection.part, inspection.verdict
-        line = verdict_line(
-            part.part_id, verdict, inspection.all_reasons, committed.inspection_id, committed.record_sha256
-        )
+        identity = committed.inspection_id, committed.record_sha256
+        line = verdict_line(part.part_id, verdict, inspection.all_reasons, *identity, inspection.code)
         self._tell(part, verdict, line)
         self._ledger.commit(part.part_id, part.triggered_s, committed.seq)
 
@@ -183,7 +197,7 @@ class LinePort:
         peer = self._peer_of(part.part_id)
         if self._ledger.tell(part.part_id, part.triggered_s, verdict, time.monotonic(), sent=peer is not None):
             self.counters.told += peer is not None
-            self._peers.send(peer, line)
+            self._say(peer, part.part_id, line)
 
     def _expire(self, now_s: float) -> None:
         for part_id in self._ledger.due(now_s):
@@ -193,7 +207,20 @@ class LinePort:
     def _tell_undecided(self, part_id: str, reason: str) -> None:
         peer = self._peer_of(part_id)
         if self._ledger.expire(part_id, time.monotonic(), sent=peer is not None):
-            self._peers.send(peer, verdict_line(part_id, Verdict.UNDECIDED, (reason,), None, None))
+            self._say(peer, part_id, verdict_line(part_id, Verdict.UNDECIDED, (reason,), None, None))
+
+    def _say(self, peer: int | None, part_id: str, line: bytes) -> None:
+        """The one verdict of a part: to whoever triggered it first, then to those who listen."""
+        self._peers.send(peer, line)
+        product = self._product_of.pop(part_id, "")
+        if self._listeners:
+            told = told_line(product, line)
+            for listener in list(self._listeners):
+                self._peers.send(listener, told)
+
+    def _gone(self, peer: int) -> None:
+        self._listeners.discard(peer)
+        self._ledger.disconnect(peer)
 
     def _report(self) -> None:
         outcomes = self._ledger.take_outcomes()
@@ -213,16 +240,34 @@ class LinePort:
         match message:
             case Trigger():
                 self._trigger(peer, message)
+            case Choose(product):
+                self._choose(peer, product)
             case Ack(part_id):
                 self._ledger.acknowledge(part_id, peer)
             case Ping():
                 self._peers.send(peer, pong_line())
+            case Listen() if peer in self._peers:
+                self._listeners.add(peer)
+
+    def _choose(self, peer: int, product: str) -> None:
+        if product not in self._products:
+            self._peers.send(peer, error_line(f"product must be one of {', '.join(sorted(self._products))}"))
+            return
+        self._chosen = product
+        log.info("product chosen", product=product)
+        self._peers.broadcast(product_line(product))
 
     def _trigger(self, peer: int, trigger: Trigger) -> None:
         now_s = time.monotonic()
+        product = trigger.product or self._chosen
+        if not product:
+            self.counters.malformed += 1
+            self._peers.send(peer, error_line(f"part {trigger.part_id!r}: no product is named, and none was chosen"))
+            return
         self.counters.triggers += 1
         if self._ledger.open(trigger.part_id, peer, now_s):
-            self._on_trigger(Part(trigger.part_id, trigger.product, datetime.now(UTC), now_s, trigger.cameras))
+            self._product_of[trigger.part_id] = product
+            self._on_trigger(Part(trigger.part_id, product, datetime.now(UTC), now_s, trigger.cameras))
         else:
             self._refuse_duplicate(peer, trigger.part_id)
 

@@ -1,8 +1,14 @@
 """The line port's messages: newline-delimited JSON, one object a line. Pure: bytes in, nouns out.
 
-In:  {"type": "trigger", "part_id", "product", "cameras"?}   {"type": "ack", "part_id"}   {"type": "ping"}
-Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image"}
+In:  {"type": "trigger", "part_id", "product"?, "cameras"?}   {"type": "ack", "part_id"}   {"type": "ping"}
+     {"type": "product", "product"}: what a trigger that names no product means from now on
+     {"type": "listen"}
+Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image", "code"?}
+     {"type": "product", "product"}
      {"type": "ready", "ready", "why"}   {"type": "pong"}   {"type": "heartbeat", "ready"}   {"type": "error", "why"}
+     {"type": "told", "part_id", "product", "verdict", "reasons", "inspection_id", "record_sha256", "code"?}
+
+A verdict goes to the connection that triggered the part. One that sent `listen` hears `told` of every part besides.
 """
 
 import json
@@ -18,7 +24,7 @@ _MAX_PORT = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The line says: this part is in front of the cameras now."""
+    """The line says: this part is in front of the cameras now; an empty product is the one that was chosen."""
 
     part_id: str
     product: str
@@ -33,8 +39,20 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
+class Choose:
+    """The line, or a person, says: a trigger that names no product means this one from now on."""
+
+    product: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """The line asks: are you there?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Somebody says: let me hear of every part, whoever triggered it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +75,7 @@ def parse_address(text: str) -> Address:
     return Address(int(port), None)
 
 
-def parse_line(line: bytes) -> Trigger | Ack | Ping:
+def parse_line(line: bytes) -> Trigger | Ack | Choose | Ping | Listen:
     """One message from the line.
 
     Raises:
@@ -73,13 +91,18 @@ def parse_line(line: bytes) -> Trigger | Ack | Ping:
         raise OutputError(f"expected a JSON object, got {line[:80]!r}")
     match message.get("type"):
         case "trigger":
-            return Trigger(_part_id(message), _product(message), _cameras(message))
+            product = _product(message) if "product" in message else ""
+            return Trigger(_part_id(message), product, _cameras(message))
         case "ack":
             return Ack(_part_id(message))
+        case "product":
+            return Choose(_product(message))
         case "ping":
             return Ping()
+        case "listen":
+            return Listen()
         case other:
-            raise OutputError(f"expected type trigger, ack or ping, got {other!r}")
+            raise OutputError(f"expected type trigger, ack, product, ping or listen, got {other!r}")
 
 
 def _part_id(message: dict[str, object]) -> str:
@@ -106,31 +129,65 @@ def _cameras(message: dict[str, object]) -> tuple[str, ...]:
 
 
 def verdict_line(
-    part_id: str, verdict: Verdict, reasons: tuple[str, ...], inspection_id: str | None, record_sha256: str | None
+    part_id: str,
+    verdict: Verdict,
+    reasons: tuple[str, ...],
+    inspection_id: str | None,
+    record_sha256: str | None,
+    code: str | None = None,
 ) -> bytes:
     """The one verdict of a part; without `inspection_id` there is no record of it, and it can only be UNDECIDED.
+
+    What the part's code says stands in it where it was read.
 
     Raises:
         OutputError: PASS or REJECT without a committed record.
     """
     if inspection_id is None and verdict is not Verdict.UNDECIDED:
         raise OutputError(f"part {part_id!r}: {verdict} may be told only after its commit")
-    return _encode(
-        {
-            "type": "verdict",
-            "part_id": part_id,
-            "verdict": verdict.value,
-            "reasons": list(reasons),
-            "inspection_id": inspection_id,
-            "record_sha256": record_sha256,
-            "image": "pending" if inspection_id else "none",
-        }
-    )
+    message: dict[str, object] = {
+        "type": "verdict",
+        "part_id": part_id,
+        "verdict": verdict.value,
+        "reasons": list(reasons),
+        "inspection_id": inspection_id,
+        "record_sha256": record_sha256,
+        "image": "pending" if inspection_id else "none",
+    }
+    return _encode(message if code is None else message | {"code": code})
+
+
+def told_line(product: str, verdict: bytes) -> bytes:
+    """A `verdict` line as those hear it who listen."""
+    said = json.loads(verdict)
+    told = {name: value for name, value in said.items() if name not in {"type", "image"}}
+    return _encode({"type": "told", "product": product, **told})
+
+
+def trigger_line(trigger: Trigger) -> bytes:
+    """The line's own word, for one who plays the line."""
+    cameras = {"cameras": list(trigger.cameras)} if trigger.cameras else {}
+    return _encode({"type": "trigger", "part_id": trigger.part_id, "product": trigger.product, **cameras})
+
+
+def ack_line(ack: Ack) -> bytes:
+    """The line's own word, for one who plays the line."""
+    return _encode({"type": "ack", "part_id": ack.part_id})
+
+
+def listen_line() -> bytes:
+    """The word of one who wants to hear of every part."""
+    return _encode({"type": "listen"})
 
 
 def ready_line(ready: bool, why: str) -> bytes:  # noqa: FBT001 - ready is what is said
     """Whether the station can inspect now, and why not."""
     return _encode({"type": "ready", "ready": ready, "why": why})
+
+
+def product_line(product: str) -> bytes:
+    """What a trigger that names no product means from now on."""
+    return _encode({"type": "product", "product": product})
 
 
 def heartbeat_line(ready: bool) -> bytes:  # noqa: FBT001 - ready is what is said

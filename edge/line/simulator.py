@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TextIO
 
 from edge.domain.errors import OutputError
+from edge.line.connection import connect
 from edge.line.protocol import Address
 
 _POLL_S = 0.02
-_CONNECT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,16 +211,9 @@ class Simulator:
 
 def _try_connect(address: Address) -> socket.socket | None:
     try:
-        if address.unix_path is not None:
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            sock.settimeout(_CONNECT_S)
-            sock.connect(str(address.unix_path))
-            return sock
-        sock = socket.create_connection(("127.0.0.1", address.tcp_port or 0), _CONNECT_S)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connect(address)
     except OSError:
         return None
-    return sock
 
 
 def summarize(result: SimulatorResult) -> dict[str, object]:

@@ -145,6 +145,7 @@ def _inspection_record(
         latency_ms={stage: round(ms, 3) for stage, ms in inspection.latency_ms.items()},
         image="pending" if keeps_image else "none",
         replayed=inspection.replayed,
+        code=inspection.code,
     )
 
 

@@ -12,6 +12,7 @@ from models.dataset.image_level import defect_of
 from models.dataset.records import Dataset, LabelledImage
 from models.detections import FloatArray
 from models.evaluate import Estimate, auroc, clopper_pearson, plain, shown
+from models.evaluation.scored import Answers
 from models.gate import THRESHOLD
 from models.letterbox import placement
 from models.scoring import Scored
@@ -77,9 +78,21 @@ class PartFigures:
     overkill: Estimate | None
 
     @property
-    def rejected(self) -> NDArray[np.bool_]:
-        """(N,) whether the line would reject each."""
-        return np.asarray(self.scored.scores > THRESHOLD, np.bool_)
+    def answers(self) -> Answers:
+        """What the model said; the line rejects above the threshold."""
+        scores = self.scored.scores
+        return Answers(self.exam.paths, self.exam.defective, scores, np.asarray(scores > THRESHOLD, np.bool_))
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """What the command says without `--json`."""
+        pixels = "not measured" if self.pixel_auroc is None else f"{self.pixel_auroc:.4f}"
+        return (
+            f"AUROC {shown(self.auroc)}, of pixels {pixels}, on {len(self.exam)} images",
+            *(f"{kind}: AUROC {value:.4f}" for kind, value in self.auroc_by_kind.items()),
+            f"at the threshold: escape {shown(self.escape)}, overkill {shown(self.overkill)}",
+            *self.notes,
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -145,17 +158,6 @@ def pixel_auroc(exam: PartExam, maps: FloatArray, spec: InputSpec) -> float | No
         return None
     below = np.cumsum(outside) - outside / 2
     return float((inside * below).sum() / (float(inside.sum()) * float(outside.sum())))
-
-
-def lines_of(found: PartFigures) -> Sequence[str]:
-    """What the command says without `--json`."""
-    pixels = "not measured" if found.pixel_auroc is None else f"{found.pixel_auroc:.4f}"
-    return (
-        f"AUROC {shown(found.auroc)}, of pixels {pixels}, on {len(found.exam)} images",
-        *(f"{kind}: AUROC {value:.4f}" for kind, value in found.auroc_by_kind.items()),
-        f"at the threshold: escape {shown(found.escape)}, overkill {shown(found.overkill)}",
-        *found.notes,
-    )
 
 
 def _marked(image: LabelledImage, kind: str) -> NDArray[np.bool_] | None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from models.anomaly.bench import Choice, FrameSets, Trial, Workbench
-from models.anomaly.figures import PartExam, PartFigures, lines_of, measure, part_exam
+from models.anomaly.figures import PartExam, PartFigures, measure, part_exam
 from models.anomaly.fit import FULL_FRAMES, SIDE_PX, input_for
 from models.anomaly.packaging import Provenance, package
-from models.anomaly.page import PartPage, write_part_page
+from models.anomaly.page import part_page
 from models.bundle import Bundle
 from models.dataset.errors import DatasetError
 from models.dataset.good_parts import split_good_parts
@@ -23,6 +23,7 @@ from models.dataset.snapshot import digest
 from models.dataset.splits import Splits, groups_of
 from models.errors import RequestError
 from models.evaluate import auroc, shown
+from models.evaluation.scored_page import PageHead, ScoredPage, write_scored_page
 from models.gate import Outcome
 from models.networks.anomaly import feature_graph
 from models.networks.weights import read_weights
@@ -98,7 +99,7 @@ class MadeParts:
         gate = self.bundle.manifest.gate
         return (
             f"bundle {self.bundle.path}: {self.bundle.precision.value}, gate {gate.outcome} ({gate.reason})",
-            *lines_of(self.figures),
+            *self.figures.lines,
             f"threshold: {self.choice.chosen.candidate.proof}",
             *(f"looks like no other good part, not learned from: {one}" for one in self.names(self.choice.left_out)),
             *(f"far above all other good parts, a bad one? {one}" for one in self.names(self.choice.doubtful)),
@@ -155,7 +156,7 @@ def make_parts(
     progress.stage("write", 1)
     request.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".training-", dir=request.out.parent) as folder:
-        write_part_page(Path(folder) / "report.html", _page(request, splits, choice, (found, spec)))
+        write_scored_page(Path(folder) / "report.html", _page(request, splits, choice, (found, spec)))
         bundle = package(Path(folder), request.out, bench, choice, origin)
     progress.advance()
     return MadeParts(bundle, choice, found, fp32, splits, seconds)
@@ -197,7 +198,7 @@ def _figures(exam: PartExam, trial: Trial, bench: Workbench) -> PartFigures:
     return measure(exam, scored, spec)
 
 
-def _page(request: PartRequest, splits: Splits, choice: Choice, found: tuple[PartFigures, InputSpec]) -> PartPage:
+def _page(request: PartRequest, splits: Splits, choice: Choice, found: tuple[PartFigures, InputSpec]) -> ScoredPage:
     parts = ", ".join(f"{name} {len(part)} images" for name, part in splits)
     proof = choice.chosen.candidate.proof
     story = [
@@ -216,4 +217,4 @@ def _page(request: PartRequest, splits: Splits, choice: Choice, found: tuple[Par
     fine = choice.gate.outcome is Outcome.PASSED and proof.meets_target and not found[0].notes
     title = f"{request.out.parent.name} {request.out.name}: anomaly model"
     headline = f"{choice.precision} runs; its gate: {choice.gate.outcome}. AUROC {shown(found[0].auroc)}."
-    return PartPage(title, headline, fine, story, *found, rows)
+    return part_page(PageHead(title, headline, fine, story), *found, rows)

@@ -3,15 +3,14 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version as installed
 from pathlib import Path
 
 import cv2
-import openvino as ov
 
 from models.anomaly.bench import AnyGate, Choice, Trial, Workbench
 from models.anomaly.threshold import ThresholdProof
 from models.bundle import SELFTEST, Bundle, file_entries, write_bundle
+from models.claims import PRECISION_NAMES, save_graphs, tools_used
 from models.compile import compile_graph
 from models.evaluate import auroc
 from models.labelled_gate import LabelledResult
@@ -21,7 +20,6 @@ from models.manifest import (
     InputEntry,
     Manifest,
     Metrics,
-    PrecisionName,
     SelftestEntry,
     SelftestFile,
     Threshold,
@@ -31,8 +29,6 @@ from models.spec import InputSpec, Kind, Precision
 
 CLASSES = ("anomaly",)
 _TOLERANCE = 0.02
-_TOOLS = ("inspectd", "openvino", "nncf", "numpy", "opencv-python-headless")
-_NAMES: dict[Precision, PrecisionName] = {Precision.FP32: "fp32", Precision.BF16: "bf16", Precision.INT8: "int8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +48,14 @@ def package(scratch: Path, target: Path, bench: Workbench, choice: Choice, origi
     Raises:
         ModelError: the target exists, or what was written does not verify.
     """
-    save_graph(choice.chosen.candidate.graph, scratch / "model.xml")
-    save_graph(choice.trials[Precision.FP32].candidate.graph, scratch / "fp32" / "model.xml")
+    save_graphs(scratch, choice.chosen.candidate.graph, choice.trials[Precision.FP32].candidate.graph)
     _write_selftest(scratch, bench, choice)
     return write_bundle(scratch, target, manifest(scratch, bench.spec, choice, origin))
 
 
-def save_graph(graph: ov.Model, path: Path) -> None:
-    """Graph and weights beside it, every weight in the precision it has; halving FP32 weights changes scores."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ov.save_model(graph, path, compress_to_fp16=False)
-
-
 def manifest(scratch: Path, spec: InputSpec, choice: Choice, origin: Provenance) -> Manifest:
     """What the bundle claims of itself, from the files in the scratch folder and the figures of the choice."""
+    trials = choice.trials.items()
     return Manifest(
         id=origin.bundle_id,
         kind=Kind.ANOMALY,
@@ -75,13 +65,10 @@ def manifest(scratch: Path, spec: InputSpec, choice: Choice, origin: Provenance)
         precision=choice.precision,
         parent=origin.parent,
         dataset_sha256=origin.dataset_sha256,
-        metrics={
-            _NAMES[precision]: _metrics(trial, synthetic=not choice.labelled)
-            for precision, trial in choice.trials.items()
-        },
-        thresholds={_NAMES[precision]: _threshold(trial.candidate.proof) for precision, trial in choice.trials.items()},
+        metrics={PRECISION_NAMES[name]: _metrics(trial, synthetic=not choice.labelled) for name, trial in trials},
+        thresholds={PRECISION_NAMES[name]: _threshold(trial.candidate.proof) for name, trial in trials},
         gate=_gate(choice.gate),
-        tools={name: installed(name) for name in _TOOLS},
+        tools=tools_used(),
         created_at=origin.created_at,
         files=file_entries(scratch),
     )

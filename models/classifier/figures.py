@@ -20,6 +20,7 @@ from models.classifying import Classified
 from models.dataset.image_level import GOOD, labels_of
 from models.dataset.records import Dataset
 from models.evaluate import Estimate, auroc, clopper_pearson, plain, shown
+from models.evaluation.scored import Answers
 from models.gate import THRESHOLD
 
 _LEAST = 2
@@ -81,6 +82,22 @@ class ClassFigures:
     overkill: Estimate | None
     bins: tuple[Bin, ...]
     bins_before: tuple[Bin, ...]
+
+    @property
+    def answers(self) -> Answers:
+        """What the model said; the line rejects from the threshold on."""
+        scores = self.said.frame_scores
+        misnamed = np.asarray(said_labels(self.said) != self.exam.labels, np.bool_)
+        return Answers(self.exam.images, self.exam.defective, scores, scores >= THRESHOLD, misnamed)
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """What the command says without `--json`."""
+        return (
+            f"AUROC {shown(self.auroc)}, accuracy {self.accuracy} on {len(self.exam)} images",
+            f"at the threshold: escape {shown(self.escape)}, overkill {shown(self.overkill)}; ECE {self.ece:.4f}",
+            *self.notes,
+        )
 
     @property
     def ece(self) -> float:
@@ -176,12 +193,3 @@ def _by_class(exam: ClassExam, said: Classified) -> dict[str, float]:
 
 def _enough(mask: NDArray[np.bool_]) -> bool:
     return min(int(mask.sum()), int((~mask).sum())) >= _LEAST
-
-
-def lines_of(found: ClassFigures) -> Sequence[str]:
-    """What the command says without `--json`."""
-    return (
-        f"AUROC {shown(found.auroc)}, accuracy {found.accuracy} on {len(found.exam)} images",
-        f"at the threshold: escape {shown(found.escape)}, overkill {shown(found.overkill)}; ECE {found.ece:.4f}",
-        *found.notes,
-    )

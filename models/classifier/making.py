@@ -9,15 +9,16 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from models.bundle import Bundle
-from models.classifier.figures import ClassExam, ClassFigures, class_exam, lines_of, measure
+from models.classifier.figures import ClassExam, ClassFigures, class_exam, measure
 from models.classifier.ladder import ClassChoice, ClassLadder, ClassStep
 from models.classifier.packaging import Classifier, ClassOrigin, write_classifier
-from models.classifier.report import ClassPage, write_class_page
+from models.classifier.page import class_page
 from models.classifying import framed_maps, read_classes
 from models.compile import compile_graph
 from models.dataset.records import Dataset
 from models.dataset.splits import Splits
 from models.detections import FloatArray
+from models.evaluation.scored_page import PageHead, ScoredPage, write_scored_page
 from models.gate import Outcome
 from models.letterbox import placement
 from models.progress import Progress
@@ -63,7 +64,7 @@ class MadeClassifier:
         gate = self.bundle.manifest.gate
         return (
             f"bundle {self.bundle.path}: {self.bundle.precision.value}, gate {gate.outcome} ({gate.reason})",
-            *lines_of(self.classifier.own),
+            *self.classifier.own.lines,
             f"report: {self.bundle.path / 'report.html'}",
         )
 
@@ -91,7 +92,7 @@ def make_bundle(graph: ov.Model, spec: ModelSpec, making: Making, progress: Prog
     choice = ladder.climb(graph)
     classifier = Classifier(spec, choice, _figures(exam, choice, making.origin))
     page = _page(classifier, making)
-    bundle = write_classifier(making.target, classifier, making.origin, lambda path: write_class_page(path, page))
+    bundle = write_classifier(making.target, classifier, making.origin, lambda path: write_scored_page(path, page))
     return MadeClassifier(bundle, classifier, making.splits, making.about)
 
 
@@ -132,7 +133,7 @@ def _figures(exam: ClassExam, choice: ClassChoice, origin: ClassOrigin) -> dict[
     return {trial.step: measure(exam, trial.said, origin.calibration) for trial in choice.trials}
 
 
-def _page(classifier: Classifier, making: Making) -> ClassPage:
+def _page(classifier: Classifier, making: Making) -> ScoredPage:
     choice, found, origin = classifier.choice, classifier.own, making.origin
     rows = [
         (
@@ -147,7 +148,8 @@ def _page(classifier: Classifier, making: Making) -> ClassPage:
     fine = gate is not None and gate.outcome is Outcome.PASSED
     compiled = compile_graph(choice.chosen.graph, choice.chosen.precision)
     title = f"{origin.bundle_id} v{origin.version}: classifier"
-    return ClassPage(title, _headline(choice), fine, making.story, found, map_reader(compiled, classifier.spec), rows)
+    head = PageHead(title, _headline(choice), fine, making.story)
+    return class_page(head, found, map_reader(compiled, classifier.spec), rows)
 
 
 def _headline(choice: ClassChoice) -> str:

@@ -5,36 +5,30 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import distributions
 from pathlib import Path
 
 import cv2
 import numpy as np
-import openvino as ov
 
 from models.bundle import SELFTEST, Bundle, file_entries, write_bundle
+from models.claims import PRECISION_NAMES, ladder_record, rate_of, save_graphs, tools_used
 from models.classifier.calibration import Calibration
 from models.classifier.figures import ClassFigures
-from models.classifier.ladder import ClassChoice, ClassStep, ClassTrial
+from models.classifier.ladder import ClassChoice, ClassStep
 from models.classifying import classify_images
 from models.compile import compile_graph
-from models.evaluate import Estimate
 from models.manifest import (
     ClassifierMetrics,
     ClassifierThreshold,
-    GateRecord,
     InputEntry,
     Manifest,
-    PrecisionName,
     Rate,
     SelftestEntry,
     SelftestFile,
 )
 from models.scoring import read_image
-from models.spec import Kind, ModelSpec, Precision
+from models.spec import Kind, ModelSpec
 
-_TOOLS = ("openvino", "nncf", "numpy", "opencv-python-headless", "scikit-learn", "torch", "inspectd")
-_NAMES: dict[Precision, PrecisionName] = {Precision.FP32: "fp32", Precision.BF16: "bf16", Precision.INT8: "int8"}
 _TOLERANCE = 0.05
 _SURE, _UNSURE = 2, 1
 
@@ -87,9 +81,7 @@ def write_classifier(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as name:
         scratch, choice = Path(name), classifier.choice
-        (scratch / "fp32").mkdir()
-        ov.save_model(choice.chosen.graph, scratch / "model.xml", compress_to_fp16=False)
-        ov.save_model(choice.trials[0].graph, scratch / "fp32" / "model.xml", compress_to_fp16=False)
+        save_graphs(scratch, choice.chosen.graph, choice.trials[0].graph)
         _write_selftest(scratch, classifier)
         report(scratch / "report.html")
         return write_bundle(scratch, target, _manifest(scratch, classifier, origin))
@@ -112,10 +104,10 @@ def _manifest(scratch: Path, classifier: Classifier, origin: ClassOrigin) -> Man
         precision=choice.chosen.precision,
         parent=origin.parent,
         dataset_sha256=origin.dataset_sha256,
-        metrics={_NAMES[trial.precision]: _metrics(classifier.figures[step]) for step, trial in used.items()},
-        thresholds={_NAMES[trial.precision]: origin.threshold for trial in used.values()},
-        gate=_gate(choice),
-        tools={found.name: found.version for found in distributions() if found.name in _TOOLS},
+        metrics={PRECISION_NAMES[trial.precision]: _metrics(classifier.figures[step]) for step, trial in used.items()},
+        thresholds={PRECISION_NAMES[trial.precision]: origin.threshold for trial in used.values()},
+        gate=ladder_record(choice.trials, choice.chosen, boxes=False),
+        tools=tools_used(),
         created_at=origin.created_at,
         files=file_entries(scratch),
     )
@@ -123,44 +115,16 @@ def _manifest(scratch: Path, classifier: Classifier, origin: ClassOrigin) -> Man
 
 def _metrics(found: ClassFigures) -> ClassifierMetrics:
     return ClassifierMetrics(
-        auroc=_rate(found.auroc) or Rate(value=0.5, low=0, high=1),
+        auroc=rate_of(found.auroc) or Rate(value=0.5, low=0, high=1),
         auroc_by_class=found.auroc_by_class,
         accuracy=Rate(value=found.accuracy.value, low=found.accuracy.low, high=found.accuracy.high),
         balanced_accuracy=found.balanced_accuracy,
         ece=found.ece,
         images=len(found.exam),
         defective_images=int(found.exam.defective.sum()),
-        escape=_rate(found.escape),
-        overkill=_rate(found.overkill),
+        escape=rate_of(found.escape),
+        overkill=rate_of(found.overkill),
     )
-
-
-def _rate(found: Estimate | None) -> Rate | None:
-    return None if found is None else Rate(value=found.value, low=found.low, high=found.high)
-
-
-def _gate(choice: ClassChoice) -> GateRecord:
-    """What the gate said of the last INT8 trial: the one that runs, or the one whose failure left INT8 out."""
-    last = [trial for trial in choice.trials if trial.precision is Precision.INT8][-1]
-    gate = last.gate
-    if gate is None:
-        return GateRecord(outcome="not run", reason="only FP32 was made", images=0, step=choice.chosen.step.value)
-    return GateRecord(
-        outcome=gate.outcome.value,
-        reason=gate.reason,
-        images=gate.images,
-        metric=gate.metric,
-        metric_drop=gate.drop.value,
-        metric_drop_low=gate.drop.low,
-        metric_drop_high=gate.drop.high,
-        budget=gate.budget,
-        step=choice.chosen.step.value,
-        trials={str(trial.step): _said(trial) for trial in choice.trials[1:]},
-    )
-
-
-def _said(trial: ClassTrial) -> str:
-    return "not judged" if trial.gate is None else f"{trial.gate.outcome.value}: {trial.gate.reason}"
 
 
 def _write_selftest(scratch: Path, classifier: Classifier) -> None:

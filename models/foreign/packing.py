@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import distributions
 from pathlib import Path
 
 import cv2
@@ -13,6 +12,7 @@ import numpy as np
 import openvino as ov
 
 from models.bundle import SELFTEST, file_entries
+from models.claims import save_graphs, tools_used
 from models.compile import compile_graph
 from models.detecting import detect_images
 from models.detections import Detections
@@ -35,7 +35,6 @@ from models.selftest_frames import expected_findings, telling, write_expected
 from models.spec import Kind, Precision
 
 REPORT, HEAD_FILE = "report.html", "head.toml"
-_TOOLS = ("openvino", "numpy", "opencv-python-headless", "inspectd")
 _CHOSEN_BY = "head.toml"
 _TOLERANCE = 0.02
 
@@ -67,9 +66,7 @@ def pack_import(what: Import, scratch: Path, version: int) -> Manifest:
     Raises:
         ModelError: a sample cannot be read any more, or OpenVINO refuses the written graph.
     """
-    for path in (scratch / "model.xml", scratch / "fp32" / "model.xml"):
-        path.parent.mkdir(exist_ok=True)
-        ov.save_model(what.tried.graph, path, compress_to_fp16=False)
+    save_graphs(scratch, what.tried.graph, what.tried.graph)
     shutil.copyfile(what.head_file, scratch / HEAD_FILE)
     _write_selftest(scratch, what)
     write_report(scratch / REPORT, f"{what.bundle_id} v{version}: imported", what.foreign, what.head, what.tried)
@@ -85,7 +82,7 @@ def pack_import(what: Import, scratch: Path, version: int) -> Manifest:
         thresholds={"fp32": _threshold(what.head)},
         gate=GateRecord(outcome="not run", reason="imported, FP32", images=0),
         imported=ImportedEntry(file=what.foreign.file, sha256=what.foreign.sha256),
-        tools={found.name: found.version for found in distributions() if found.name in _TOOLS},
+        tools=tools_used(),
         created_at=what.created_at,
         files=file_entries(scratch),
     )

@@ -218,3 +218,20 @@ def test_a_value_out_of_its_range_is_wrong_usage(labelled: Path, tmp_path: Path,
     found, text = said(["train", "--data", str(labelled), "--out", str(tmp_path / "new"), option, value])
     assert found == 2
     assert option in text
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        pytest.param(["--kind", "anomaly", "--method", "probe"], "--method", id="method of an anomaly model"),
+        pytest.param(["--kind", "detector", "--method", "finetune"], "--method", id="method of a detector"),
+        pytest.param(["--kind", "classifier", "--reference"], "--reference", id="reference of a classifier"),
+        pytest.param(["--kind", "classifier", "--epochs", "3"], "--epochs", id="epochs of a probe"),
+        pytest.param(["--kind", "anomaly", "--minutes", "3"], "--minutes", id="minutes of an anomaly model"),
+        pytest.param(["--kind", "anomaly", "--cache", "c"], "--cache", id="checkpoints of an anomaly model"),
+    ],
+)
+def test_an_option_that_means_nothing_for_the_kind_is_refused(tmp_path: Path, words: list[str], option: str) -> None:
+    found, text = said(["train", "--data", str(tmp_path), "--out", str(tmp_path / "new"), *words])
+    assert found == 2
+    assert f"Invalid value for {option}" in text

@@ -1,18 +1,23 @@
-"""What every camera keeps: the same promises from a folder, a video file, an OpenCV device and a network camera."""
+"""What every camera keeps: the same promises from files, an OpenCV device, network cameras and industrial cameras."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import cv2
+import gige_kit
 import numpy as np
 import pytest
+from genicam_kit import viky_producer
 from served import Server, network_section, served
 from station_kit import write_frames
 
 from edge.capture.camera import Camera, Shot
+from edge.capture.genicam import GenicamCamera
+from edge.capture.genicam_settings import GenicamSettings
+from edge.capture.gige import GigeCamera
 from edge.capture.open import make_camera
 from edge.capture.opencv import OpenCvCamera
 from edge.capture.replay import ReplayCamera
@@ -55,6 +60,44 @@ def device(tmp_path: Path) -> Camera:
     return OpenCvCamera(str(make_video(tmp_path / "device.avi")))
 
 
+def gige(tmp_path: Path) -> Camera:
+    return _simulated(tmp_path, GenicamSettings("software", "Line1", 1.0))
+
+
+def free_gige(tmp_path: Path) -> Camera:
+    return _simulated(tmp_path, GenicamSettings("free", "Line1", 1.0, fps=100))
+
+
+def _simulated(tmp_path: Path, settings: GenicamSettings) -> Camera:
+    write_frames(tmp_path / "frames", FRAMES)
+    PEERS.enter_context(gige_kit.own_network())
+    PEERS.enter_context(gige_kit.simulated_camera(tmp_path / "frames", tmp_path / "exposures"))
+    camera = GigeCamera(gige_kit.ADDRESS, settings)
+    PEERS.callback(camera.close)
+    return camera
+
+
+def genicam(_tmp_path: Path) -> Camera:
+    camera = GenicamCamera("0", viky_producer(), GenicamSettings("free", "Line1", 1.0, fps=100, pixel_format="Mono8"))
+    PEERS.callback(camera.close)
+    return camera
+
+
+PEERS = ExitStack()
+
+
+@pytest.fixture(autouse=True)
+def _peers() -> Iterator[None]:
+    """What a camera needs on the other side, until the test's end."""
+    with PEERS:
+        yield
+
+
+ENDLESS = [
+    pytest.param(make, id=name, marks=pytest.mark.skipif(bool(gige_kit.missing()), reason=gige_kit.missing() or "here"))
+    for name, make in (("GigE, software trigger", gige), ("GigE, free", free_gige))
+]
+ENDLESS.append(pytest.param(genicam, id="GenICam"))
 CAMERAS = [
     pytest.param(folder, id="folder, triggered"),
     pytest.param(free_folder, id="folder, free"),
@@ -117,7 +160,7 @@ def shoot(camera: Camera, number: int) -> Shot:
     raise AssertionError("no image within 5 s")
 
 
-@pytest.mark.parametrize("make", CAMERAS)
+@pytest.mark.parametrize("make", CAMERAS + ENDLESS)
 def test_every_image_is_colour_and_its_own(make: Make, tmp_path: Path) -> None:
     keeps_its_images(make(tmp_path))
 
@@ -138,7 +181,7 @@ def test_a_source_at_its_end_is_lost_and_says_so(make: Make, tmp_path: Path) -> 
     camera.close()
 
 
-@pytest.mark.parametrize("make", CAMERAS)
+@pytest.mark.parametrize("make", CAMERAS + ENDLESS)
 def test_it_can_be_closed_twice_and_opened_again(make: Make, tmp_path: Path) -> None:
     opens_and_closes(make(tmp_path))
 
@@ -172,7 +215,7 @@ def test_a_live_camera_whose_server_is_gone_is_lost_and_says_so(live_server: Ser
     live.close()
 
 
-@pytest.mark.parametrize("make", CAMERAS)
+@pytest.mark.parametrize("make", CAMERAS + ENDLESS)
 def test_reading_a_closed_camera_is_refused(make: Make, tmp_path: Path) -> None:
     with pytest.raises(CameraError):
         make(tmp_path).read(0.1)

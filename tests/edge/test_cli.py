@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from station_kit import Station, run_json
 
-from edge.config import load_config
+from edge.config import StationConfig, load_config
 from edge.domain.errors import ConfigError, OutputError, StorageError, exit_code
 from edge.status import read_status
 from models.errors import GateError, ModelError, RequestError
@@ -37,6 +37,8 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "doctor",
             "config",
             "config check",
+            "config show",
+            "config schema",
             "calibrate",
             "run",
             "simulate",
@@ -95,6 +97,28 @@ def test_a_check_names_the_unknown_key_and_the_nearest(tmp_path: Path) -> None:
     code, said = run_json(["edge", "config", "check", "-c", str(made.write_config()), "--json"])
     assert (code, said["kind"]) == (2, "ConfigError")
     assert "'line.deadline_m': did you mean 'deadline_ms'" in said["error"]
+
+
+def test_what_is_shown_is_all_that_the_station_goes_by(tmp_path: Path) -> None:
+    config = Station(tmp_path).write_config()
+    code, said = run_json(["edge", "config", "show", "-c", str(config), "--json"])
+    assert code == 0
+    assert StationConfig.model_validate(said) == load_config(config)
+
+
+def test_no_password_is_shown(tmp_path: Path) -> None:
+    camera = {"source": "rtsp://me:hush@127.0.0.1/live", "trigger": "free", "latency_ms": 100}
+    config = Station(tmp_path, settings={"camera": camera}).write_config()
+    code, said = run_json(["edge", "config", "show", "-c", str(config), "--json"])
+    assert (code, said["camera"][0]["source"]) == (0, "rtsp://***@127.0.0.1/live")
+    assert "hush" not in json.dumps(said)
+
+
+def test_the_schema_knows_every_section_and_no_other_key() -> None:
+    code, said = run_json(["edge", "config", "schema", "--json"])
+    assert (code, set(said["properties"])) == (0, set(StationConfig.model_fields))
+    sections = [said, *(one for one in said["$defs"].values() if one["type"] == "object")]
+    assert all(one["additionalProperties"] is False for one in sections)
 
 
 def test_a_good_file_is_good(tmp_path: Path) -> None:

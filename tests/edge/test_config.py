@@ -1,4 +1,5 @@
 import math
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -24,6 +25,17 @@ bundle = "cells"
 min_score = 0.6
 [line]
 """
+
+PLC = '[[output]]\nid = "plc"\nkind = "modbus"\nhost = "plc"\n'
+MAP = """[output.map]
+trigger = "coil:0"
+ready = "coil:1"
+busy = "coil:2"
+result_valid = "coil:3"
+pass_bit = "coil:4"
+fail_bit = "coil:5"
+"""
+LAMP = '[[output]]\nid = "lamp"\nkind = "gpio"\npass_line = 1\n'
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -67,6 +79,22 @@ def test_the_example_that_init_writes_is_good(tmp_path: Path) -> None:
         pytest.param("[line]", '[line]\nport = "tcp://0.0.0.0:1"', "line.port", id="an open port"),
         pytest.param("[line]", "[line", "not valid TOML", id="no TOML"),
         pytest.param("[line]", "[retention]\nquota_bytes = 5", "quota_bytes", id="a quota nothing fits in"),
+        pytest.param("[line]", f"{PLC}hots = 1\n", "'output.0.modbus.hots'.*did you mean 'host'", id="in an output"),
+        pytest.param(
+            "[line]", f"{PLC}{MAP}busi = 'coil:1'", "'output.0.modbus.map.busi'.*did you mean 'busy'", id="in its map"
+        ),
+        pytest.param("[line]", '[[output]]\nid = "x"\nkind = "lamp"', "output.0: .*'modbus'", id="an unknown output"),
+        pytest.param("[line]", f"{PLC}{MAP}product = 'holding:3'", "set products", id="numbers that mean nothing"),
+        pytest.param("[line]", f"{PLC}product = 'sell'\n{MAP}", "no such product", id="an output's unknown product"),
+        pytest.param("[line]", f"{PLC}{MAP}", "set product", id="an output without product"),
+        pytest.param(
+            "[line]",
+            f"{PLC}product = 'cell'\n{MAP.replace('4', '3')}",
+            "two signals stand at coil:3",
+            id="one coil twice",
+        ),
+        pytest.param("[line]", f"{LAMP}fail_line = 1", "a line of its own", id="one GPIO line twice"),
+        pytest.param("[line]", f"{LAMP}fail_line = 2\n{LAMP}fail_line = 2", "two outputs are", id="output twice"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, complaint: str) -> None:
@@ -123,3 +151,12 @@ def test_a_reference_is_found_beside_the_file_that_names_it(tmp_path: Path) -> N
     assert config.product[0].reference is None
     named = GOOD.replace("[[product]]", "[[product]]\nreference = 'golden.png'", 1)
     assert load_config(write(tmp_path, named)).product[0].reference == tmp_path / "golden.png"
+
+
+def test_the_outputs_of_the_example_are_good(tmp_path: Path) -> None:
+    """Its commented sections are taken in as they stand there."""
+    example = resources.files("edge").joinpath("station.example.toml").read_text().replace("{id}", "s-1")
+    before, outputs = example.split("# Outputs: ")
+    lines = [line.removeprefix("# ") for line in outputs.splitlines() if re.match(r"# (\[|\w+ = )", line)]
+    config = load_config(write(tmp_path, before + "\n".join(lines)))
+    assert [output.kind for output in config.output] == ["modbus", "opcua", "gpio", "mqtt"]

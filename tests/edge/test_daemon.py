@@ -90,11 +90,11 @@ def test_a_second_daemon_is_refused_and_harms_nothing_of_the_first(tmp_path: Pat
     with station(tmp_path) as made, process(["edge", "run", "-c", str(made.config)], tmp_path / "daemon.log") as first:
         with line_to(made) as line:
             line.hear_ready(ready=True)
-            line.trigger("p-1")
-            line.hear()
             code, said = run_json(["edge", "run", "-c", str(made.config), "--json"])
             assert code == 3
             assert f"pid {first.pid}" in said["error"]
+            line.trigger("p-1")
+            line.hear()
             line.ack("p-1")
             eventually(lambda: rows(made.database, "SELECT outcome FROM inspections") == [("told",)])
         eventually(lambda: status(made)["running"] is True)

@@ -12,13 +12,15 @@ from edge_kit import MODEL, Collected, detections, image, part
 
 from edge.capture.camera import Shot
 from edge.capture.drain import CaptureLimits, Drain
+from edge.capture.watch import CameraRules, PictureWatch
 from edge.decide.recipe import Recipe, Rule
-from edge.domain.frame import Image
+from edge.domain.errors import CameraError
+from edge.domain.frame import Frame, Image
 from edge.domain.inspection import Inspection
 from edge.domain.part import Verdict
 from edge.health import Health
 from edge.infer.engine import ModelTimeoutError
-from edge.pipeline import Pipeline, PipelineLimits, Product
+from edge.pipeline import Eyes, Pipeline, PipelineLimits, Product
 from edge.record.recorder import Recorder
 from models.detections import Detections
 from models.errors import ModelError
@@ -30,14 +32,19 @@ DECIDE_S = 0.5
 
 
 class EchoCamera:
-    """Answers trigger n with an image, unless `answers` says otherwise; refuses triggers when jammed."""
+    """Answers trigger n with an image, unless `answers` says otherwise; jammed refuses triggers, gone is lost."""
 
     def __init__(self) -> None:
         self.answers = True
         self.jammed = False
+        self.gone = False
+        self.slow_s = 0.0
+        self.level = 128
         self._triggers: queue.SimpleQueue[int] = queue.SimpleQueue()
 
-    def open(self) -> None: ...
+    def open(self) -> None:
+        if self.gone:
+            raise CameraError("unplugged", "camera_lost")
 
     def close(self) -> None: ...
 
@@ -48,10 +55,14 @@ class EchoCamera:
             self._triggers.put(number)
 
     def read(self, timeout_s: float) -> Shot | None:
+        if self.gone:
+            raise CameraError("unplugged", "camera_lost")
         try:
-            return Shot(image(), "", self._triggers.get(timeout=timeout_s))
+            number = self._triggers.get(timeout=timeout_s)
         except queue.Empty:
             return None
+        assert not threading.Event().wait(self.slow_s)
+        return Shot(image(self.level), "", number)
 
 
 class HandEngine:
@@ -117,7 +128,7 @@ class Line:
 
 
 @contextmanager
-def line(*cameras: str, queue_parts: int = 8) -> Iterator[Line]:
+def line(*cameras: str, queue_parts: int = 8, watch: type[PictureWatch] | None = None) -> Iterator[Line]:
     engine, records, health = HandEngine(), Records(), Health()
     drivers = {name: EchoCamera() for name in cameras or ("top",)}
     drains = {
@@ -126,7 +137,9 @@ def line(*cameras: str, queue_parts: int = 8) -> Iterator[Line]:
     }
     recorder: Recorder = records  # type: ignore[assignment]
     limits = PipelineLimits(queue_parts, DECIDE_S, 0.4)
-    pipeline = Pipeline({"blob": Product("blob", engine, RECIPE)}, drains, recorder, health, limits, replayed=False)
+    eyes = Eyes(watch({name: CameraRules() for name in drivers}, {}, health)) if watch else Eyes()
+    products = {"blob": Product("blob", engine, RECIPE)}
+    pipeline = Pipeline(products, drains, recorder, health, limits, replayed=False, eyes=eyes)
     for drain in drains.values():
         drain.start()
         eventually(lambda lost=drain: not lost._lost)  # noqa: SLF001 - the camera is open
@@ -255,6 +268,64 @@ def test_one_camera_of_two_that_gives_nothing_makes_the_part_undecided() -> None
         assert views == {"top": Verdict.PASS, "side": Verdict.UNDECIDED}
         made.pipeline.accept(part("p-2", cameras=("top",)))
         assert made.records.verdicts(2)[1][1] is Verdict.PASS
+
+
+def test_of_three_cameras_one_lost_and_one_too_slow_cost_the_part_and_the_third_is_still_judged() -> None:
+    with line("top", "left", "right") as made:
+        made.cameras["left"].gone = True
+        eventually(lambda: bool(made.drains["left"]._lost))  # noqa: SLF001 - the drain knows
+        made.cameras["right"].slow_s = 0.35
+        of = part("p-1")
+        made.pipeline.accept(of)
+        (told,) = made.records.verdicts(1)
+        assert time.monotonic() - of.triggered_s < DECIDE_S + 0.3
+        assert (told[1], set(told[2])) == (Verdict.UNDECIDED, {"camera_lost", "no_frame"})
+        views = {view.camera_id: (view.verdict, view.reasons) for view in made.records.items[0][0].views}
+        assert views["top"] == (Verdict.PASS, ())
+        assert views["left"] == (Verdict.UNDECIDED, ("camera_lost",))
+        made.cameras["left"].gone, made.cameras["right"].slow_s = False, 0.05
+        eventually(lambda: not made.drains["left"]._lost)  # noqa: SLF001
+        made.pipeline.accept(part("p-2"))
+        assert made.records.verdicts(2)[1] == ("p-2", Verdict.PASS, ())
+
+
+def test_of_three_cameras_one_that_sees_a_defect_rejects_and_one_that_is_black_outweighs_it() -> None:
+    class Watch(PictureWatch):
+        def reasons(self, product_id: str, frame: Frame) -> tuple[str, ...]:
+            assert product_id == "blob"
+            return ("camera_black",) if frame.camera_id == "right" and dark.is_set() else ()
+
+    dark = threading.Event()
+    with line("top", "left", "right", watch=Watch) as made:
+        made.engine.found = detections((1, 1, 9, 9, 0.9))
+        made.pipeline.accept(part("p-1"))
+        assert made.records.verdicts(1) == [("p-1", Verdict.REJECT, ("anomaly:1",))]
+        dark.set()
+        made.pipeline.accept(part("p-2"))
+        assert made.records.verdicts(2)[1] == ("p-2", Verdict.UNDECIDED, ("anomaly:1", "camera_black"))
+        view = {view.camera_id: view for view in made.records.items[1][0].views}["right"]
+        assert (view.verdict, view.reasons, len(view.detections)) == (Verdict.UNDECIDED, ("camera_black",), 1)
+
+
+def test_a_check_that_breaks_is_undecided_and_an_alarm_and_never_a_pass() -> None:
+    class Broken(PictureWatch):
+        def reasons(self, product_id: str, frame: Frame) -> tuple[str, ...]:
+            raise ZeroDivisionError(f"{product_id} {frame.camera_id}")
+
+    with line(watch=Broken) as made:
+        for number in range(2):
+            made.pipeline.accept(part(f"p-{number}"))
+        assert [one[1:] for one in made.records.verdicts(2)] == [(Verdict.UNDECIDED, ("internal_fault",))] * 2
+        assert set(made.health.faults()) == {"pipeline"}
+        assert made.pipeline.failure is None
+
+
+def test_a_picture_that_is_doubted_and_a_model_that_fails_are_both_told() -> None:
+    with line(watch=PictureWatch) as made:
+        made.cameras["top"].level = 0
+        made.engine.found = ModelError("NaN")
+        made.pipeline.accept(part("p-1"))
+        assert made.records.verdicts(1) == [("p-1", Verdict.UNDECIDED, ("model_fault", "camera_black"))]
 
 
 def test_a_camera_that_cannot_be_triggered_costs_its_part_and_not_the_line_port() -> None:

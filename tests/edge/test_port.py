@@ -109,6 +109,37 @@ def test_a_part_that_could_not_be_recorded_is_told_undecided_with_the_reason(ser
         assert line.hear()["reasons"] == ["storage_failed"]
 
 
+def test_who_listens_hears_of_every_part_and_the_line_only_of_its_own(served: Served) -> None:
+    with LineClient(served.where) as line, LineClient(served.where) as listener:
+        listener.send({"type": "listen"}, {"type": "ping"})
+        assert listener.hear("pong")
+        line.trigger("p-1")
+        served.port.tell(committed(Verdict.PASS, served.part()))
+        told, heard = line.hear(), listener.hear("told")
+        assert {name: heard[name] for name in told if name not in {"type", "image"}} == {
+            name: told[name] for name in told if name not in {"type", "image"}
+        }
+        assert heard["product"] == "blob"
+        line.ack("p-1")
+        line.trigger("p-2")
+        assert listener.hear("told")["reasons"] == ["deadline_passed"]
+        assert listener.heard == [message for message in listener.heard if message["type"] != "verdict"]
+        assert line.hear()["part_id"] == "p-2"
+        assert "told" not in {message["type"] for message in line.heard}
+
+
+def test_a_listener_that_is_gone_or_does_not_read_holds_no_verdict(served: Served) -> None:
+    with LineClient(served.where) as line, LineClient(served.where) as deaf:
+        deaf.send({"type": "listen"})
+        with LineClient(served.where) as gone:
+            gone.send({"type": "listen"}, {"type": "ping"})
+            assert gone.hear("pong")
+        for number in range(200):
+            line.trigger(f"p-{number}")
+            served.port.tell(committed(Verdict.PASS, served.part(number + 1), number + 1))
+            assert line.hear()["verdict"] == "PASS"
+
+
 def test_two_parts_in_flight_under_one_id_never_pass(served: Served) -> None:
     with LineClient(served.where) as line:
         line.trigger("p-1")

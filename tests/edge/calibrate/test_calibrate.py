@@ -12,10 +12,13 @@ import cv2
 import numpy as np
 import openvino as ov
 import pytest
+from faults_kit import blurred
 from numpy.typing import NDArray
 from plates_kit import plate
 
 from edge.calibrate.calibrate import CalibrationRequest, CalibrationResult, calibrate
+from edge.capture.checks import Gauge, find
+from edge.capture.limits import limits_path, load_limits
 from edge.decide.recipe import Recipe, Rule, decide
 from edge.domain.part import Verdict
 from edge.infer.regions import regions
@@ -227,3 +230,20 @@ def test_bars_go_to_stderr_and_stdout_stays_empty(capfd: pytest.CaptureFixture[s
     seen = capfd.readouterr()
     assert seen.out == ""
     assert "collect" in seen.err
+
+
+def test_the_cameras_checks_are_learned_from_the_same_frames_kept_and_shown(
+    calibrated: CalibrationResult, plates: Path, new_plates: list[NDArray[np.uint8]]
+) -> None:
+    assert calibrated.checks is not None
+    target = calibrated.checks.target
+    limits = load_limits(limits_path(target.data_dir, target.product, target.camera))
+    assert limits is not None
+    gauge = Gauge()
+    taught = [np.asarray(cv2.imread(str(path)), np.uint8) for path in sorted(plates.iterdir())]
+    assert [find(gauge, image, limits) for image in taught] == [()] * len(taught)
+    assert sum(bool(find(gauge, image, limits)) for image in new_plates) <= 2
+    assert {finding.reason for finding in find(gauge, blurred(new_plates[0], 3), limits)} == {"camera_blurred"}
+    page = calibrated.report.read_text(encoding="utf-8")
+    assert "a picture that breaks one makes its part UNDECIDED" in page
+    assert calibrated.as_json()["checks"] == calibrated.checks.as_json()

@@ -9,7 +9,9 @@ import pytest
 from detector_kit import RECIPE, make_detector, pattern, with_square
 from station_kit import Station, run_json, ungated_int8
 
+from edge.calibrate.pictures import checks_target
 from edge.calibrate.release import REPORT, ReleaseRequest, take_release
+from edge.capture.limits import limits_path, load_limits
 from edge.config import load_config
 from edge.domain.errors import ConfigError
 from models.bundle import open_bundle
@@ -52,7 +54,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def request(made: Station, release: Path, frames: Path | None) -> ReleaseRequest:
     config = load_config(made.config)
-    return ReleaseRequest(config.product[0], config.bundles_dir, release, frames, threads=1, speed_s=0.1)
+    checks = checks_target(config, "blob", "")
+    return ReleaseRequest(config.product[0], config.bundles_dir, release, frames, threads=1, speed_s=0.1, checks=checks)
 
 
 @pytest.mark.parametrize("outcome", ["failed", "not run"])
@@ -83,6 +86,8 @@ def test_it_is_imported_with_its_parent_and_activated(station: Station, release:
     page = (taken.path / REPORT).read_text()
     assert released.model_id.sha256 in page
     assert "needs 149 held-out parts" in page
+    assert "checks of camera 'top', product 'blob': learned from 60 frames" in page
+    assert load_limits(limits_path(station.folder / "data", "blob", "top")) is not None
 
 
 def test_a_second_time_is_the_next_version_and_the_first_stays(station: Station, release: Path) -> None:
@@ -106,6 +111,7 @@ def test_good_parts_that_it_would_reject_keep_it_from_the_line(
     assert result.trial is not None
     assert (result.trial.rejected, result.trial.misaligned) == (bad, strange)
     assert not result.activated
+    assert load_limits(limits_path(station.folder / "data", "blob", "top")) is None, "nor are its frames to go by"
     assert active_bundle(station.bundles, "blob").name == "v1"
 
 

@@ -11,7 +11,6 @@ from detector_kit import make_detector
 from plates_kit import labelled_plates, plate, write_plates
 from station_kit import run_json
 
-from models.anomaly.compare import compare_parts
 from models.anomaly.figures import PartExam, PartFigures, measure, part_exam
 from models.bundle import open_bundle
 from models.compile import compile_bundle
@@ -21,6 +20,7 @@ from models.dataset.learnable import Division
 from models.dataset.reading import read_dataset
 from models.dataset.records import LabelledImage, Truth
 from models.evaluation.compare import Answer
+from models.evaluation.scored import compare_answers
 from models.scoring import Scored
 from models.selftest import check_selftest
 from models.spec import Fit, InputSpec
@@ -176,8 +176,8 @@ def figures_of(good: list[float], bad: list[float]) -> PartFigures:
 def test_a_challenger_that_passes_defects_is_worse() -> None:
     champion = figures_of([0.1] * 20, [0.9] * 20)
     challenger = figures_of([0.1] * 20, [0.4] * 20)
-    assert compare_parts(champion, challenger).answer is Answer.WORSE
-    assert compare_parts(challenger, champion).answer is Answer.BETTER
+    assert compare_answers(champion.answers, challenger.answers).answer is Answer.WORSE
+    assert compare_answers(challenger.answers, champion.answers).answer is Answer.BETTER
     assert challenger.escape is not None
     assert challenger.escape.value == 1
     assert any("not fit for a line" in note for note in challenger.notes)

@@ -1,0 +1,61 @@
+"""`edge config`: what station.toml says, whether it is right, and what it may say. Heavy imports stand inside."""
+
+import json
+
+import typer
+
+from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, say
+
+config_app = typer.Typer(help="Check and show what station.toml says.", no_args_is_help=True)
+
+
+@config_app.command("check")
+def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
+    """Read station.toml and say everything that is wrong with it; nothing is opened."""
+    from edge.capture.open import make_camera
+    from edge.config import load_config
+    from edge.line.outputs.open import make_output
+    from edge.line.protocol import parse_address
+
+    checked = load_config(config)
+    parse_address(checked.line.port)
+    for camera in checked.camera:
+        make_camera(camera)
+    for output in checked.output:
+        make_output(output, checked.station.id)
+    summary: dict[str, object] = {
+        "ok": True,
+        "station": checked.station.id,
+        "cameras": [camera.id for camera in checked.camera],
+        "products": [product.id for product in checked.product],
+        "outputs": [output.id for output in checked.output],
+    }
+    say(as_json, summary, f"{config} is good: {summary}")
+
+
+@config_app.command("show")
+def show(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
+    """Everything the station would go by, what was left out filled in, paths whole, and no password."""
+    from edge.config import load_config
+    from edge.domain.secrets import redacted
+
+    content = load_config(config).model_dump(mode="json")
+    for camera in content["camera"]:
+        camera["source"] = redacted(camera["source"]) if isinstance(camera["source"], str) else camera["source"]
+    if as_json:
+        print_json(content)
+    else:
+        typer.echo(json.dumps(content, indent=2))
+
+
+@config_app.command("schema")
+def schema(as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
+    """The JSON Schema of station.toml, for editors that complete and check while one types."""
+    from edge.config import StationConfig
+
+    content = StationConfig.model_json_schema()
+    content |= {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "inspectd station.toml"}
+    if as_json:
+        print_json(content)
+    else:
+        typer.echo(json.dumps(content, indent=2))
