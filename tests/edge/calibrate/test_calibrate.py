@@ -83,7 +83,7 @@ def test_the_report_needs_no_other_file(calibrated: CalibrationResult) -> None:
 def test_every_stage_reports_progress_and_the_result_is_plain_json(
     calibrated: CalibrationResult, progress: SilentProgress
 ) -> None:
-    assert progress.stages[:2] == ["collect", "features FP32"]
+    assert progress.stages[:3] == ["collect", "checks", "features FP32"]
     assert {"quantize", "fit INT8", "measure", "write"} <= set(progress.stages)
     plain = json.loads(json.dumps(calibrated.as_json()))
     assert plain["model_id"]["precision"] == calibrated.precision
