@@ -7,10 +7,10 @@ import numpy as np
 from cloud_sync.station.connection import station_link
 from cloud_sync.station.uplink import Uplink, UplinkSettings
 from cloud_sync.wire.link import Address as BrokerAddress
-from edge.capture.code_desk import CodeDesk, code_rules
+from edge.capture.codes.desk import CodeDesk, code_rules
 from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.open import is_replayed, make_camera
-from edge.capture.watch import camera_rules, make_watch
+from edge.capture.pictures.watch import camera_rules, make_watch
 from edge.config import CameraSection, ProductSection, StationConfig
 from edge.config_outputs import OutputSection
 from edge.decide.recipe import Recipe, Rule, check_fit

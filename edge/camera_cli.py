@@ -50,7 +50,7 @@ def camera_list(
 
 
 def _gige_cameras() -> list[dict[str, str]]:
-    from edge.capture.gige_discovery import cameras_on_network
+    from edge.capture.industrial.gige_discovery import cameras_on_network
 
     return [
         {"serial": found.serial, "name": found.name, "address": found.address, "hardware": found.hardware}

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from edge.assembly import Assembly
-from edge.capture.limits import limits_path, load_limits
+from edge.capture.pictures.limits import limits_path, load_limits
 from edge.config import ProductSection
 from edge.domain.errors import InspectdError
 from models.bundle_store import active_bundle

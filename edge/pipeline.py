@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from edge.capture.code_desk import CodeDesk, CodeTicket
-from edge.capture.codes import CodeRule
+from edge.capture.codes.desk import CodeDesk, CodeTicket
+from edge.capture.codes.reading import CodeRule
 from edge.capture.drain import Claim, Drain
-from edge.capture.watch import PictureWatch
+from edge.capture.pictures.watch import PictureWatch
 from edge.decide.recipe import Recipe, decide
 from edge.domain.errors import CameraError
 from edge.domain.frame import Frame

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.capture.flaws import detail, flaw
+from edge.capture.pictures.flaws import detail, flaw
 from edge.domain.errors import CameraError, ConfigError
 from models.near_twins import thumbnail
 from models.progress import Progress

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.calibrate.collect import Collected, collect
-from edge.capture.checks import Limits
-from edge.capture.limits import FEWEST_FRAMES, Learner, limits_path, save_limits
+from edge.capture.pictures.checks import Limits
+from edge.capture.pictures.limits import FEWEST_FRAMES, Learner, limits_path, save_limits
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError
 from models.page import table

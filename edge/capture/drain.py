@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from edge.capture.camera import Camera, Shot
-from edge.capture.checks import same_picture
+from edge.capture.pictures.checks import same_picture
 from edge.domain.errors import CameraError
 from edge.domain.frame import Frame, Image
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from edge.capture.camera import Camera
-from edge.capture.industrial import make_industrial_camera
-from edge.capture.mjpeg import MjpegCamera
-from edge.capture.network import NetworkTimes, parse_address
+from edge.capture.industrial.open import make_industrial_camera
+from edge.capture.network.address import NetworkTimes, parse_address
+from edge.capture.network.mjpeg import MjpegCamera
+from edge.capture.network.rtsp import RtspCamera
 from edge.capture.opencv import OpenCvCamera
 from edge.capture.replay import ReplayCamera
-from edge.capture.rtsp import RtspCamera
 from edge.config import INDUSTRIAL_SOURCES, CameraSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted

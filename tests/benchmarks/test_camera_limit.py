@@ -19,9 +19,9 @@ from edge_kit import NOW
 from full_size_kit import anomaly_256, detector_640
 from paced_kit import PacedCamera, prepared
 
-from edge.capture.checks import Check
 from edge.capture.drain import CaptureLimits, Drain
-from edge.capture.watch import CameraRules, PictureWatch
+from edge.capture.pictures.checks import Check
+from edge.capture.pictures.watch import CameraRules, PictureWatch
 from edge.config import InferenceSection
 from edge.decide.recipe import Recipe, Rule
 from edge.domain.inspection import Committed

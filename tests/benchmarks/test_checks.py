@@ -17,8 +17,8 @@ import pytest
 from faults_kit import FAULTS, Image, blurred, exposed, moved
 from paced_kit import prepared
 
-from edge.capture.checks import Gauge, find
-from edge.capture.limits import Learner
+from edge.capture.pictures.checks import Gauge, find
+from edge.capture.pictures.limits import Learner
 from edge.demo.cells import load_cells
 from models.near_twins import groups
 

@@ -12,7 +12,7 @@ import pytest
 from codes_kit import Image, Laid, ean13, laid_on, qr
 from paced_kit import prepared
 
-from edge.capture.codes import CodeReader, CodeRule
+from edge.capture.codes.reading import CodeReader, CodeRule
 
 pytestmark = pytest.mark.benchmark
 VIDEO = Path(__file__).parents[2].parent / "shared" / "data" / "video" / "bottle-detection.mp4"

@@ -17,8 +17,8 @@ from brokers import eventually
 from edge_kit import Collected
 
 from edge.capture.drain import CaptureLimits, Drain
-from edge.capture.genicam_settings import GenicamSettings
-from edge.capture.gige import GigeCamera
+from edge.capture.industrial.genicam_settings import GenicamSettings
+from edge.capture.industrial.gige import GigeCamera
 
 pytestmark = [
     pytest.mark.benchmark,

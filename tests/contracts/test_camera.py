@@ -15,9 +15,9 @@ from served import Server, network_section, served
 from station_kit import write_frames
 
 from edge.capture.camera import Camera, Shot
-from edge.capture.genicam import GenicamCamera
-from edge.capture.genicam_settings import GenicamSettings
-from edge.capture.gige import GigeCamera
+from edge.capture.industrial.genicam import GenicamCamera
+from edge.capture.industrial.genicam_settings import GenicamSettings
+from edge.capture.industrial.gige import GigeCamera
 from edge.capture.open import make_camera
 from edge.capture.opencv import OpenCvCamera
 from edge.capture.replay import ReplayCamera

@@ -9,8 +9,8 @@ import pytest
 from faults_kit import FAULTS, Image, black, blurred
 from plates_kit import plate
 
-from edge.capture.checks import Check, Gauge, Limits, find, same_picture
-from edge.capture.limits import Learner, limits_path, load_limits, save_limits
+from edge.capture.pictures.checks import Check, Gauge, Limits, find, same_picture
+from edge.capture.pictures.limits import Learner, limits_path, load_limits, save_limits
 from edge.domain.errors import ConfigError
 
 VIDEO = Path(__file__).parents[2].parent / "shared" / "data" / "video" / "bottle-detection.mp4"

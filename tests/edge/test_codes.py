@@ -16,8 +16,8 @@ from plates_kit import plate
 from station_kit import Station, make_bundle
 
 from cloud_sync.wire.records import InspectionRecord
-from edge.capture.code_desk import CodeDesk, code_rules
-from edge.capture.codes import CodeReader, CodeRule, Seen
+from edge.capture.codes.desk import CodeDesk, code_rules
+from edge.capture.codes.reading import CodeReader, CodeRule, Seen
 from edge.config import load_config
 from edge.domain.errors import ConfigError
 from edge.health import Health

@@ -11,9 +11,9 @@ import pytest
 from genicam_kit import viky_producer
 
 from edge.capture.camera import Shot
-from edge.capture.genicam import GenicamCamera
-from edge.capture.genicam_settings import GenicamSettings
-from edge.capture.gentl_producer import producer_files
+from edge.capture.industrial.genicam import GenicamCamera
+from edge.capture.industrial.genicam_settings import GenicamSettings
+from edge.capture.industrial.gentl_producer import producer_files
 from edge.capture.open import make_camera
 from edge.config import CameraSection
 from edge.domain.errors import CameraError, ConfigError

@@ -20,8 +20,8 @@ from station_kit import run_json
 
 from edge.capture.camera import Shot
 from edge.capture.drain import CaptureLimits, Drain
-from edge.capture.genicam_settings import GenicamSettings
-from edge.capture.gige import GigeCamera
+from edge.capture.industrial.genicam_settings import GenicamSettings
+from edge.capture.industrial.gige import GigeCamera
 from edge.domain.errors import CameraError
 
 pytestmark = pytest.mark.skipif(bool(gige_kit.missing()), reason=gige_kit.missing() or "all there")

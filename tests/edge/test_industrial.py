@@ -8,7 +8,7 @@ import gige_kit
 import pytest
 from pydantic import ValidationError
 
-from edge.capture.aravis_library import load
+from edge.capture.industrial.aravis_library import load
 from edge.capture.open import is_replayed, make_camera
 from edge.config import CameraSection
 from edge.domain.errors import ConfigError

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from edge.capture.live import SETTLE_S, Liveness, PacedLiveness, StampedLiveness
+from edge.capture.network.live import SETTLE_S, Liveness, PacedLiveness, StampedLiveness
 
 PERIOD_S = 0.04
 LATENCY_S = 0.05

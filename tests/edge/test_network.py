@@ -6,11 +6,11 @@ import pytest
 from edge_kit import image
 from served import network_section
 
-from edge.capture.live import PacedLiveness
-from edge.capture.mjpeg import MjpegCamera
-from edge.capture.network import NetworkTimes, Trust, parse_address, password_variable
+from edge.capture.network.address import NetworkTimes, Trust, parse_address, password_variable
+from edge.capture.network.live import PacedLiveness
+from edge.capture.network.mjpeg import MjpegCamera
+from edge.capture.network.rtsp import RtspCamera
 from edge.capture.open import is_replayed, make_camera
-from edge.capture.rtsp import RtspCamera
 from edge.config import CameraSection, load_config
 from edge.domain.errors import CameraError, ConfigError
 from edge.domain.secrets import redacted

@@ -12,7 +12,7 @@ from edge_kit import MODEL, Collected, detections, image, part
 
 from edge.capture.camera import Shot
 from edge.capture.drain import CaptureLimits, Drain
-from edge.capture.watch import CameraRules, PictureWatch
+from edge.capture.pictures.watch import CameraRules, PictureWatch
 from edge.decide.recipe import Recipe, Rule
 from edge.domain.errors import CameraError
 from edge.domain.frame import Frame, Image

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edge.capture.pixels import bgr_image
+from edge.capture.industrial.pixels import bgr_image
 from edge.domain.errors import CameraError
 
 MONO8, RGB8, BGR8, MONO12 = 0x01080001, 0x02180014, 0x02180015, 0x01100005

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from edge.capture.trigger_count import CountCounters, OutOfStepError, TriggerCount, frames_between
+from edge.capture.industrial.trigger_count import CountCounters, OutOfStepError, TriggerCount, frames_between
 
 WITHIN_S = 0.1
 BEFORE = (-0.01, 0.02)

@@ -12,10 +12,10 @@ from edge_kit import frame
 from station_kit import Station, good_frame, make_bundle, run_json, write_frames
 
 from edge.capture.camera import Shot
-from edge.capture.checks import Check
 from edge.capture.drain import CaptureLimits, Drain
-from edge.capture.limits import limits_path
-from edge.capture.watch import CameraRules, PictureWatch, camera_rules
+from edge.capture.pictures.checks import Check
+from edge.capture.pictures.limits import limits_path
+from edge.capture.pictures.watch import CameraRules, PictureWatch, camera_rules
 from edge.config import CameraSection
 from edge.domain.errors import CameraError
 from edge.domain.frame import Frame, Image

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from plates_kit import plate
 
 from edge.calibrate.calibrate import CalibrationRequest, CalibrationResult, calibrate
-from edge.capture.checks import Gauge, find
-from edge.capture.limits import limits_path, load_limits
+from edge.capture.pictures.checks import Gauge, find
+from edge.capture.pictures.limits import limits_path, load_limits
 from edge.decide.recipe import Recipe, Rule, decide
 from edge.domain.part import Verdict
 from edge.infer.regions import regions

@@ -11,7 +11,7 @@ from station_kit import Station, run_json, ungated_int8
 
 from edge.calibrate.pictures import checks_target
 from edge.calibrate.release import REPORT, ReleaseRequest, take_release
-from edge.capture.limits import limits_path, load_limits
+from edge.capture.pictures.limits import limits_path, load_limits
 from edge.config import load_config
 from edge.domain.errors import ConfigError
 from models.bundle import open_bundle

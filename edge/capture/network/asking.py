@@ -3,8 +3,8 @@
 import socket
 from dataclasses import dataclass
 
-from edge.capture.login import authorization
-from edge.capture.network import Address, no_connection
+from edge.capture.network.address import Address, no_connection
+from edge.capture.network.login import authorization
 
 _PORTS = {"rtsp": 554, "rtsps": 322}
 _HEAD_BYTES = 16384

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.capture.camera import Shot
-from edge.capture.live import PacedLiveness
-from edge.capture.login import LoginPause, authorization
-from edge.capture.network import Address, NetworkTimes, Trust, no_connection
+from edge.capture.network.address import Address, NetworkTimes, Trust, no_connection
+from edge.capture.network.live import PacedLiveness
+from edge.capture.network.login import LoginPause, authorization
 from edge.domain.errors import CameraError
 
 _LINE_BYTES = 4096

@@ -1,7 +1,7 @@
 """From the section of a GenICam camera to its driver, which is imported only when one is configured."""
 
 from edge.capture.camera import Camera
-from edge.capture.genicam_settings import GenicamSettings
+from edge.capture.industrial.genicam_settings import GenicamSettings
 from edge.config import CameraSection
 from edge.domain.errors import ConfigError
 
@@ -22,10 +22,10 @@ def make_industrial_camera(section: CameraSection) -> Camera:
             "there before them"
         )
     if scheme == "genicam":
-        from edge.capture.genicam import GenicamCamera
+        from edge.capture.industrial.genicam import GenicamCamera
 
         return GenicamCamera(name, section.gentl, _settings(section))
-    from edge.capture.gige import GigeCamera
+    from edge.capture.industrial.gige import GigeCamera
 
     return GigeCamera(name, _settings(section))
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from edge.capture.codes import CodeReader, CodeRule, Seen
+from edge.capture.codes.reading import CodeReader, CodeRule, Seen
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError
 from edge.domain.frame import Image

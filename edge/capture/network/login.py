@@ -11,7 +11,7 @@ from urllib.request import (
     parse_keqv_list,
 )
 
-from edge.capture.network import Address
+from edge.capture.network.address import Address
 from edge.domain.errors import CameraError
 
 _PAUSE_S = 60.0

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from edge.capture.aravis_library import COMPLETE, AravisCamera, AravisError, Arrival, library
 from edge.capture.camera import Shot
-from edge.capture.camera_control import CameraControl
-from edge.capture.genicam_settings import GenicamSettings, apply_settings, frame_period_s
-from edge.capture.gige_discovery import address_of
-from edge.capture.pixels import bgr_image
-from edge.capture.trigger_count import CountCounters, OutOfStepError, TriggerCount
+from edge.capture.industrial.aravis_library import COMPLETE, AravisCamera, AravisError, Arrival, library
+from edge.capture.industrial.camera_control import CameraControl
+from edge.capture.industrial.genicam_settings import GenicamSettings, apply_settings, frame_period_s
+from edge.capture.industrial.gige_discovery import address_of
+from edge.capture.industrial.pixels import bgr_image
+from edge.capture.industrial.trigger_count import CountCounters, OutOfStepError, TriggerCount
 from edge.domain.errors import CameraError
 
 log = structlog.get_logger()

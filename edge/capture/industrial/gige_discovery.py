@@ -5,7 +5,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from edge.capture.aravis_library import AravisError, decoded, library
+from edge.capture.industrial.aravis_library import AravisError, decoded, library
 
 _SCAN_FRESH_S = 1.0
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from edge.capture.checks import Check, Finding, Gauge, Limits, find
-from edge.capture.limits import limits_path, load_limits
 from edge.capture.open import is_replayed
+from edge.capture.pictures.checks import Check, Finding, Gauge, Limits, find
+from edge.capture.pictures.limits import limits_path, load_limits
 from edge.config import CameraSection, StationConfig
 from edge.domain.frame import Frame
 from edge.health import Health

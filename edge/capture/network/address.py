@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from edge.capture.camera import Shot
-from edge.capture.live import Liveness
+from edge.capture.network.live import Liveness
 from edge.domain.errors import CameraError, ConfigError
 from edge.domain.frame import Image
 from edge.domain.secrets import redacted

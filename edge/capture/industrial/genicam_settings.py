@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from edge.capture.pixels import PIXEL_FORMATS
+from edge.capture.industrial.pixels import PIXEL_FORMATS
 from edge.domain.errors import CameraError
 
 TriggerMode = Literal["software", "hardware", "free"]

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.capture.checks import BLACK_MEAN
+from edge.capture.pictures.checks import BLACK_MEAN
 from edge.domain.frame import Image
 
 _FLAT_STD = 2.0

@@ -6,11 +6,11 @@ import time
 import cv2
 import numpy as np
 
-from edge.capture.asking import why_not_open
 from edge.capture.camera import Shot
-from edge.capture.live import StampedLiveness
-from edge.capture.login import LoginPause
-from edge.capture.network import Address, NetworkTimes, Trust
+from edge.capture.network.address import Address, NetworkTimes, Trust
+from edge.capture.network.asking import why_not_open
+from edge.capture.network.live import StampedLiveness
+from edge.capture.network.login import LoginPause
 from edge.domain.errors import CameraError
 
 # For all of OpenCV's captures in this process, hence options that mean nothing to files, and looking at 0.3 s of a

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.capture.camera import Shot
-from edge.capture.genicam_settings import GenicamSettings, apply_settings, frame_period_s
-from edge.capture.gentl_producer import Producer, ProducerError, producer_files
-from edge.capture.pixels import bgr_image
+from edge.capture.industrial.genicam_settings import GenicamSettings, apply_settings, frame_period_s
+from edge.capture.industrial.gentl_producer import Producer, ProducerError, producer_files
+from edge.capture.industrial.pixels import bgr_image
 from edge.domain.errors import CameraError, ConfigError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from edge.capture.trigger_count import TriggerCount
+from edge.capture.industrial.trigger_count import TriggerCount
 
 _BEAT_S = 0.2
 _PATIENCE_S = 0.7

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edge.capture.checks import Gauge, Grey, Limits, PlaceLimits, Signs, against, displaced, locate
+from edge.capture.pictures.checks import Gauge, Grey, Limits, PlaceLimits, Signs, against, displaced, locate
 from edge.domain.errors import ConfigError, StorageError
 from edge.domain.frame import Image
 

@@ -1,0 +1,1 @@
+"""Codes on parts: read from the frame, beside the model."""

@@ -1,0 +1,1 @@
+"""GigE Vision and GenICam cameras: settings read back, frames matched to triggers."""

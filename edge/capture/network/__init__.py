@@ -1,0 +1,1 @@
+"""Cameras on a network: RTSP and motion JPEG, and when an image that came is believed."""
