@@ -132,8 +132,8 @@ class Assembly:
             plan = make_plan(self.config.inference, granted_cpus(), cameras, tiled=tiled)
             self.engines[path] = OpenVinoEngine(bundle, plan)
         engine = self.engines[path]
-        self._running[section.id] = path
         looking = engine if reference is None else ComparingEngine(engine, reference)
+        self._running[section.id] = path  # last: what was refused before this line has changed nothing
         return Product(section.id, looking, recipe, self._codes.get(section.id))
 
     def _output(self, section: OutputSection, address: Address) -> Teller:

@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from edge.assembly import Assembly
+from edge.capture.pictures.checks import Limits
 from edge.capture.pictures.limits import limits_path, load_limits
 from edge.config import ProductSection
 from edge.domain.errors import InspectdError
@@ -65,16 +66,19 @@ class Changeover:
 
     def _take(self, section: ProductSection) -> None:
         before = self._station.products[section.id].engine.model_id
-        self._take_limits(section)
+        limits = self._load_limits(section)
         self._station.take(section)
+        for camera_id, found in limits.items():
+            self._station.pictures.take(section.id, camera_id, found)
         after = self._station.products[section.id].engine.model_id
         log.info("taken", product=section.id, bundle=after.id, version=after.version, instead_of=before.version)
 
-    def _take_limits(self, section: ProductSection) -> None:
+    def _load_limits(self, section: ProductSection) -> dict[str, Limits | None]:
         data_dir = self._station.config.station.data_dir
-        for camera in self._station.config.camera:
-            limits = load_limits(limits_path(data_dir, section.id, camera.id))
-            self._station.pictures.take(section.id, camera.id, limits)
+        return {
+            camera.id: load_limits(limits_path(data_dir, section.id, camera.id))
+            for camera in self._station.config.camera
+        }
 
     def _files(self, section: ProductSection) -> _Files:
         """What a product is made of, as it lies on disk now: changes when any of it does."""

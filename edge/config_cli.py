@@ -12,6 +12,7 @@ config_app = typer.Typer(help="Check and show what station.toml says.", no_args_
 @config_app.command("check")
 def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
     """Read station.toml and say everything that is wrong with it; nothing is opened."""
+    from edge.capture.codes.desk import code_rules
     from edge.capture.open import make_camera
     from edge.config import load_config
     from edge.line.outputs.open import make_output
@@ -21,6 +22,7 @@ def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
     parse_address(checked.line.port)
     for camera in checked.camera:
         make_camera(camera)
+    code_rules(checked)
     for output in checked.output:
         make_output(output, checked.station.id)
     summary: dict[str, object] = {

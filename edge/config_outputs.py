@@ -20,6 +20,7 @@ BitWritten = Annotated[str, Field(pattern=f"^(?:{_WRITTEN})$")]
 WordRead = Annotated[str, Field(pattern=r"^(?:holding|input):\d{1,5}$")]
 WordWritten = Annotated[str, Field(pattern=r"^holding:\d{1,5}$")]
 BeatWritten = Annotated[str, Field(pattern=rf"^(?:{_WRITTEN}|holding:\d{{1,5}})$")]
+_LAST_ADDRESS = 65_535
 _PLACE = re.compile(r"(coil|discrete|holding|input):(\d+)(?:\.(\d+))?")
 
 
@@ -42,6 +43,8 @@ def parse_place(text: str) -> Place:
     if found is None:
         raise ValueError(f"expected coil:3, discrete:3, holding:100, input:100 or holding:100.3, got {text!r}")
     table, address, bit = found.groups()
+    if int(address) > _LAST_ADDRESS:
+        raise ValueError(f"an address is 0 to {_LAST_ADDRESS}, got {text!r}")
     return Place(table, int(address), None if bit is None else int(bit))  # type: ignore[arg-type]
 
 
@@ -118,7 +121,7 @@ class ModbusSection(_OutputSection):
     device: Annotated[int, Field(ge=0, le=255)] = 1
     map: ModbusMap
     product: str | None = None
-    products: dict[Annotated[str, Field(pattern=r"^\d{1,5}$")], str] = {}
+    products: dict[Annotated[str, Field(pattern=r"^(?:0|[1-9]\d{0,4})$")], str] = {}
     poll_ms: Milliseconds = 10
     timeout_ms: Milliseconds = 100
     heartbeat_ms: Milliseconds = 500

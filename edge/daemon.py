@@ -100,6 +100,7 @@ class Daemon:
             station.port.start()
             for output in station.outputs:
                 output.start()
+            stack.callback(station.port.set_ready, False, "stopping")
             stack.callback(self._changeover.stop, _STOP_S)
             self._changeover.start()
             yield
@@ -136,6 +137,7 @@ class Daemon:
         for drain in self._station.drains.values():
             drain.watch(now_s)
         self._station.pictures.watch(now_s)
+        self._station.pipeline.watch(now_s)
         busy_s = self._station.recorder.busy_s(now_s)
         slow = f"the disk has been writing for {busy_s:.0f} s" if busy_s > _SLOW_DISK_S else ""
         self._station.health.set_fault("storage_slow", slow)
@@ -158,7 +160,7 @@ class Daemon:
                 health.clear(model_fault(product.product_id))
 
     def _close_engines(self) -> None:
-        for engine in self._station.engines.values():
+        for engine in list(self._station.engines.values()):
             engine.close()
 
 

@@ -145,6 +145,11 @@ class Pipeline:
         if self._eyes.codes is not None:
             self._eyes.codes.stop(timeout_s)
 
+    def watch(self, now_s: float) -> None:
+        """Look after alarms that no part may come to close."""
+        if self._eyes.codes is not None:
+            self._eyes.codes.watch(now_s)
+
     def accept(self, part: Part) -> None:
         """Take a triggered part; one that cannot be inspected is recorded as UNDECIDED at once. Never blocks."""
         with self._accepting:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from edge.capture.backlog import Backlog
 from edge.capture.camera import Camera, Shot
 from edge.capture.pictures.checks import same_picture
 from edge.domain.errors import CameraError
@@ -210,12 +211,22 @@ class Drain:
     def _drain(self) -> None:
         if self._triggered:
             self._set_lost("")
+        backlog = Backlog()
         while not self._stop.is_set():
+            asked_s = time.monotonic()
             shot = self._camera.read(_READ_TIMEOUT_S)
-            if shot is not None:
-                self._keep(shot)
-                if self._lost:
-                    self._set_lost("")
+            if shot is None or self._was_queued(backlog, shot, asked_s):
+                continue
+            self._keep(shot)
+            if self._lost:
+                self._set_lost("")
+
+    def _was_queued(self, backlog: Backlog, shot: Shot, asked_s: float) -> bool:
+        """Whether a free-running camera's image lay in its driver while nobody read: how old it is, nobody knows."""
+        if self._triggered or shot.source or not backlog.holds(asked_s, time.monotonic()):
+            return False
+        self.counters.dropped += 1
+        return True
 
     def _keep(self, shot: Shot) -> None:
         heard_s = time.monotonic()

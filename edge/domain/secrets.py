@@ -2,7 +2,7 @@
 
 import re
 
-_LOGIN = re.compile(r"(?<=://)[^\s'\"]*@")
+_LOGIN = re.compile(r"(?<=://)(?:(?!://)[^\n])*@")
 _QUERY_SECRET = re.compile(
     r"([?&;][^=&\s'\"]*(?:user|usr|login|pass|pwd|token|key|secret|auth)[^=&\s'\"]*=)[^&\s'\"]+", re.IGNORECASE
 )

@@ -3,6 +3,7 @@
 The thread depends on nobody: whatever hangs behind it, a part's deadline is met with UNDECIDED.
 """
 
+import itertools
 import queue
 import threading
 import time
@@ -96,6 +97,7 @@ class LinePort:
         self._peers = Peers(address, lambda: ready_line(*self._ready), self._handle, self._gone)
         self._listeners: set[int] = set()
         self._product_of: dict[str, str] = {}
+        self._overtaken: set[str] = set()
         self._commands: queue.SimpleQueue[Committed | _Untold] = queue.SimpleQueue()
         self._ready = (False, "starting")
         self._ready_said = self._ready
@@ -212,9 +214,13 @@ class LinePort:
     def _say(self, peer: int | None, part_id: str, line: bytes) -> None:
         """The one verdict of a part: to whoever triggered it first, then to those who listen."""
         self._peers.send(peer, line)
+        older = list(itertools.takewhile(part_id.__ne__, self._product_of)) if part_id in self._product_of else []
+        in_turn = not older and part_id not in self._overtaken
+        self._overtaken.update(older)
+        self._overtaken.discard(part_id)
         product = self._product_of.pop(part_id, "")
         if self._listeners:
-            told = told_line(product, line)
+            told = told_line(product, line, in_turn=in_turn)
             for listener in list(self._listeners):
                 self._peers.send(listener, told)
 

@@ -6,7 +6,7 @@ In:  {"type": "trigger", "part_id", "product"?, "cameras"?}   {"type": "ack", "p
 Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image", "code"?}
      {"type": "product", "product"}
      {"type": "ready", "ready", "why"}   {"type": "pong"}   {"type": "heartbeat", "ready"}   {"type": "error", "why"}
-     {"type": "told", "part_id", "product", "verdict", "reasons", "inspection_id", "record_sha256", "code"?}
+     {"type": "told", "part_id", "product", "verdict", "reasons", "inspection_id", "record_sha256", "code"?, "in_turn"}
 
 A verdict goes to the connection that triggered the part. One that sent `listen` hears `told` of every part besides.
 """
@@ -157,11 +157,11 @@ def verdict_line(
     return _encode(message if code is None else message | {"code": code})
 
 
-def told_line(product: str, verdict: bytes) -> bytes:
-    """A `verdict` line as those hear it who listen."""
+def told_line(product: str, verdict: bytes, *, in_turn: bool) -> bytes:
+    """A `verdict` line as those hear it who listen; `in_turn`: parts are told in the order of their triggers."""
     said = json.loads(verdict)
     told = {name: value for name, value in said.items() if name not in {"type", "image"}}
-    return _encode({"type": "told", "product": product, **told})
+    return _encode({"type": "told", "product": product, **told, "in_turn": in_turn})
 
 
 def trigger_line(trigger: Trigger) -> bytes:

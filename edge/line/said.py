@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from edge.domain.errors import OutputError
 from edge.domain.part import Verdict
@@ -11,6 +12,8 @@ from edge.domain.part import Verdict
 @dataclass(frozen=True, slots=True)
 class Told:
     """The verdict of a part; `product` is empty where the one who hears it triggered the part itself.
+
+    It is not `in_turn` where a part triggered earlier still waits, or one triggered later was told before it.
 
     Without `inspection_id` there is no record of the part yet.
     """
@@ -21,6 +24,7 @@ class Told:
     inspection_id: str | None = None
     record_sha256: str | None = None
     product: str = ""
+    in_turn: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def said_line(said: Told | Readiness) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode() + b"\n"
 
 
-def _told(said: dict[str, str | None]) -> Told:
+def _told(said: dict[str, Any]) -> Told:
     return Told(
         str(said["part_id"]),
         Verdict(str(said["verdict"])),
@@ -69,4 +73,5 @@ def _told(said: dict[str, str | None]) -> Told:
         said["inspection_id"],
         said["record_sha256"],
         said.get("product") or "",
+        said.get("in_turn") is not False,
     )

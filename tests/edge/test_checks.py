@@ -62,6 +62,12 @@ def test_each_fault_is_found_and_named(limits: Limits, name: str) -> None:
         assert found & expected, (seed, found)
 
 
+def test_a_picture_of_another_size_is_looked_at_all_the_same(limits: Limits) -> None:
+    assert limits.size is not None
+    black = np.zeros((limits.size[1] // 2, limits.size[0] // 2, 3), np.uint8)
+    assert {Check.SIZE, Check.BLACK} <= {finding.check for finding in find(Gauge(), black, limits)}
+
+
 def test_a_blur_shows_though_the_sensors_noise_stays_sharp(limits: Limits) -> None:
     assert "camera_blurred" in reasons(blurred(picture(1), 3, noise=1), limits)
 

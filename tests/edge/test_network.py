@@ -26,6 +26,8 @@ SECRET = "hunter2"  # noqa: S105 - the one that must not be seen
         pytest.param("http://cam/v.cgi?user=me&pwd=hunter2&ch=1", "http://cam/v.cgi?user=***&pwd=***&ch=1", id="query"),
         pytest.param("http://cam/view?channel=1", "http://cam/view?channel=1", id="nothing to hide"),
         pytest.param("'http://a:b@c/' and 'http://d:e@f/'", "'http://***@c/' and 'http://***@f/'", id="two"),
+        pytest.param("rtsp://u:geh eim@h/x", "rtsp://***@h/x", id="space in it"),
+        pytest.param("'rtsp://u:p'w\"@h/x' and rtsp://v:q@i", "'rtsp://***@h/x' and rtsp://***@i", id="quotes in it"),
     ],
 )
 def test_secrets_are_starred_out_and_nothing_else(text: str, shown: str) -> None:

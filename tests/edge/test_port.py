@@ -119,6 +119,7 @@ def test_who_listens_hears_of_every_part_and_the_line_only_of_its_own(served: Se
         assert {name: heard[name] for name in told if name not in {"type", "image"}} == {
             name: told[name] for name in told if name not in {"type", "image"}
         }
+        assert heard["in_turn"] is True
         assert heard["product"] == "blob"
         line.ack("p-1")
         line.trigger("p-2")
@@ -126,6 +127,19 @@ def test_who_listens_hears_of_every_part_and_the_line_only_of_its_own(served: Se
         assert listener.heard == [message for message in listener.heard if message["type"] != "verdict"]
         assert line.hear()["part_id"] == "p-2"
         assert "told" not in {message["type"] for message in line.heard}
+
+
+def test_a_listener_is_told_who_overtook_whom(served: Served) -> None:
+    with LineClient(served.where) as line, LineClient(served.where) as listener:
+        listener.send({"type": "listen"}, {"type": "ping"})
+        listener.hear("pong")
+        for name in ("p-1", "p-2", "p-3"):
+            line.trigger(name)
+        first, second, third = (served.part(number) for number in (1, 2, 3))
+        for number, part in enumerate((second, first, third), 1):
+            served.port.tell(committed(Verdict.PASS, part, number))
+        heard = [listener.hear("told") for _ in range(3)]
+        assert [(told["part_id"], told["in_turn"]) for told in heard] == [("p-2", False), ("p-1", False), ("p-3", True)]
 
 
 def test_a_listener_that_is_gone_or_does_not_read_holds_no_verdict(served: Served) -> None:

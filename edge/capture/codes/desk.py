@@ -17,6 +17,7 @@ from edge.domain.frame import Image
 from edge.health import Health
 
 _PATIENCE_S = 0.1
+_QUIET_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +53,7 @@ class CodeDesk:
         self._health = health
         self._queues: dict[str, queue.Queue[CodeTicket]] = {name: queue.Queue(waiting) for name in cameras}
         self._last: dict[str, str] = {}
+        self._failed_s: dict[str, float] = {}
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._read, args=(tickets,), name=f"codes-{name}", daemon=True)
@@ -98,11 +100,19 @@ class CodeDesk:
             if time.monotonic() < ticket.until_s:
                 ticket.answer.put(self._read_one(reader, ticket))
 
+    def watch(self, now_s: float) -> None:
+        """Close alarms after a while, on probation: a line that honours `ready` sends no part that could show more."""
+        for camera_id, failed_s in list(self._failed_s.items()):
+            if now_s - failed_s > _QUIET_S:
+                del self._failed_s[camera_id]
+                self._health.clear(f"code:{camera_id}")
+
     def _read_one(self, reader: CodeReader, ticket: CodeTicket) -> Seen | Exception:
         fault = f"code:{ticket.rule.camera_id}"
         try:
             seen = reader.read(ticket.image, ticket.rule)
         except Exception as error:  # noqa: BLE001 - whatever failed, its part is UNDECIDED and the next one is read
+            self._failed_s[ticket.rule.camera_id] = time.monotonic()
             self._health.raise_fault(fault, f"codes of camera {ticket.rule.camera_id!r} cannot be read: {error}")
             return error
         self._health.clear(fault)

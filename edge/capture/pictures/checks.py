@@ -203,7 +203,7 @@ def wholly(signs: Signs) -> tuple[Finding, ...]:
 def against(signs: Signs, limits: Limits) -> tuple[Finding, ...]:
     """What is wrong with a picture beside those that calibration saw."""
     if limits.size is not None and signs.size != limits.size:
-        return (Finding(Check.SIZE, f"{_by(signs.size)} pixels, calibrated with {_by(limits.size)}"),)
+        return (Finding(Check.SIZE, f"{_by(signs.size)} pixels, calibrated with {_by(limits.size)}"), *wholly(signs))
     found = [finding for finding in wholly(signs) if finding.check is Check.BLACK]
     if signs.clipped > limits.clipped_high:
         found.append(Finding(Check.CLIPPED, f"{signs.clipped:.1%} overexposed, limit {limits.clipped_high:.1%}"))

@@ -54,8 +54,8 @@ class GpioOutput:
         """Begin a pulse, or change ready; see `Output.hear`."""
         now_s = time.monotonic()
         match said:
-            case Told(verdict=verdict):
-                self._pulses.tell(verdict, now_s)
+            case Told(verdict=verdict, in_turn=in_turn):
+                self._pulses.tell(verdict, now_s, in_turn=in_turn)
             case Readiness(ready):
                 self._pulses.set_ready(ready)
         self._drive(now_s)

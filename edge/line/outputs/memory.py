@@ -72,7 +72,8 @@ class Memory:
         self._written = signals.written
         self.read = spans((place.table, place.address) for place in self._read.values())
         self.written = spans((place.table, place.address) for place in self._written.values())
-        valid = self._written["result_valid"]
+        trigger, valid = self._read["trigger"], self._written["result_valid"]
+        self.trigger = spans([(trigger.table, trigger.address)])
         self.valid_cell: Cell = (valid.table, valid.address)
 
     def asked(self, cells: Mapping[Cell, int]) -> Asked:

@@ -107,7 +107,10 @@ class ModbusOutput:
                     f"{self._plc}: {cell[0]}:{cell[1]} should be {value} as written, got {stands[cell]}: "
                     "it was restarted, or something else writes there"
                 )
-        return self._read(self._memory.read)
+        if len(self._memory.read) == 1:
+            return self._read(self._memory.read)
+        trigger = self._read(self._memory.trigger)  # first: what it speaks of was written before it, so none is older
+        return self._read(self._memory.read) | trigger
 
     def _read(self, wanted: Iterable[Span]) -> dict[Cell, int]:
         found: dict[Cell, int] = {}

@@ -2,7 +2,8 @@
 
 Invariants:
 - Pass is on only for a PASS, for one pulse, and never together with Fail.
-- A verdict that comes before the last pulse and its gap are over gets no Pass: the line could not tell whose it is.
+- A verdict that comes before the last pulse and its gap are over, or not in the order of the triggers, gets no Pass:
+  the line could not tell whose it is.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Lines:
 class Pulses:
     """The pulses of one station.
 
-    `overruns` counts the verdicts that came too soon.
+    `overruns` counts the verdicts that came too soon or out of turn.
 
     Args:
         pulse_s: how long a verdict is on, seconds.
@@ -46,9 +47,9 @@ class Pulses:
         """Whether the station can inspect."""
         self._ready = ready
 
-    def tell(self, verdict: Verdict, now_s: float) -> None:
-        """Begin the pulse of a verdict."""
-        if now_s < self._until_s + self._gap_s:
+    def tell(self, verdict: Verdict, now_s: float, *, in_turn: bool = True) -> None:
+        """Begin the pulse of a verdict; one that was overtaken, or overtook another, gets no Pass."""
+        if not in_turn or now_s < self._until_s + self._gap_s:
             self.overruns += 1
             verdict = Verdict.UNDECIDED
         self._verdict = verdict

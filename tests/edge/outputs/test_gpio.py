@@ -58,6 +58,13 @@ def gpio() -> GpioSection:
     return made
 
 
+def test_a_verdict_out_of_turn_never_passes() -> None:
+    pulses = Pulses(0.05, 0.01)
+    pulses.tell(Verdict.PASS, 1.0, in_turn=False)
+    assert pulses.lines(1.01) == Lines(fail_on=True, undecided_on=True)
+    assert pulses.overruns == 1
+
+
 def test_verdicts_of_any_line_are_pulses_and_the_end_is_dark() -> None:
     chip = WrittenDown()
     with served_output(GpioOutput(gpio(), chip)) as served, LineClient(served.where) as line:

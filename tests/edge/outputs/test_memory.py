@@ -66,3 +66,15 @@ def test_spans_touch_what_is_mapped_and_nothing_else(addresses: list[int], expec
 def test_maps_that_cannot_work_are_refused(changes: dict[str, str], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         ModbusMap(**MAP | changes)
+
+
+def test_the_trigger_can_be_read_before_all_that_it_speaks_of() -> None:
+    memory = Memory(ModbusMap(**WORDS | {"trigger": "holding:200.0", "product": "holding:100"}))
+    assert memory.trigger == [Span("holding", 200, 1)]
+    assert memory.read[0].address < 200
+
+
+@pytest.mark.parametrize("place", ["coil:65536", "holding:99999.0"])
+def test_an_address_that_no_plc_has_is_refused(place: str) -> None:
+    with pytest.raises(ValidationError, match="an address is 0 to 65535"):
+        ModbusMap(**WORDS | {"trigger": place})

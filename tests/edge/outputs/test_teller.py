@@ -72,7 +72,7 @@ def test_a_driver_that_fails_at_its_end_ends_nothing_else() -> None:
 def test_what_a_port_says_is_understood_and_can_be_handed_on() -> None:
     line = verdict_line("p-1", Verdict.REJECT, ("anomaly:1",), "s/e/1", "a" * 64)
     told = Told("p-1", Verdict.REJECT, ("anomaly:1",), "s/e/1", "a" * 64, "blob")
-    assert parse_said(told_line("blob", line)) == told == parse_said(said_line(told))
+    assert parse_said(told_line("blob", line, in_turn=True)) == told == parse_said(said_line(told))
     assert parse_said(line) == Told("p-1", Verdict.REJECT, ("anomaly:1",), "s/e/1", "a" * 64)
     readiness = Readiness(ready=False, why="stopping")
     assert parse_said(ready_line(False, "stopping")) == readiness == parse_said(said_line(readiness))
