@@ -27,6 +27,7 @@ from edge.domain.errors import (
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from edge.calibrate.calibrate import CalibrationRequest
     from edge.calibrate.pictures import ChecksTarget
     from edge.calibrate.release import ReleaseRequest
 
@@ -120,10 +121,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     import, activate. Exit 1, and not activated, when the good parts show more overkill than asked.
     """
     from edge.calibrate.calibrate import CalibrationRequest
-    from edge.calibrate.calibrate import calibrate as run_calibration
     from edge.calibrate.pictures import checks_target
     from edge.config import load_config
-    from models.progress import RichProgress
 
     checked = load_config(config)
     known = {section.id: section for section in checked.product}
@@ -152,6 +151,24 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         threads=checked.inference.threads,
         checks=checks,
     )
+    _learn_product(request, as_json)
+
+
+def _learn_checks(target: "ChecksTarget | None", frames: Path, as_json: bool) -> None:  # noqa: FBT001 - how to say it
+    from edge.calibrate.pictures import only_checks
+    from models.progress import RichProgress
+
+    if target is None:
+        raise ConfigError("the station has several cameras: name the one these frames are from with --camera")
+    with RichProgress() as progress:
+        learned = only_checks(target, frames, progress)
+    say(as_json, {"ok": True, "checks": learned.as_json()}, learned.summary)
+
+
+def _learn_product(request: "CalibrationRequest", as_json: bool) -> None:  # noqa: FBT001 - how to say it
+    from edge.calibrate.calibrate import calibrate as run_calibration
+    from models.progress import RichProgress
+
     with RichProgress() as progress:
         result = run_calibration(request, progress)
     proof = result.threshold
@@ -166,17 +183,6 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         f"report: {result.report}",
     ]
     say(as_json, {"ok": True} | result.as_json(), "\n".join(text))
-
-
-def _learn_checks(target: "ChecksTarget | None", frames: Path, as_json: bool) -> None:  # noqa: FBT001 - how to say it
-    from edge.calibrate.pictures import only_checks
-    from models.progress import RichProgress
-
-    if target is None:
-        raise ConfigError("the station has several cameras: name the one these frames are from with --camera")
-    with RichProgress() as progress:
-        learned = only_checks(target, frames, progress)
-    say(as_json, {"ok": True, "checks": learned.as_json()}, learned.summary)
 
 
 def _take_release(request: "ReleaseRequest", as_json: bool) -> None:  # noqa: FBT001 - how to say it

@@ -100,9 +100,9 @@ class Daemon:
             station.port.start()
             for output in station.outputs:
                 output.start()
-            stack.callback(station.port.set_ready, False, "stopping")
             stack.callback(self._changeover.stop, _STOP_S)
             self._changeover.start()
+            stack.callback(station.port.set_ready, False, "stopping")
             yield
 
     def _ask_drains_to_stop(self) -> None:

@@ -103,7 +103,7 @@ def plain(rate: Estimate | None) -> dict[str, float] | None:
     return {"value": round(rate.value, 5), "low": round(rate.low, 5), "high": round(rate.high, 5)}
 
 
-def shown(rate: Estimate | None) -> str:
+def shown(rate: object | None) -> str:
     """For people."""
     return "not measured" if rate is None else str(rate)
 

@@ -41,6 +41,12 @@ class Paired:
     both: int
     p_value: float
 
+    def __str__(self) -> str:
+        return (
+            f"champion alone {self.only_champion}, challenger alone {self.only_challenger}, both {self.both}; "
+            f"McNemar p = {self.p_value:.3g}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from models.dataset.records import Truth
 from models.detections import Detections
 from models.evaluate import shown as shown_rate
-from models.evaluation.compare import Comparison, Paired
+from models.evaluation.compare import Comparison
 from models.evaluation.operating import THRESHOLD, above, operate
 from models.evaluation.result import Evaluation, shown
 from models.matching import NONE, match
@@ -183,18 +183,9 @@ def _comparison(found: Comparison | None) -> str:
     if found is None:
         return ""
     rows = [("map50, challenger less champion", str(found.map50_gain))]
-    rows += [("escapes", _paired(found.escapes)), ("overkill", _paired(found.overkill))]
+    rows += [("escapes", shown_rate(found.escapes)), ("overkill", shown_rate(found.overkill))]
     text = f"<p>The challenger is {html.escape(str(found.answer))}.</p>"
     return "<h2>Challenger against champion</h2>" + text + table(("", ""), rows)
-
-
-def _paired(found: Paired | None) -> str:
-    if found is None:
-        return "not measured"
-    return (
-        f"champion alone {found.only_champion}, challenger alone {found.only_challenger}, both {found.both}; "
-        f"McNemar p = {found.p_value:.3g}"
-    )
 
 
 def _worst(found: Evaluation) -> list[str]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.evaluate import shown
-from models.evaluation.compare import Paired
 from models.evaluation.scored import Answers, ScoredComparison
 from models.page import page, svg, table
 from models.score_plots import histogram, roc
@@ -70,19 +69,9 @@ def write_scored_page(path: Path, facts: ScoredPage) -> None:
 def _comparison(found: ScoredComparison | None) -> str:
     if found is None:
         return ""
-    rows = [("AUROC, challenger less champion", shown(found.auroc_gain)), ("escapes", _paired(found.escapes))]
-    rows.append(("overkill", _paired(found.overkill)))
+    rows = [("AUROC, challenger less champion", shown(found.auroc_gain)), ("escapes", shown(found.escapes))]
+    rows.append(("overkill", shown(found.overkill)))
     if found.misnamed is not None:
-        rows.append(("wrong answers", _paired(found.misnamed)))
+        rows.append(("wrong answers", shown(found.misnamed)))
     text = f"<p>The challenger is {html.escape(str(found.answer))}.</p>"
     return "<h2>Challenger against champion</h2>" + text + table(("", ""), rows)
-
-
-def _paired(found: Paired | None) -> str:
-    """Who made a mistake, and McNemar's test."""
-    if found is None:
-        return "not measured"
-    return (
-        f"champion alone {found.only_champion}, challenger alone {found.only_challenger}, both {found.both}; "
-        f"McNemar p = {found.p_value:.3g}"
-    )

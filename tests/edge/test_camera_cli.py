@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import gige_kit
 import pytest
 from brokers import eventually
 from daemon_kit import daemon, line_to, status
+from gige_kit import ADDRESS, SERIAL, own_network, simulated_camera
 from served import Server, served
 from served_pictures import HEIGHT, WIDTH, taken_ms
 from station_kit import Station, make_bundle, run_json, write_frames
@@ -137,3 +139,12 @@ def test_devices_are_listed_as_the_kernel_names_them(tmp_path: Path) -> None:
     assert "not there" in ten.trouble
     assert video_devices(tmp_path / "nowhere") == []
     assert "plugged in" in device_trouble(Path("/dev/video77"))
+
+
+@pytest.mark.skipif(bool(gige_kit.missing()), reason=gige_kit.missing() or "all there")
+def test_the_list_of_cameras_shows_those_that_answer_when_asked_to(tmp_path: Path) -> None:
+    write_frames(tmp_path / "images", 2)
+    with own_network(), simulated_camera(tmp_path / "images", tmp_path / "camera.log"):
+        code, said = run_json(["edge", "camera", "list", "--gige", "--json"])
+        assert (code, [(found["serial"], found["address"]) for found in said["gige"]]) == (0, [(SERIAL, ADDRESS)])
+        assert "gige" not in run_json(["edge", "camera", "list", "--json"])[1]

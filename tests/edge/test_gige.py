@@ -16,7 +16,6 @@ import pytest
 from brokers import eventually
 from edge_kit import Collected
 from gige_kit import ADDRESS, SERIAL, lose_packets, own_network, simulated_camera
-from station_kit import run_json
 
 from edge.capture.camera import Shot
 from edge.capture.drain import CaptureLimits, Drain
@@ -397,10 +396,3 @@ def test_letting_go_of_a_camera_that_hangs_holds_up_neither_a_stop_nor_a_thread(
             camera.open()
         simulated.signal(signal.SIGCONT)
         eventually(lambda: not {thread.name for thread in threading.enumerate()} & {"let-go", "camera-control"})
-
-
-def test_the_list_of_cameras_shows_those_that_answer_when_asked_to(images: Path, tmp_path: Path) -> None:
-    with simulated_camera(images, tmp_path / "camera.log"):
-        code, said = run_json(["edge", "camera", "list", "--gige", "--json"])
-    assert (code, [(found["serial"], found["address"]) for found in said["gige"]]) == (0, [(SERIAL, ADDRESS)])
-    assert "gige" not in run_json(["edge", "camera", "list", "--json"])[1]

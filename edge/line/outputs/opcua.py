@@ -90,7 +90,8 @@ class OpcUaOutput:
                 child.wait(_STOP_S)
             except subprocess.TimeoutExpired:
                 child.kill()
-                child.wait()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(_STOP_S)
 
     def _take(self, word: str) -> None:
         self._answered_s = time.monotonic()
