@@ -48,11 +48,23 @@ def compile_graph(
         "NUM_STREAMS": streams,
         "ENABLE_CPU_PINNING": False,
     }
+    model = graph if isinstance(graph, ov.Model) else read_graph(graph)
     try:
-        model = graph if isinstance(graph, ov.Model) else _CORE.read_model(graph)
         return _CORE.compile_model(model, "CPU", config)
     except RuntimeError as fault:
-        raise ModelError(f"compile: OpenVINO refuses {_name(graph)} ({fault}): recalibrate or roll back") from fault
+        raise _refused(_name(graph), fault) from fault
+
+
+def read_graph(path: Path) -> ov.Model:
+    """A graph from its .xml and .bin.
+
+    Raises:
+        ModelError: OpenVINO cannot read it.
+    """
+    try:
+        return _CORE.read_model(path)
+    except RuntimeError as fault:
+        raise _refused(str(path), fault) from fault
 
 
 def cpu_capabilities() -> frozenset[str]:
@@ -63,6 +75,10 @@ def cpu_capabilities() -> frozenset[str]:
 def usable_threads() -> int:
     """Logical CPUs this process may run on, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0))
+
+
+def _refused(name: str, fault: RuntimeError) -> ModelError:
+    return ModelError(f"compile: OpenVINO refuses {name} ({fault}): recalibrate or roll back")
 
 
 def _name(graph: ov.Model | Path) -> str:

@@ -111,7 +111,12 @@ def _judge(file: Path, seen: dict[str, str]) -> Frame | Refusal:
         return Refusal(file.name, f"small: {pixels.shape[1]}x{pixels.shape[0]} pixels")
     if why := flaw(pixels):
         return Refusal(file.name, why)
-    digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+    digest = pixel_digest(pixels)
     if (first := seen.setdefault(digest, file.name)) != file.name:
         return Refusal(file.name, f"duplicate: same pixels as {first}")
     return Frame(file, pixels.shape[1], pixels.shape[0], digest, detail(pixels), thumbnail(pixels))
+
+
+def pixel_digest(image: NDArray[np.uint8]) -> str:
+    """Names an image's pixels, (H, W, 3) uint8, whatever file they came in: sha256."""
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()

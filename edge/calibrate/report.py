@@ -29,7 +29,6 @@ class ReportFacts:
     """What the page tells."""
 
     bundle_id: str
-    version: int
     collected: Collected
     split: dict[str, int]
     choice: Choice
@@ -37,10 +36,10 @@ class ReportFacts:
     checks: LearnedChecks | None = None
 
 
-def write_report(path: Path, facts: ReportFacts, bench: Workbench) -> None:
+def write_report(path: Path, facts: ReportFacts, version: int, bench: Workbench) -> None:
     """Write the page: one HTML file, plots as inline SVG, no scripts, no links to elsewhere."""
     plots = (_held_out_plot(facts.choice), _gate_plot(facts.choice), _maps_plot(facts.choice.chosen, bench))
-    path.write_text(_page(facts, bench, *(svg(plot) for plot in plots)), encoding="utf-8")
+    path.write_text(_page(facts, version, bench, *(svg(plot) for plot in plots)), encoding="utf-8")
 
 
 def _held_out_plot(choice: Choice) -> Figure:
@@ -117,8 +116,8 @@ def _limits(*scores: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> tuple
     return float(everything.min()) - 0.02, float(everything.max()) + 0.02
 
 
-def _page(facts: ReportFacts, bench: Workbench, held_out: str, gate: str, maps: str) -> str:
-    title = f"{facts.bundle_id} v{facts.version}"
+def _page(facts: ReportFacts, version: int, bench: Workbench, held_out: str, gate: str, maps: str) -> str:
+    title = f"{facts.bundle_id} v{version}"
     body = f"""<h1>{html.escape(title)}</h1>
 <p class="verdict {_tone(facts)}">{html.escape(_headline(facts))}</p>
 <h2>Threshold</h2><p>{html.escape(str(facts.choice.chosen.candidate.proof))}. Independent parts are assumed: frames of

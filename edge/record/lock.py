@@ -1,4 +1,4 @@
-"""One daemon to a data folder: two would close each other's inspections."""
+"""One process to a folder: two daemons would close each other's inspections."""
 
 import fcntl
 import os
@@ -10,13 +10,18 @@ from edge.domain.errors import StorageError
 
 
 @contextmanager
-def sole_owner(folder: Path) -> Iterator[None]:
+def sole_owner(folder: Path, lock: str = "daemon.lock", owner: str = "a running daemon") -> Iterator[None]:
     """Own a station's data folder; the kernel lets go of it when this process ends, however it ends.
+
+    Args:
+        folder: made where it is missing.
+        lock: the file in it that says so.
+        owner: what the other process is, for the error.
 
     Raises:
         StorageError: another process owns it, or the folder cannot be written.
     """
-    path = folder / "daemon.lock"
+    path = folder / lock
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = path.open("a+", encoding="ascii")
@@ -27,8 +32,8 @@ def sole_owner(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.seek(0)
-            owner = file.read(20).strip() or "unknown"
-            raise StorageError(f"{folder} belongs to a running daemon (pid {owner}): stop that one first") from error
+            pid = file.read(20).strip() or "unknown"
+            raise StorageError(f"{folder} belongs to {owner} (pid {pid}): stop that one first") from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
