@@ -11,8 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.calibrate.collect import Frame, Refusal, collect
+from edge.calibrate.defects import DefectFrames, read_defects
 from edge.calibrate.pictures import ChecksTarget, LearnedChecks, learn_checks
-from edge.calibrate.report import ReportFacts, write_report
+from edge.calibrate.report.facts import ReportFacts
+from edge.calibrate.report.identity import identify
+from edge.calibrate.report.page import write_report
 from models import bundle_store
 from models.anomaly.bench import AnyGate, Choice, FrameSets, Workbench
 from models.anomaly.dealing import Indices, Split, split
@@ -42,6 +45,9 @@ class CalibrationRequest:
         threads: CPU threads; 0 takes what this process may use.
         activate: make the bundle the active one.
         checks: whose camera's checks are learned from the same frames, if any.
+        defects: folder with frames of defective parts, or None.
+        station: the station's id, for the report.
+        options: of the command, for the report.
     """
 
     bundle_id: str
@@ -54,6 +60,9 @@ class CalibrationRequest:
     threads: int = 0
     activate: bool = True
     checks: ChecksTarget | None = None
+    defects: Path | None = None
+    station: str = ""
+    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +132,14 @@ def calibrate(request: CalibrationRequest, progress: Progress) -> CalibrationRes
     clock.lap("collect")
     checks = None if request.checks is None else learn_checks(request.checks, collected, progress)
     spec = input_for([(frame.width, frame.height) for frame in collected.frames])
-    bench = _workbench(request, spec, _sets(collected.frames, dealt), progress)
+    defects = None if request.defects is None else read_defects(request.defects, collected.digests)
+    bench = _workbench(request, spec, _sets(collected.frames, dealt, defects), progress)
     choice = bench.choose(feature_graph(weights, spec))
     clock.lap("fit")
-    facts = ReportFacts(request.bundle_id, version, collected, dealt.sizes(), choice, request.fast, checks)
+    identity = identify(request.bundle_id, datetime.now(UTC), request.station, request.options)
+    facts = ReportFacts(
+        request.bundle_id, version, collected, dealt.sizes(), choice, request.fast, identity, checks, defects
+    )
     bundle = _write(request, bench, facts, progress)
     clock.lap("write")
     if request.activate:
@@ -141,11 +154,12 @@ def _workbench(request: CalibrationRequest, spec: InputSpec, sets: FrameSets, pr
     return Workbench(sets, spec, most, target, request.seed, request.threads, progress)
 
 
-def _sets(frames: tuple[Frame, ...], dealt: Split) -> FrameSets:
+def _sets(frames: tuple[Frame, ...], dealt: Split, defects: DefectFrames | None) -> FrameSets:
     def paths(indices: Indices) -> tuple[Path, ...]:
         return tuple(frames[index].path for index in indices)
 
-    return FrameSets(paths(dealt.learn), paths(dealt.quantization), paths(dealt.threshold), paths(dealt.gate))
+    good = FrameSets(paths(dealt.learn), paths(dealt.quantization), paths(dealt.threshold), paths(dealt.gate))
+    return good if defects is None else good.with_defects(defects.paths)
 
 
 def _write(request: CalibrationRequest, bench: Workbench, facts: ReportFacts, progress: Progress) -> Bundle:
@@ -155,9 +169,10 @@ def _write(request: CalibrationRequest, bench: Workbench, facts: ReportFacts, pr
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".calibrating-", dir=target.parent) as name:
         scratch = Path(name)
-        write_report(scratch / "report.html", facts, bench)
-        origin = Provenance(request.bundle_id, facts.version, facts.collected.digest, datetime.now(UTC))
-        bundle = package(scratch, target, bench, facts.choice, origin)
+        origin = Provenance(request.bundle_id, facts.version, facts.collected.digest, facts.identity.made_at)
+        bundle = package(
+            scratch, target, bench, facts.choice, origin, lambda folder: write_report(folder, facts, bench)
+        )
     progress.advance()
     return bundle
 
