@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from edge.calibrate.request import CalibrationRequest
     from edge.config import ProductSection, StationConfig
 
-_NOT_RESUMED = frozenset({"resume", "product", "config", "as_json"})
+_NOT_RESUMED = frozenset({"--resume", "--product", "--config", "--json"})
+_OPTIONS = {"frames": "from", "as_json": "json"}
 
 
 def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
@@ -80,6 +81,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         threads=checked.inference.threads,
         activate=activate,
         checks=checks,
+        station=checked.station.id,
+        options=_given(context),
     )
     _learn_product(request, as_json, anew=anew)
 
@@ -94,11 +97,16 @@ def _product(config: "StationConfig", wanted: str) -> "ProductSection":
 
 def _refuse_others(context: typer.Context) -> None:
     """A resumed calibration goes on as it was asked for: another option would change what is finished already."""
-    sources = {name: context.get_parameter_source(name) for name in context.params if name not in _NOT_RESUMED}
-    given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
-    if given:
-        named = ", ".join(sorted(f"--{'from' if name == 'frames' else name.replace('_', '-')}" for name in given))
+    named = ", ".join(name for name, _ in _given(context) if name not in _NOT_RESUMED)
+    if named:
         raise ConfigError(f"--resume goes on as the calibration was started: leave out {named}, or start with --anew")
+
+
+def _given(context: typer.Context) -> tuple[tuple[str, str], ...]:
+    """Names and values of the options that stood on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    names = sorted(name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE")
+    return tuple((f"--{_OPTIONS.get(name, name.replace('_', '-'))}", str(context.params[name])) for name in names)
 
 
 def _resume(config: "StationConfig", section: "ProductSection", as_json: bool) -> None:  # noqa: FBT001

@@ -7,14 +7,16 @@ rename, and activation is one more. A kill anywhere leaves the station as it was
 import functools
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.calibrate.collect import Collected, Frame, Refusal, collect
-from edge.calibrate.defects import Defects, read_defects
+from edge.calibrate.defects import DefectFrames, read_defects
 from edge.calibrate.pictures import LearnedChecks, learn_checks
-from edge.calibrate.report import ReportFacts, write_report
+from edge.calibrate.report.facts import ReportFacts
+from edge.calibrate.report.identity import identify
+from edge.calibrate.report.page import write_report
 from edge.calibrate.request import CalibrationRequest, request_of, work_folder
 from edge.calibrate.stages import Stages, open_stages, read_request
 from models import bundle_store
@@ -121,18 +123,20 @@ def unfinished(bundles_root: Path, bundle_id: str) -> CalibrationRequest:
 def _calibrate(request: CalibrationRequest, stages: Stages, progress: Progress) -> CalibrationResult:
     clock = _Clock()
     collected = collect(request.frames, progress)
-    defects = read_defects(request.defects, frozenset(frame.sha256 for frame in collected.frames))
+    defects = None if request.defects is None else read_defects(request.defects, collected.digests)
     wanted = parts_needed(request.overkill_rate, request.confidence)
     dealt = split(thumbnail_groups([frame.thumbnail for frame in collected.frames]), wanted, request.seed)
     clock.lap("collect")
     checks = None if request.checks is None else learn_checks(request.checks, collected, progress)
     spec = input_for([(frame.width, frame.height) for frame in collected.frames])
     bench = _workbench(request, spec, _sets(collected.frames, dealt, defects), progress)
-    made_from = [request.as_json(), collected.digest, defects.digest, tools_used()]
+    made_from = [request.as_json(), collected.digest, defects and defects.digest, tools_used()]
     fit = functools.partial(_fit, request, bench, collected)
     choice, draft = stages.once("fit", made_from, fit, _read_fit)
     clock.lap("fit")
-    facts = ReportFacts(request.bundle_id, collected, dealt.sizes(), choice, request.fast, checks)
+    identity = identify(request.bundle_id, draft.manifest.created_at, request.station, request.options)
+    sizes = dealt.sizes()
+    facts = ReportFacts(request.bundle_id, 0, collected, sizes, choice, request.fast, identity, checks, defects)
     bundle = _write(request, draft, facts, bench, progress)
     clock.lap("write")
     if request.activate:
@@ -148,12 +152,12 @@ def _workbench(request: CalibrationRequest, spec: InputSpec, sets: FrameSets, pr
     return Workbench(sets, spec, most, target, request.seed, request.threads, progress)
 
 
-def _sets(frames: tuple[Frame, ...], dealt: Split, defects: Defects) -> FrameSets:
+def _sets(frames: tuple[Frame, ...], dealt: Split, defects: DefectFrames | None) -> FrameSets:
     def paths(indices: Indices) -> tuple[Path, ...]:
         return tuple(frames[index].path for index in indices)
 
-    good = paths(dealt.learn), paths(dealt.quantization), paths(dealt.threshold), paths(dealt.gate)
-    return FrameSets(*good, defects.paths)
+    good = FrameSets(paths(dealt.learn), paths(dealt.quantization), paths(dealt.threshold), paths(dealt.gate))
+    return good if defects is None else good.with_defects(defects.paths)
 
 
 def _fit(request: CalibrationRequest, bench: Workbench, collected: Collected, folder: Path) -> None:
@@ -179,7 +183,7 @@ def _write(
     progress.stage("write", 1)
 
     def add(folder: Path, version: int) -> None:
-        write_report(folder / "report.html", facts, version, bench)
+        write_report(folder, replace(facts, version=version), bench)
 
     bundle = bundle_store.adopt_next(request.bundles_root, request.bundle_id, draft, add)
     progress.advance()

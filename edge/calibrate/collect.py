@@ -52,6 +52,11 @@ class Collected:
         lines = "".join(f"{frame.path.name} {frame.sha256}\n" for frame in self.frames)
         return hashlib.sha256(lines.encode()).hexdigest()
 
+    @property
+    def digests(self) -> frozenset[str]:
+        """Of every usable frame's pixels."""
+        return frozenset(frame.sha256 for frame in self.frames)
+
     def summary(self) -> dict[str, int]:
         """How many were refused, by reason."""
         return dict(Counter(refusal.reason.split(":")[0] for refusal in self.refused))

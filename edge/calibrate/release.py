@@ -15,8 +15,8 @@ import numpy as np
 from edge.assembly import fitting_recipe, fitting_reference
 from edge.calibrate.collect import Collected, collect
 from edge.calibrate.pictures import ChecksTarget, LearnedChecks, learn_checks
-from edge.calibrate.release_report import write_release_report
 from edge.calibrate.release_trial import Trial
+from edge.calibrate.report.release import write_release_report
 from edge.config import ProductSection
 from edge.decide.recipe import Recipe, decide
 from edge.domain.part import Verdict

@@ -25,6 +25,8 @@ class CalibrationRequest:
         threads: CPU threads; 0 takes what this process may use.
         activate: make the bundle the active one.
         checks: whose camera's checks are learned from the same frames, if any.
+        station: the station's id, for the report.
+        options: of the command, for the report.
     """
 
     bundle_id: str
@@ -38,6 +40,8 @@ class CalibrationRequest:
     threads: int = 0
     activate: bool = True
     checks: ChecksTarget | None = None
+    station: str = ""
+    options: tuple[tuple[str, str], ...] = ()
 
     @property
     def work_folder(self) -> Path:

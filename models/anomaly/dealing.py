@@ -1,5 +1,6 @@
 """Which frame is used for what: four parts that never share a frame, nor a near-twin of one. Pure."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,11 @@ def split(groups: Indices, wanted_for_threshold: int, seed: int) -> Split:
     threshold, twins_a = _one_of_each(groups, names["threshold"])
     gate, twins_b = _one_of_each(groups, names["gate"])
     return Split(names["learn"], names["quantization"], threshold, gate, np.sort(np.concatenate([twins_a, twins_b])))
+
+
+def frames_for(parts: int) -> int:
+    """The fewest frames, no two of one part, of which so many are held out for the threshold."""
+    return max(FRAMES_MIN, math.ceil(parts / _THRESHOLD_SHARE_MAX))
 
 
 def _quotas(count: int, wanted_for_threshold: int) -> dict[str, int]:

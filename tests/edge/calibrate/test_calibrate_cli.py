@@ -67,7 +67,7 @@ def test_interrupted_by_ctrl_c_it_says_so_and_resume_takes_no_other_options(stat
     code, answer = run_json([*base, "--resume"], 300)
     assert code == 0, answer
     assert answer["threshold"]["target_rate"] == 0.05
-    assert answer["gate"]["metric"] == "auroc"
+    assert "labelled defects" in answer["gate"]["reason"]
     assert answer["activated"] is False
     assert [bundle.active for bundle in list_bundles(station / "data" / "bundles")] == [False]
     code, again = run_json([*base, "--resume"])
@@ -79,9 +79,9 @@ def test_interrupted_by_ctrl_c_it_says_so_and_resume_takes_no_other_options(stat
     ("given", "says"),
     [
         pytest.param(["--defects", "nowhere"], "is no folder", id="no such folder"),
-        pytest.param(["--defects", "empty"], "holds no image", id="nothing in it"),
-        pytest.param(["--defects", "broken"], "no readable image", id="a file that is no image"),
-        pytest.param(["--defects", "twice"], "is that part good or bad", id="a good part among the bad"),
+        pytest.param(["--defects", "empty"], "holds no usable image", id="nothing in it"),
+        pytest.param(["--defects", "broken"], "holds no usable image", id="a file that is no image"),
+        pytest.param(["--defects", "twice"], "holds no usable image", id="a good part among the bad"),
         pytest.param(["--resume"], "nothing to resume", id="nothing was interrupted"),
         pytest.param(["--product", "other"], "--product must be one of plate", id="no such product"),
         pytest.param(["--overkill", "2"], "lie between 0 and 1", id="no rate"),
