@@ -71,11 +71,11 @@ def _openvino(_folder: Path) -> Iterator[Finding]:
 
 
 def _cpus(_folder: Path) -> Iterator[Finding]:
-    from models.cpus import granted_cpus
+    from models.cpus import cpu_grant
 
-    granted, seen = granted_cpus(), os.cpu_count() or 1
-    quota = "" if granted == seen else ": a quota holds, threads follow it"
-    yield Finding("cores", "ok", f"{granted} granted of {seen} seen{quota}")
+    grant = cpu_grant()
+    follow = ": threads follow what is granted" if grant.is_cut else ""
+    yield Finding("cores", "ok", f"{grant}{follow}")
 
 
 def _disk(folder: Path) -> Iterator[Finding]:
