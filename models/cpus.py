@@ -2,6 +2,7 @@
 
 import math
 import os
+import platform
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -19,6 +20,15 @@ def has_bf16(cpu_info: Path = _CPU_INFO) -> bool:
     """Whether the CPU multiplies BF16 in hardware (AVX-512 BF16 or AMX)."""
     flags = cpu_info.read_text(encoding="utf-8").split() if cpu_info.is_file() else []
     return bool(_BF16_FLAGS & set(flags))
+
+
+def cpu_identity(cpu_info: Path = _CPU_INFO) -> str:
+    """What decides which code runs on this CPU: its model and everything it says it can do, in a fixed order."""
+    lines = cpu_info.read_text(encoding="utf-8").splitlines() if cpu_info.is_file() else []
+    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in reversed(lines))}
+    names = ("vendor_id", "cpu family", "model", "model name", "stepping")
+    flags = " ".join(sorted(said.get("flags", said.get("Features", "")).split()))
+    return "; ".join([platform.machine(), *(said.get(name, "") for name in names), flags])
 
 
 def _quota_v2() -> float | None:
