@@ -34,6 +34,7 @@ from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
+from models.compiled_store import CompiledStore, graphs_in_use
 from models.cpus import granted_cpus
 from models.errors import ModelError
 from models.scoring import read_image
@@ -56,6 +57,7 @@ class Assembly:
         self.config = config
         self.health = Health()
         self.engines: dict[Path, OpenVinoEngine] = {}
+        self._compiled = CompiledStore(config.cache_dir, lambda: graphs_in_use(config.bundles_dir))
         self._running: dict[str, Path] = {}
         address = parse_address(config.line.port)
         broker = None if config.sync.broker is None else BrokerAddress.parse(config.sync.broker)
@@ -130,7 +132,7 @@ class Assembly:
         if path not in self.engines:
             cameras, tiled = len(self.config.camera), bundle.spec.tiling is not None
             plan = make_plan(self.config.inference, granted_cpus(), cameras, tiled=tiled)
-            self.engines[path] = OpenVinoEngine(bundle, plan)
+            self.engines[path] = OpenVinoEngine(bundle, plan, self._compiled)
         engine = self.engines[path]
         looking = engine if reference is None else ComparingEngine(engine, reference)
         self._running[section.id] = path  # last: what was refused before this line has changed nothing

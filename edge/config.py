@@ -212,6 +212,11 @@ class StationConfig(_Section):
         return self.station.data_dir / "bundles"
 
     @property
+    def cache_dir(self) -> Path:
+        """Where graphs lie as they were compiled for this CPU; may be deleted at any time."""
+        return self.station.data_dir / "cache"
+
+    @property
     def database_path(self) -> Path:
         """The station's one database."""
         return self.station.data_dir / "station.db"

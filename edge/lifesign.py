@@ -44,10 +44,16 @@ class Lifesign:
             "line": _counters(station.port.counters),
             "outputs": {output.output_id: _output(output) for output in station.outputs},
             "cameras": {name: _counters(drain.counters) for name, drain in station.drains.items()},
-            "models": {name: _model(product) for name, product in station.products.items()},
+            "models": {name: self._model(product) for name, product in station.products.items()},
             "images": {"stored": station.images.stored, "dropped": station.images.dropped},
             "sync": self._sync(),
         }
+
+    def _model(self, product: Product) -> dict[str, object]:
+        model = product.engine.model_id
+        cached = any(engine.cached for engine in list(self._station.engines.values()) if engine.model_id == model)
+        named = {"id": model.id, "version": model.version, "sha256": model.sha256, "precision": model.precision.value}
+        return named | {"graph": "cached" if cached else "compiled"}
 
     def _sync(self) -> dict[str, object] | None:
         if self._station.uplink is None:
@@ -62,8 +68,3 @@ def _counters(counters: object) -> dict[str, int]:
 
 def _output(output: Teller) -> dict[str, object]:
     return {"tells": not output.trouble, "why": output.trouble, **_counters(output.counters)}
-
-
-def _model(product: Product) -> dict[str, object]:
-    model = product.engine.model_id
-    return {"id": model.id, "version": model.version, "sha256": model.sha256, "precision": model.precision.value}

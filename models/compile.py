@@ -34,35 +34,37 @@ def compile_bundle(bundle: "Bundle", *, threads: int = 0, streams: int = 1, pinn
 
 def compile_hinted(bundle: "Bundle", hint: Hint) -> ov.CompiledModel:
     """A bundle's graph as OpenVINO's own hint would run it: only the precision is ours. Raises ModelError."""
-    config: dict[str, str | int | bool] = {
+    config: dict[str, object] = {
         "INFERENCE_PRECISION_HINT": _HINT[bundle.precision],
         "PERFORMANCE_HINT": hint,
     }
-    return _compile(bundle.model_xml, config)
+    return compile_configured(bundle.model_xml, config)
 
 
 def compile_graph(
     graph: ov.Model | Path, precision: Precision, *, threads: int = 0, streams: int = 1, pinning: bool = False
 ) -> ov.CompiledModel:
-    """A graph, compiled for this CPU.
+    """A graph, compiled for this CPU as `cpu_config` says. Raises ModelError: OpenVINO refuses the graph."""
+    return compile_configured(graph, cpu_config(precision, threads=threads, streams=streams, pinning=pinning))
+
+
+def cpu_config(precision: Precision, *, threads: int = 0, streams: int = 1, pinning: bool = False) -> dict[str, object]:
+    """All that OpenVINO is told about how to run a graph on this CPU; what a compiled graph is stored under names it.
 
     The hint is always given: left alone, OpenVINO runs an FP32 graph in BF16 where the CPU has it. INT8 graphs get f32
     for what was left in float, their distance head: see DECISIONS.md for what BF16 there did to scores.
     Threads are not pinned unless asked for: pinned processes on one machine collide on the same cores.
-
-    Raises:
-        ModelError: OpenVINO refuses the graph.
     """
-    config: dict[str, str | int | bool] = {
+    return {
         "INFERENCE_PRECISION_HINT": _HINT[precision],
         "INFERENCE_NUM_THREADS": threads or usable_threads(),
         "NUM_STREAMS": streams,
         "ENABLE_CPU_PINNING": pinning,
     }
-    return _compile(graph, config)
 
 
-def _compile(graph: ov.Model | Path, config: dict[str, str | int | bool]) -> ov.CompiledModel:
+def compile_configured(graph: ov.Model | Path, config: dict[str, object]) -> ov.CompiledModel:
+    """A graph, compiled for this CPU with this configuration. Raises ModelError: OpenVINO refuses the graph."""
     model = graph if isinstance(graph, ov.Model) else read_graph(graph)
     try:
         return _CORE.compile_model(model, "CPU", config)
@@ -80,6 +82,18 @@ def read_graph(path: Path) -> ov.Model:
         return _CORE.read_model(path)
     except RuntimeError as fault:
         raise _refused(str(path), fault) from fault
+
+
+def import_compiled(blob: bytes, config: dict[str, object]) -> ov.CompiledModel:
+    """A graph that was compiled before and exported. Its bytes must be verified: OpenVINO does not.
+
+    Raises:
+        ModelError: OpenVINO does not take it.
+    """
+    try:
+        return _CORE.import_model(blob, "CPU", config)
+    except RuntimeError as fault:
+        raise ModelError(f"compile: OpenVINO does not take what it exported ({fault})") from fault
 
 
 def cpu_capabilities() -> frozenset[str]:

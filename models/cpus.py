@@ -6,6 +6,7 @@ turns at being stopped.
 
 import math
 import os
+import platform
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,15 @@ def cpu_model(cpu_info: Path = _CPU_INFO) -> str:
     said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     arm = " ".join(said[field] for field in _ARM_FIELDS if field in said)
     return said.get("model name") or arm or os.uname().machine
+
+
+def cpu_identity(cpu_info: Path = _CPU_INFO) -> str:
+    """What decides which code runs on this CPU: its model and everything it says it can do, in a fixed order."""
+    lines = cpu_info.read_text(encoding="utf-8").splitlines() if cpu_info.is_file() else []
+    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in reversed(lines))}
+    names = ("vendor_id", "cpu family", "model", "model name", "stepping")
+    flags = " ".join(sorted(said.get("flags", said.get("Features", "")).split()))
+    return "; ".join([platform.machine(), *(said.get(name, "") for name in names), flags])
 
 
 def has_bf16(cpu_info: Path = _CPU_INFO) -> bool:

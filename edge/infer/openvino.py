@@ -14,13 +14,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from edge.domain.frame import Image
 from edge.infer.answers import reader
 from edge.infer.engine import ModelTimeoutError
 from edge.infer.plan import Plan
 from edge.infer.reference import ReferenceInput
 from models.bundle import Bundle
-from models.compile import compile_bundle
+from models.compile import compile_configured, cpu_config
+from models.compiled_store import Compiled, CompiledStore
 from models.detecting import IMAGE, REFERENCE
 from models.detections import Detections
 from models.errors import ModelError
@@ -32,6 +35,7 @@ from models.tiling import Tile, merge, tiles
 if TYPE_CHECKING:
     import openvino as ov
 
+log = structlog.get_logger()
 _SELFTEST_S = 30.0
 _CLOSE_MS = 100
 _STUCK_POLL_S = 0.005
@@ -52,26 +56,50 @@ class OpenVinoEngine:
     Args:
         bundle: opened, so every hash is verified.
         plan: threads, streams and requests.
+        store: of graphs compiled before; None compiles anew and keeps nothing.
 
     Raises:
         ModelError: the graph cannot be compiled, the kind cannot be run, or the bundle's own frames get another
             answer than expected.
     """
 
-    def __init__(self, bundle: Bundle, plan: Plan) -> None:
+    def __init__(self, bundle: Bundle, plan: Plan, store: CompiledStore | None = None) -> None:
         self.bundle = bundle
+        self.cached = False
         self._input = bundle.spec.inputs[0]
         self._read = reader(bundle.spec)
         self._per_frame = plan.per_frame
-        self._compiled = compile_bundle(bundle, threads=plan.threads, streams=plan.streams)
-        self._image = self._compiled.input(IMAGE) if bundle.spec.compares else self._compiled.input(0)
         self._idle: queue.Queue[ov.InferRequest] = queue.Queue()
         self._stuck: list[ov.InferRequest] = []
         self._places: dict[tuple[int, int], Placement] = {}
         self._selftest = threading.Thread()
+        self._load(plan, store)
+
+    def _load(self, plan: Plan, store: CompiledStore | None) -> None:
+        """Take the graph, stored or compiled, through the self-test; a stored one that fails it is compiled anew."""
+        config = cpu_config(self.bundle.precision, threads=plan.threads, streams=plan.streams)
+        if store is None:
+            self._take(Compiled(compile_configured(self.bundle.model_xml, config), cached=False), plan)
+            self.selftest()
+            return
+        self._take(store.load(self.bundle, config), plan)
+        try:
+            self.selftest()
+        except ModelError as error:
+            if not self.cached:
+                raise
+            log.warning("stored graph fails the self-test: compiled anew", bundle=self.model_id.id, why=str(error))
+            store.forget(self.bundle, config)
+            self._load(plan, None)
+
+    def _take(self, compiled: Compiled, plan: Plan) -> None:
+        self.cached, self._compiled = compiled.cached, compiled.model
+        self._image = self._compiled.input(IMAGE) if self.bundle.spec.compares else self._compiled.input(0)
+        self._idle = queue.Queue()
         for _ in range(plan.requests):
             self._idle.put(self._compiled.create_infer_request())
-        self.selftest()
+        how = "cached" if compiled.cached else "compiled"
+        log.info("model", bundle=self.model_id.id, version=self.model_id.version, graph=how, note=compiled.note)
 
     @property
     def spec(self) -> ModelSpec:

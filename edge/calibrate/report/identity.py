@@ -7,11 +7,8 @@ from pathlib import Path
 
 from models.bundle import file_entries
 from models.claims import tools_used
-from models.cpus import granted_cpus
+from models.cpus import cpu_model, granted_cpus
 from models.page import section, table
-
-_CPU_INFO = Path("/proc/cpuinfo")
-_NAME = "model name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +48,7 @@ class Identity:
 
 def identify(product: str, made_at: datetime, station: str = "", options: Sequence[tuple[str, str]] = ()) -> Identity:
     """Of what is made on this machine."""
-    return Identity(product, station, made_at, cpu_name(), granted_cpus(), tools_used(), tuple(options))
-
-
-def cpu_name(cpu_info: Path = _CPU_INFO) -> str:
-    """The processor's own name."""
-    lines = cpu_info.read_text(encoding="utf-8").splitlines() if cpu_info.is_file() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith(_NAME))
-    return next(names, "unknown")
+    return Identity(product, station, made_at, cpu_model(), granted_cpus(), tools_used(), tuple(options))
 
 
 def identity_section(identity: Identity, rows: Sequence[tuple[str, str]]) -> str:
