@@ -186,7 +186,8 @@ def _learn_product(request: "CalibrationRequest", as_json: bool) -> None:  # noq
 
 
 def _take_release(request: "ReleaseRequest", as_json: bool) -> None:  # noqa: FBT001 - how to say it
-    from edge.calibrate.release import REPORT, take_release
+    from edge.calibrate.release import take_release
+    from edge.calibrate.report.release import REPORT
     from models.progress import RichProgress
 
     with RichProgress() as progress:

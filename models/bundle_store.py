@@ -71,7 +71,12 @@ def write_next(root: Path, bundle_id: str, fill: Callable[[Path, int], Manifest]
 
 
 def copy_next(
-    root: Path, bundle_id: str, source: Bundle, made_at: datetime, add: Callable[[Path, int], None] | None = None
+    root: Path,
+    bundle_id: str,
+    source: Bundle,
+    made_at: datetime,
+    add: Callable[[Path, int], None] | None = None,
+    parent: str | None = None,
 ) -> Bundle:
     """Another bundle's files as they are, as the next version of an id; its parent is that bundle.
 
@@ -81,6 +86,7 @@ def copy_next(
         source: opened, so every hash is verified.
         made_at: when.
         add: puts further files into the folder that it is given, beside the version.
+        parent: digest of the bundle that the source was made from on the way here.
 
     Raises:
         ModelError: as `write_next`, or the files changed since they were verified.
@@ -92,7 +98,7 @@ def copy_next(
             raise ModelError(f"bundle: what was copied from {source.path} is not what was verified there: try again")
         if add is not None:
             add(scratch, version)
-        changes = {"id": bundle_id, "version": version, "parent": source.model_id.sha256}
+        changes = {"id": bundle_id, "version": version, "parent": parent or source.model_id.sha256}
         return source.manifest.model_copy(update=changes | {"created_at": made_at, "files": file_entries(scratch)})
 
     return write_next(root, bundle_id, fill)
