@@ -30,6 +30,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         Path | None, typer.Option(help="A folder of images of bad parts, or one folder for each kind of defect.")
     ] = None,
     bundle: Annotated[Path | None, typer.Option(help="Take this released bundle instead of learning one.")] = None,
+    quantize: Annotated[bool, typer.Option("--quantize", help="Put a released float graph into INT8 here.")] = False,  # noqa: FBT002
     config: ConfigOption = DEFAULT_CONFIG,
     overkill: Annotated[float, typer.Option(help="Good parts that may be rejected, as a rate.")] = 0.02,
     confidence: Annotated[float, typer.Option(help="How sure that rate must be.")] = 0.95,
@@ -65,9 +66,22 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if bundle is not None:
         from edge.calibrate.release import ReleaseRequest
 
-        where = section, checked.bundles_dir, bundle, frames
-        threads = checked.inference.threads
-        _take_release(ReleaseRequest(*where, overkill, confidence, threads, checks=checks), as_json)
+        taking = ReleaseRequest(
+            product=section,
+            bundles_root=checked.bundles_dir,
+            release=bundle,
+            frames=frames,
+            overkill_rate=overkill,
+            confidence=confidence,
+            threads=checked.inference.threads,
+            checks=checks,
+            defects=defects,
+            quantize=quantize,
+            seed=seed,
+            station=checked.station.id,
+            options=_given(context),
+        )
+        _take_release(taking, as_json)
         return
     request = CalibrationRequest(
         bundle_id=section.bundle,
@@ -155,7 +169,8 @@ def _said(result: "CalibrationResult") -> list[str]:
 
 
 def _take_release(request: "ReleaseRequest", as_json: bool) -> None:  # noqa: FBT001 - how to say it
-    from edge.calibrate.release import REPORT, take_release
+    from edge.calibrate.release import take_release
+    from edge.calibrate.report.release import REPORT
     from models.progress import RichProgress
 
     with RichProgress() as progress:
@@ -164,6 +179,7 @@ def _take_release(request: "ReleaseRequest", as_json: bool) -> None:  # noqa: FB
     text = [
         f"self-test good; milliseconds per frame: {result.speed_ms}",
         result.verdict,
+        *([result.quantized] if result.quantized else []),
         *([result.checks.summary] if result.checks else []),
         f"{'active' if result.activated else 'imported'}: {taken.path}",
         f"report: {taken.path / REPORT}",

@@ -71,7 +71,12 @@ def write_next(root: Path, bundle_id: str, fill: Callable[[Path, int], Manifest]
 
 
 def copy_next(
-    root: Path, bundle_id: str, source: Bundle, made_at: datetime, add: Callable[[Path, int], None] | None = None
+    root: Path,
+    bundle_id: str,
+    source: Bundle,
+    made_at: datetime,
+    add: Callable[[Path, int], None] | None = None,
+    parent: str | None = None,
 ) -> Bundle:
     """Another bundle's files as they are, as the next version of an id; its parent is that bundle.
 
@@ -83,11 +88,12 @@ def copy_next(
         source: opened, so every hash is verified.
         made_at: when.
         add: puts further files into the folder that it is given, beside the version.
+        parent: digest of the bundle that the source was made from on the way here.
 
     Raises:
         ModelError: as `write_next`, or the files changed since they were verified.
     """
-    changes = {"parent": source.model_id.sha256, "created_at": made_at}
+    changes = {"parent": parent or source.model_id.sha256, "created_at": made_at}
     return _take_next(root, bundle_id, source, changes, add)
 
 

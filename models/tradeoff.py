@@ -113,6 +113,11 @@ class TradeOff:
         overkills = 1 - np.searchsorted(good, steps) / len(good)
         return [Point(float(t), float(e), float(o)) for t, e, o in zip(steps, escapes, overkills, strict=True)]
 
+    def at(self, threshold: float) -> Point:
+        """What this threshold would bring, if scores alone decided."""
+        bad, good = _sorted(self.defects.scores), _sorted(self.good)
+        return Point(threshold, float((bad < threshold).mean()), float((good >= threshold).mean()))
+
     def others(self) -> list[Point]:
         """Other points worth a thought: half the escapes, none of these, half the overkill, none of it."""
         curve, here = self.curve(), self.point

@@ -10,7 +10,8 @@ from detector_kit import RECIPE, make_detector, pattern, with_square
 from station_kit import Station, run_json, ungated_int8
 
 from edge.calibrate.pictures import checks_target
-from edge.calibrate.release import REPORT, ReleaseRequest, take_release
+from edge.calibrate.release import ReleaseRequest, take_release
+from edge.calibrate.report.release import DATA, REPORT
 from edge.capture.pictures.limits import limits_path, load_limits
 from edge.config import load_config
 from edge.domain.errors import ConfigError
@@ -78,7 +79,8 @@ def test_it_is_imported_with_its_parent_and_activated(station: Station, release:
     assert taken.manifest.parent == released.model_id.sha256
     for name in ("classes", "inputs", "precision", "thresholds", "gate", "alignment", "metrics", "dataset_sha256"):
         assert getattr(taken.manifest, name) == getattr(released.manifest, name)
-    assert {**taken.manifest.files, REPORT: None} == {**released.manifest.files, REPORT: None}
+    own = {REPORT: None, DATA: None}
+    assert {**taken.manifest.files, **own} == {**released.manifest.files, **own}
     assert result.trial is not None
     assert (result.trial.rejected, result.trial.misaligned, result.trial.proof.held_out) == (0, 0, 60)
     assert result.speed_ms["FP32"] > 0
