@@ -12,10 +12,12 @@ from models.anomaly.fit import Candidate, Runner, choose_frames, set_threshold
 from models.anomaly.statistics import Seen, Vectors, main_directions, statistics_of
 from models.anomaly.suspects import stand_out, suspects
 from models.compile import compile_graph, cpu_capabilities
+from models.errors import AlignmentError
 from models.evaluate import auroc, auroc_drop
 from models.gate import THRESHOLD, GateResult, GateScores, judge
 from models.labelled_gate import LabelledResult, Measured, judge_labelled, turned
 from models.letterbox import Image
+from models.pose import Pose
 from models.progress import Progress
 from models.quantize import quantize
 from models.scoring import Scored, model_input, read_image
@@ -95,7 +97,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """What every candidate shares: frames, input, how many are learned from at most, target and threads."""
+    """What every candidate shares: frames, input, how many are learned from at most, target and threads.
+
+    With a pose, every frame is laid on its reference first. Good ones must lie on it; a defective one that does not
+    counts as rejected, since a station calls it UNDECIDED.
+    """
 
     sets: FrameSets
     spec: InputSpec
@@ -104,6 +110,7 @@ class Workbench:
     seed: int
     threads: int
     progress: Progress
+    pose: Pose | None = None
 
     def choose(self, backbone: ov.Model) -> Choice:
         """FP32 and INT8 side by side; where INT8 fails the gate, the fastest float precision that passes it."""
@@ -126,7 +133,7 @@ class Workbench:
     @property
     def runner(self) -> Runner:
         """Runs graphs with this bench's input, threads and progress."""
-        return Runner(self.spec, self.threads, self.progress)
+        return Runner(self.spec, self.threads, self.progress, self.pose)
 
     def trial(self, backbone: ov.Model, precision: Precision, seen: Seen, projection: Vectors) -> Trial:
         """Fit, set the threshold and score the gate's frames in one precision."""
@@ -136,12 +143,12 @@ class Workbench:
         candidate = set_threshold(runner, backbone, precision, good, self.sets.threshold, self.target)
         scored = runner.scores(candidate.graph, precision, self.sets.gate)
         bad = self.sets.defective or self.defects()
-        return Trial(candidate, scored, runner.scores(candidate.graph, precision, bad))
+        return Trial(candidate, scored, runner.scores(candidate.graph, precision, bad, on_misfit=_rejected))
 
     def quantized(self, backbone: ov.Model) -> ov.Model:
         """The backbone in INT8, its ranges learned from frames that judge nothing."""
         self.progress.stage("quantize", len(self.sets.quantization))
-        frames = [model_input(path, self.spec) for path in self.sets.quantization]
+        frames = [model_input(path, self.spec, self.pose) for path in self.sets.quantization]
         graph = quantize(backbone, frames)
         self.progress.advance(len(frames))
         return graph
@@ -188,6 +195,10 @@ class Workbench:
             return image
         size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
         return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _rejected(_index: int, _misfit: AlignmentError) -> None:
+    """What does not lie on the reference has the score 1."""
 
 
 def judge_by_labels(fp32: Trial, other: Trial) -> LabelledResult:
