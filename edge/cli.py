@@ -24,6 +24,7 @@ from edge.domain.errors import (
     StorageError,
     exit_code,
 )
+from edge.masters_cli import masters_app, verify_masters
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ app = typer.Typer(
 app.add_typer(config_app, name="config")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(camera_app, name="camera")
+app.add_typer(masters_app, name="masters")
+app.command("verify-masters")(verify_masters)
 
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
 

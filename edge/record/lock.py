@@ -9,12 +9,17 @@ from pathlib import Path
 from edge.domain.errors import StorageError
 
 
+class OwnedError(StorageError):
+    """Another process owns the station's data folder."""
+
+
 @contextmanager
 def sole_owner(folder: Path) -> Iterator[None]:
     """Own a station's data folder; the kernel lets go of it when this process ends, however it ends.
 
     Raises:
-        StorageError: another process owns it, or the folder cannot be written.
+        StorageError: the folder cannot be written.
+        OwnedError: another process owns it.
     """
     path = folder / "daemon.lock"
     try:
@@ -28,7 +33,7 @@ def sole_owner(folder: Path) -> Iterator[None]:
         except OSError as error:
             file.seek(0)
             owner = file.read(20).strip() or "unknown"
-            raise StorageError(f"{folder} belongs to a running daemon (pid {owner}): stop that one first") from error
+            raise OwnedError(f"{folder} belongs to a running daemon (pid {owner}): stop that one first") from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
