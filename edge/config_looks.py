@@ -1,4 +1,4 @@
-"""Sections of station.toml on what is looked at beside defects: a camera's checks, a product's code, its master parts."""
+"""Sections of station.toml beside cameras and recipes: a camera's checks, a product's code, its master parts."""
 
 from typing import Annotated, Literal
 

@@ -108,7 +108,7 @@ class LinePort:
         self._product_of: dict[str, str] = {}
         self._overtaken: set[str] = set()
         self._commands: queue.SimpleQueue[Committed | _Untold | _Answer] = queue.SimpleQueue()
-        self._on_verify: Callable[[int, VerifyMasters], str] = lambda _peer, _asked: "the station is still starting"
+        self._on_verify: Callable[[int, VerifyMasters], str] = lambda _peer, _asked: "no master parts are kept here"
         self._ready = (False, "starting")
         self._ready_said = self._ready
         self._stop = threading.Event()

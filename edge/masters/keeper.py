@@ -59,11 +59,11 @@ class MasterKeeper:
         self._asked: queue.Queue[tuple[int, VerifyMasters]] = queue.Queue(_MOST_WAITING)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="masters", daemon=True)
+        station.port.on_verify(self._ask)
 
     def start(self) -> None:
-        """Say at once where a check is missing, and listen to who asks for one."""
+        """Say at once where a check is missing, and make those that were asked for."""
         self.watch(datetime.now(UTC), time.monotonic())
-        self._station.port.on_verify(self._ask)
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
