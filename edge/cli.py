@@ -25,6 +25,7 @@ from edge.domain.errors import (
     StorageError,
     exit_code,
 )
+from edge.masters_cli import masters_app, verify_masters
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
 
 app = typer.Typer(
@@ -37,6 +38,8 @@ app.add_typer(config_app, name="config")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(camera_app, name="camera")
 app.command()(calibrate)
+app.add_typer(masters_app, name="masters")
+app.command("verify-masters")(verify_masters)
 
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
 

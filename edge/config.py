@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edge.config_looks import ChecksSection, CodeSection
+from edge.config_looks import ChecksSection, CodeSection, MastersSection
 from edge.config_outputs import ModbusSection, OutputSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted
@@ -114,6 +114,7 @@ class ProductSection(_Section):
     bundle: Id
     reference: Path | None = None
     code: CodeSection | None = None
+    masters: MastersSection = MastersSection()
     recipe: RecipeSection = RecipeSection()
 
 

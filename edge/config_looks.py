@@ -1,8 +1,8 @@
-"""Sections of station.toml that say what must be true of a picture: a camera's checks, a product's code."""
+"""Sections of station.toml beside cameras and recipes: a camera's checks, a product's code, its master parts."""
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 CheckName = Literal["black", "clipped", "frozen", "blurred", "shifted", "size", "exposure"]
 
@@ -35,3 +35,12 @@ class CodeSection(BaseModel):
     roi: Region | None = None
     on_unreadable: Literal["undecided", "allow"] = "undecided"
     on_repeat: Literal["undecided", "allow"] = "allow"
+
+
+class MastersSection(BaseModel):
+    """When a good check of the product's master parts is a must: since a start or changeover, every so many hours."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    required: bool = False
+    every_h: Annotated[float, Field(gt=0, le=1000)] | None = None

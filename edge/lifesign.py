@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from edge.assembly import Assembly
@@ -10,10 +11,16 @@ from edge.pipeline import Product
 
 
 class Lifesign:
-    """Writes the status file of one run; a file that cannot be written is a fault of the station."""
+    """Writes the status file of one run; a file that cannot be written is a fault of the station.
 
-    def __init__(self, station: Assembly) -> None:
+    Args:
+        station: what runs.
+        masters: says how each product stands with its master parts.
+    """
+
+    def __init__(self, station: Assembly, masters: Callable[[], dict[str, object]]) -> None:
         self._station = station
+        self._masters = masters
         self._started_at = datetime.now(UTC)
 
     def write(self, *, running: bool) -> None:
@@ -45,6 +52,7 @@ class Lifesign:
             "outputs": {output.output_id: _output(output) for output in station.outputs},
             "cameras": {name: _counters(drain.counters) for name, drain in station.drains.items()},
             "models": {name: self._model(product) for name, product in station.products.items()},
+            "masters": self._masters(),
             "images": {"stored": station.images.stored, "dropped": station.images.dropped},
             "sync": self._sync(),
         }

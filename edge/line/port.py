@@ -23,10 +23,13 @@ from edge.line.protocol import (
     Address,
     Choose,
     Listen,
+    MastersAnswer,
     Ping,
     Trigger,
+    VerifyMasters,
     error_line,
     heartbeat_line,
+    masters_line,
     parse_line,
     pong_line,
     product_line,
@@ -67,6 +70,12 @@ class _Untold:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    peer: int
+    line: bytes
+
+
 class LinePort:
     """Serves one or more line connections.
 
@@ -98,7 +107,8 @@ class LinePort:
         self._listeners: set[int] = set()
         self._product_of: dict[str, str] = {}
         self._overtaken: set[str] = set()
-        self._commands: queue.SimpleQueue[Committed | _Untold] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Committed | _Untold | _Answer] = queue.SimpleQueue()
+        self._on_verify: Callable[[int, VerifyMasters], str] = lambda _peer, _asked: "no master parts are kept here"
         self._ready = (False, "starting")
         self._ready_said = self._ready
         self._stop = threading.Event()
@@ -131,6 +141,20 @@ class LinePort:
     def set_ready(self, ready: bool, why: str) -> None:  # noqa: FBT001 - ready is what is said
         """Say to every connection whether the station can inspect. From any thread."""
         self._ready = (ready, why)
+        self._peers.wake()
+
+    def on_verify(self, listener: Callable[[int, VerifyMasters], str]) -> None:
+        """Hand over who asks for a check of master parts.
+
+        Args:
+            listener: called in the port's thread with the connection's number and what it asked, must not block;
+                returns why it will not be done, or nothing, and then owes an `answer_masters`.
+        """
+        self._on_verify = listener
+
+    def answer_masters(self, peer: int, answer: MastersAnswer) -> None:
+        """Tell whoever asked; nobody if that connection is gone. From any thread."""
+        self._commands.put(_Answer(peer, masters_line(answer)))
         self._peers.wake()
 
     @property
@@ -186,6 +210,8 @@ class LinePort:
                 case _Untold(part, reasons):
                     line = verdict_line(part.part_id, Verdict.UNDECIDED, reasons, None, None)
                     self._tell(part, Verdict.UNDECIDED, line)
+                case _Answer(peer, line):
+                    self._peers.send(peer, line)
 
     def _tell_committed(self, committed: Committed) -> None:
         inspection = committed.inspection
@@ -252,12 +278,23 @@ class LinePort:
                 self._ledger.acknowledge(part_id, peer)
             case Ping():
                 self._peers.send(peer, pong_line())
+            case VerifyMasters():
+                self._verify(peer, message)
             case Listen() if peer in self._peers:
                 self._listeners.add(peer)
 
-    def _choose(self, peer: int, product: str) -> None:
+    def _verify(self, peer: int, asked: VerifyMasters) -> None:
+        refusal = self._on_verify(peer, asked) if self._knows(peer, asked.product) else ""
+        if refusal:
+            self._peers.send(peer, error_line(refusal))
+
+    def _knows(self, peer: int, product: str) -> bool:
         if product not in self._products:
             self._peers.send(peer, error_line(f"product must be one of {', '.join(sorted(self._products))}"))
+        return product in self._products
+
+    def _choose(self, peer: int, product: str) -> None:
+        if not self._knows(peer, product):
             return
         self._chosen = product
         log.info("product chosen", product=product)

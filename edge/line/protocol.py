@@ -2,15 +2,17 @@
 
 In:  {"type": "trigger", "part_id", "product"?, "cameras"?}   {"type": "ack", "part_id"}   {"type": "ping"}
      {"type": "product", "product"}: what a trigger that names no product means from now on
-     {"type": "listen"}
+     {"type": "listen"}   {"type": "verify_masters", "product", "asked_by"?}: look at the product's master parts
 Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image", "code"?}
      {"type": "product", "product"}
      {"type": "ready", "ready", "why"}   {"type": "pong"}   {"type": "heartbeat", "ready"}   {"type": "error", "why"}
+     {"type": "masters", "product", "outcome", "why", "check_id", "at"}: to whoever asked
      {"type": "told", "part_id", "product", "verdict", "reasons", "inspection_id", "record_sha256", "code"?, "in_turn"}
 
 A verdict goes to the connection that triggered the part. One that sent `listen` hears `told` of every part besides.
 """
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +58,28 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifyMasters:
+    """Somebody asks: does the station still tell the product's known good from its known bad parts?"""
+
+    product: str
+    asked_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MastersAnswer:
+    """What came of it; without `check_id` there is no record, and the outcome cannot be `passed`."""
+
+    product: str
+    outcome: str
+    why: str
+    check_id: int | None
+    at: str
+
+
+FromLine = Trigger | Ack | Choose | Ping | Listen | VerifyMasters
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
     """Where a line port listens: a loopback TCP port, or a Unix socket's path."""
 
@@ -75,7 +99,7 @@ def parse_address(text: str) -> Address:
     return Address(int(port), None)
 
 
-def parse_line(line: bytes) -> Trigger | Ack | Choose | Ping | Listen:
+def parse_line(line: bytes) -> FromLine:
     """One message from the line.
 
     Raises:
@@ -101,21 +125,27 @@ def parse_line(line: bytes) -> Trigger | Ack | Choose | Ping | Listen:
             return Ping()
         case "listen":
             return Listen()
+        case "verify_masters":
+            asked_by = _text(message, "asked_by") if "asked_by" in message else ""
+            return VerifyMasters(_product(message), asked_by)
         case other:
-            raise OutputError(f"expected type trigger, ack, product, ping or listen, got {other!r}")
+            raise OutputError(
+                f"expected type trigger, ack, product, ping, listen or verify_masters, got {other!r:.140}"
+            )
 
 
 def _part_id(message: dict[str, object]) -> str:
-    value = message.get("part_id")
-    if not isinstance(value, str) or not 1 <= len(value) <= PART_ID_LIMIT or not value.isprintable():
-        raise OutputError(f"part_id must be a string of 1 to {PART_ID_LIMIT} printable characters, got {value!r:.140}")
-    return value
+    return _text(message, "part_id")
 
 
 def _product(message: dict[str, object]) -> str:
-    value = message.get("product")
+    return _text(message, "product")
+
+
+def _text(message: dict[str, object], name: str) -> str:
+    value = message.get(name)
     if not isinstance(value, str) or not 1 <= len(value) <= PART_ID_LIMIT or not value.isprintable():
-        raise OutputError(f"product must be a string of 1 to {PART_ID_LIMIT} printable characters, got {value!r:.140}")
+        raise OutputError(f"{name} must be a string of 1 to {PART_ID_LIMIT} printable characters, got {value!r:.140}")
     return value
 
 
@@ -178,6 +208,23 @@ def ack_line(ack: Ack) -> bytes:
 def listen_line() -> bytes:
     """The word of one who wants to hear of every part."""
     return _encode({"type": "listen"})
+
+
+def verify_masters_line(asked: VerifyMasters) -> bytes:
+    """The word of one who wants a product's master parts checked."""
+    by = {"asked_by": asked.asked_by} if asked.asked_by else {}
+    return _encode({"type": "verify_masters", "product": asked.product, **by})
+
+
+def masters_line(answer: MastersAnswer) -> bytes:
+    """What came of a check of master parts.
+
+    Raises:
+        OutputError: it passed, and is not on disk.
+    """
+    if answer.check_id is None and answer.outcome == "passed":
+        raise OutputError(f"masters of {answer.product!r}: a passed check may be told only after its commit")
+    return _encode({"type": "masters", **dataclasses.asdict(answer)})
 
 
 def ready_line(ready: bool, why: str) -> bytes:  # noqa: FBT001 - ready is what is said

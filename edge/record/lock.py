@@ -9,6 +9,10 @@ from pathlib import Path
 from edge.domain.errors import StorageError
 
 
+class OwnedError(StorageError):
+    """Another process owns the station's data folder."""
+
+
 @contextmanager
 def sole_owner(folder: Path, lock: str = "daemon.lock", owner: str = "a running daemon") -> Iterator[None]:
     """Own a station's data folder; the kernel lets go of it when this process ends, however it ends.
@@ -19,7 +23,8 @@ def sole_owner(folder: Path, lock: str = "daemon.lock", owner: str = "a running 
         owner: what the other process is, for the error.
 
     Raises:
-        StorageError: another process owns it, or the folder cannot be written.
+        StorageError: the folder cannot be written.
+        OwnedError: another process owns it.
     """
     path = folder / lock
     try:
@@ -33,7 +38,7 @@ def sole_owner(folder: Path, lock: str = "daemon.lock", owner: str = "a running 
         except OSError as error:
             file.seek(0)
             pid = file.read(20).strip() or "unknown"
-            raise StorageError(f"{folder} belongs to {owner} (pid {pid}): stop that one first") from error
+            raise OwnedError(f"{folder} belongs to {owner} (pid {pid}): stop that one first") from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()

@@ -1,0 +1,52 @@
+"""A check of master parts without a daemon: this process owns the station's data while it lasts."""
+
+import contextlib
+import sqlite3
+
+from edge.assembly import fitting_recipe, fitting_reference
+from edge.capture.pictures.watch import make_watch
+from edge.config import ProductSection, StationConfig
+from edge.domain.errors import StorageError
+from edge.health import Health
+from edge.infer.comparing import ComparingEngine
+from edge.infer.openvino import OpenVinoEngine
+from edge.infer.plan import make_plan
+from edge.masters.check import Judge, check_masters
+from edge.masters.store import MasterStore
+from edge.pipeline import Product
+from edge.record.checks import CheckRecord, insert_check
+from edge.record.database import open_database
+from edge.record.lock import sole_owner
+from models.bundle import open_for_line
+from models.bundle_store import active_bundle
+from models.cpus import granted_cpus
+
+
+def verify_offline(config: StationConfig, section: ProductSection, asked_by: str) -> tuple[int, CheckRecord]:
+    """Load the product's active bundle, check, record; returns the check's number and the check.
+
+    Raises:
+        StorageError: a daemon runs, or the disk refuses.
+        ConfigError, ModelError: the bundle cannot be run, or recipe or reference do not suit it.
+    """
+    with sole_owner(config.station.data_dir):
+        bundle = open_for_line(active_bundle(config.bundles_dir, section.bundle))
+        recipe, reference = fitting_recipe(section, bundle), fitting_reference(section, bundle.spec)
+        tiled = bundle.spec.tiling is not None
+        plan = make_plan(config.inference, granted_cpus(), len(config.camera), tiled=tiled)
+        with contextlib.closing(OpenVinoEngine(bundle, plan)) as engine:
+            looking = engine if reference is None else ComparingEngine(engine, reference)
+            product = Product(section.id, looking, recipe)
+            judge = Judge(product, make_watch(config, Health()), looking.submit, config.inference.timeout_ms / 1000)
+            check = check_masters(MasterStore(config.station.data_dir, section.id), judge, config.station.id, asked_by)
+        return _write(config, check), check
+
+
+def _write(config: StationConfig, check: CheckRecord) -> int:
+    connection = open_database(config.database_path)
+    try:
+        return insert_check(connection, check)
+    except sqlite3.Error as error:
+        raise StorageError(f"the check of master parts cannot be written to {config.database_path}: {error}") from error
+    finally:
+        connection.close()
