@@ -82,11 +82,14 @@ def camera_grab(
     out: Annotated[Path | None, typer.Option(help="The image file to write; ID.png if left out.")] = None,
     seconds: Annotated[float, typer.Option(min=0, max=600, help="How long to look, for the rate.")] = 1,
     config: ConfigOption = DEFAULT_CONFIG,
-    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+    *,
+    whole: Annotated[bool, typer.Option("--whole", help="The whole picture, with the camera's roi drawn in.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Open a camera, write its newest image, and say size, format, rate and age.
 
-    It opens a connection of its own: a device that a running station holds cannot be grabbed.
+    The image is what the camera's roi leaves, as everything else sees it. With --whole, exit 1 when the roi reaches
+    out of the picture. It opens a connection of its own: a device that a running station holds cannot be grabbed.
     """
     from edge.capture.grab import grab
     from edge.capture.open import make_camera
@@ -97,8 +100,13 @@ def camera_grab(
     if chosen not in known or (not camera and len(known) > 1):
         raise ConfigError(f"name a camera: one of {', '.join(sorted(known))}, got {camera!r}")
     section = known[chosen]
-    result = grab(section, make_camera(section), out or Path(f"{chosen}.png"), seconds)
+    driver = make_camera(section.model_copy(update={"roi": None}))
+    result = grab(section, driver, out or Path(f"{chosen}.png"), seconds, whole=whole)
     rate = "one image, as triggered" if result.rate_fps is None else f"{result.rate_fps:.1f} images a second"
     size = f"{result.width} x {result.height}, {result.format}"
     text = f"{result.camera}: {size}, {rate}, newest {result.age_ms:.0f} ms old\nwrote {result.path}"
-    say(as_json, {"ok": True} | result.as_json(), text)
+    if not result.roi_fits:
+        text += f"\nthe camera's roi {list(section.roi or ())} reaches out of its pictures: set camera.roi"
+    say(as_json, {"ok": result.roi_fits} | result.as_json(), text)
+    if not result.roi_fits:
+        raise typer.Exit(EXIT_REFUSED)

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edge.config_looks import ChecksSection, CodeSection, MastersSection
+from edge.config_looks import (
+    CameraRegion,
+    ChecksSection,
+    CodeSection,
+    MastersSection,
+    check_code_region,
+    check_zones,
+    size_of,
+)
 from edge.config_outputs import ModbusSection, OutputSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted
@@ -65,6 +73,7 @@ class CameraSection(_Section):
     open_timeout_ms: Patience = 3000
     read_timeout_ms: Patience = 700
     password_file: Path | None = None
+    roi: CameraRegion | None = None
     checks: ChecksSection = ChecksSection()
 
     @model_validator(mode="after")
@@ -196,6 +205,18 @@ class StationConfig(_Section):
                     f"camera {camera.id!r} has latency_ms {camera.latency_ms:g}, and line.deadline_ms less "
                     f"commit_margin_ms leaves {decide_ms:g}: no part could be decided in time"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _regions_inside_the_rois(self) -> "StationConfig":
+        seen = {camera.id: size_of(camera.roi) for camera in self.camera if camera.roi is not None}
+        for product in self.product:
+            code = product.code
+            if code is not None and code.roi is not None:
+                check_code_region(product.id, code.roi, seen.get(code.camera or self.camera[0].id))
+            if len(seen) == len(self.camera):
+                zones = [zone for rule in product.recipe.classes.values() for zone in rule.zones]
+                check_zones(product.id, zones, list(seen.values()))
         return self
 
     @model_validator(mode="after")
