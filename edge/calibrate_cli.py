@@ -10,10 +10,10 @@ from edge.domain.errors import EXIT_INTERRUPTED, EXIT_REFUSED, ConfigError
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, say
 
 if TYPE_CHECKING:
-    from edge.calibrate.calibrate import CalibrationResult
     from edge.calibrate.pictures import ChecksTarget
     from edge.calibrate.release import ReleaseRequest
     from edge.calibrate.request import CalibrationRequest
+    from edge.calibrate.result import CalibrationResult
     from edge.config import ProductSection, StationConfig
 
 _NOT_RESUMED = frozenset({"--resume", "--product", "--config", "--json"})
@@ -28,6 +28,9 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     ] = None,
     defects: Annotated[
         Path | None, typer.Option(help="A folder of images of bad parts, or one folder for each kind of defect.")
+    ] = None,
+    repeats: Annotated[
+        Path | None, typer.Option(help="A folder of the same parts' pictures again and again: PART-REPEAT.png.")
     ] = None,
     bundle: Annotated[Path | None, typer.Option(help="Take this released bundle instead of learning one.")] = None,
     quantize: Annotated[bool, typer.Option("--quantize", help="Put a released float graph into INT8 here.")] = False,  # noqa: FBT002
@@ -95,10 +98,12 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         threads=checked.inference.threads,
         activate=activate,
         checks=checks,
+        product=section,
+        repeats=None if repeats is None else repeats.absolute(),
         station=checked.station.id,
         options=_given(context),
     )
-    _learn_product(request, as_json, anew=anew)
+    _learn_product(request, checked, as_json, anew=anew)
 
 
 def _product(config: "StationConfig", wanted: str) -> "ProductSection":
@@ -126,7 +131,7 @@ def _given(context: typer.Context) -> tuple[tuple[str, str], ...]:
 def _resume(config: "StationConfig", section: "ProductSection", as_json: bool) -> None:  # noqa: FBT001
     from edge.calibrate.calibrate import unfinished
 
-    _learn_product(unfinished(config.bundles_dir, section.bundle), as_json, resume=True)
+    _learn_product(unfinished(config.bundles_dir, section.bundle), config, as_json, resume=True)
 
 
 def _learn_checks(target: "ChecksTarget | None", frames: Path, as_json: bool) -> None:  # noqa: FBT001 - how to say it
@@ -140,17 +145,26 @@ def _learn_checks(target: "ChecksTarget | None", frames: Path, as_json: bool) ->
     say(as_json, {"ok": True, "checks": learned.as_json()}, learned.summary)
 
 
-def _learn_product(request: "CalibrationRequest", as_json: bool, *, resume: bool = False, anew: bool = False) -> None:  # noqa: FBT001
+def _learn_product(
+    request: "CalibrationRequest",
+    config: "StationConfig",
+    as_json: bool,  # noqa: FBT001 - how to say it
+    *,
+    resume: bool = False,
+    anew: bool = False,
+) -> None:
     from edge.calibrate.calibrate import calibrate as run_calibration
     from models.progress import RichProgress
 
     try:
         with RichProgress() as progress:
-            result = run_calibration(request, progress, resume=resume, anew=anew)
+            result = run_calibration(request, progress, config, resume=resume, anew=anew)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what was active still is. `edge calibrate --resume` goes on\n")
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    say(as_json, {"ok": True} | result.as_json(), "\n".join(_said(result)))
+    say(as_json, {"ok": not result.tried.against} | result.as_json(), "\n".join(_said(result)))
+    if result.tried.against:
+        raise typer.Exit(EXIT_REFUSED)
 
 
 def _said(result: "CalibrationResult") -> list[str]:
@@ -163,6 +177,7 @@ def _said(result: "CalibrationResult") -> list[str]:
         *(f"looks like no other good part, not learned from: {name}" for name in result.left_out),
         *(f"far above all other good parts, counts for the threshold: {name}: a bad part?" for name in result.doubtful),
         result.checks.summary if result.checks else "checks not learned: name the frames' camera with --camera",
+        *([f"not activated: {result.tried.against}"] if result.tried.against else []),
         f"{'active' if result.activated else 'not active'}: {result.bundle}",
         f"report: {result.report}",
     ]

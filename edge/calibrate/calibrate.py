@@ -7,108 +7,73 @@ rename, and activation is one more. A kill anywhere leaves the station as it was
 import functools
 import shutil
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge.calibrate.collect import Collected, Frame, Refusal, collect
+from edge.calibrate.collect import Collected, Frame, collect
 from edge.calibrate.defects import DefectFrames, read_defects
-from edge.calibrate.pictures import LearnedChecks, learn_checks
+from edge.calibrate.pictures import learn_checks
 from edge.calibrate.report.facts import ReportFacts
 from edge.calibrate.report.identity import identify
 from edge.calibrate.report.page import write_report
 from edge.calibrate.request import CalibrationRequest, request_of, work_folder
+from edge.calibrate.result import CalibrationResult
 from edge.calibrate.stages import Stages, open_stages, read_request
+from edge.calibrate.trials import Draft, Found, meet_masters, read_section, repeat, study_parts, write_section
+from edge.config import StationConfig
+from edge.domain.errors import ConfigError
 from models import bundle_store
-from models.anomaly.bench import AnyGate, Choice, FrameSets, Workbench
+from models.anomaly.bench import Choice, FrameSets, Workbench
 from models.anomaly.dealing import Indices, Split, split
 from models.anomaly.fit import FAST_FRAMES, FULL_FRAMES, input_for
 from models.anomaly.kept import keep_choice, read_choice
 from models.anomaly.packaging import Provenance, package
-from models.anomaly.threshold import ThresholdProof, parts_needed
+from models.anomaly.threshold import parts_needed
 from models.bundle import Bundle, open_bundle
 from models.claims import tools_used
 from models.near_twins import thumbnail_groups
 from models.networks.anomaly import feature_graph
 from models.networks.weights import read_weights
 from models.progress import Progress
-from models.spec import InputSpec, ModelId, Precision
+from models.spec import InputSpec, Kind
 
 _CHOICE, _DRAFT = "choice", "draft"
 
 
-@dataclass(frozen=True, slots=True)
-class CalibrationResult:
-    """What came of it.
-
-    `left_out` names good frames that were not learned from because they look like no other, `doubtful` such among
-    those that set the threshold: they count, because a proof may not choose its frames, and should be looked at.
-    """
-
-    bundle: Path
-    model_id: ModelId
-    threshold: ThresholdProof
-    gate: AnyGate
-    refused: tuple[Refusal, ...]
-    left_out: tuple[str, ...]
-    doubtful: tuple[str, ...]
-    split: dict[str, int]
-    speed_ms: dict[str, float]
-    activated: bool
-    seconds: dict[str, float]
-    checks: LearnedChecks | None = None
-    reused: tuple[str, ...] = ()
-
-    @property
-    def report(self) -> Path:
-        """The page a person reads."""
-        return self.bundle / "report.html"
-
-    @property
-    def precision(self) -> Precision:
-        """What the gate let through."""
-        return self.model_id.precision
-
-    def as_json(self) -> dict[str, object]:
-        """Plain values for `--json`."""
-        plain = {"model_id": asdict(self.model_id), "threshold": asdict(self.threshold), "gate": asdict(self.gate)}
-        return {
-            **plain,
-            "bundle": str(self.bundle),
-            "report": str(self.report),
-            "split": self.split,
-            "speed_ms": self.speed_ms,
-            "activated": self.activated,
-            "seconds": self.seconds,
-            "reused": list(self.reused),
-            "left_out": list(self.left_out),
-            "doubtful": list(self.doubtful),
-            "refused": [asdict(refusal) for refusal in self.refused],
-            "checks": None if self.checks is None else self.checks.as_json(),
-        }
-
-
 def calibrate(
-    request: CalibrationRequest, progress: Progress, *, resume: bool = False, anew: bool = False
+    request: CalibrationRequest,
+    progress: Progress,
+    config: StationConfig | None = None,
+    *,
+    resume: bool = False,
+    anew: bool = False,
 ) -> CalibrationResult:
     """Make a bundle from good parts, prove it as far as the frames allow, and make it active.
 
     Args:
         request: what to calibrate.
         progress: told of every stage.
+        config: of the station, whose master parts and cameras the bundle is tried for; None tries it for none.
         resume: go on with what an interrupted run of the same request has finished.
         anew: throw away what an interrupted run took with a camera.
 
     Raises:
-        ConfigError: the folder will not do, or there is nothing to resume.
+        ConfigError: a folder or the recipe will not do, or there is nothing to resume.
         RequestError: too few frames, or a rate or confidence outside (0, 1).
         CameraError: the folder cannot be read.
         StorageError: the working folder cannot be written, or another calibration of the same product runs.
         ModelError: weights missing, or OpenVINO or nncf refuses the graph.
     """
     parts_needed(request.overkill_rate, request.confidence)
+    kind = request.section.recipe.kind
+    if Kind(kind) is not Kind.ANOMALY:
+        raise ConfigError(
+            f"product {request.section.id!r}: its recipe is for a {kind}, and good parts alone teach an anomaly model: "
+            "take a release with --bundle, or write a recipe of kind anomaly"
+        )
     with open_stages(request.work_folder, request.as_json(), resume=resume, anew=anew) as stages:
-        return _calibrate(request, stages, progress)
+        return _calibrate(request, stages, progress, config)
 
 
 def unfinished(bundles_root: Path, bundle_id: str) -> CalibrationRequest:
@@ -120,7 +85,9 @@ def unfinished(bundles_root: Path, bundle_id: str) -> CalibrationRequest:
     return request_of(read_request(work_folder(bundles_root, bundle_id)))
 
 
-def _calibrate(request: CalibrationRequest, stages: Stages, progress: Progress) -> CalibrationResult:
+def _calibrate(
+    request: CalibrationRequest, stages: Stages, progress: Progress, config: StationConfig | None
+) -> CalibrationResult:
     clock = _Clock()
     collected = collect(request.frames, progress)
     defects = None if request.defects is None else read_defects(request.defects, collected.digests)
@@ -137,14 +104,17 @@ def _calibrate(request: CalibrationRequest, stages: Stages, progress: Progress) 
     identity = identify(request.bundle_id, draft.manifest.created_at, request.station, request.options)
     sizes = dealt.sizes()
     facts = ReportFacts(request.bundle_id, 0, collected, sizes, choice, request.fast, identity, checks, defects)
-    bundle = _write(request, draft, facts, bench, progress)
+    tried = _try(request, stages, draft, facts, (bench, config), progress)
+    clock.lap("try")
+    bundle = _write(request, draft, facts, tried, bench, progress)
     clock.lap("write")
-    if request.activate:
+    activated = request.activate and not tried.against
+    if activated:
         if checks is not None:
             checks.save()
         bundle_store.activate(request.bundles_root, request.bundle_id, bundle.model_id.version)
-    stages.finish({"bundle": str(bundle.path), "activated": request.activate})
-    return _result(request, bundle, facts, clock, tuple(stages.reused))
+    stages.finish({"bundle": str(bundle.path), "activated": activated})
+    return _result(bundle, facts, tried, clock, activated=activated, reused=tuple(stages.reused))
 
 
 def _workbench(request: CalibrationRequest, spec: InputSpec, sets: FrameSets, progress: Progress) -> Workbench:
@@ -176,14 +146,36 @@ def _read_fit(folder: Path) -> tuple[Choice, Bundle]:
     return read_choice(folder / _CHOICE), open_bundle(folder / _DRAFT)
 
 
+def _try(
+    request: CalibrationRequest,
+    stages: Stages,
+    draft: Bundle,
+    facts: ReportFacts,
+    where: tuple[Workbench, StationConfig | None],
+    progress: Progress,
+) -> Found:
+    """Repeats of the same parts, kept as a stage; the master parts, each time, because they may have changed."""
+    bench, config = where
+    tested = Draft(draft, request.section, request.threads)
+    parts = study_parts(bench.sets, facts.defects, request.repeats)
+
+    def repeated(folder: Path) -> None:
+        write_section(folder, repeat(tested, parts, request.seed, progress, fast=request.fast))
+
+    seen = [draft.model_id.sha256, request.section.model_dump(mode="json"), request.seed, request.fast]
+    repeats = stages.once("repeat", [*seen, [part.name for part in parts]], repeated, read_section)
+    masters = Found(()) if config is None else meet_masters(config, tested, progress)
+    return Found((repeats, *masters.sections), masters.against)
+
+
 def _write(
-    request: CalibrationRequest, draft: Bundle, facts: ReportFacts, bench: Workbench, progress: Progress
+    request: CalibrationRequest, draft: Bundle, facts: ReportFacts, tried: Found, bench: Workbench, progress: Progress
 ) -> Bundle:
     """The draft and its report as the store's next version, by one rename."""
     progress.stage("write", 1)
 
     def add(folder: Path, version: int) -> None:
-        write_report(folder, replace(facts, version=version), bench)
+        write_report(folder, replace(facts, version=version), bench, tried.sections)
 
     bundle = bundle_store.adopt_next(request.bundles_root, request.bundle_id, draft, add)
     progress.advance()
@@ -191,7 +183,7 @@ def _write(
 
 
 def _result(
-    request: CalibrationRequest, bundle: Bundle, facts: ReportFacts, clock: "_Clock", reused: tuple[str, ...]
+    bundle: Bundle, facts: ReportFacts, tried: Found, clock: "_Clock", *, activated: bool, reused: tuple[str, ...]
 ) -> CalibrationResult:
     choice: Choice = facts.choice
     return CalibrationResult(
@@ -204,9 +196,11 @@ def _result(
         doubtful=tuple(path.name for path in choice.doubtful),
         split=facts.split,
         speed_ms={str(precision): round(value, 3) for precision, value in choice.speed_ms.items()},
-        activated=request.activate,
+        activated=activated,
         seconds=clock.seconds,
+        tried=tried,
         checks=facts.checks,
+        trade=facts.trade,
         reused=reused,
     )
 

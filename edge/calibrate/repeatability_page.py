@@ -12,6 +12,7 @@ from edge.calibrate.study_parts import Truth
 from models.agreement import Kappa, Rate
 from models.page import BAD, GOOD, LINE, svg, table
 
+TITLE = "Repeatability"
 _MOST_NAMED = 8
 _SHADES = {1: "#9fb6c9", 2: "#5f83a3", 4: "#274b69"}
 _WIDTH = 0.26
@@ -26,7 +27,6 @@ def section(study: Repeatability) -> str:
     """HTML with both plots; says what was not studied and what a figure does not mean."""
     made = study.made
     body = [
-        "<h2>Repeatability</h2>",
         f'<p class="verdict {_tone(made)}">{html.escape(headline(study))}</p>',
         f"<p>{html.escape(_what(study))}</p>",
         _figures(made),

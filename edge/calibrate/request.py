@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from edge.calibrate.pictures import ChecksTarget
+from edge.config import ProductSection
 from edge.domain.errors import ConfigError
 
 
@@ -25,6 +26,8 @@ class CalibrationRequest:
         threads: CPU threads; 0 takes what this process may use.
         activate: make the bundle the active one.
         checks: whose camera's checks are learned from the same frames, if any.
+        product: whose recipe judges parts; one of the bundle's name and the usual rules if left out.
+        repeats: folder of pictures that a camera repeated of the same parts; None where there are none.
         station: the station's id, for the report.
         options: of the command, for the report.
     """
@@ -40,8 +43,15 @@ class CalibrationRequest:
     threads: int = 0
     activate: bool = True
     checks: ChecksTarget | None = None
+    product: ProductSection | None = None
+    repeats: Path | None = None
     station: str = ""
     options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def section(self) -> ProductSection:
+        """The product's section of station.toml."""
+        return self.product or ProductSection(id=self.bundle_id, bundle=self.bundle_id)
 
     @property
     def work_folder(self) -> Path:

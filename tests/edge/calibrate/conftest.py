@@ -7,9 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from plates_kit import plate, write_plates
 
-from edge.calibrate.calibrate import CalibrationResult, calibrate
+from edge.calibrate.calibrate import calibrate
 from edge.calibrate.pictures import ChecksTarget
 from edge.calibrate.request import CalibrationRequest
+from edge.calibrate.result import CalibrationResult
 from models.progress import SilentProgress
 
 COUNT = 120

@@ -16,8 +16,9 @@ from faults_kit import blurred
 from numpy.typing import NDArray
 from plates_kit import plate
 
-from edge.calibrate.calibrate import CalibrationResult, calibrate, unfinished
+from edge.calibrate.calibrate import calibrate, unfinished
 from edge.calibrate.request import CalibrationRequest
+from edge.calibrate.result import CalibrationResult
 from edge.capture.pictures.checks import Gauge, find
 from edge.capture.pictures.limits import limits_path, load_limits
 from edge.decide.recipe import Recipe, Rule, decide
