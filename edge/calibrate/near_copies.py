@@ -18,6 +18,7 @@ _NOISE = 3.0
 _ROUNDING = 0.5
 _RESIDUE = (0.8, 1.45)
 _SPOT = 6.0
+_FLICKER = 0.15
 _CHUNK = 512
 _TINY = 1e-6
 
@@ -42,9 +43,11 @@ def residue_limit(size: tuple[int, int]) -> float:
 
 
 def is_copy(one: Small, other: Small, limit: float) -> bool:
-    """Whether nothing but noise, gain and offset lies between two thumbnails; one spot apart is enough for no."""
+    """Whether nothing but noise and a lamp's flicker lies between two thumbnails; one spot apart is enough for no."""
     first, second = (_centred(each.astype(np.float32)) for each in (one.ravel(), other.ravel()))
     gain = float(first @ second) / max(float(first @ first), _TINY)
+    if abs(gain - 1) > _FLICKER:
+        return False
     rest = np.abs(second - gain * first)
     return float(np.sqrt(np.mean(rest**2))) <= limit and float(rest.max()) <= _SPOT * limit
 

@@ -27,7 +27,7 @@ def show(folder: Path, images: Iterable[Image]) -> Path:
     """A folder to replay, in this order."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, image in enumerate(images):
-        cv2.imwrite(str(folder / f"{number:04}.png"), image)
+        cv2.imwrite(str(folder / f"{number:04}.png"), image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     return folder
 
 

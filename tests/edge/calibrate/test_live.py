@@ -64,7 +64,7 @@ def kept(tmp_path: Path) -> dict[str, Image]:
 
 @pytest.mark.parametrize("trigger", [pytest.param("free", id="free-running"), pytest.param("software", id="triggered")])
 def test_so_many_parts_are_kept_bit_by_bit_in_their_order(tmp_path: Path, trigger: str) -> None:
-    parts = [shown(number) for number in range(8)]
+    parts = [shown(number) for number in range(30)]
     told = Told()
     taken = run(tmp_path, section(show(tmp_path / "seen", parts), trigger, fps=50), 6, progress=told)
     images = kept(tmp_path)
@@ -196,9 +196,9 @@ def test_the_owner_of_a_data_folder_is_known_while_it_runs(tmp_path: Path) -> No
 
 
 def test_a_killed_collection_goes_on_with_what_is_there_and_no_file_is_half(tmp_path: Path) -> None:
-    parts = [shown(number, size=(640, 480)) for number in range(50)]
+    parts = [shown(number, size=(320, 240)) for number in range(24)]
     show(tmp_path / "seen", parts)
-    command = [sys.executable, str(KIT / "killed_collection.py"), str(tmp_path / "seen"), str(tmp_path / "kept"), "40"]
+    command = [sys.executable, str(KIT / "killed_collection.py"), str(tmp_path / "seen"), str(tmp_path / "kept"), "20"]
     child = subprocess.Popen(command)
     try:
         eventually(lambda: len(list((tmp_path / "kept").glob("*.png"))) >= 5)
@@ -206,17 +206,17 @@ def test_a_killed_collection_goes_on_with_what_is_there_and_no_file_is_half(tmp_
         child.send_signal(signal.SIGKILL)
     assert child.wait(10) == -signal.SIGKILL
     there = kept(tmp_path)
-    assert 5 <= len(there) < 40
-    assert all(image.shape == (480, 640, 3) for image in there.values())
-    (tmp_path / "kept" / "000040.part").write_bytes(b"half")
+    assert 5 <= len(there) < 20
+    assert all(image.shape == (240, 320, 3) for image in there.values())
+    (tmp_path / "kept" / "000020.part").write_bytes(b"half")
     camera = section(tmp_path / "seen", fps=50, loop=True)
     with pytest.raises(ConfigError, match=r"holds \d+ frames already: go on with --resume"):
-        run(tmp_path, camera, 40)
+        run(tmp_path, camera, 20)
     told = Told()
-    taken = run(tmp_path, camera, 40, resume=True, progress=told)
-    assert (taken.frames, taken.resumed, told.steps) == (40, len(there), 40)
+    taken = run(tmp_path, camera, 20, resume=True, progress=told)
+    assert (taken.frames, taken.resumed, told.steps) == (20, len(there), 20)
     after = kept(tmp_path)
-    assert list(after) == [f"{number:06}.png" for number in range(1, 41)]
+    assert list(after) == [f"{number:06}.png" for number in range(1, 21)]
     assert all(np.array_equal(after[name], image) for name, image in there.items())
     assert not list((tmp_path / "kept").glob("*.part"))
 
