@@ -69,7 +69,7 @@ def grab(section: CameraSection, camera: Camera, out: Path, seconds: float, *, w
     latest = Latest(drain)
     drain.start()
     try:
-        _await_first(states, section)
+        await_first(states, section)
         frames = [_triggered(drain)] if triggered else _watched(latest, section, seconds)
         age_ms = frames[-1].age_ms(time.monotonic())
     finally:
@@ -77,6 +77,29 @@ def grab(section: CameraSection, camera: Camera, out: Path, seconds: float, *, w
     image = _shown(frames[-1], section.roi, whole=whole)
     _write(out, image)
     return _grabbed(section, (out, image), frames, age_ms, whole=whole)
+
+
+def await_first(
+    states: "queue.SimpleQueue[tuple[bool, str]]", section: CameraSection, patience_s: float | None = None
+) -> None:
+    """Wait for a camera's first word of how it is.
+
+    Args:
+        states: what its drain says: lost, and why.
+        section: the camera's.
+        patience_s: how long at most; None: what its own time limits make.
+
+    Raises:
+        CameraError: it is lost, or says nothing in time.
+    """
+    own_s = (section.open_timeout_ms + section.read_timeout_ms) / 1000 + _SETTLE_S
+    patience_s = own_s if patience_s is None else patience_s
+    try:
+        lost, why = states.get(timeout=patience_s)
+    except queue.Empty:
+        raise CameraError(f"camera {section.id!r} gave no image within {patience_s:.1f} s", "no_frame") from None
+    if lost:
+        raise CameraError(f"camera {section.id!r}: {why}", "camera_lost")
 
 
 def _shown(frame: Frame, roi: Roi | None, *, whole: bool) -> Image:
@@ -88,16 +111,6 @@ def _shown(frame: Frame, roi: Roi | None, *, whole: bool) -> Image:
         return cut(frame.image, roi, frame.camera_id)
     except CameraError as error:
         raise ConfigError(str(error)) from error
-
-
-def _await_first(states: "queue.SimpleQueue[tuple[bool, str]]", section: CameraSection) -> None:
-    patience_s = (section.open_timeout_ms + section.read_timeout_ms) / 1000 + _SETTLE_S
-    try:
-        lost, why = states.get(timeout=patience_s)
-    except queue.Empty:
-        raise CameraError(f"camera {section.id!r} gave no image within {patience_s:.1f} s", "no_frame") from None
-    if lost:
-        raise CameraError(f"camera {section.id!r}: {why}", "camera_lost")
 
 
 def _triggered(drain: Drain) -> Frame:

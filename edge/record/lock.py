@@ -43,3 +43,18 @@ def sole_owner(folder: Path, lock: str = "daemon.lock", owner: str = "a running 
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+def owner_of(folder: Path) -> str | None:
+    """The process that owns a station's data folder, as far as it can be read; None where nobody does.
+
+    The kernel's list of locks is read, because trying the lock could refuse a daemon that starts just then.
+    """
+    path = folder / "daemon.lock"
+    try:
+        held = f":{path.stat().st_ino} "
+        locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+        owner = path.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    return (owner or "unknown") if any("FLOCK" in line and held in line for line in locks) else None
