@@ -32,9 +32,9 @@ from models.scoring import read_image, score_images
 from models.selftest_frames import expected_findings, write_expected
 from models.spec import Kind, ModelSpec, Precision
 from models.speed import median_ms
+from models.synthetic import Painted
 from models.tiling import tiles
 
-_SPEED_S = 2.0
 _SEEN_LEAST = 0.2
 _FLOATING = {Kind.ANOMALY: ANOMALY_FLOAT, Kind.CLASSIFIER: DETECTOR_FLOAT, Kind.DETECTOR: DETECTOR_FLOAT}
 Pictures = Sequence[Image | Path]
@@ -46,7 +46,8 @@ class StationFrames:
     """Frames of the station, by use; no frame has two.
 
     Args:
-        ranges: good ones, to learn the ranges of INT8 from.
+        ranges: good ones, to learn the ranges of INT8 from, as they are and with a painted defect: of good ones alone
+            a graph that knows defects learns ranges that cut these off (tested).
         good: good ones to judge by.
         defective: labelled ones, or good ones with a painted defect.
         labelled: which of the two they are.
@@ -58,6 +59,7 @@ class StationFrames:
     defective: Pictures
     labelled: bool
     golden: Image | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +121,9 @@ def float_graph(bundle: Bundle) -> Path:
     raise RequestError(f"--quantize: bundle {bundle.path} keeps no fp32/ graph to quantize: leave --quantize out")
 
 
-def requantize(bundle: Bundle, frames: StationFrames, threads: int, progress: Progress) -> Requantized:
+def requantize(
+    bundle: Bundle, frames: StationFrames, threads: int, progress: Progress, speed_s: float = 2.0
+) -> Requantized:
     """Quantize a released float graph, and let the gate judge it.
 
     Raises:
@@ -128,7 +132,8 @@ def requantize(bundle: Bundle, frames: StationFrames, threads: int, progress: Pr
         ModelError: OpenVINO or nncf refuses the graph, or a frame cannot be read.
     """
     source = ov.Core().read_model(float_graph(bundle))
-    inputs = [one for path in frames.ranges if (one := _inputs(path, frames.golden, bundle.spec)) is not None]
+    shown = [*frames.ranges, *Painted(frames.ranges, frames.seed + 1)]
+    inputs = [one for image in shown if (one := _inputs(image, frames.golden, bundle.spec)) is not None]
     if not inputs:
         raise RequestError("--quantize: no good frame fits the reference: show parts as the reference shows them")
     progress.stage("quantize", 1)
@@ -139,7 +144,7 @@ def requantize(bundle: Bundle, frames: StationFrames, threads: int, progress: Pr
     progress.stage("gate", 2 * (len(frames.good) + len(frames.defective)))
     fp32, int8 = _scores(compiled, frames, bundle.spec, progress)
     progress.stage("measure", 1)
-    medians = median_ms({str(name): one for name, one in compiled.items()}, _SPEED_S)
+    medians = median_ms({str(name): one for name, one in compiled.items()}, speed_s)
     gate = _judge(fp32, int8, labelled=frames.labelled)
     speed_ms = {name: round(medians[str(name)], 3) for name in graphs}
     entries = tuple(_entry(compiled[Precision.INT8], case, bundle.spec) for case in bundle.selftest)
@@ -167,7 +172,8 @@ def write_graph(folder: Path, bundle: Bundle, found: Requantized) -> Manifest:
     write_expected(folder, list(found.selftest))
     manifest = bundle.manifest
     thresholds = dict(manifest.thresholds)
-    thresholds["int8"] = thresholds.get("fp32") or next(iter(thresholds.values()))
+    if own := thresholds.get("fp32") or thresholds.get("bf16"):
+        thresholds["int8"] = own
     changes = {"precision": Precision.INT8, "thresholds": thresholds, "gate": gate_record(found)}
     return manifest.model_copy(update=changes)
 
@@ -236,9 +242,9 @@ def _judge(fp32: GateScores, int8: GateScores, *, labelled: bool) -> AnyGate:
     return judge_labelled(Measured("auroc", before, after, drop, count, bad, cases, unit="defective images"))
 
 
-def _inputs(path: Path, golden: Image | None, spec: ModelSpec) -> Inputs | None:
+def _inputs(frame: Path | Image, golden: Image | None, spec: ModelSpec) -> Inputs | None:
     """The frame as the graph takes it, of a tiled one the middle tile; None where the reference does not fit."""
-    image = read_image(path)
+    image = read_image(frame) if isinstance(frame, Path) else frame
     try:
         laid = Golden(golden, spec.alignment).onto(image) if spec.compares and golden is not None else None
     except AlignmentError:

@@ -108,9 +108,10 @@ class TradeOff:
         bad, good = _sorted(self.defects.scores), _sorted(self.good)
         thresholds = np.unique(np.concatenate([bad, good]))
         known = thresholds[np.isfinite(thresholds)]
-        steps = np.append(known, np.nextafter(known[-1], np.inf) if len(known) else np.inf)
+        above = np.nextafter(np.float32(known[-1]), np.float32(np.inf)) if len(known) else np.inf
+        steps = np.append(known, above)
         escapes = np.searchsorted(bad, steps) / len(bad)
-        overkills = 1 - np.searchsorted(good, steps) / len(good)
+        overkills = (len(good) - np.searchsorted(good, steps)) / len(good)
         return [Point(float(t), float(e), float(o)) for t, e, o in zip(steps, escapes, overkills, strict=True)]
 
     def at(self, threshold: float) -> Point:

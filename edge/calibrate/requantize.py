@@ -71,7 +71,7 @@ def quantized(bundle: Bundle, request: QuantizeRequest, progress: Progress) -> I
     bad: Sequence[Path | Image] = Painted(judged, request.seed)
     if request.defects is not None and labelled:
         bad = request.defects.paths
-    used = StationFrames([frames[i].path for i in ranges], judged, bad, labelled, request.golden)
+    used = StationFrames([frames[i].path for i in ranges], judged, bad, labelled, request.golden, request.seed)
     found = requantize(bundle, used, request.threads, progress)
     if found.against:
         yield Offer(bundle, good, found, len(ranges))

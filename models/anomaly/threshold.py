@@ -7,6 +7,7 @@ the asked confidence. With k = 0, the maximum, n = 149 parts prove 2 % at 95 %, 
 fewer the maximum is taken all the same, and what it does prove is said.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -128,6 +129,7 @@ def parts_at(rejected: int, rate: float, confidence: float) -> int:
     return low
 
 
+@functools.lru_cache(maxsize=1024)
 def _allowed(count: int, target_rate: float, confidence: float) -> int:
     """The largest k whose proven rate is within the target; 0 when none is."""
     rejected = 0
@@ -136,5 +138,6 @@ def _allowed(count: int, target_rate: float, confidence: float) -> int:
     return rejected
 
 
+@functools.lru_cache(maxsize=4096)
 def _proven(count: int, rejected: int, confidence: float) -> float:
     return float(beta.ppf(confidence, rejected + 1, count - rejected))

@@ -84,15 +84,19 @@ def escapes_said(trade: TradeOff | None) -> str:
 
 
 def gate_said(choice: Choice) -> str:
-    """The INT8 gate's answer."""
-    return f"INT8 gate: {choice.gate.outcome}. {choice.gate.reason}."
+    """The INT8 gate's answer; its figures stand in its own section."""
+    judged = f"{choice.gate.images} images"
+    return {
+        Outcome.PASSED: f"INT8 answers as FP32 does: its gate passed on {judged}.",
+        Outcome.NOT_PROVEN: f"That INT8 answers as FP32 does: {judged} are too few, and show nothing against.",
+        Outcome.FAILED: f"INT8: it failed its gate on {judged} and does not run.",
+    }[choice.gate.outcome]
 
 
 def more_parts_said(proof: ThresholdProof) -> list[str]:
     """How many more good parts would tighten the overkill rate."""
     return [
-        one.text
-        + (f": about {one.frames} good frames of different parts in all" if one.more and not proof.fixed else "")
+        f"{one.text} (about {one.frames} good frames of different parts)" if one.more and not proof.fixed else one.text
         for one in tightening(proof)
     ]
 
@@ -110,9 +114,15 @@ def decisions_section(decisions: Decisions) -> str:
 
 
 def _headline(choice: Choice, proof: ThresholdProof, trade: TradeOff | None) -> str:
-    overkill = "met" if proof.meets_target else "not proven"
-    escapes = "not known" if trade is None else f"{trade.escape.value:.1%} of {len(trade.defects)} labelled defects"
-    return f"{choice.precision} runs. The overkill target is {overkill}. Escapes: {escapes}."
+    return f"{choice.precision} runs. {headline_rates(proof, trade)}"
+
+
+def headline_rates(proof: ThresholdProof, trade: TradeOff | None) -> str:
+    """Overkill and escapes in one line."""
+    met = "met" if proof.meets_target else "NOT proven"
+    overkill = f"at most {proof.proven_rate:.1%} proven, {proof.target_rate:.1%} asked: target {met}"
+    escapes = "NOT known" if trade is None else f"{trade.escape.value:.1%} of {len(trade.defects)} labelled defects"
+    return f"Overkill: {overkill}. Escapes: {escapes}."
 
 
 def _runs(choice: Choice) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def speed_plot(choice: Choice) -> Figure:
     for precision, speed_ms in choice.speed_ms.items():
         runs = precision is choice.precision
         bar = axes.barh(str(precision), speed_ms, color=GOOD if runs else "none", edgecolor=GOOD, height=0.6)
-        axes.bar_label(bar, [f" {speed_ms:.2f} ms{', runs' if runs else ''}"], fontsize=8)
+        axes.bar_label(bar, [f"{speed_ms:.2f} ms{', runs' if runs else ''}"], padding=5, fontsize=8)
     axes.set_xlim(0, 1.35 * max(choice.speed_ms.values()))
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)

@@ -13,6 +13,7 @@ from edge.calibrate.report.decisions import (
     Decisions,
     decisions_section,
     escapes_said,
+    headline_rates,
     more_parts_said,
     overkill_said,
 )
@@ -106,10 +107,7 @@ def _headline(facts: ReleaseFacts, *, refuted: bool) -> str:
         return "NOT activated: too many good parts are rejected."
     if facts.trial is None:
         return f"Taken. {NO_GOOD_PARTS}"
-    overkill = "met" if facts.trial.proof.meets_target else "not proven"
-    trade = facts.trial.trade
-    escapes = "not known" if trade is None else f"{trade.escape.value:.1%} of {len(trade.defects)} labelled defects"
-    return f"Taken, {facts.offer.bundle.precision}. The overkill target is {overkill}. Escapes: {escapes}."
+    return f"Taken, {facts.offer.bundle.precision}. {headline_rates(facts.trial.proof, facts.trial.trade)}"
 
 
 def _bundle_rows(title: str, facts: ReleaseFacts) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from models.gate import THRESHOLD
 from models.page import BAD, GOOD, LINE, figure, listed, note, section, svg, table
 
 _HIGHEST = 5
-_BINS = 41
+_BINS = 40
 _ROUND = 5
 
 
@@ -81,7 +81,7 @@ def histogram(good: FloatArray, defective: tuple[str, FloatArray] | None) -> Fig
     known = [good[np.isfinite(good)]]
     if defective is not None:
         known.append(defective[1][np.isfinite(defective[1])])
-    bins = np.linspace(*limits(*known), _BINS).tolist()
+    bins = _bins(*limits(*known))
     axes.hist(known[0], bins, color=GOOD, label=f"good parts ({len(good)})")
     if defective is not None:
         axes.hist(known[1], bins, histtype="step", color=BAD, hatch="////", label=f"{defective[0]} ({len(known[1])})")
@@ -89,6 +89,13 @@ def histogram(good: FloatArray, defective: tuple[str, FloatArray] | None) -> Fig
     axes.set(xlabel="score", ylabel="parts")
     axes.legend(frameon=False, fontsize=8)
     return drawn
+
+
+def _bins(low: float, high: float) -> list[float]:
+    """Edges of which one is the threshold, so that no bar straddles it."""
+    step = (high - low) / _BINS
+    below, above = (int(np.ceil(abs(THRESHOLD - end) / step)) for end in (low, high))
+    return [THRESHOLD + step * index for index in range(-below, above + 1)]
 
 
 def limits(*scores: FloatArray) -> tuple[float, float]:
