@@ -17,6 +17,7 @@ from edge.calibrate.collect import Collected, collect
 from edge.calibrate.pictures import ChecksTarget, LearnedChecks, learn_checks
 from edge.calibrate.release_report import write_release_report
 from edge.calibrate.release_trial import Trial
+from edge.capture.scales import load_scale
 from edge.config import ProductSection
 from edge.decide.recipe import Recipe, decide
 from edge.domain.part import Verdict
@@ -119,7 +120,7 @@ def take_release(request: ReleaseRequest, progress: Progress) -> ReleaseResult:
     """
     progress.stage("open", 1)
     bundle = open_for_line(request.release)
-    recipe = fitting_recipe(request.product, bundle)
+    recipe = fitting_recipe(request.product, bundle, _mm_per_px(request))
     reference = fitting_reference(request.product, bundle.spec)
     collected = None if request.frames is None else collect(request.frames, progress)
     progress.stage("self-test", 1)
@@ -139,6 +140,14 @@ def take_release(request: ReleaseRequest, progress: Progress) -> ReleaseResult:
         bundle_store.activate(request.bundles_root, request.product.bundle, taken.model_id.version)
     progress.advance()
     return ReleaseResult(taken, bundle.model_id, speed_ms, trial, good, checks)
+
+
+def _mm_per_px(request: ReleaseRequest) -> float | None:
+    """The kept scale of the frames' camera, where that is known."""
+    if request.checks is None:
+        return None
+    kept = load_scale(request.checks.data_dir, request.checks.camera)
+    return None if kept is None else kept.mm_per_px
 
 
 def _speed(bundle: Bundle, request: ReleaseRequest) -> dict[str, float]:
