@@ -48,8 +48,8 @@ def show(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> 
     checked = load_config(config)
     content = checked.model_dump(mode="json")
     for product, section in zip(content["product"], checked.product, strict=True):
-        if section.recipe.wants_scale:
-            product["recipe"]["mm_per_px"] = known_scales(checked)
+        if section.recipe.wants_scale and len(kept := set(known_scales(checked).values())) == 1:
+            product["recipe"]["mm_per_px"] = kept.pop()
     for camera in content["camera"]:
         camera["source"] = redacted(camera["source"]) if isinstance(camera["source"], str) else camera["source"]
     if as_json:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from models.errors import AlignmentError, RequestError
 from models.letterbox import Image
 from models.pose import Pose
-from models.registration import RIGID, Fit, Registration
+from models.registration import RIGID, Fit, Matrix, Registration
 from models.scoring import read_image
 from models.spec import Alignment, InputSpec
 
@@ -180,7 +180,7 @@ def _most_like(pictures: Sequence[Image]) -> Image:
 
 
 def _mean_on(first: Image, pictures: Sequence[Image]) -> Image:
-    """The mean of pictures laid on the first, and again on that mean; those unlike it are left out."""
+    """The mean of pictures laid on the first, and again on that mean, as most of them lie; the unlike are left out."""
     reference = first
     for _ in range(_ROUNDS):
         registration, size = _widely(reference), (reference.shape[1], reference.shape[0])
@@ -188,16 +188,17 @@ def _mean_on(first: Image, pictures: Sequence[Image]) -> Image:
         usual = float(np.median([fit.correlation for fit in fits]))
         total = np.zeros(reference.shape, np.float32)
         used = [pair for pair in zip(pictures, fits, strict=True) if pair[1].correlation >= usual * (1 - _FEW)]
+        most = np.vstack([np.median([fit.matrix for _, fit in used], axis=0), [0, 0, 1]])
         for picture, fit in used:
-            total += _laid(picture, fit, size)
+            total += _laid(picture, fit.matrix @ np.linalg.inv(most), size)
         reference = np.asarray(np.round(total / len(used)), np.uint8)
     return reference
 
 
-def _laid(picture: Image, fit: Fit, size: tuple[int, int]) -> Image:
+def _laid(picture: Image, matrix: Matrix, size: tuple[int, int]) -> Image:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     sized = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.warpAffine(sized, fit.matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    return np.asarray(cv2.warpAffine(sized, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def _misfits(frames: Sequence[Path], pose: Pose, advance: Callable[[], None] | None) -> tuple[tuple[Path, str], ...]:
