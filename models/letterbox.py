@@ -3,7 +3,7 @@
 A frame is resized, or, where it was laid on a reference, turned, moved and resized in one go.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -30,6 +30,7 @@ class Placement:
         frame_width: of the frame, in its own pixels.
         frame_height: of it.
         to_frame: from what is filled to the frame, of the middles of pixels; None where the frame is only resized.
+        beyond: what is seen where a frame that was moved or turned does not reach, (height, width, 3).
     """
 
     left: int
@@ -39,6 +40,7 @@ class Placement:
     frame_width: int
     frame_height: int
     to_frame: Affine | None = None
+    beyond: Image | None = field(default=None, compare=False, repr=False)
 
     def to_frame_xyxy(self, boxes_xyxy: FloatArray) -> FloatArray:
         """Boxes (N, 4) in input pixels, moved to frame pixels and clipped to the frame."""
@@ -70,7 +72,8 @@ def placement(frame_width: int, frame_height: int, spec: InputSpec) -> Placement
 def letterbox_into(image: Image, tensor: Image, place: Placement, spec: InputSpec) -> None:
     """Resize `image` (H, W, 3) straight into `tensor` (height, width, 3), padding around it.
 
-    Of a frame that was laid on a reference, what lies beyond its border is its border's pixel.
+    Where a frame that was laid on a reference does not reach, the reference is seen: its own border, repeated, would
+    look like a defect there.
     """
     right, bottom = place.left + place.width, place.top + place.height
     if place.width < spec.width or place.height < spec.height:
@@ -82,6 +85,10 @@ def letterbox_into(image: Image, tensor: Image, place: Placement, spec: InputSpe
     if place.to_frame is not None:
         flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, (place.width, place.height)
         turned = np.array(place.to_frame, np.float64)
-        cv2.warpAffine(image, turned, size, dst=target, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        if place.beyond is None:
+            cv2.warpAffine(image, turned, size, dst=target, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            return
+        target[:] = place.beyond
+        cv2.warpAffine(image, turned, size, dst=target, flags=flags, borderMode=cv2.BORDER_TRANSPARENT)
         return
     cv2.resize(image, (place.width, place.height), dst=target, interpolation=cv2.INTER_LINEAR)

@@ -30,7 +30,7 @@ class Pose:
         self.how = how
         self._size = reference.shape[1], reference.shape[0]
         self._registration = Registration(reference, how.max_shift_px, RIGID)
-        self._upright = placement(*self._size, spec)
+        self._upright = self._with_beyond(placement(*self._size, spec))
         self._to_reference = resized((self._upright.width, self._upright.height), self._size)
 
     def place(self, image: Image) -> Placement:
@@ -58,6 +58,12 @@ class Pose:
     def fit(self, image: Image) -> Fit:
         """How the reference lies on an image stretched to its size, however badly that is."""
         return self._registration.fit(image)
+
+    def _with_beyond(self, place: Placement) -> Placement:
+        size = place.width, place.height
+        return replace(
+            place, beyond=np.asarray(cv2.resize(self.reference, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        )
 
     def _onto(self, image: Image) -> Matrix:
         """(3, 3) from the reference's pixels to the image's."""

@@ -74,6 +74,7 @@ class Fit:
         farthest_px: how far the corner that moves most moves.
         turn_px: how far it moves by rotation, scale and shear alone.
         correlation: of the two, in [-1, 1], once laid on each other; 0 where one of them shows nothing.
+        before: their correlation as they come, nothing moved.
         same: whether they are all but the same as they come, nothing moved; so it is with bare ones.
     """
 
@@ -82,6 +83,7 @@ class Fit:
     farthest_px: float
     turn_px: float
     correlation: float
+    before: float
     same: bool
 
 
@@ -119,7 +121,9 @@ class Registration:
                 break
             best, alike = moved, correlation
             moved = _without(moved, self._step(seen, moved), small.shape)
-        return self._in_frame_pixels(_affine(best, small.shape), alike, same=_same(small, self._small))
+        before = float(_standard(np.ascontiguousarray(small[self._inside])) @ self._still) / self._still.size
+        where = self._in_frame_pixels(_affine(best, small.shape))
+        return Fit(*where, alike, before, _same(small, self._small))
 
     def _step(self, seen: FloatArray, moved: Moves) -> Moves:
         """How far and which way the frame pulls, as six moves."""
@@ -134,7 +138,8 @@ class Registration:
         warped = cv2.warpAffine(small, _affine(moved, small.shape)[:2], size, flags=flags)
         return np.asarray(warped[self._inside], np.float32)
 
-    def _in_frame_pixels(self, matrix: Matrix, correlation: float, *, same: bool) -> Fit:
+    def _in_frame_pixels(self, matrix: Matrix) -> tuple[Matrix, tuple[float, float], float, float]:
+        """The matrix between frame pixels, the shift, and how far the farthest corner moves: in all, and turned."""
         (rows, columns), (height, width) = self._small.shape, self._shape
         scale = resized((columns, rows), (width, height))
         whole = scale @ matrix @ np.asarray(np.linalg.inv(scale))
@@ -142,8 +147,7 @@ class Registration:
         right, down = (float(value) for value in whole[:2, :2] @ middle + whole[:2, 2] - middle)
         turn = whole.copy()
         turn[:2, 2] -= right, down
-        far = _farthest(whole, self._shape), _farthest(turn, self._shape)
-        return Fit(whole[:2], (right, down), *far, correlation, same)
+        return whole[:2], (right, down), _farthest(whole, self._shape), _farthest(turn, self._shape)
 
     def _reduce(self, image: Image) -> FloatArray:
         """Grey, as small as is enough to find the place, and of one size."""

@@ -110,6 +110,10 @@ def run_images(
     return tuple(places)
 
 
+def rejected(_index: int, _misfit: AlignmentError) -> None:
+    """Who wants no more of a misfit than that it counts as rejected, with the score 1, says this."""
+
+
 def model_input(image: Image | Path, spec: InputSpec, pose: Pose | None = None) -> NDArray[np.uint8]:
     """The image as the graph wants it: (height, width, 3) uint8 BGR, laid on the reference where there is one.
 

@@ -21,6 +21,7 @@ from edge.calibrate.request import CalibrationRequest, request_of, work_folder
 from edge.calibrate.result import CalibrationResult
 from edge.calibrate.stages import Stages, open_stages, read_request
 from edge.calibrate.trials import Draft, Found, meet_masters, read_section, repeat, study_parts, write_section
+from edge.capture.scales import scales_of
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError
 from models import bundle_store
@@ -156,7 +157,8 @@ def _try(
 ) -> Found:
     """Repeats of the same parts, kept as a stage; the master parts, each time, because they may have changed."""
     bench, config = where
-    tested = Draft(draft, request.section, request.threads)
+    scales = {} if config is None else scales_of(config, request.section)
+    tested = Draft(draft, request.section, request.threads, scales)
     parts = study_parts(bench.sets, facts.defects, request.repeats)
 
     def repeated(folder: Path) -> None:

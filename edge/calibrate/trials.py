@@ -2,13 +2,13 @@
 
 import contextlib
 import html
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from edge.assembly import fitting_recipe, fitting_reference
+from edge.assembly import fitting_recipes, fitting_reference
 from edge.calibrate import repeatability_page
 from edge.calibrate.defects import DefectFrames
 from edge.calibrate.repeatability import StudyLimits, study
@@ -69,20 +69,29 @@ def study_parts(sets: FrameSets, defects: DefectFrames | None, repeats: Path | N
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A bundle that is not active yet, the product it is for, and the threads it may take (0: what is granted)."""
+    """A bundle that is not active yet.
+
+    Args:
+        bundle: opened.
+        product: that it is for.
+        threads: it may take; 0: what is granted.
+        scales: millimetres a pixel by camera, where the recipe needs them.
+    """
 
     bundle: Bundle
     product: ProductSection
     threads: int
+    scales: Mapping[str, float] = field(default_factory=dict)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Product]:
         """The product as a station would run it. Raises ConfigError, ModelError."""
-        recipe, reference = fitting_recipe(self.product, self.bundle), fitting_reference(self.product, self.bundle.spec)
+        recipe, own = fitting_recipes(self.product, self.bundle, self.scales)
+        reference = fitting_reference(self.product, self.bundle.spec)
         plan = Plan(self.threads or usable_threads(), 1, _REQUESTS, _REQUESTS)
         with contextlib.closing(OpenVinoEngine(self.bundle, plan)) as engine:
             looking = engine if reference is None else ComparingEngine(engine, reference)
-            yield Product(self.product.id, looking, recipe)
+            yield Product(self.product.id, looking, recipe, by_camera=own)
 
 
 def repeat(draft: Draft, parts: Sequence[StudyPart], seed: int, progress: Progress, *, fast: bool) -> ExtraSection:

@@ -62,6 +62,18 @@ def grab(section: CameraSection, camera: Camera, out: Path, seconds: float, *, w
     """
     if out.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"--out {out}: expected a file ending in {', '.join(SUFFIXES)}")
+    frames, age_ms = look(section, camera, seconds)
+    image = _shown(frames[-1], section.roi, whole=whole)
+    _write(out, image)
+    return _grabbed(section, (out, image), frames, age_ms, whole=whole)
+
+
+def look(section: CameraSection, camera: Camera, seconds: float) -> tuple[list[Frame], float]:
+    """Open the camera, look at it for a while: the first frame and the newest, or the one that was triggered; its age.
+
+    Raises:
+        CameraError: the camera cannot be opened or gives no image that can be trusted.
+    """
     states: queue.SimpleQueue[tuple[bool, str]] = queue.SimpleQueue()
     triggered = section.trigger == "software"
     limits = CaptureLimits(0.0, section.timeout_ms / 1000, section.max_age_ms / 1000, section.buffer_frames)
@@ -74,9 +86,7 @@ def grab(section: CameraSection, camera: Camera, out: Path, seconds: float, *, w
         age_ms = frames[-1].age_ms(time.monotonic())
     finally:
         drain.stop(_STOP_S)
-    image = _shown(frames[-1], section.roi, whole=whole)
-    _write(out, image)
-    return _grabbed(section, (out, image), frames, age_ms, whole=whole)
+    return frames, age_ms
 
 
 def await_first(

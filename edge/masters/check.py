@@ -123,7 +123,7 @@ def _look(master: Master, store: MasterStore, judge: Judge, until_s: float) -> M
     try:
         doubts = judge.pictures.doubts(judge.product.product_id, master.camera, image)
         found = judge.start(image, until_s - time.monotonic()).result(judge.timeout_s)
-        verdict, reasons = _decide(found, judge.product)
+        verdict, reasons = _decide(found, judge.product, master.camera)
     except NoPauseError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever failed, the master was not told good from bad
@@ -133,8 +133,8 @@ def _look(master: Master, store: MasterStore, judge: Judge, until_s: float) -> M
     return judged(master, verdict, reasons, round(found.frame_score, 6))
 
 
-def _decide(found: Detections, product: Product) -> tuple[Verdict, tuple[str, ...]]:
-    return decide(found, product.engine.spec.classes, product.recipe)
+def _decide(found: Detections, product: Product, camera: str) -> tuple[Verdict, tuple[str, ...]]:
+    return decide(found, product.engine.spec.classes, product.recipe_for(camera))
 
 
 def _fault(master: Master, error: Exception) -> str:

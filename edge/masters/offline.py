@@ -3,8 +3,9 @@
 import contextlib
 import sqlite3
 
-from edge.assembly import fitting_recipe, fitting_reference
+from edge.assembly import fitting_recipes, fitting_reference
 from edge.capture.pictures.watch import make_watch
+from edge.capture.scales import scales_of
 from edge.config import ProductSection, StationConfig
 from edge.domain.errors import StorageError
 from edge.health import Health
@@ -31,12 +32,13 @@ def verify_offline(config: StationConfig, section: ProductSection, asked_by: str
     """
     with sole_owner(config.station.data_dir):
         bundle = open_for_line(active_bundle(config.bundles_dir, section.bundle))
-        recipe, reference = fitting_recipe(section, bundle), fitting_reference(section, bundle.spec)
+        recipe, own = fitting_recipes(section, bundle, scales_of(config, section))
+        reference = fitting_reference(section, bundle.spec)
         tiled = bundle.spec.tiling is not None
         plan = make_plan(config.inference, granted_cpus(), len(config.camera), tiled=tiled)
         with contextlib.closing(OpenVinoEngine(bundle, plan)) as engine:
             looking = engine if reference is None else ComparingEngine(engine, reference)
-            product = Product(section.id, looking, recipe)
+            product = Product(section.id, looking, recipe, by_camera=own)
             judge = Judge(product, make_watch(config, Health()), looking.submit, config.inference.timeout_ms / 1000)
             check = check_masters(MasterStore(config.station.data_dir, section.id), judge, config.station.id, asked_by)
         return _write(config, check), check

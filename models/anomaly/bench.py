@@ -12,7 +12,6 @@ from models.anomaly.fit import Candidate, Runner, choose_frames, set_threshold
 from models.anomaly.statistics import Seen, Vectors, main_directions, statistics_of
 from models.anomaly.suspects import stand_out, suspects
 from models.compile import compile_graph, cpu_capabilities
-from models.errors import AlignmentError
 from models.evaluate import auroc, auroc_drop
 from models.gate import THRESHOLD, GateResult, GateScores, Outcome, judge
 from models.labelled_gate import LabelledResult, Measured, judge_labelled, turned
@@ -20,7 +19,7 @@ from models.letterbox import Image
 from models.pose import Pose
 from models.progress import Progress
 from models.quantize import quantize
-from models.scoring import Scored, model_input, read_image
+from models.scoring import Scored, model_input, read_image, rejected
 from models.spec import InputSpec, Precision
 from models.speed import median_ms
 from models.synthetic import with_defect
@@ -163,10 +162,10 @@ class Workbench:
         candidate = set_threshold(runner, backbone, precision, good, self.sets.threshold, self.target)
         scored = runner.scores(candidate.graph, precision, self.sets.gate)
         bad = self.sets.defective or self.defects()
-        judged = runner.scores(candidate.graph, precision, bad, on_misfit=_rejected)
+        judged = runner.scores(candidate.graph, precision, bad, on_misfit=rejected)
         if not self.sets.few:
             return Trial(candidate, scored, judged, judged if self.sets.defective else None)
-        few = runner.scores(candidate.graph, precision, self.sets.few, on_misfit=_rejected)
+        few = runner.scores(candidate.graph, precision, self.sets.few, on_misfit=rejected)
         return Trial(candidate, scored, judged, few)
 
     def quantized(self, backbone: ov.Model) -> ov.Model:
@@ -221,10 +220,6 @@ class Workbench:
             return image
         size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
         return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
-def _rejected(_index: int, _misfit: AlignmentError) -> None:
-    """What does not lie on the reference has the score 1."""
 
 
 def fastest(speed_ms: Mapping[Precision, float]) -> Precision:

@@ -118,10 +118,7 @@ def _write_selftest(scratch: Path, bench: Workbench, choice: Choice) -> None:
 
 
 def _selftest_frames(bench: Workbench, chosen: Trial) -> dict[str, Image]:
-    """Two good frames, one of them moved too where frames are laid on a reference, and a defective one.
-
-    That is the one with the highest score or, without labels, one that is painted.
-    """
+    """Two good frames, a moved one for a model with a pose, and the worst of the defective, or a painted one."""
     first, second = (read_image(path) for path in bench.sets.gate[:2])
     moved = {} if bench.pose is None else {"moved1.png": _moved(first, bench.pose)}
     return {"good1.png": first, "good2.png": second, **moved, "defect1.png": _worst(bench, chosen)}
