@@ -52,18 +52,22 @@ class OpenVinoEngine:
     Args:
         bundle: opened, so every hash is verified.
         plan: threads, streams and requests.
+        compiled: the bundle's graph, where it is compiled already, in whatever way.
 
     Raises:
         ModelError: the graph cannot be compiled, the kind cannot be run, or the bundle's own frames get another
             answer than expected.
     """
 
-    def __init__(self, bundle: Bundle, plan: Plan) -> None:
+    def __init__(self, bundle: Bundle, plan: Plan, compiled: "ov.CompiledModel | None" = None) -> None:
         self.bundle = bundle
+        self.plan = plan
         self._input = bundle.spec.inputs[0]
         self._read = reader(bundle.spec)
         self._per_frame = plan.per_frame
-        self._compiled = compile_bundle(bundle, threads=plan.threads, streams=plan.streams)
+        self._compiled = compiled or compile_bundle(
+            bundle, threads=plan.threads, streams=plan.streams, pinning=plan.pinning
+        )
         self._image = self._compiled.input(IMAGE) if bundle.spec.compares else self._compiled.input(0)
         self._idle: queue.Queue[ov.InferRequest] = queue.Queue()
         self._stuck: list[ov.InferRequest] = []
