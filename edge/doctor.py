@@ -34,17 +34,8 @@ class Finding:
 
 def examine(folder: Path) -> list[Finding]:
     """Look at this machine; `folder` is where the station would keep its data."""
-    checks: list[Callable[[Path], Iterator[Finding]]] = [
-        _python,
-        _opencv,
-        _openvino,
-        _cpus,
-        _plans,
-        _disk,
-        _extras,
-        _broker,
-    ]
-    return [finding for check in checks for finding in check(folder)]
+    machine: list[Callable[[Path], Iterator[Finding]]] = [_python, _opencv, _openvino, _cpus, _disk, _extras, _broker]
+    return [finding for check in [*machine, _plans] for finding in check(folder)]
 
 
 def _python(_folder: Path) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from edge.domain.errors import EXIT_REFUSED, ConfigError
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table
 
 if TYPE_CHECKING:
+    from edge.calibrate.tuning.facts import TuneLimits
     from edge.calibrate.tuning.tuned import Planning, Tuned
 
 _THOROUGH_S = 120.0
@@ -23,6 +24,7 @@ def tune(  # noqa: PLR0913, PLR0917 - each is an option of the command
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long to measure, about.")] = 25,
     thorough: Annotated[bool, typer.Option("--thorough", help="Two minutes, for surer figures.")] = False,  # noqa: FBT002
     report: Annotated[Path | None, typer.Option(help="Write an HTML page with tables and plots here.")] = None,
+    plan_only: Annotated[bool, typer.Option("--plan-only", help="Leave out what fits the machine.")] = False,  # noqa: FBT002
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure only; the plan is not kept.")] = False,  # noqa: FBT002
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
@@ -33,7 +35,12 @@ def tune(  # noqa: PLR0913, PLR0917 - each is an option of the command
     number of cameras, and what more cores give. Run it under the quota the daemon has, and while the daemon is stopped.
     Exit 1 when no plan holds line.deadline_ms.
     """
-    tuned = _measure(config, product, frames, _THOROUGH_S if thorough else seconds)
+    from edge.calibrate.tuning.facts import TuneLimits
+
+    if report is not None and not report.absolute().parent.is_dir():
+        raise ConfigError(f"--report {report}: its folder is not there: make it first")
+    limits = TuneLimits(_THOROUGH_S if thorough else seconds, planning=not plan_only)
+    tuned = _measure(config, product, frames, limits)
     kept = None if dry_run else tuned.keep(datetime.now(UTC))
     if report is not None:
         _write_report(report, tuned)
@@ -45,9 +52,8 @@ def tune(  # noqa: PLR0913, PLR0917 - each is an option of the command
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _measure(config: Path, product: str, frames: Path | None, seconds: float) -> "Tuned":
+def _measure(config: Path, product: str, frames: Path | None, limits: "TuneLimits") -> "Tuned":
     from edge.calibrate.tuning.facts import station_facts
-    from edge.calibrate.tuning.tune import TuneLimits
     from edge.calibrate.tuning.tune import tune as measure
     from edge.config import load_config
     from edge.logs import configure_logs
@@ -64,7 +70,7 @@ def _measure(config: Path, product: str, frames: Path | None, seconds: float) ->
     bundle = open_for_line(active_bundle(checked.bundles_dir, known[chosen].bundle))
     facts = station_facts(checked, known[chosen], bundle, frames)
     with RichProgress() as progress:
-        return measure(bundle, facts, TuneLimits(seconds), progress)
+        return measure(bundle, facts, limits, progress)
 
 
 def _write_report(path: Path, tuned: "Tuned") -> None:

@@ -151,7 +151,8 @@ def keep_plan(folder: Path, key: PlanKey, plan: Plan, parts_per_s: float, tuned_
 
 def find_plan(folder: Path, key: PlanKey) -> Found:
     """The plan kept for this key; else the nearest one of the same graph tells what has changed. Never raises."""
-    others, damaged = [], ""
+    others: list[list[str]] = []
+    damaged = ""
     for path in sorted(folder.glob(f"{key.graph_sha256[:_DIGITS]}-*.json")):
         read = _read(path)
         if isinstance(read, str):

@@ -29,20 +29,21 @@ class Contender:
 
 
 def candidates(grant: CpuGrant, cameras: int, *, tiled: bool) -> list[Plan]:
-    """The default first, then fewer and more threads, each as one stream and as many, with few requests and with more.
+    """The default first; all threads and fewer, each as many streams and as one; then more requests, then in between.
 
     Args:
         grant: what CPUs there are.
         cameras: whose frames come at once.
         tiled: whether the model cuts its frames into tiles.
     """
-    found = [make_plan(InferenceSection(), grant.threads, cameras, tiled=tiled)]
-    for threads in _thread_counts(grant):
-        for streams in _stream_counts(threads):
-            found += [
-                _plan(threads, streams, requests, cameras, tiled) for requests in _requests(streams, cameras, tiled)
-            ]
-    return list(dict.fromkeys(found))[:MOST]
+    counts = _thread_counts(grant)
+    shapes = [(count, count) for count in counts] + [(count, 1) for count in counts]
+    between = [(count, streams) for count in counts for streams in (count // 2, count // 4) if streams > 1]
+    few = [_plan(*shape, cameras, tiled=tiled) for shape in shapes]
+    more = [_plan(*shape, cameras, tiled=tiled, more=True) for shape in shapes if shape[0] in counts[:2]]
+    default = make_plan(InferenceSection(), grant.threads, cameras, tiled=tiled)
+    middle = [_plan(*shape, cameras, tiled=tiled) for shape in between]
+    return list(dict.fromkeys([default, *few, *more, *middle]))[:MOST]
 
 
 def pinned(plan: Plan) -> Plan:
@@ -59,17 +60,8 @@ def _thread_counts(grant: CpuGrant) -> list[int]:
     return [count for count in dict.fromkeys(wanted) if count >= 1]
 
 
-def _stream_counts(threads: int) -> list[int]:
-    """One stream of all threads, a stream for each thread, and in between."""
-    return sorted({1, threads, max(1, threads // 2), max(1, threads // 4)}, reverse=True)
-
-
-def _requests(streams: int, cameras: int, tiled: bool) -> list[int]:  # noqa: FBT001 - pure and private
-    if tiled:
-        return [cameras * (streams + 1)]
+def _plan(threads: int, streams: int, cameras: int, *, tiled: bool, more: bool = False) -> Plan:
+    """With requests for one part of all cameras and one more, or for two parts and one more."""
     busy = max(streams, cameras)
-    return [busy + 1, 2 * busy + 1] if busy > 1 else [2, 3]
-
-
-def _plan(threads: int, streams: int, requests: int, cameras: int, tiled: bool) -> Plan:  # noqa: FBT001 - as above
+    requests = cameras * (streams + 1) if tiled else busy + 1 + more * busy
     return Plan(threads, streams, requests, max(1, requests // cameras) if tiled else 1)

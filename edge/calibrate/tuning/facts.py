@@ -1,4 +1,4 @@
-"""What of a station a plan depends on: its cameras and their frames, its time limit, its rules, its images."""
+"""What a plan depends on: the station's cameras and their frames, time limit, rules, images; and how long to look."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +52,14 @@ class StationFacts:
     def parts(self) -> list[list[Image]]:
         """Each of them one frame of every camera."""
         return [list(frames) for frames in zip(*self.cameras.values(), strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class TuneLimits:
+    """How long it may take, about, in seconds; without planning the answer for other cameras and cores is left out."""
+
+    seconds: float = 25.0
+    planning: bool = True
 
 
 def station_facts(

@@ -110,7 +110,7 @@ class Rehearsal:
         try:
             self._recorder = self._make_recorder()
             self._images = ImageWriter(
-                ImageStore(self._folder / "images", staging.images or "jpeg"),  # type: ignore[arg-type] - checked text
+                ImageStore(self._folder / "images", staging.images or "jpeg"),
                 self._recorder,
                 _FREE_BYTES,
                 lambda _works, _why: None,

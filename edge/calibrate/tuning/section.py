@@ -89,12 +89,10 @@ def _scaling_svg(planning: Planning | None) -> str:
 
 def _scaling_figure(scaled: Sequence[Scaled]) -> "Figure":
     figure, axes = _figure("cores", "parts a second, model alone")
+    alone = [one for one in scaled if one.way.processes == 1]
     ways = {
-        "a stream for each core": (GOOD, [one for one in scaled if one.way.processes == 1 and _spread(one)]),
-        "one stream of all cores": (
-            BAD,
-            [one for one in scaled if one.way.processes == 1 and one.way.plan.streams == 1],
-        ),
+        "a stream for each core": (GOOD, [one for one in alone if one.way.plan.streams == one.way.plan.threads]),
+        "one stream of all cores": (BAD, [one for one in alone if one.way.plan.streams == 1]),
         "a process for each core": (LINE, [one for one in scaled if one.way.processes > 1 or one.way.cores == 1]),
     }
     for label, (colour, seen) in ways.items():
@@ -107,10 +105,6 @@ def _scaling_figure(scaled: Sequence[Scaled]) -> "Figure":
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     return figure
-
-
-def _spread(one: Scaled) -> bool:
-    return one.way.plan.streams == one.way.plan.threads
 
 
 def _figure(x: str, y: str) -> "tuple[Figure, Axes]":

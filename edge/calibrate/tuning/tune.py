@@ -9,11 +9,10 @@ Everything is measured in this process, under the quota it has: what it finds ho
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from edge.calibrate.tuning.bench import Bench
 from edge.calibrate.tuning.candidates import Contender, candidates, pinned
-from edge.calibrate.tuning.facts import StationFacts
+from edge.calibrate.tuning.facts import StationFacts, TuneLimits
 from edge.calibrate.tuning.planning import Room
 from edge.calibrate.tuning.rehearsal import Rehearsal, Staging
 from edge.calibrate.tuning.scaling import Scaled, measure_scaling
@@ -31,14 +30,6 @@ _CAMERAS = (1, 2, 4, 8)
 _ROUNDS = 3
 _LEAST_S = 0.5
 _SHORTEST_S, _LONGEST_S = 0.1, 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class TuneLimits:
-    """How long it may take, about, in seconds; without planning the answer for other cameras and cores is left out."""
-
-    seconds: float = 25.0
-    planning: bool = True
 
 
 class _Budget:
