@@ -46,9 +46,9 @@ def candidates(grant: CpuGrant, cameras: int, *, tiled: bool) -> list[Plan]:
     return list(dict.fromkeys([default, *few, *more, *middle]))[:MOST]
 
 
-def pinned(plan: Plan) -> Plan:
-    """The same plan with each thread kept on its core."""
-    return replace(plan, pinning=True)
+def pinned(plan: Plan, *, pinning: bool = True) -> Plan:
+    """The same plan with each thread kept on its core, or not."""
+    return replace(plan, pinning=pinning)
 
 
 def _thread_counts(grant: CpuGrant) -> list[int]:

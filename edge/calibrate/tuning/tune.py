@@ -82,8 +82,8 @@ def _search(
     cameras = len(station.cameras)
     contenders = [Contender(plan) for plan in candidates(grant, cameras, tiled=bundle.spec.tiling is not None)]
     progress.stage("search", len(contenders))
-    until_s = time.monotonic() + seconds
     hints = [bench.hinted("THROUGHPUT", cameras), bench.hinted("LATENCY", cameras)]
+    until_s = time.monotonic() + seconds
     seen: set[Contender] = set()
 
     def measure(contender: Contender, slice_s: float) -> Reading:
@@ -106,8 +106,8 @@ def _rehearse(
 ) -> tuple[dict[Contender, Tally], Contender]:
     own = {one: tally for one, tally in searched.items() if one.hint is None}
     best = ranked(own, station.limit_ms)[:KEEP]
-    default = next(iter(own))
-    finalists = list(dict.fromkeys([*best, default, Contender(pinned(best[0].plan))]))
+    as_hinted = Contender(pinned(hints[0].plan, pinning=False))  # however short the search was, never much worse
+    finalists = list(dict.fromkeys([*best, next(iter(own)), as_hinted, Contender(pinned(best[0].plan))]))
     everyone = [*finalists, *hints]
     bench.let_go(everyone)
     progress.stage("rehearse", len(everyone))
