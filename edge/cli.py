@@ -27,6 +27,7 @@ from edge.domain.errors import (
 )
 from edge.masters_cli import masters_app, verify_masters
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
+from edge.tune_cli import tune
 
 app = typer.Typer(
     help="inspectd's station: inspects every part, tells the line, keeps the proof.",
@@ -40,6 +41,7 @@ app.add_typer(camera_app, name="camera")
 app.command()(calibrate)
 app.add_typer(masters_app, name="masters")
 app.command("verify-masters")(verify_masters)
+app.command()(tune)
 
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
 

@@ -61,7 +61,8 @@ class Lifesign:
         model = product.engine.model_id
         cached = any(engine.cached for engine in list(self._station.engines.values()) if engine.model_id == model)
         named = {"id": model.id, "version": model.version, "sha256": model.sha256, "precision": model.precision.value}
-        return named | {"graph": "cached" if cached else "compiled"}
+        plan = self._station.plan(product.product_id).as_json()
+        return named | {"graph": "cached" if cached else "compiled", "plan": plan}
 
     def _sync(self) -> dict[str, object] | None:
         if self._station.uplink is None:

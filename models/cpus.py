@@ -100,6 +100,18 @@ def cpu_identity(cpu_info: Path = _CPU_INFO) -> str:
     return "; ".join([platform.machine(), *(said.get(name, "") for name in names), flags])
 
 
+def other_cpu_s(stat: Path = Path("/proc/stat")) -> float:
+    """CPU seconds this machine has spent on all but this process and its ended children; only differences mean much.
+
+    Counted: user, nice, system, irq, softirq of proc_stat(5); not idle and iowait, nor time a host took away.
+    """
+    fields = stat.read_text(encoding="ascii").splitlines()[0].split()[1:] if stat.is_file() else []
+    ticks = [int(field) for field in fields]
+    busy_s = (sum(ticks[:3]) + sum(ticks[5:7])) / os.sysconf("SC_CLK_TCK")
+    own = os.times()
+    return busy_s - (own.user + own.system + own.children_user + own.children_system)
+
+
 def has_bf16(cpu_info: Path = _CPU_INFO) -> bool:
     """Whether the CPU multiplies BF16 in hardware (AVX-512 BF16 or AMX)."""
     flags = cpu_info.read_text(encoding="utf-8").split() if cpu_info.is_file() else []

@@ -58,14 +58,23 @@ class OpenVinoEngine:
         bundle: opened, so every hash is verified.
         plan: threads, streams and requests.
         store: of graphs compiled before; None compiles anew and keeps nothing.
+        compiled: the bundle's graph, where it is compiled already, in whatever way.
 
     Raises:
         ModelError: the graph cannot be compiled, the kind cannot be run, or the bundle's own frames get another
             answer than expected.
     """
 
-    def __init__(self, bundle: Bundle, plan: Plan, store: CompiledStore | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        plan: Plan,
+        store: CompiledStore | None = None,
+        *,
+        compiled: "ov.CompiledModel | None" = None,
+    ) -> None:
         self.bundle = bundle
+        self.plan = plan
         self.cached = False
         self._input = bundle.spec.inputs[0]
         self._pose = pose_of(bundle)
@@ -75,11 +84,15 @@ class OpenVinoEngine:
         self._stuck: list[ov.InferRequest] = []
         self._places: dict[tuple[int, int], Placement] = {}
         self._selftest = threading.Thread()
-        self._load(plan, store)
+        if compiled is None:
+            self._load(plan, store)
+        else:
+            self._take(Compiled(compiled, cached=False), plan)
+            self.selftest()
 
     def _load(self, plan: Plan, store: CompiledStore | None) -> None:
         """Take the graph, stored or compiled, through the self-test; a stored one that fails it is compiled anew."""
-        config = cpu_config(self.bundle.precision, threads=plan.threads, streams=plan.streams)
+        config = cpu_config(self.bundle.precision, threads=plan.threads, streams=plan.streams, pinning=plan.pinning)
         if store is None:
             self._take(Compiled(compile_configured(self.bundle.model_xml, config), cached=False), plan)
             self.selftest()

@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 
-from edge.assembly import fitting_recipes, fitting_reference
+from edge.assembly import fitting_recipes, fitting_reference, station_plan
 from edge.capture.pictures.watch import make_watch
 from edge.capture.scales import scales_of
 from edge.config import ProductSection, StationConfig
@@ -11,7 +11,6 @@ from edge.domain.errors import StorageError
 from edge.health import Health
 from edge.infer.comparing import ComparingEngine
 from edge.infer.openvino import OpenVinoEngine
-from edge.infer.plan import make_plan
 from edge.masters.check import Judge, check_masters
 from edge.masters.store import MasterStore
 from edge.pipeline import Product
@@ -20,7 +19,6 @@ from edge.record.database import open_database
 from edge.record.lock import sole_owner
 from models.bundle import open_for_line
 from models.bundle_store import active_bundle
-from models.cpus import granted_cpus
 
 
 def verify_offline(config: StationConfig, section: ProductSection, asked_by: str) -> tuple[int, CheckRecord]:
@@ -34,9 +32,7 @@ def verify_offline(config: StationConfig, section: ProductSection, asked_by: str
         bundle = open_for_line(active_bundle(config.bundles_dir, section.bundle))
         recipe, own = fitting_recipes(section, bundle, scales_of(config, section))
         reference = fitting_reference(section, bundle.spec)
-        tiled = bundle.spec.tiling is not None
-        plan = make_plan(config.inference, granted_cpus(), len(config.camera), tiled=tiled)
-        with contextlib.closing(OpenVinoEngine(bundle, plan)) as engine:
+        with contextlib.closing(OpenVinoEngine(bundle, station_plan(config, bundle))) as engine:
             looking = engine if reference is None else ComparingEngine(engine, reference)
             product = Product(section.id, looking, recipe, by_camera=own)
             judge = Judge(product, make_watch(config, Health()), looking.submit, config.inference.timeout_ms / 1000)

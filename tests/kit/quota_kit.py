@@ -10,11 +10,14 @@ import pytest
 
 CONTROLLER = Path("/sys/fs/cgroup/cpu")
 _PERIOD_US = 100_000
+_MOST_SHARES = 262_144
 
 
 @contextmanager
-def quota_group(cpus: float, *, nested: bool = False) -> Iterator[Path]:
-    """A group that grants `cpus`; `nested` puts a group without a quota of its own inside and gives that one.
+def quota_group(cpus: float | None, *, nested: bool = False, first: bool = False) -> Iterator[Path]:
+    """A group that grants `cpus`, or all; `nested` puts a group without a quota of its own inside and gives that one.
+
+    `first` lets it go before all that runs outside of it, so that a busy machine measures like an idle one, nearly.
 
     Skips the test where no such group can be made.
     """
@@ -26,7 +29,9 @@ def quota_group(cpus: float, *, nested: bool = False) -> Iterator[Path]:
         for folder in made:
             folder.mkdir()
         (made[0] / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
-        (made[0] / "cpu.cfs_quota_us").write_text(str(round(cpus * _PERIOD_US)))
+        (made[0] / "cpu.cfs_quota_us").write_text(str(-1 if cpus is None else round(cpus * _PERIOD_US)))
+        if first:
+            (made[0] / "cpu.shares").write_text(str(_MOST_SHARES))
         yield made[-1]
     finally:
         for folder in reversed(made):
