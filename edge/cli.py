@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge.bench_cli import bench
 from edge.bundle_cli import bundle_app
 from edge.camera_cli import camera_app
 from edge.config_cli import config_app
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.add_typer(config_app, name="config")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(camera_app, name="camera")
+app.command()(bench)
 
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
 
@@ -246,6 +248,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     patience_s: Annotated[float, typer.Option(min=0.01, help="After this a part counts as untold.")] = 5,
     prefix: Annotated[str, typer.Option(help="Part ids start with it.")] = "part",
     ack: Annotated[bool, typer.Option(help="Acknowledge verdicts.")] = True,  # noqa: FBT002 - a flag
+    seconds: Annotated[float, typer.Option(min=0, help="No part passes after this; 0: all parts do.")] = 0,
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Play a production line: trigger parts and log what was told. Exit 1 when a part was not told."""
@@ -262,6 +265,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         patience_s=patience_s,
         prefix=prefix,
         acknowledge=ack,
+        seconds=seconds or None,
     )
     summary = summarize(Simulator(line).run())
     say(as_json, summary, f"{summary}\nlog: {log}")

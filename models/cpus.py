@@ -22,13 +22,23 @@ def has_bf16(cpu_info: Path = _CPU_INFO) -> bool:
     return bool(_BF16_FLAGS & set(flags))
 
 
+def cpu_name(cpu_info: Path = _CPU_INFO) -> str:
+    """The processor, as the kernel calls it; the architecture where it has no name for it."""
+    return _said(cpu_info).get("model name") or platform.machine()
+
+
 def cpu_identity(cpu_info: Path = _CPU_INFO) -> str:
     """What decides which code runs on this CPU: its model and everything it says it can do, in a fixed order."""
-    lines = cpu_info.read_text(encoding="utf-8").splitlines() if cpu_info.is_file() else []
-    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in reversed(lines))}
+    said = _said(cpu_info)
     names = ("vendor_id", "cpu family", "model", "model name", "stepping")
     flags = " ".join(sorted(said.get("flags", said.get("Features", "")).split()))
     return "; ".join([platform.machine(), *(said.get(name, "") for name in names), flags])
+
+
+def _said(cpu_info: Path) -> dict[str, str]:
+    """What the kernel says of the first CPU, by name."""
+    lines = cpu_info.read_text(encoding="utf-8").splitlines() if cpu_info.is_file() else []
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in reversed(lines))}
 
 
 def _quota_v2() -> float | None:
