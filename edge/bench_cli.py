@@ -78,7 +78,7 @@ def _say(result: "BenchResult", out: Path, as_json: bool) -> None:  # noqa: FBT0
     if as_json:
         print_json(content)
         return
-    print_table(f"{result.product}: trigger to told, ms", SHORT_HEAD, short_rows_of(result))
+    print_table(f"{result.product}: trigger to told, ms", SHORT_HEAD, short_rows_of(result), tight=True)
     typer.echo(SHORT_NOTE)
     for warning in result.warnings:
         typer.echo(f"warning: {warning}", err=True)

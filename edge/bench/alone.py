@@ -18,6 +18,7 @@ _APP = (
 )
 _PATIENCE_S = 120.0
 _SAID = 300
+_PER_MS = {"ms": 1, "us": 1000}  # it says microseconds of quick graphs
 
 
 def openvino_alone(bundle: Bundle, plan: Plan, scratch: Path, seconds: float, *, one_at_a_time: bool = False) -> Alone:
@@ -40,8 +41,9 @@ def openvino_alone(bundle: Bundle, plan: Plan, scratch: Path, seconds: float, *,
     arguments += ["-load_config", str(plugin), "-nstreams", str(plan.streams)]
     arguments += ["-api", "sync"] if one_at_a_time else ["-api", "async", "-nireq", str(plan.requests)]
     said = _run(arguments, _PATIENCE_S + seconds)
-    rate, middle = _figure(r"Throughput:\s+([\d.]+) FPS", said), _figure(r"Median:\s+([\d.]+) ms", said)
-    return Alone(rate, middle, plan.threads, plan.streams, 1 if one_at_a_time else plan.requests)
+    rate, _ = _figure(r"Throughput:\s+([\d.]+) (FPS)", said)
+    middle, unit = _figure(r"Median:\s+([\d.]+) (ms|us)", said)
+    return Alone(rate, middle / _PER_MS[unit], plan.threads, plan.streams, 1 if one_at_a_time else plan.requests)
 
 
 def _run(arguments: list[str], patience_s: float) -> str:
@@ -60,8 +62,8 @@ def _word(value: object) -> str:
     return {True: "YES", False: "NO"}[value] if isinstance(value, bool) else str(value)
 
 
-def _figure(pattern: str, said: str) -> float:
+def _figure(pattern: str, said: str) -> tuple[float, str]:
     found = re.search(pattern, said)
     if found is None:
         raise ModelError(f"bench: OpenVINO's benchmark_app gave no figure: {said[-_SAID:].strip()}")
-    return float(found.group(1))
+    return float(found.group(1)), found.group(2)

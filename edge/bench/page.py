@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COUNTS = ("late", "untold", "UNDECIDED", "parts")
-HEAD = ("station", "pace", "parts/s", "of OpenVINO", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms", *_COUNTS)
+HEAD = ("station", "pace", "parts/s", "of OpenVINO", "p50", "p90", "p99", "p99.9", "max", *_COUNTS)
 SHORT_HEAD = ("station", "pace", "parts/s", "of OV", "p50", "p90", "p99", "p99.9", "max", "missed", "parts")
+_STYLE = """.bench{overflow-x:auto}.bench table{font-size:11px;width:100%}
+.bench td,.bench th{white-space:nowrap;padding-right:.4rem}
+.bench td:nth-child(n+3),.bench th:nth-child(n+3){text-align:right}"""
 SHORT_NOTE = (
     "Milliseconds from trigger to told; (n): not measured, of n parts; missed: UNDECIDED (late among them) or untold; "
     "of OV: of what OpenVINO alone reaches."
 )
+_BAR = "#9fc9b0"
 _COLOURS = (LINE, GOOD, BAD, "#d08a1d", "#6b4fa0", "#1f7fa8", "#8a8f94")
 
 
@@ -46,7 +50,8 @@ def section(result: BenchResult) -> str:
     """Plots, table and what one must know, as HTML for any page."""
     notes = "".join(f"<li>{html.escape(text)}</li>" for text in (*_notes(result), *result.warnings))
     return (
-        f"{_plots(result)}<h2>Every run</h2><div class=wide>{table(HEAD, rows_of(result))}</div>"
+        f"<style>{_STYLE}</style>{_plots(result)}"
+        f"<h2>Every run, milliseconds from trigger to told</h2><div class='bench'>{table(HEAD, rows_of(result))}</div>"
         f"<h2>How it was measured</h2><ul>{notes}</ul>{_facts(result)}"
     )
 
@@ -73,7 +78,7 @@ def _ratio(row: Row) -> str:
 
 
 def _verdict(result: BenchResult) -> str:
-    look = "good" if result.ok else "weak"
+    look = "good" if result.ok and not result.warnings else "weak"
     warned = "".join(f"<br>{html.escape(text)}" for text in result.warnings)
     return f"<p class='verdict {look}'>{html.escape(result.verdict)}{warned}</p>"
 
@@ -130,8 +135,11 @@ def _plot_tails(axes: "Axes", result: BenchResult) -> None:
     axes.set(xscale="log", yscale="log", xlabel="ms from trigger to told", ylabel="share of parts that waited longer")
     axes.set_title("Paced: how long the line waits")
     axes.grid(visible=True, which="both", alpha=0.25)
+    for each in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        each("{x:g}")
+    axes.tick_params(axis="x", which="both", labelsize=7)
     if paced:
-        axes.legend(fontsize=7, loc="upper right")
+        axes.legend(fontsize=7, loc="lower left")
 
 
 def _plot_throughput(axes: "Axes", result: BenchResult) -> None:
@@ -141,12 +149,12 @@ def _plot_throughput(axes: "Axes", result: BenchResult) -> None:
         if row.pace is Pace.AS_TOLD and (row.setting.images, row.setting.broker) == ("none", BrokerState.NONE)
     ]
     places = range(len(plain))
-    bars = axes.bar(places, [row.parts_per_s * row.setting.cameras for row in plain], color=GOOD, width=0.6)
+    bars = axes.bar(places, [row.parts_per_s * row.setting.cameras for row in plain], color=_BAR, width=0.6)
     axes.bar_label(bars, [f"{row.parts_per_s:.0f} parts/s" for row in plain], fontsize=7, padding=2)
     alone = [row.parts_per_s * row.setting.cameras / row.ratio_to_openvino for row in plain if row.ratio_to_openvino]
     if len(alone) == len(plain):
-        axes.plot(places, alone, "_", color=LINE, markersize=26, markeredgewidth=2, label="OpenVINO alone")
-        axes.legend(fontsize=7, loc="lower right")
+        axes.plot(places, alone, "_", color=LINE, markersize=20, markeredgewidth=2, label="OpenVINO alone")
+        axes.legend(fontsize=7, loc="upper right")
     axes.set_xticks(list(places), [str(row.setting.cameras) for row in plain])
     axes.set(xlabel="cameras", ylabel="frames per second", title="As fast as told")
-    axes.margins(y=0.15)
+    axes.margins(y=0.3)

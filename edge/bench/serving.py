@@ -67,7 +67,10 @@ def serving(copying: Copying, setting: Setting) -> Iterator[ScratchStation]:
             address = f"127.0.0.1:{free_port()}"
             config = config.model_copy(update={"sync": config.sync.model_copy(update={"broker": address})})
         station = write_scratch(config, copying.config, copying.scratch / "cache", folder)
-        broker = stack.enter_context(_broker(station)) if setting.needs_broker else None
+        broker = _broker(station) if setting.needs_broker else None
+        if broker is not None:
+            stack.callback(broker.stop)  # first: a start that is interrupted leaves it running
+            broker.start()
         if setting.broker is BrokerState.UP and has_collector():
             stack.enter_context(_collector(station))
         stack.enter_context(running(["edge", "run", "-c", str(station.file), "--json"], folder / "daemon.log"))

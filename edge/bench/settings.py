@@ -40,7 +40,7 @@ class Setting:
     @property
     def text(self) -> str:
         """In a few words: what differs from the plainest station of as many cameras."""
-        cameras = f"{self.cameras} camera{'s'[: self.cameras - 1]}"
+        cameras = f"{self.cameras} cam{'s'[: self.cameras - 1]}"
         kept = ["images kept"] if self.images == "all" else []
         broker = [] if self.broker is BrokerState.NONE else [f"broker {self.broker}"]
         return ", ".join([cameras, *kept, *broker])

@@ -53,6 +53,7 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "camera list",
             "camera grab",
             "demo",
+            "bench",
         )
     ],
 )
