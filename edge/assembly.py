@@ -1,8 +1,10 @@
 """The station put together: every part built from station.toml and wired to the others, nothing started yet."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import structlog
 
 from cloud_sync.station.connection import station_link
 from cloud_sync.station.uplink import Uplink, UplinkSettings
@@ -21,8 +23,9 @@ from edge.domain.part import Part, Verdict
 from edge.health import Health
 from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
+from edge.infer.kept_plans import find_plan, key_of
 from edge.infer.openvino import OpenVinoEngine
-from edge.infer.plan import make_plan
+from edge.infer.plan import Plan, make_plan
 from edge.line.outputs.open import make_teller
 from edge.line.outputs.teller import Teller
 from edge.line.port import LinePort, PortTimes
@@ -35,10 +38,12 @@ from edge.record.recorder import Recorder
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
 from models.compiled_store import CompiledStore, graphs_in_use
-from models.cpus import granted_cpus
+from models.cpus import cpu_grant
 from models.errors import ModelError
 from models.scoring import read_image
 from models.spec import Kind, ModelSpec
+
+log = structlog.get_logger()
 
 
 class Assembly:
@@ -85,6 +90,10 @@ class Assembly:
         for path in [path for path in self.engines if path.parent == before.parent and path not in kept]:
             del self.engines[path]
 
+    def plan(self, product_id: str) -> Plan:
+        """How the product's model is run."""
+        return self.engines[self._running[product_id]].plan
+
     def _committed(self, committed: Committed, frames: tuple[Frame, ...]) -> None:
         self.port.tell(committed)
         if frames and self._keeps_image(committed.inspection):
@@ -130,9 +139,7 @@ class Assembly:
         recipe = fitting_recipe(section, bundle)
         reference = fitting_reference(section, bundle.spec)
         if path not in self.engines:
-            cameras, tiled = len(self.config.camera), bundle.spec.tiling is not None
-            plan = make_plan(self.config.inference, granted_cpus(), cameras, tiled=tiled)
-            self.engines[path] = OpenVinoEngine(bundle, plan, self._compiled)
+            self.engines[path] = OpenVinoEngine(bundle, station_plan(self.config, bundle), store=self._compiled)
         engine = self.engines[path]
         looking = engine if reference is None else ComparingEngine(engine, reference)
         self._running[section.id] = path  # last: what was refused before this line has changed nothing
@@ -187,6 +194,27 @@ class Assembly:
             link=station_link(self.config.station.id, broker),
             settings=UplinkSettings(resend_after_s=self.config.sync.resend_s),
         )
+
+
+def station_plan(config: StationConfig, bundle: Bundle) -> Plan:
+    """How this station runs the bundle, said once in the log. Raises ConfigError: fewer requests than cameras."""
+    plan = chosen_plan(config, bundle)
+    log.info("plan", bundle=bundle.model_id.id, version=bundle.model_id.version, plan=str(plan), why=plan.why)
+    return plan
+
+
+def chosen_plan(config: StationConfig, bundle: Bundle) -> Plan:
+    """How a station of this configuration runs the bundle: as it says, else as `edge tune` found, else the default.
+
+    Raises:
+        ConfigError: fewer requests than cameras.
+    """
+    cameras, grant = len(config.camera), cpu_grant()
+    limit_ms = config.line.deadline_ms - config.line.commit_margin_ms
+    found = find_plan(config.plans_dir, key_of(bundle, grant, cameras, limit_ms))
+    tiled = bundle.spec.tiling is not None
+    plan = make_plan(config.inference, grant.threads, cameras, tiled=tiled, kept=found.plan)
+    return replace(plan, why="station.toml says so" if plan.origin == "station.toml" else found.why)
 
 
 def camera_fault(camera_id: str) -> str:

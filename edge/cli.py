@@ -26,6 +26,7 @@ from edge.domain.errors import (
     exit_code,
 )
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
+from edge.tune_cli import tune
 
 if TYPE_CHECKING:
     from edge.calibrate.calibrate import CalibrationRequest
@@ -42,6 +43,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(camera_app, name="camera")
 app.command()(bench)
+app.command()(tune)
 
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
 

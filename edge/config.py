@@ -227,6 +227,11 @@ class StationConfig(_Section):
         return self.station.data_dir / "images"
 
     @property
+    def plans_dir(self) -> Path:
+        """Where the plans lie that `edge tune` found."""
+        return self.station.data_dir / "plans"
+
+    @property
     def status_path(self) -> Path:
         """Where the daemon says each second how it is."""
         return self.station.data_dir / "status.json"

@@ -44,7 +44,10 @@ class Lifesign:
             "line": _counters(station.port.counters),
             "outputs": {output.output_id: _output(output) for output in station.outputs},
             "cameras": {name: _counters(drain.counters) for name, drain in station.drains.items()},
-            "models": {name: self._model(product) for name, product in station.products.items()},
+            "models": {
+                name: self._model(product) | {"plan": station.plan(name).as_json()}
+                for name, product in station.products.items()
+            },
             "images": {"stored": station.images.stored, "dropped": station.images.dropped},
             "sync": self._sync(),
         }

@@ -1,11 +1,11 @@
 """The one place where a graph is compiled, so that calibration, gate, self-test and inspection compute the same."""
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import openvino as ov
 
+from models.cpus import granted_cpus
 from models.errors import ModelError
 from models.spec import Precision
 
@@ -14,45 +14,57 @@ if TYPE_CHECKING:
 
 _HINT = {Precision.FP32: "f32", Precision.INT8: "f32", Precision.BF16: "bf16"}
 _CORE = ov.Core()
+Hint = Literal["LATENCY", "THROUGHPUT"]
+Config = dict[str, str | int | bool]
 
 
-def compile_bundle(bundle: "Bundle", *, threads: int = 0, streams: int = 1) -> ov.CompiledModel:
+def compile_bundle(bundle: "Bundle", *, threads: int = 0, streams: int = 1, pinning: bool = False) -> ov.CompiledModel:
     """A verified bundle's graph, compiled for this CPU in the bundle's own precision.
 
     Args:
         bundle: from `open_bundle`.
-        threads: CPU threads; 0 takes as many as this process may use.
+        threads: CPU threads; 0 takes as many as this process is granted.
         streams: requests computed side by side, sharing the threads.
+        pinning: whether each thread stays on its core.
 
     Raises:
         ModelError: OpenVINO refuses the graph.
     """
-    return compile_graph(bundle.model_xml, bundle.precision, threads=threads, streams=streams)
+    return compile_graph(bundle.model_xml, bundle.precision, threads=threads, streams=streams, pinning=pinning)
+
+
+def compile_hinted(bundle: "Bundle", hint: Hint) -> ov.CompiledModel:
+    """A bundle's graph as OpenVINO's own hint would run it: only the precision is ours. Raises ModelError."""
+    config: Config = {
+        "INFERENCE_PRECISION_HINT": _HINT[bundle.precision],
+        "PERFORMANCE_HINT": hint,
+    }
+    return compile_configured(bundle.model_xml, config)
 
 
 def compile_graph(
-    graph: ov.Model | Path, precision: Precision, *, threads: int = 0, streams: int = 1
+    graph: ov.Model | Path, precision: Precision, *, threads: int = 0, streams: int = 1, pinning: bool = False
 ) -> ov.CompiledModel:
     """A graph, compiled for this CPU as `cpu_config` says. Raises ModelError: OpenVINO refuses the graph."""
-    return compile_configured(graph, cpu_config(precision, threads=threads, streams=streams))
+    return compile_configured(graph, cpu_config(precision, threads=threads, streams=streams, pinning=pinning))
 
 
-def cpu_config(precision: Precision, *, threads: int = 0, streams: int = 1) -> dict[str, object]:
+def cpu_config(precision: Precision, *, threads: int = 0, streams: int = 1, pinning: bool = False) -> Config:
     """All that OpenVINO is told about how to run a graph on this CPU; what a compiled graph is stored under names it.
 
     The hint is always given: left alone, OpenVINO runs an FP32 graph in BF16 where the CPU has it. INT8 graphs get f32
     for what was left in float, their distance head: see DECISIONS.md for what BF16 there did to scores.
-    Threads are not pinned: pinned processes on one machine collide on the same cores.
+    Threads are not pinned unless asked for: pinned processes on one machine collide on the same cores.
     """
     return {
         "INFERENCE_PRECISION_HINT": _HINT[precision],
         "INFERENCE_NUM_THREADS": threads or usable_threads(),
         "NUM_STREAMS": streams,
-        "ENABLE_CPU_PINNING": False,
+        "ENABLE_CPU_PINNING": pinning,
     }
 
 
-def compile_configured(graph: ov.Model | Path, config: dict[str, object]) -> ov.CompiledModel:
+def compile_configured(graph: ov.Model | Path, config: Config) -> ov.CompiledModel:
     """A graph, compiled for this CPU with this configuration. Raises ModelError: OpenVINO refuses the graph."""
     try:
         model = graph if isinstance(graph, ov.Model) else _CORE.read_model(graph)
@@ -61,7 +73,7 @@ def compile_configured(graph: ov.Model | Path, config: dict[str, object]) -> ov.
         raise ModelError(f"compile: OpenVINO refuses {_name(graph)} ({fault}): recalibrate or roll back") from fault
 
 
-def import_compiled(blob: bytes, config: dict[str, object]) -> ov.CompiledModel:
+def import_compiled(blob: bytes, config: Config) -> ov.CompiledModel:
     """A graph that was compiled before and exported. Its bytes must be verified: OpenVINO does not.
 
     Raises:
@@ -79,8 +91,8 @@ def cpu_capabilities() -> frozenset[str]:
 
 
 def usable_threads() -> int:
-    """Logical CPUs this process may run on, which can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0))
+    """Threads that make sense here: CPUs this process is granted, by affinity and quota, which can be few of many."""
+    return granted_cpus()
 
 
 def _name(graph: ov.Model | Path) -> str:

@@ -34,7 +34,7 @@ def openvino_alone(bundle: Bundle, plan: Plan, scratch: Path, seconds: float, *,
     Raises:
         ModelError: the tool did not run to its end.
     """
-    config = cpu_config(bundle.precision, threads=plan.threads, streams=plan.streams)
+    config = cpu_config(bundle.precision, threads=plan.threads, streams=plan.streams, pinning=plan.pinning)
     plugin = scratch / "benchmark_app.json"
     plugin.write_text(json.dumps({"CPU": {name: _word(value) for name, value in config.items()}}))
     arguments = ["-m", str(bundle.model_xml), "-d", "CPU", "-hint", "none", "-t", f"{seconds:g}"]

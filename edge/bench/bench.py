@@ -11,6 +11,7 @@ from pathlib import Path
 
 import openvino as ov
 
+from edge.assembly import chosen_plan
 from edge.bench.alone import openvino_alone
 from edge.bench.frames import Frames, prepare_frames
 from edge.bench.result import Alone, BenchResult, Row
@@ -18,11 +19,11 @@ from edge.bench.serving import Copying, Effort, broker_kind, has_collector, meas
 from edge.bench.settings import BrokerState, Setting, choose_settings
 from edge.config import ProductSection, StationConfig
 from edge.domain.errors import InspectdError, StorageError
-from edge.infer.plan import Plan, make_plan
+from edge.infer.plan import Plan
 from edge.status import read_status
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
-from models.cpus import cpu_name, granted_cpus
+from models.cpus import cpu_grant, cpu_model
 from models.progress import Progress
 from models.tiling import tiles
 
@@ -65,7 +66,7 @@ def run_bench(request: BenchRequest, progress: Progress) -> BenchResult:
     bundle = open_for_line(active_bundle(request.config.bundles_dir, request.product.bundle))
     warnings = [*_disturbances(request.config)]
     for count in request.cameras:
-        make_plan(request.config.inference, granted_cpus(), count)  # refuses what cannot be before anything starts
+        _plan(request, bundle, count)  # refuses what cannot be before anything starts
     with _scratch(request.out) as scratch:
         frames = prepare_frames(bundle, request.frames, scratch / "frames")
         copying = Copying(request.config, request.product, frames, scratch)
@@ -100,7 +101,7 @@ def _measure_all(
         if why:
             missing[f"broker {setting.broker}"] = why
         else:
-            plan = _plan(request, bundle, setting)
+            plan = _plan(request, bundle, setting.cameras)
             if setting.cameras not in alone:
                 alone[setting.cameras] = openvino_alone(bundle, plan, copying.scratch, _ALONE_S[request.quick])
             effort = _effort(request, first=not rows)
@@ -113,10 +114,9 @@ def _measure_all(
     return rows, alone, missing
 
 
-def _plan(request: BenchRequest, bundle: Bundle, setting: Setting) -> Plan:
-    """As the daemon makes it."""
-    tiled = bundle.spec.tiling is not None
-    return make_plan(request.config.inference, granted_cpus(), setting.cameras, tiled=tiled)
+def _plan(request: BenchRequest, bundle: Bundle, cameras: int) -> Plan:
+    """As the daemon makes it for so many cameras."""
+    return chosen_plan(request.config.model_copy(update={"camera": [request.config.camera[0]] * cameras}), bundle)
 
 
 def _effort(request: BenchRequest, *, first: bool) -> Effort:
@@ -135,15 +135,15 @@ def _disturbances(config: StationConfig) -> Iterator[str]:
         if read_status(config)["running"]:
             yield f"station {config.station.id!r} is running on this machine: both disturb each other"
     busy = os.getloadavg()[0]
-    if busy > _BUSY * granted_cpus():
-        yield f"the machine was busy before the bench began: load {busy:.1f} on {granted_cpus()} CPUs"
+    granted = cpu_grant().amount
+    if busy > _BUSY * granted:
+        yield f"the machine was busy before the bench began: load {busy:.1f} on {granted:g} CPUs"
 
 
 def _machine() -> dict[str, object]:
     return {
-        "cpu": cpu_name(),
-        "cpus_granted": granted_cpus(),
-        "cpus_seen": os.cpu_count(),
+        "cpu": cpu_model(),
+        "cpus": str(cpu_grant()),
         "openvino": ov.get_version(),
         "python": platform.python_version(),
         "kernel": platform.release(),

@@ -11,7 +11,7 @@ from edge.config import CameraSection, ProductSection, StationConfig
 
 _TIMEOUT_MS = 2000.0
 _MAX_AGE_MS = 5000.0
-_SHARED = ("bundles",)
+_SHARED = ("bundles", "plans")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from edge.demo.cells import FAST, link_cells, load_cells, split_cells
 from edge.infer.plan import Plan
 from models.bundle import Bundle, open_bundle
 from models.bundle_store import active_bundle
-from models.cpus import cpu_name, granted_cpus
+from models.cpus import cpu_model, granted_cpus
 from models.speed import compare_speed
 
 pytestmark = pytest.mark.benchmark
@@ -62,7 +62,7 @@ def bundle(folder: Path) -> Bundle:
 
 @pytest.fixture(scope="module")
 def results() -> Iterator[dict[str, object]]:
-    found: dict[str, object] = {"machine": f"{cpu_name()}, {os.cpu_count()} CPUs"}
+    found: dict[str, object] = {"machine": f"{cpu_model()}, {os.cpu_count()} CPUs"}
     yield found
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=1))

@@ -42,6 +42,7 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "config show",
             "config schema",
             "calibrate",
+            "tune",
             "run",
             "simulate",
             "status",
