@@ -141,7 +141,7 @@ class Assembly:
         recipe, own = fitting_recipes(section, bundle, scales_of(self.config, section))
         reference = fitting_reference(section, bundle.spec)
         if path not in self.engines:
-            self.engines[path] = OpenVinoEngine(bundle, station_plan(self.config, bundle), self._compiled)
+            self.engines[path] = OpenVinoEngine(bundle, station_plan(self.config, bundle), store=self._compiled)
         engine = self.engines[path]
         looking = engine if reference is None else ComparingEngine(engine, reference)
         self._running[section.id] = path  # last: what was refused before this line has changed nothing
@@ -199,7 +199,14 @@ class Assembly:
 
 
 def station_plan(config: StationConfig, bundle: Bundle) -> Plan:
-    """How this station runs the bundle: as station.toml says, else as `edge tune` found, else the default.
+    """How this station runs the bundle, said once in the log. Raises ConfigError: fewer requests than cameras."""
+    plan = chosen_plan(config, bundle)
+    log.info("plan", bundle=bundle.model_id.id, version=bundle.model_id.version, plan=str(plan), why=plan.why)
+    return plan
+
+
+def chosen_plan(config: StationConfig, bundle: Bundle) -> Plan:
+    """How a station of this configuration runs the bundle: as it says, else as `edge tune` found, else the default.
 
     Raises:
         ConfigError: fewer requests than cameras.
@@ -209,9 +216,7 @@ def station_plan(config: StationConfig, bundle: Bundle) -> Plan:
     found = find_plan(config.plans_dir, key_of(bundle, grant, cameras, limit_ms))
     tiled = bundle.spec.tiling is not None
     plan = make_plan(config.inference, grant.threads, cameras, tiled=tiled, kept=found.plan)
-    why = "station.toml says so" if plan.origin == "station.toml" else found.why
-    log.info("plan", bundle=bundle.model_id.id, version=bundle.model_id.version, plan=str(plan), why=why)
-    return replace(plan, why=why)
+    return replace(plan, why="station.toml says so" if plan.origin == "station.toml" else found.why)
 
 
 def camera_fault(camera_id: str) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from edge.bench_cli import bench
 from edge.bundle_cli import bundle_app
 from edge.calibrate_cli import calibrate
 from edge.camera_cli import camera_app
@@ -41,6 +42,7 @@ app.add_typer(camera_app, name="camera")
 app.command()(calibrate)
 app.add_typer(masters_app, name="masters")
 app.command("verify-masters")(verify_masters)
+app.command()(bench)
 app.command()(tune)
 
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
@@ -65,6 +67,8 @@ def init(
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Write a commented station.toml; an existing one is left alone."""
+    from edge.config_schema import SCHEMA_FILE, write_schema
+
     path, station = folder / "station.toml", station or folder.absolute().name.lower()
     if not re.fullmatch(STATION_ID, station):
         raise ConfigError(f"a station's id is 1 to 63 of a-z 0-9 -, got {station!r}: name one with --station")
@@ -72,7 +76,8 @@ def init(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
-            file.write(text.replace("{id}", station))
+            file.write(f"#:schema ./{SCHEMA_FILE}\n" + text.replace("{id}", station))
+        write_schema(folder / SCHEMA_FILE)
     except FileExistsError:
         raise ConfigError(f"{path} exists and is left as it is: edit it, or name another folder") from None
     except OSError as error:
@@ -143,6 +148,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     patience_s: Annotated[float, typer.Option(min=0.01, help="After this a part counts as untold.")] = 5,
     prefix: Annotated[str, typer.Option(help="Part ids start with it.")] = "part",
     ack: Annotated[bool, typer.Option(help="Acknowledge verdicts.")] = True,  # noqa: FBT002 - a flag
+    seconds: Annotated[float, typer.Option(min=0, help="No part passes after this; 0: all parts do.")] = 0,
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Play a production line: trigger parts and log what was told. Exit 1 when a part was not told."""
@@ -159,6 +165,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         patience_s=patience_s,
         prefix=prefix,
         acknowledge=ack,
+        seconds=seconds or None,
     )
     summary = summarize(Simulator(line).run())
     say(as_json, summary, f"{summary}\nlog: {log}")

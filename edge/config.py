@@ -264,6 +264,16 @@ class StationConfig(_Section):
         return self.station.data_dir / "status.json"
 
 
+def chosen_product(config: StationConfig, product_id: str) -> ProductSection:
+    """The product of this id; with none given, the only one. Raises ConfigError."""
+    known = {section.id: section for section in config.product}
+    if product_id in known:
+        return known[product_id]
+    if product_id or len(known) > 1:
+        raise ConfigError(f"--product must be one of {', '.join(sorted(known))}, got {product_id!r}")
+    return config.product[0]
+
+
 def load_config(path: Path) -> StationConfig:
     """Read and check station.toml; paths in it are relative to it.
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _HINT = {Precision.FP32: "f32", Precision.INT8: "f32", Precision.BF16: "bf16"}
 _CORE = ov.Core()
 Hint = Literal["LATENCY", "THROUGHPUT"]
+Config = dict[str, str | int | bool]
 
 
 def compile_bundle(bundle: "Bundle", *, threads: int = 0, streams: int = 1, pinning: bool = False) -> ov.CompiledModel:
@@ -34,7 +35,7 @@ def compile_bundle(bundle: "Bundle", *, threads: int = 0, streams: int = 1, pinn
 
 def compile_hinted(bundle: "Bundle", hint: Hint) -> ov.CompiledModel:
     """A bundle's graph as OpenVINO's own hint would run it: only the precision is ours. Raises ModelError."""
-    config: dict[str, object] = {
+    config: Config = {
         "INFERENCE_PRECISION_HINT": _HINT[bundle.precision],
         "PERFORMANCE_HINT": hint,
     }
@@ -48,7 +49,7 @@ def compile_graph(
     return compile_configured(graph, cpu_config(precision, threads=threads, streams=streams, pinning=pinning))
 
 
-def cpu_config(precision: Precision, *, threads: int = 0, streams: int = 1, pinning: bool = False) -> dict[str, object]:
+def cpu_config(precision: Precision, *, threads: int = 0, streams: int = 1, pinning: bool = False) -> Config:
     """All that OpenVINO is told about how to run a graph on this CPU; what a compiled graph is stored under names it.
 
     The hint is always given: left alone, OpenVINO runs an FP32 graph in BF16 where the CPU has it. INT8 graphs get f32
@@ -63,7 +64,7 @@ def cpu_config(precision: Precision, *, threads: int = 0, streams: int = 1, pinn
     }
 
 
-def compile_configured(graph: ov.Model | Path, config: dict[str, object]) -> ov.CompiledModel:
+def compile_configured(graph: ov.Model | Path, config: Config) -> ov.CompiledModel:
     """A graph, compiled for this CPU with this configuration. Raises ModelError: OpenVINO refuses the graph."""
     model = graph if isinstance(graph, ov.Model) else read_graph(graph)
     try:
@@ -84,7 +85,7 @@ def read_graph(path: Path) -> ov.Model:
         raise _refused(str(path), fault) from fault
 
 
-def import_compiled(blob: bytes, config: dict[str, object]) -> ov.CompiledModel:
+def import_compiled(blob: bytes, config: Config) -> ov.CompiledModel:
     """A graph that was compiled before and exported. Its bytes must be verified: OpenVINO does not.
 
     Raises:

@@ -22,7 +22,7 @@ import openvino as ov
 
 from models.bundle import MANIFEST, Bundle, sync_directory
 from models.bundle_store import list_bundles
-from models.compile import compile_configured, import_compiled
+from models.compile import Config, compile_configured, import_compiled
 from models.cpus import cpu_identity
 from models.errors import ModelError
 
@@ -64,7 +64,7 @@ class CompiledStore:
         self._in_use = in_use
         self._limit_bytes = limit_bytes
 
-    def load(self, bundle: Bundle, config: dict[str, object]) -> Compiled:
+    def load(self, bundle: Bundle, config: Config) -> Compiled:
         """The bundle's graph: stored if it is and can be trusted, else compiled and stored.
 
         Args:
@@ -87,17 +87,17 @@ class CompiledStore:
         trouble = self._keep(path, model, config)
         return Compiled(model, cached=False, note="; ".join(filter(None, (why, trouble))))
 
-    def forget(self, bundle: Bundle, config: dict[str, object]) -> None:
+    def forget(self, bundle: Bundle, config: Config) -> None:
         """Drop the bundle's entry; none, or one that cannot be dropped, is no error."""
         _remove(self._path(bundle, config))
 
-    def _path(self, bundle: Bundle, config: dict[str, object]) -> Path:
+    def _path(self, bundle: Bundle, config: Config) -> Path:
         graph = graph_digest(bundle)
         named = [_FORMAT, graph, ov.get_version(), cpu_identity(), sorted((k, str(v)) for k, v in config.items())]
         key = hashlib.sha256(json.dumps(named).encode()).hexdigest()
         return self._folder / f"{graph}.{key[:32]}{_SUFFIX}"
 
-    def _keep(self, path: Path, model: ov.CompiledModel, config: dict[str, object]) -> str:
+    def _keep(self, path: Path, model: ov.CompiledModel, config: Config) -> str:
         """Store an entry and make room; returns why that could not be done."""
         try:
             blob = _exported(model)

@@ -85,19 +85,9 @@ def granted_cpus() -> int:
 
 def cpu_model(cpu_info: Path = _CPU_INFO) -> str:
     """The processor's name, as the kernel says it."""
-    lines = cpu_info.read_text(encoding="utf-8").splitlines() if cpu_info.is_file() else []
-    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    said = _said(cpu_info)
     arm = " ".join(said[field] for field in _ARM_FIELDS if field in said)
     return said.get("model name") or arm or os.uname().machine
-
-
-def cpu_identity(cpu_info: Path = _CPU_INFO) -> str:
-    """What decides which code runs on this CPU: its model and everything it says it can do, in a fixed order."""
-    lines = cpu_info.read_text(encoding="utf-8").splitlines() if cpu_info.is_file() else []
-    said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in reversed(lines))}
-    names = ("vendor_id", "cpu family", "model", "model name", "stepping")
-    flags = " ".join(sorted(said.get("flags", said.get("Features", "")).split()))
-    return "; ".join([platform.machine(), *(said.get(name, "") for name in names), flags])
 
 
 def other_cpu_s(stat: Path = Path("/proc/stat")) -> float:
@@ -116,6 +106,20 @@ def has_bf16(cpu_info: Path = _CPU_INFO) -> bool:
     """Whether the CPU multiplies BF16 in hardware (AVX-512 BF16 or AMX)."""
     flags = cpu_info.read_text(encoding="utf-8").split() if cpu_info.is_file() else []
     return bool(_BF16_FLAGS & set(flags))
+
+
+def cpu_identity(cpu_info: Path = _CPU_INFO) -> str:
+    """What decides which code runs on this CPU: its model and everything it says it can do, in a fixed order."""
+    said = _said(cpu_info)
+    names = ("vendor_id", "cpu family", "model", "model name", "stepping", *_ARM_FIELDS)
+    flags = " ".join(sorted(said.get("flags", said.get("Features", "")).split()))
+    return "; ".join([platform.machine(), *(said.get(name, "") for name in names), flags])
+
+
+def _said(cpu_info: Path) -> dict[str, str]:
+    """What the kernel says of the first CPU, by name."""
+    lines = cpu_info.read_text(encoding="utf-8").splitlines() if cpu_info.is_file() else []
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in reversed(lines))}
 
 
 def _cores(system: Path, cpus: frozenset[int]) -> int:

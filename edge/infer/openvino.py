@@ -57,8 +57,8 @@ class OpenVinoEngine:
     Args:
         bundle: opened, so every hash is verified.
         plan: threads, streams and requests.
-        store: of graphs compiled before; None compiles anew and keeps nothing.
         compiled: the bundle's graph, where it is compiled already, in whatever way.
+        store: of graphs compiled before; None compiles anew and keeps nothing.
 
     Raises:
         ModelError: the graph cannot be compiled, the kind cannot be run, or the bundle's own frames get another
@@ -69,9 +69,9 @@ class OpenVinoEngine:
         self,
         bundle: Bundle,
         plan: Plan,
-        store: CompiledStore | None = None,
-        *,
         compiled: "ov.CompiledModel | None" = None,
+        *,
+        store: CompiledStore | None = None,
     ) -> None:
         self.bundle = bundle
         self.plan = plan
@@ -84,20 +84,17 @@ class OpenVinoEngine:
         self._stuck: list[ov.InferRequest] = []
         self._places: dict[tuple[int, int], Placement] = {}
         self._selftest = threading.Thread()
-        if compiled is None:
-            self._load(plan, store)
-        else:
-            self._take(Compiled(compiled, cached=False), plan)
-            self.selftest()
+        self._load(store, compiled)
 
-    def _load(self, plan: Plan, store: CompiledStore | None) -> None:
+    def _load(self, store: CompiledStore | None, compiled: "ov.CompiledModel | None" = None) -> None:
         """Take the graph, stored or compiled, through the self-test; a stored one that fails it is compiled anew."""
+        plan = self.plan
         config = cpu_config(self.bundle.precision, threads=plan.threads, streams=plan.streams, pinning=plan.pinning)
-        if store is None:
-            self._take(Compiled(compile_configured(self.bundle.model_xml, config), cached=False), plan)
+        if store is None or compiled is not None:
+            self._take(Compiled(compiled or compile_configured(self.bundle.model_xml, config), cached=False))
             self.selftest()
             return
-        self._take(store.load(self.bundle, config), plan)
+        self._take(store.load(self.bundle, config))
         try:
             self.selftest()
         except ModelError as error:
@@ -105,13 +102,13 @@ class OpenVinoEngine:
                 raise
             log.warning("stored graph fails the self-test: compiled anew", bundle=self.model_id.id, why=str(error))
             store.forget(self.bundle, config)
-            self._load(plan, None)
+            self._load(None)
 
-    def _take(self, compiled: Compiled, plan: Plan) -> None:
+    def _take(self, compiled: Compiled) -> None:
         self.cached, self._compiled = compiled.cached, compiled.model
         self._image = self._compiled.input(IMAGE) if self.bundle.spec.compares else self._compiled.input(0)
         self._idle = queue.Queue()
-        for _ in range(plan.requests):
+        for _ in range(self.plan.requests):
             self._idle.put(self._compiled.create_infer_request())
         how = "cached" if compiled.cached else "compiled"
         log.info("model", bundle=self.model_id.id, version=self.model_id.version, graph=how, note=compiled.note)

@@ -47,10 +47,10 @@ def another(bundle: Bundle, score: float) -> Bundle:
 
 def test_a_stored_graph_is_self_tested_as_any_other(tmp_path: Path) -> None:
     bundle, store = make_bundle(tmp_path / "bundles"), CompiledStore(tmp_path / "cache", set)
-    assert not OpenVinoEngine(bundle, PLAN, store).cached
-    assert OpenVinoEngine(bundle, PLAN, store).cached
+    assert not OpenVinoEngine(bundle, PLAN, store=store).cached
+    assert OpenVinoEngine(bundle, PLAN, store=store).cached
     with pytest.raises(ModelError, match="self-test frame"):
-        OpenVinoEngine(another(bundle, 0.99), PLAN, store)
+        OpenVinoEngine(another(bundle, 0.99), PLAN, store=store)
 
 
 def test_a_stored_graph_of_another_model_fails_its_self_test_and_is_compiled_anew(tmp_path: Path) -> None:
@@ -62,8 +62,8 @@ def test_a_stored_graph_of_another_model_fails_its_self_test_and_is_compiled_ane
     (entry,) = (tmp_path / "cache").iterdir()
     _write(entry, _exported(compile_configured(blob_graph(nan_above=100), config)))
     assert store.load(bundle, config).cached
-    engine = OpenVinoEngine(bundle, PLAN, store)
+    engine = OpenVinoEngine(bundle, PLAN, store=store)
     assert not engine.cached
     assert len(engine.submit(image(GREY), 5).result(5)) == 0
-    assert not OpenVinoEngine(bundle, PLAN, store).cached
-    assert OpenVinoEngine(bundle, PLAN, store).cached
+    assert not OpenVinoEngine(bundle, PLAN, store=store).cached
+    assert OpenVinoEngine(bundle, PLAN, store=store).cached

@@ -18,7 +18,7 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from cloud_sync.wire.broker import free_port
-from edge.demo.processes import command
+from edge.processes import command
 from models.bundle import MANIFEST, Bundle, file_entries, open_bundle, write_bundle
 from models.bundle_store import activate, version_path
 from models.compile import compile_graph
