@@ -84,8 +84,8 @@ def _figures(found: Agreement) -> str:
     ]
     source = (
         "<p>Limits after AIAG, Measurement Systems Analysis, 4th edition (2010); a kappa above 0.75 is good, below "
-        "0.40 poor; above 0.9 is called excellent in common use. Intervals at 95 %: Clopper and Pearson for rates, "
-        "parts resampled for kappa; looks at one part are not independent, so the last two intervals are too narrow.</p>"
+        "0.40 poor; above 0.9 is called excellent in common use. 95 % intervals: Clopper and Pearson for rates, "
+        "parts resampled for kappa; looks at one part are not independent, so the last two are too narrow.</p>"
     )
     return table(("", "found", "interval", "by the usual limits", "limits"), rows) + source
 
