@@ -105,7 +105,7 @@ def test_an_undefined_kappa_is_no_number_anywhere() -> None:
 
 
 def test_intervals_resample_parts_and_cover_the_true_kappa() -> None:
-    """Four looks at each of 40 parts, each wrong with chance 0.1: true kappa is 0.64. 95 % should cover it, 87 % must."""
+    """Four looks at each of 40 parts, wrong with chance 0.1: true kappa is 0.64. 95 % should hold it, 87 % must."""
     random = np.random.default_rng(1)
     hits = 0
     for trial in range(30):
