@@ -53,6 +53,12 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "camera list",
             "camera grab",
             "demo",
+            "masters",
+            "masters add",
+            "masters list",
+            "masters remove",
+            "masters history",
+            "verify-masters",
         )
     ],
 )
