@@ -1,5 +1,6 @@
 """`edge masters` and `edge verify-masters`. Heavy imports stand inside the commands, as in `edge.cli`."""
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +12,13 @@ from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, pr
 
 if TYPE_CHECKING:
     from edge.config import ProductSection, StationConfig
+    from edge.line.protocol import MastersAnswer
     from edge.masters.store import Master
     from edge.record.checks import CheckRecord
 
 masters_app = typer.Typer(help="Known good and known bad parts, kept with the product.", no_args_is_help=True)
+_LIVE = "Put the parts themselves under the camera, one by one, at a running station."
+_SHOWN = "Judge what the line itself triggered: part ids master:SHOWN:NAME, each with the field master NAME."
 ProductOption = Annotated[str, typer.Option(help="Which product of station.toml; the only one if left out.")]
 
 
@@ -132,20 +136,45 @@ def masters_history(
 
 def verify_masters(
     product: Annotated[str, typer.Option(help="Only this one; all that have master parts if left out.")] = "",
+    live: Annotated[bool, typer.Option("--live", help=_LIVE)] = False,  # noqa: FBT002 - a flag
+    shown: Annotated[str, typer.Option("--shown", help=_SHOWN)] = "",
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Does the station still tell known good from known bad parts? Exit 1, and not ready, when it does not.
 
-    A running station checks them between parts, with the bundle, rules and picture checks that judge its parts now.
+    A running station checks the stored pictures between parts, with the bundle, rules and picture checks that judge
+    its parts now; without one, this command does. With --live the parts themselves are inspected, by a running one.
     """
     from edge.config import load_config
-    from edge.masters.asking import verify
+    from edge.masters.asking import show_all, verify, verify_shown
     from edge.masters.store import whoever
 
     checked = load_config(config)
+    if live and shown:
+        raise ConfigError("--live asks for the parts itself, --shown takes those that the line triggered: give one")
     sections = [_product(checked, product)] if product else _with_masters(checked)
-    found = [verify(checked, section, whoever()) for section in sections]
+    session = f"{datetime.now(UTC):%Y%m%dT%H%M%S}" if live else shown
+    if live:
+        for section in sections:
+            show_all(checked, section, session, _ask_for, lambda text: typer.echo(text, err=True))
+    found = [
+        verify_shown(checked, section, whoever(), session) if session else verify(checked, section, whoever())
+        for section in sections
+    ]
+    _tell(found, as_json)
+
+
+def _ask_for(master: "Master") -> None:
+    what = "good" if master.good else "bad"
+    note = f" ({master.note})" if master.note else ""
+    text = f"put the {what} part {master.name!r}{note} under camera {master.camera!r}, then press Enter"
+    typer.echo(text, err=True)
+    if not sys.stdin.readline():
+        raise ConfigError(f"the input ended before master part {master.name!r} was shown: nothing was checked")
+
+
+def _tell(found: "list[tuple[MastersAnswer, CheckRecord | None]]", as_json: bool) -> None:  # noqa: FBT001 - how to say it
     good = all(answer.outcome == "passed" for answer, _ in found)
     if as_json:
         rows = [

@@ -20,6 +20,7 @@ _SHIFT_SHARES = (0.002, 0.02)
 _LIGHT_SHARES = (0.02, 0.15)
 _NOISE_LEVELS = (1.0, 5.0)
 _ALIKE = 0.5
+_PLAIN = 2.0  # grey levels: less contrast than this says nothing of place
 _FEWEST = 5
 _OF_A_NORMAL = 0.6745  # half of a normal distribution lies within so many standard deviations
 
@@ -48,9 +49,9 @@ class Sizes:
             case Kind.SHIFT:
                 return f"{self.shift_px * step} px"
             case Kind.BRIGHTER:
-                return f"+{self.light_share * step:.1%}"
+                return f"+{self.light_share * step * 100:.3g}%"
             case Kind.DARKER:
-                return f"-{_darker(self.light_share * step):.1%}"
+                return f"-{_darker(self.light_share * step) * 100:.3g}%"
             case Kind.NOISE:
                 return f"{self.noise_levels * step:.1f} grey levels"
 
@@ -133,11 +134,11 @@ class Disturber:
 def _own_shift(signs: list[Signs], thumbs: list[Image]) -> tuple[float, str]:
     """How far nine of ten frames lie from their mean, px; 0 where that cannot be seen."""
     if len(thumbs) < _FEWEST or len({each.size for each in signs}) > 1:
-        return 0.0, "too few or of different sizes to see how parts lie"
+        return 0.0, "how parts lie cannot be seen, too few or of different sizes"
     mean = np.asarray(np.round(np.mean(np.stack(thumbs), axis=0)), np.uint8)
     places = [locate(mean, thumb, signs[0].size[0]) for thumb in thumbs]
-    if float(np.median([place.likeness for place in places])) < _ALIKE:
-        return 0.0, "too different from each other to see how parts lie"
+    if float(mean.std()) < _PLAIN or float(np.median([place.likeness for place in places])) < _ALIKE:
+        return 0.0, "how parts lie cannot be seen, they show too little in common"
     shift = float(np.quantile([place.shift_px for place in places], 0.9))
     return shift, f"parts lie within {shift:.1f} px of each other"
 

@@ -16,6 +16,7 @@ TITLE = "Repeatability"
 _MOST_NAMED = 8
 _SHADES = {1: "#9fb6c9", 2: "#5f83a3", 4: "#274b69"}
 _WIDTH = 0.26
+_NAMES = {Kind.SHIFT: "a shift", Kind.BRIGHTER: "more light", Kind.DARKER: "less light", Kind.NOISE: "noise"}
 _NO_REPEATS = "No real repeats were given: made disturbances do not prove how camera, fixture and loading repeat."
 _PAINTED = (
     " No labelled defect was given: defects are painted on good parts, plain ones, so figures on them prove nothing of "
@@ -47,11 +48,13 @@ def section(study: Repeatability) -> str:
 
 def headline(study: Repeatability) -> str:
     """The study in a sentence."""
-    made, kappa = study.made, study.made.between_repeats
-    agreement = f"{made.within.estimate.value:.0%} of {made.within.count} parts got the same verdict at every look"
-    worst = study.worst
-    flips = "no disturbance changed a verdict" if worst is None else f"{worst} changes verdicts most"
-    return f"{agreement} ({made.within.word}); kappa between repeats {_kappa(kappa)}; {flips}."
+    made, worst = study.made, study.worst
+    same = f"{made.within.estimate.value:.0%} of {made.within.count} parts got the same verdict at every look"
+    kappas = f"kappa between repeats {_kappa(made.between_repeats)}, against the truth {_kappa(made.against_truth)}"
+    flips = (
+        "no disturbance that was tried changes a verdict" if worst is None else f"{_NAMES[worst]} changes most verdicts"
+    )
+    return f"{same} ({made.within.word}); {kappas}; {flips}."
 
 
 def _tone(found: Agreement) -> str:
@@ -84,8 +87,8 @@ def _figures(found: Agreement) -> str:
     ]
     source = (
         "<p>Limits after AIAG, Measurement Systems Analysis, 4th edition (2010); a kappa above 0.75 is good, below "
-        "0.40 poor; above 0.9 is called excellent in common use. Intervals at 95 %: Clopper and Pearson for rates, "
-        "parts resampled for kappa; looks at one part depend on each other: the last two intervals are too narrow.</p>"
+        "0.40 poor; above 0.9 is called excellent in common use. 95 % intervals: Clopper and Pearson for rates, "
+        "parts resampled for kappa; looks at one part are not independent, so the last two are too narrow.</p>"
     )
     return table(("", "found", "interval", "by the usual limits", "limits"), rows) + source
 
@@ -166,8 +169,10 @@ def _span(scores: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> str:
     return f"{scores.min():.3f} to {scores.max():.3f}" if len(scores) else ""
 
 
-def _kappa(kappa: Kappa) -> str:
-    return kappa.word if kappa.value is None else f"{kappa.value:.2f} ({kappa.word})"
+def _kappa(kappa: Kappa | None) -> str:
+    if kappa is None:
+        return "not measured"
+    return "not defined" if kappa.value is None else f"{kappa.value:.2f} ({kappa.word})"
 
 
 def _spread_plot(study: Repeatability) -> Figure:

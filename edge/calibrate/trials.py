@@ -21,7 +21,7 @@ from edge.health import Health
 from edge.infer.comparing import ComparingEngine
 from edge.infer.openvino import OpenVinoEngine
 from edge.infer.plan import Plan
-from edge.masters.check import Judge, check_masters
+from edge.masters.check import Judge, Request, check_masters
 from edge.masters.store import MasterStore, whoever
 from edge.pipeline import Product
 from edge.record.checks import CheckOutcome, CheckRecord, MasterRecord
@@ -119,7 +119,7 @@ def meet_masters(config: StationConfig, draft: Draft, progress: Progress) -> Fou
     watch = PictureWatch({camera.id: CameraRules(frozenset(Check)) for camera in config.camera}, {}, Health())
     with draft.running() as product:
         judge = Judge(product, watch, product.engine.submit, config.inference.timeout_ms / 1000)
-        check = check_masters(store, judge, config.station.id, whoever())
+        check = check_masters(store, judge, Request(config.station.id, whoever()))
     progress.advance()
     against = "" if check.outcome is CheckOutcome.PASSED else check.why
     return Found((_masters_section(check),), against)

@@ -107,6 +107,7 @@ class LinePort:
         self._listeners: set[int] = set()
         self._product_of: dict[str, str] = {}
         self._overtaken: set[str] = set()
+        self._masters: set[str] = set()
         self._commands: queue.SimpleQueue[Committed | _Untold | _Answer] = queue.SimpleQueue()
         self._on_verify: Callable[[int, VerifyMasters], str] = lambda _peer, _asked: "no master parts are kept here"
         self._ready = (False, "starting")
@@ -217,7 +218,7 @@ class LinePort:
         inspection = committed.inspection
         part, verdict = inspection.part, inspection.verdict
         identity = committed.inspection_id, committed.record_sha256
-        line = verdict_line(part.part_id, verdict, inspection.all_reasons, *identity, inspection.code)
+        line = verdict_line(part.part_id, verdict, inspection.all_reasons, *identity, inspection.code, part.master)
         self._tell(part, verdict, line)
         self._ledger.commit(part.part_id, part.triggered_s, committed.seq)
 
@@ -238,8 +239,14 @@ class LinePort:
             self._say(peer, part_id, verdict_line(part_id, Verdict.UNDECIDED, (reason,), None, None))
 
     def _say(self, peer: int | None, part_id: str, line: bytes) -> None:
-        """The one verdict of a part: to whoever triggered it first, then to those who listen."""
+        """The one verdict of a part: to whoever triggered it first, then to those who listen.
+
+        A master part's goes to nobody else: outputs must not take it for a part of the production.
+        """
         self._peers.send(peer, line)
+        if part_id in self._masters:
+            self._masters.discard(part_id)
+            return
         older = list(itertools.takewhile(part_id.__ne__, self._product_of)) if part_id in self._product_of else []
         in_turn = not older and part_id not in self._overtaken
         self._overtaken.update(older)
@@ -309,8 +316,11 @@ class LinePort:
             return
         self.counters.triggers += 1
         if self._ledger.open(trigger.part_id, peer, now_s):
-            self._product_of[trigger.part_id] = product
-            self._on_trigger(Part(trigger.part_id, product, datetime.now(UTC), now_s, trigger.cameras))
+            if trigger.master:
+                self._masters.add(trigger.part_id)
+            else:
+                self._product_of[trigger.part_id] = product
+            self._on_trigger(Part(trigger.part_id, product, datetime.now(UTC), now_s, trigger.cameras, trigger.master))
         else:
             self._refuse_duplicate(peer, trigger.part_id)
 

@@ -1,15 +1,17 @@
 """The line port's messages: newline-delimited JSON, one object a line. Pure: bytes in, nouns out.
 
-In:  {"type": "trigger", "part_id", "product"?, "cameras"?}   {"type": "ack", "part_id"}   {"type": "ping"}
+In:  {"type": "trigger", "part_id", "product"?, "cameras"?, "master"?}   {"type": "ack", "part_id"}   {"type": "ping"}
      {"type": "product", "product"}: what a trigger that names no product means from now on
-     {"type": "listen"}   {"type": "verify_masters", "product", "asked_by"?}: look at the product's master parts
-Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image", "code"?}
+     {"type": "listen"}   {"type": "verify_masters", "product", "asked_by"?, "shown"?}: check the product's master parts
+Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image", "code"?,
+      "master"?}
      {"type": "product", "product"}
      {"type": "ready", "ready", "why"}   {"type": "pong"}   {"type": "heartbeat", "ready"}   {"type": "error", "why"}
      {"type": "masters", "product", "outcome", "why", "check_id", "at"}: to whoever asked
      {"type": "told", "part_id", "product", "verdict", "reasons", "inspection_id", "record_sha256", "code"?, "in_turn"}
 
-A verdict goes to the connection that triggered the part. One that sent `listen` hears `told` of every part besides.
+A verdict goes to the connection that triggered the part. One that sent `listen` hears `told` of every part besides, but
+for those triggered as a master part: those are no production, and no output hears of them.
 """
 
 import dataclasses
@@ -26,11 +28,15 @@ _MAX_PORT = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The line says: this part is in front of the cameras now; an empty product is the one that was chosen."""
+    """The line says: this part is in front of the cameras now; an empty product is the one that was chosen.
+
+    With `master` it is no production, but the master part of that name.
+    """
 
     part_id: str
     product: str
     cameras: tuple[str, ...]
+    master: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +65,15 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class VerifyMasters:
-    """Somebody asks: does the station still tell the product's known good from its known bad parts?"""
+    """Somebody asks: does the station still tell the product's known good from its known bad parts?
+
+    With `shown` they were put under the cameras, each triggered as `master_part_id(shown, name)`: those inspections
+    are judged. Without, the stored pictures are looked at.
+    """
 
     product: str
     asked_by: str = ""
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,11 @@ class Address:
 
     tcp_port: int | None
     unix_path: Path | None
+
+
+def master_part_id(shown: str, name: str) -> str:
+    """The part id under which a master part is put under the cameras, in the session of that name."""
+    return f"master:{shown}:{name}"
 
 
 def parse_address(text: str) -> Address:
@@ -116,7 +132,8 @@ def parse_line(line: bytes) -> FromLine:
     match message.get("type"):
         case "trigger":
             product = _product(message) if "product" in message else ""
-            return Trigger(_part_id(message), product, _cameras(message))
+            master = _text(message, "master") if "master" in message else ""
+            return Trigger(_part_id(message), product, _cameras(message), master)
         case "ack":
             return Ack(_part_id(message))
         case "product":
@@ -126,8 +143,8 @@ def parse_line(line: bytes) -> FromLine:
         case "listen":
             return Listen()
         case "verify_masters":
-            asked_by = _text(message, "asked_by") if "asked_by" in message else ""
-            return VerifyMasters(_product(message), asked_by)
+            given = {name: _text(message, name) for name in ("asked_by", "shown") if name in message}
+            return VerifyMasters(_product(message), **given)
         case other:
             raise OutputError(
                 f"expected type trigger, ack, product, ping, listen or verify_masters, got {other!r:.140}"
@@ -165,10 +182,11 @@ def verdict_line(
     inspection_id: str | None,
     record_sha256: str | None,
     code: str | None = None,
+    master: str = "",
 ) -> bytes:
     """The one verdict of a part; without `inspection_id` there is no record of it, and it can only be UNDECIDED.
 
-    What the part's code says stands in it where it was read.
+    What the part's code says stands in it where it was read, and of a master part its name.
 
     Raises:
         OutputError: PASS or REJECT without a committed record.
@@ -184,7 +202,8 @@ def verdict_line(
         "record_sha256": record_sha256,
         "image": "pending" if inspection_id else "none",
     }
-    return _encode(message if code is None else message | {"code": code})
+    more = {name: value for name, value in (("code", code), ("master", master or None)) if value is not None}
+    return _encode(message | more)
 
 
 def told_line(product: str, verdict: bytes, *, in_turn: bool) -> bytes:
@@ -197,7 +216,8 @@ def told_line(product: str, verdict: bytes, *, in_turn: bool) -> bytes:
 def trigger_line(trigger: Trigger) -> bytes:
     """The line's own word, for one who plays the line."""
     cameras = {"cameras": list(trigger.cameras)} if trigger.cameras else {}
-    return _encode({"type": "trigger", "part_id": trigger.part_id, "product": trigger.product, **cameras})
+    master = {"master": trigger.master} if trigger.master else {}
+    return _encode({"type": "trigger", "part_id": trigger.part_id, "product": trigger.product, **cameras, **master})
 
 
 def ack_line(ack: Ack) -> bytes:
@@ -212,8 +232,8 @@ def listen_line() -> bytes:
 
 def verify_masters_line(asked: VerifyMasters) -> bytes:
     """The word of one who wants a product's master parts checked."""
-    by = {"asked_by": asked.asked_by} if asked.asked_by else {}
-    return _encode({"type": "verify_masters", "product": asked.product, **by})
+    more = {name: value for name, value in (("asked_by", asked.asked_by), ("shown", asked.shown)) if value}
+    return _encode({"type": "verify_masters", "product": asked.product, **more})
 
 
 def masters_line(answer: MastersAnswer) -> bytes:

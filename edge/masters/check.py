@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 import structlog
 
@@ -48,28 +49,46 @@ class Judge:
     timeout_s: float
 
 
-def check_masters(store: MasterStore, judge: Judge, station: str, asked_by: str) -> CheckRecord:
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which station, who asked, and whether stored pictures are looked at or what was shown is looked up."""
+
+    station: str
+    asked_by: str
+    how: Literal["stored", "live"] = "stored"
+
+
+def check_masters(store: MasterStore, judge: Judge, request: Request) -> CheckRecord:
     """Look at every master part; whatever goes wrong with one of them is in the result."""
+    until_s = time.monotonic() + LIMIT_S
+    return check_each(store, judge.product, request, lambda master: look(master, store, judge, until_s))
+
+
+def check_each(
+    store: MasterStore, product: Product, request: Request, judge_one: Callable[[Master], MasterRecord]
+) -> CheckRecord:
+    """Judge every master part of a product, and conclude."""
     started_s, at = time.monotonic(), datetime.now(UTC)
     masters: list[MasterRecord] = []
     try:
         for master in store.masters():
-            masters.append(_look(master, store, judge, started_s + LIMIT_S))  # noqa: PERF401 - those before a failure stay
-        outcome, why = conclude(judge.product.product_id, masters)
+            masters.append(judge_one(master))  # noqa: PERF401 - those before a failure stay
+        outcome, why = conclude(product.product_id, masters)
     except StorageError as error:
         outcome, why = CheckOutcome.FAILED, str(error)
     except NoPauseError as error:
-        why = f"product {judge.product.product_id!r}: the check of its master parts did not end: {error}"
+        why = f"product {product.product_id!r}: the check of its master parts did not end: {error}"
         outcome = CheckOutcome.INCOMPLETE
-    model = judge.product.engine.model_id
+    model = product.engine.model_id
     return CheckRecord(
         schema="inspectd.master-check.v1",
-        station=station,
-        product=judge.product.product_id,
+        station=request.station,
+        product=product.product_id,
         at=at,
-        asked_by=asked_by,
+        asked_by=request.asked_by,
+        how=request.how,
         model=ModelRecord(id=model.id, version=model.version, sha256=model.sha256, precision=model.precision.value),
-        recipe_version=judge.product.recipe.version,
+        recipe_version=product.recipe.version,
         masters=tuple(masters),
         outcome=outcome,
         why=why,
@@ -109,12 +128,15 @@ def judged(master: Master, verdict: Verdict, reasons: tuple[str, ...], score: fl
 def _complaint(master: MasterRecord) -> str:
     expected = master.expected + (f" for {master.expected_class!r}" if master.expected_class else "")
     if master.got is None:
-        return f"{master.name!r} cannot be read"
+        return (
+            f"{master.name!r} was not shown" if master.reasons == ("not_shown",) else f"{master.name!r} cannot be read"
+        )
     why = f" ({', '.join(master.reasons)})" if master.reasons else ""
     return f"{master.name!r} is {master.got}{why}, expected {expected}"
 
 
-def _look(master: Master, store: MasterStore, judge: Judge, until_s: float) -> MasterRecord:
+def look(master: Master, store: MasterStore, judge: Judge, until_s: float) -> MasterRecord:
+    """What a stored master gets. Raises NoPauseError where the engine could not be asked."""
     try:
         image = store.image(master)
     except StorageError as error:

@@ -12,6 +12,8 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from typing import Literal
 
 import structlog
 
@@ -21,7 +23,8 @@ from edge.domain.errors import InspectdError
 from edge.domain.frame import Image
 from edge.infer.engine import Engine, Ticket
 from edge.line.protocol import MastersAnswer, VerifyMasters
-from edge.masters.check import Judge, check_masters
+from edge.masters.check import Judge, Request, check_each, check_masters
+from edge.masters.shown import shown_master
 from edge.masters.standing import LastCheck, Standing, Terms, may_check, standing
 from edge.masters.store import MasterStore
 from edge.pipeline import Product
@@ -95,7 +98,7 @@ class MasterKeeper:
         return LastCheck(seen.check.outcome, seen.check.why, seen.check.at, seen.at_s, same)
 
     def _ask(self, peer: int, asked: VerifyMasters) -> str:
-        has_masters = MasterStore(self._station.config.station.data_dir, asked.product).exists
+        has_masters = self._store(asked.product).exists
         if not may_check(self._terms[asked.product].required, asked.product in self._seen, has_masters):
             return f"product {asked.product!r} has no master parts: add some with `edge masters add`"
         try:
@@ -130,11 +133,7 @@ class MasterKeeper:
     def _verify(self, asked: VerifyMasters) -> tuple[int, CheckRecord]:
         """Look, drop `ready` if it failed, write, and only then let a pass count. Raises StorageError."""
         station, product = self._station, self._station.products[asked.product]
-        store = MasterStore(station.config.station.data_dir, asked.product)
-        timeout_s = station.config.inference.timeout_ms / 1000
-        judge = Judge(product, station.pictures, _BetweenParts(station, product.engine, self._stop), timeout_s)
-        with station.pipeline.pauses.wanted():
-            check = check_masters(store, judge, station.config.station.id, asked.asked_by or "the line")
+        check = self._shown(asked, product) if asked.shown else self._stored(asked, product)
         seen = _Seen(check, product, time.monotonic())
         if check.outcome == CheckOutcome.FAILED:
             self._count(asked.product, seen)
@@ -144,6 +143,24 @@ class MasterKeeper:
         if check.outcome == CheckOutcome.PASSED:
             self._count(asked.product, seen)
         return numbers[-1], check
+
+    def _stored(self, asked: VerifyMasters, product: Product) -> CheckRecord:
+        station = self._station
+        timeout_s = station.config.inference.timeout_ms / 1000
+        judge = Judge(product, station.pictures, _BetweenParts(station, product.engine, self._stop), timeout_s)
+        with station.pipeline.pauses.wanted():
+            return check_masters(self._store(asked.product), judge, self._request(asked))
+
+    def _shown(self, asked: VerifyMasters, product: Product) -> CheckRecord:
+        look_up = partial(shown_master, self._station.config.database_path, asked.shown, product)
+        return check_each(self._store(asked.product), product, self._request(asked), look_up)
+
+    def _store(self, product: str) -> MasterStore:
+        return MasterStore(self._station.config.station.data_dir, product)
+
+    def _request(self, asked: VerifyMasters) -> Request:
+        how: Literal["stored", "live"] = "live" if asked.shown else "stored"
+        return Request(self._station.config.station.id, asked.asked_by or "the line", how)
 
     def _count(self, product: str, seen: _Seen) -> None:
         self._seen = {**self._seen, product: seen}

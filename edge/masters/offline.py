@@ -11,7 +11,7 @@ from edge.domain.errors import StorageError
 from edge.health import Health
 from edge.infer.comparing import ComparingEngine
 from edge.infer.openvino import OpenVinoEngine
-from edge.masters.check import Judge, check_masters
+from edge.masters.check import Judge, Request, check_masters
 from edge.masters.store import MasterStore
 from edge.pipeline import Product
 from edge.record.checks import CheckRecord, insert_check
@@ -36,7 +36,9 @@ def verify_offline(config: StationConfig, section: ProductSection, asked_by: str
             looking = engine if reference is None else ComparingEngine(engine, reference)
             product = Product(section.id, looking, recipe, by_camera=own)
             judge = Judge(product, make_watch(config, Health()), looking.submit, config.inference.timeout_ms / 1000)
-            check = check_masters(MasterStore(config.station.data_dir, section.id), judge, config.station.id, asked_by)
+            check = check_masters(
+                MasterStore(config.station.data_dir, section.id), judge, Request(config.station.id, asked_by)
+            )
         return _write(config, check), check
 
 

@@ -57,6 +57,12 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "camera grab",
             "demo",
             "bench",
+            "masters",
+            "masters add",
+            "masters list",
+            "masters remove",
+            "masters history",
+            "verify-masters",
         )
     ],
 )
