@@ -17,7 +17,7 @@ p{margin:.5rem 0;max-width:46rem}ul{margin:.4rem 0;padding-left:1.2rem}li{margin
 table{border-collapse:collapse;margin:.5rem 0;font-variant-numeric:tabular-nums}
 td,th{padding:.28rem 1rem .28rem 0;text-align:left;border-bottom:1px solid var(--rule);vertical-align:top}
 th{font-size:.82rem;font-weight:600;color:var(--soft)}td{overflow-wrap:break-word}
-td:first-child{min-width:7rem}
+td:first-child{min-width:7rem}.facts td{overflow-wrap:anywhere}
 .digest{font:12px/1.5 ui-monospace,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
 figure{margin:.6rem 0;max-width:100%}img{max-width:100%;height:auto;display:block;border-radius:3px}
 svg{max-width:100%;height:auto;fill:var(--ink)}svg text{fill:var(--ink)}
@@ -38,6 +38,7 @@ td,th{padding-right:.6rem}.signature{grid-template-columns:1fr;gap:2.4rem}}
 @media print{@page{size:A4;margin:15mm 14mm 16mm}body{max-width:none;padding:0;font-size:10pt;line-height:1.4}
 h1{font-size:17pt}h2{font-size:12.5pt;margin-top:1.3rem}
 h2,h3{break-after:avoid}figure,tr,.verdict,.cards>div,.signature{break-inside:avoid}thead{display:table-header-group}
+section>.verdict,p:has(+.wide),p:has(+.digest),p:has(+.pictures),p:has(+h3){break-after:avoid}.facts td{font-size:9.5pt}
 p,li{orphans:3;widows:3}.row{display:block}.row>figure{max-width:13cm}.wide{overflow:visible}
 .pictures{grid-template-columns:repeat(2,1fr)}
 .verdict,.cards>div,svg,img{print-color-adjust:exact;-webkit-print-color-adjust:exact}

@@ -16,6 +16,8 @@ INDEPENDENT = (
     "Independent parts are assumed: frames of one part, or of parts from one bad batch, prove less than their number "
     "says."
 )
+UNFIT = ", more than half: as it stands not fit for a line"
+_UNFIT = 0.5
 SAME = "Nothing is said of another lighting, camera, lens or kind of part than these frames show."
 
 
@@ -122,14 +124,15 @@ def headline_rates(proof: ThresholdProof, trade: TradeOff | None) -> str:
     met = "met" if proof.meets_target else "NOT proven"
     overkill = f"at most {proof.proven_rate:.1%} proven, {proof.target_rate:.1%} asked: target {met}"
     escapes = "NOT known" if trade is None else f"{trade.escape.value:.1%} of {len(trade.defects)} labelled defects"
-    return f"Overkill: {overkill}. Escapes: {escapes}."
+    unfit = trade is not None and trade.escape.value > _UNFIT
+    return f"Overkill: {overkill}. Escapes: {escapes}{UNFIT if unfit else ''}."
 
 
 def _runs(choice: Choice) -> tuple[str, ...]:
     speed, own = choice.speed_ms, choice.precision
     ratio = speed[Precision.FP32] / speed[own]
     told = f"{own}: {speed[own]:.2f} ms per frame"
-    runs = [told if own is Precision.FP32 else f"{told}, {ratio:.1f} times as fast as FP32"]
+    runs = [f"{told}." if own is Precision.FP32 else f"{told}, {ratio:.1f} times as fast as FP32."]
     if choice.gate.outcome is Outcome.FAILED:
         runs.append(f"INT8 failed its gate: {own} runs instead.")
     elif own is Precision.INT8 and choice.gate.outcome is Outcome.NOT_PROVEN:

@@ -67,7 +67,7 @@ def identity_section(identity: Identity, rows: Sequence[tuple[str, str]]) -> str
         ("Options", ", ".join(f"{name} {value}".strip() for name, value in identity.options) or "none"),
         ("Tools", ", ".join(f"{name} {version}" for name, version in sorted(identity.tools.items()))),
     ]
-    return section("What this is about", table(("", ""), own))
+    return section("What this is about", f'<div class="facts">{table(("", ""), own)}</div>')
 
 
 def files_section(folder: Path) -> str:

@@ -117,3 +117,15 @@ def test_what_is_met_is_proven_and_asks_for_nothing_more_of_it(tmp_path: Path) -
     assert any(line.startswith("Overkill: at most") for line in decisions.proven)
     assert not any("good parts" in line and "Grab" in line for line in decisions.todo)
     assert not decisions.fine, "twelve images prove nothing of INT8"
+
+
+def test_a_model_that_passes_most_defects_is_called_unfit_in_the_first_line(tmp_path: Path) -> None:
+    facts, bench = made_facts(tmp_path, held_out=60, defects=24)
+    labelled = facts.chosen.labelled
+    assert labelled is not None
+    labelled.scores[:] = 0.2
+    decisions = decide(facts)
+    assert "100.0% of 24 labelled defects, more than half: as it stands not fit for a line" in decisions.headline
+    write_report(tmp_path, facts, bench)
+    page = (tmp_path / "report.html").read_text()
+    assert "MISSED: labelled defects with the lowest scores (24 of 24 missed)" in page
