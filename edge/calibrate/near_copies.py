@@ -92,4 +92,5 @@ def _copy(smalls: Sequence[Small], limits: Sequence[float], one: int, other: int
 
 
 def _centred(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    return values - values.mean(axis=-1, keepdims=True)
+    centred: NDArray[np.float32] = values - values.mean(axis=-1, keepdims=True)
+    return centred
