@@ -116,8 +116,8 @@ class Collected:
         if len(self.refused) <= _MANY * total:
             return ""
         counts = sorted(self.summary().items(), key=lambda each: -each[1])
-        likely = "; ".join(f"{word}: {_LIKELY.get(word, 'see the report')}" for word, _ in counts[:2])
-        return f"More than a third was refused, which is likely not the parts' fault. {likely}"
+        likely = "; ".join(f"{word}: {_LIKELY[word]}" for word, _ in counts[:2] if word in _LIKELY)
+        return f"More than a third was refused, and the parts are hardly to blame. Look at this first: {likely}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -116,7 +116,7 @@ def _blurred(what: str, values: NDArray[np.float64], which: NDArray[np.bool_]) -
 def _low_limit(values: NDArray[np.float64], of_median: float, spreads: float) -> float:
     """Far below the median by the spread of the upper half, in proportion; never above a share of the median."""
     usual, high = (max(float(value), 1e-6) for value in np.quantile(values, (0.5, 0.75)))
-    return float(usual * min(of_median, (usual / high) ** spreads))
+    return usual * min(of_median, float((usual / high) ** spreads))
 
 
 def _displaced(signs: Sequence[Signs]) -> dict[int, str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from brokers import eventually
 from live_kit import Image, MortalCamera, section, show, shown
+from paced_kit import PacedCamera
 
 from edge.calibrate.live import LiveTaken, LiveWanted, collect_live
 from edge.calibrate.live_folder import LiveFolder
@@ -107,6 +108,15 @@ def test_the_pace_is_kept_and_a_triggered_camera_is_not_asked_between(tmp_path: 
     taken = run(tmp_path, section(show(tmp_path / "seen", parts), "software"), 4, Pace(interval_s=0.15))
     assert taken.seconds >= 3 * 0.15
     assert (taken.seen, taken.passed_over) == (4, {})
+
+
+@pytest.mark.parametrize("trigger", [pytest.param("hardware", id="by the line"), pytest.param("free", id="by itself")])
+def test_a_device_that_this_side_does_not_trigger_is_watched(tmp_path: Path, trigger: str) -> None:
+    driver = PacedCamera([shown(number) for number in range(12)], fps=40)
+    camera = section("gige://1", trigger, latency_ms=5)
+    taken = run(tmp_path, camera, 6, Pace(every_frame=trigger == "hardware"), driver=driver, patience_s=5)
+    assert taken.frames == 6
+    assert len({image.tobytes() for image in kept(tmp_path).values()}) == 6
 
 
 def test_by_hand_a_part_counts_only_once_it_rests(tmp_path: Path) -> None:
