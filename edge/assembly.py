@@ -126,9 +126,7 @@ class Assembly:
     def _product(self, section: ProductSection) -> Product:
         path = active_bundle(self.config.bundles_dir, section.bundle)
         bundle = self.engines[path].bundle if path in self.engines else open_for_line(path)
-        scales = scales_of(self.config, section)
-        recipe = fitting_recipe(section, bundle, next(iter(scales.values()), None))
-        own = {camera: make_recipe(section, mm_per_px) for camera, mm_per_px in scales.items()}
+        recipe, own = fitting_recipes(self.config, section, bundle)
         reference = fitting_reference(section, bundle.spec)
         if path not in self.engines:
             cameras, tiled = len(self.config.camera), bundle.spec.tiling is not None
@@ -205,6 +203,13 @@ def fitting_recipe(section: ProductSection, bundle: Bundle, mm_per_px: float | N
     recipe, seen = make_recipe(section, mm_per_px), reported(bundle)
     check_fit(recipe, bundle.spec, section.id, seen.score_floor, seen.most_findings)
     return recipe
+
+
+def fitting_recipes(config: StationConfig, section: ProductSection, bundle: Bundle) -> tuple[Recipe, dict[str, Recipe]]:
+    """A product's rules, and those of each camera whose kept scale they need. Raises as `fitting_recipe`."""
+    scales = scales_of(config, section)
+    own = {camera: fitting_recipe(section, bundle, mm_per_px) for camera, mm_per_px in scales.items()}
+    return next(iter(own.values())) if own else fitting_recipe(section, bundle), own
 
 
 def fitting_reference(section: ProductSection, spec: ModelSpec) -> Image | None:
