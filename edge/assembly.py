@@ -239,9 +239,9 @@ def fitting_recipe(section: ProductSection, bundle: Bundle, mm_per_px: float | N
 def fitting_recipes(
     section: ProductSection, bundle: Bundle, scales: Mapping[str, float]
 ) -> tuple[Recipe, dict[str, Recipe]]:
-    """A product's rules, and those of cameras whose scale, in millimetres a pixel, is known. Raises ConfigError."""
-    recipe = fitting_recipe(section, bundle, next(iter(scales.values()), None))
-    return recipe, {camera: make_recipe(section, mm_per_px) for camera, mm_per_px in scales.items()}
+    """A product's rules, and those of each camera whose scale, millimetres a pixel, they need. As `fitting_recipe`."""
+    own = {camera: fitting_recipe(section, bundle, mm_per_px) for camera, mm_per_px in scales.items()}
+    return next(iter(own.values())) if own else fitting_recipe(section, bundle), own
 
 
 def fitting_reference(section: ProductSection, spec: ModelSpec) -> Image | None:

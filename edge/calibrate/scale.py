@@ -21,7 +21,8 @@ Points = NDArray[np.float64]
 By = Literal["checkerboard", "qr", "points"]
 _REFUSED_TILT, _WARNED_TILT = 0.10, 0.02
 _WARNED_BEND = 0.003
-_CODE_MARK_PX = 0.3
+_SMALLEST_MODULE_PX = 3.0
+_REACH = 0.4
 _CLICK_PX = 1.0
 _SURE = 2.0
 _PARAMETERS = 8
@@ -42,7 +43,8 @@ class Scale:
         frame_size: (width, height) of the picture.
         seen_xyxy: where in it, in frame pixels.
         tilt: how much the scale differs over the target or between its directions, a share; None if it cannot be seen.
-        bend_px: how far marks lie from where a lens without distortion shows them; None if it cannot be seen.
+        bend_px: how far marks lie from where a lens without distortion shows them; None but for a board, since the
+            crossings of a code's modules are seen too roughly.
         warnings: what a person should know.
     """
 
@@ -87,8 +89,8 @@ def from_board(image: Image, corners: tuple[int, int], square_mm: float) -> Scal
         )
     if sorted(size) != sorted(corners):
         raise ConfigError(
-            f"the picture shows a checkerboard of {_by(size)} inner corners, expected {_by(corners)}: is all of the "
-            "board seen, and --checkerboard the inner corners of it?"
+            f"the picture shows a checkerboard of {_by(_as_asked(size, corners))} inner corners, expected "
+            f"{_by(corners)}: is all of the board seen, and --checkerboard the inner corners of it?"
         )
     if _board(_without(grey, marks), _QUICK)[1] is not None:
         raise ConfigError("the picture shows two checkerboards: leave one")
@@ -110,10 +112,8 @@ def from_code(image: Image, side_mm: float) -> Scale:
     _check_length(side_mm, "--qr-mm")
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
     corners, modules = _code(grey)
-    count = modules.shape[0]
-    marks = _refined(grey, corners, modules)
-    plane = np.array([(0, 0), (count, 0), (count, count), (0, count)], np.float64) * (side_mm / count)
-    return _from_plane(plane, marks, "qr", image)
+    plane, marks = _crossings(grey, corners, modules)
+    return _from_plane(plane * (side_mm / modules.shape[0]), marks, "qr", image)
 
 
 def from_points(size: tuple[int, int], points_xyxy: tuple[float, float, float, float], length_mm: float) -> Scale:
@@ -148,27 +148,25 @@ def _from_plane(plane_mm: Points, marks_px: Points, by: By, image: Image) -> Sca
     spans = np.linalg.svd(slopes[-1], compute_uv=False)
     mm_per_px, spread = float(scales[-1]), float(np.abs(scales - scales[-1]).max())
     tilt = max(float(spans[0] / spans[1]) - 1, float(np.ptp(scales)) / mm_per_px)
-    bend_px = float(np.linalg.norm(left, axis=1).max()) if len(plane_mm) * 2 > _PARAMETERS else None
+    bend_px = float(np.linalg.norm(left, axis=1).max()) if by == "checkerboard" else None
     if tilt > _REFUSED_TILT:
         raise ConfigError(
             f"the {by} is seen obliquely: its scale differs by {tilt:.0%}, expected {_REFUSED_TILT:.0%} at most: lay "
             "it flat where the parts lie, and the camera straight above"
         )
-    unsure = _SURE * mm_per_px * _mark_error(left, marks_px, bend_px)
+    unsure = _SURE * mm_per_px * _mark_error(left, marks_px)
     size = image.shape[1], image.shape[0]
     told = _warnings(tilt, bend_px, marks_px)
     return Scale(mm_per_px, math.hypot(spread, unsure), by, size, _around(marks_px), tilt, bend_px, told)
 
 
-def _mark_error(left: Points, marks_px: Points, bend_px: float | None) -> float:
+def _mark_error(left: Points, marks_px: Points) -> float:
     """Standard error of the scale, a share: that of one mark, over how far the marks lie about their middle.
 
     Neighbouring marks err alike where a lens bends, so that they count as four.
     """
     spread_px = float(np.sqrt(np.square(marks_px - marks_px.mean(axis=0)).sum(axis=1).mean()))
     count = len(marks_px)
-    if bend_px is None:
-        return _CODE_MARK_PX / (spread_px * math.sqrt(count))
     one_px = float(np.sqrt(np.square(left).sum() / max(1, 2 * count - _PARAMETERS)))
     return one_px / (spread_px * math.sqrt(min(count, 4)))
 
@@ -230,27 +228,34 @@ def _code(grey: Image) -> tuple[Points, Image]:
     return np.asarray(corners[0], np.float64), np.asarray(modules, np.uint8)
 
 
-def _refined(grey: Image, corners: Points, modules: Image) -> Points:
-    """The corners where the code's own modules lie best on the picture; as found where that does not settle."""
+def _crossings(grey: Image, corners: Points, modules: Image) -> tuple[Points, Points]:
+    """Where dark and light modules meet crosswise, (N, 2) in modules and (N, 2) in the picture, as exactly as it shows.
+
+    Raises:
+        ConfigError: too few of them are seen sharply enough.
+    """
     count = modules.shape[0]
-    side_px = float(np.mean(np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)))
-    step = max(4, round(side_px / count))
-    bordered = cv2.copyMakeBorder(modules, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=255)
-    drawn = cv2.resize(bordered, None, fx=step, fy=step, interpolation=cv2.INTER_NEAREST)
-    ends = (np.array([(0, 0), (count, 0), (count, count), (0, count)], np.float64) + 2) * step - 0.5
+    first, across, down, aslant = modules[:-1, :-1], modules[:-1, 1:], modules[1:, :-1], modules[1:, 1:]
+    rows, columns = np.nonzero((first == aslant) & (across == down) & (first != across))
+    plane = np.column_stack([columns, rows]).astype(np.float64) + 1
+    ends = np.array([(0, 0), (count, 0), (count, count), (0, count)], np.float64)
     start, _ = cv2.findHomography(ends, corners)
-    if start is None:
-        return corners
-    drawn = cv2.GaussianBlur(drawn, (0, 0), step / 4)
-    everywhere = np.full(drawn.shape[:2], 255, np.uint8)
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-6)
-    try:
-        _, warp = cv2.findTransformECC(
-            drawn, grey, np.asarray(start, np.float32), cv2.MOTION_HOMOGRAPHY, criteria, everywhere, 5
+    module_px = float(np.mean(np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1))) / count
+    if start is None or module_px < _SMALLEST_MODULE_PX or len(plane) * 2 <= _PARAMETERS:
+        raise ConfigError(
+            f"the QR code's modules are {module_px:.1f} px wide, expected {_SMALLEST_MODULE_PX:g} or more: show "
+            "it larger"
         )
-    except cv2.error:
-        return corners
-    return _projected(np.asarray(warp, np.float64), ends)
+    reach = max(1, round(module_px * _REACH))
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
+    guessed = _projected(np.asarray(start, np.float64), plane).astype(np.float32).reshape(-1, 1, 2)
+    marks = guessed.copy()
+    for _ in range(2):  # the detector's corners are a pixel or two off: the second start lies nearer
+        marks = np.asarray(cv2.cornerSubPix(grey, guessed.copy(), (reach, reach), (-1, -1), criteria), np.float32)
+        better, _ = cv2.findHomography(plane, marks.reshape(-1, 2).astype(np.float64), cv2.RANSAC, module_px / 4)
+        guessed = _projected(np.asarray(better, np.float64), plane).astype(np.float32).reshape(-1, 1, 2)
+    near = np.linalg.norm((marks - guessed).reshape(-1, 2), axis=1) < module_px / 4
+    return plane[near], marks.reshape(-1, 2)[near].astype(np.float64)
 
 
 def _around(points: Points) -> tuple[float, float, float, float]:
@@ -262,6 +267,11 @@ def _around(points: Points) -> tuple[float, float, float, float]:
 def _check_length(length_mm: float, option: str) -> None:
     if not (math.isfinite(length_mm) and length_mm > 0):
         raise ConfigError(f"{option} is a length in millimetres above 0, got {length_mm}")
+
+
+def _as_asked(size: tuple[int, int], corners: tuple[int, int]) -> tuple[int, int]:
+    """The longer side first where it was asked so."""
+    return (max(size), min(size)) if corners[0] >= corners[1] else (min(size), max(size))
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.assembly import fitting_recipe, fitting_reference
+from edge.assembly import fitting_recipes, fitting_reference
 from edge.capture.open import is_replayed
 from edge.capture.replay import IMAGE_SUFFIXES
+from edge.capture.scales import scales_of
 from edge.config import CameraSection, InferenceSection, ProductSection, StationConfig
 from edge.decide.recipe import Recipe
 from edge.domain.errors import ConfigError
@@ -93,7 +94,7 @@ def station_facts(
         found,
         origin,
         line.deadline_ms - line.commit_margin_ms,
-        fitting_recipe(product, bundle),
+        fitting_recipes(product, bundle, scales_of(config, product))[0],
         config.inference,
         config.station.data_dir,
         config.plans_dir,
