@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edge.config import ProductSection, StationConfig
 
 _NOT_RESUMED = frozenset({"--resume", "--product", "--config", "--json"})
+_FAST_TUNE_S = 8.0
 _OPTIONS = {"frames": "from", "as_json": "json"}
 
 
@@ -41,6 +42,9 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     camera: Annotated[str, typer.Option(help="Whose frames these are, for its checks; the only one if left out.")] = "",
     checks_only: Annotated[bool, typer.Option("--checks-only", help="Learn the camera's checks, no model.")] = False,  # noqa: FBT002
     fast: Annotated[bool, typer.Option("--fast", help="From fewer frames, for a first look.")] = False,  # noqa: FBT002
+    tune_s: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds to look for the best threads and streams; 0: leave it.")
+    ] = 25,
     activate: Annotated[bool, typer.Option(help="Make the bundle the active one.")] = True,  # noqa: FBT002 - a flag
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a calibration that was interrupted.")] = False,  # noqa: FBT002
     anew: Annotated[bool, typer.Option("--anew", help="Throw an interrupted calibration away.")] = False,  # noqa: FBT002
@@ -100,6 +104,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         checks=checks,
         product=section,
         repeats=None if repeats is None else repeats.absolute(),
+        tune_s=min(tune_s, _FAST_TUNE_S) if fast else tune_s,
         station=checked.station.id,
         options=_given(context),
     )

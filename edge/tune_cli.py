@@ -74,12 +74,13 @@ def _measure(config: Path, product: str, frames: Path | None, limits: "TuneLimit
 
 
 def _write_report(path: Path, tuned: "Tuned") -> None:
-    from edge.calibrate.tuning.section import section
+    from edge.calibrate.tuning.section import TITLE, section
     from edge.domain.errors import StorageError
-    from models.page import page
+    from models import page
 
+    title = f"How this machine runs {tuned.model.id} v{tuned.model.version}"
     try:
-        path.write_text(page("How this machine runs this model", section(tuned)), encoding="utf-8")
+        path.write_text(page.page(title, page.section(TITLE, section(tuned))), encoding="utf-8")
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
 

@@ -14,13 +14,22 @@ from pathlib import Path
 from edge.calibrate.collect import Collected, Frame, collect
 from edge.calibrate.defects import DefectFrames, read_defects
 from edge.calibrate.pictures import learn_checks
-from edge.calibrate.report.facts import ReportFacts
+from edge.calibrate.report.facts import ExtraSection, ReportFacts
 from edge.calibrate.report.identity import identify
 from edge.calibrate.report.page import write_report
 from edge.calibrate.request import CalibrationRequest, request_of, work_folder
 from edge.calibrate.result import CalibrationResult
 from edge.calibrate.stages import Stages, open_stages, read_request
-from edge.calibrate.trials import Draft, Found, meet_masters, read_section, repeat, study_parts, write_section
+from edge.calibrate.trials import (
+    Draft,
+    Found,
+    meet_masters,
+    read_section,
+    repeat,
+    study_parts,
+    tune_draft,
+    write_section,
+)
 from edge.capture.scales import scales_of
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError
@@ -33,6 +42,7 @@ from models.anomaly.packaging import Provenance, package
 from models.anomaly.threshold import parts_needed
 from models.bundle import Bundle, open_bundle
 from models.claims import tools_used
+from models.cpus import cpu_grant
 from models.near_twins import thumbnail_groups
 from models.networks.anomaly import feature_graph
 from models.networks.weights import read_weights
@@ -155,7 +165,7 @@ def _try(
     where: tuple[Workbench, StationConfig | None],
     progress: Progress,
 ) -> Found:
-    """Repeats of the same parts, kept as a stage; the master parts, each time, because they may have changed."""
+    """Repeats of the same parts and speed, kept as stages; the master parts each time, for they may have changed."""
     bench, config = where
     scales = {} if config is None else scales_of(config, request.section)
     tested = Draft(draft, request.section, request.threads, scales)
@@ -166,8 +176,28 @@ def _try(
 
     seen = [draft.model_id.sha256, request.section.model_dump(mode="json"), request.seed, request.fast]
     repeats = stages.once("repeat", [*seen, [part.name for part in parts]], repeated, read_section)
-    masters = Found(()) if config is None else meet_masters(config, tested, progress)
-    return Found((repeats, *masters.sections), masters.against)
+    if config is None:
+        return Found((repeats,))
+    tuned = [_tuned(request, stages, tested, (bench.sets.gate, config), progress)] if request.tune_s else []
+    masters = meet_masters(config, tested, progress)
+    return Found((repeats, *tuned, *masters.sections), masters.against)
+
+
+def _tuned(
+    request: CalibrationRequest,
+    stages: Stages,
+    draft: Draft,
+    where: tuple[tuple[Path, ...], StationConfig],
+    progress: Progress,
+) -> ExtraSection:
+    frames, config = where
+    plain = config.model_dump(mode="json", include={"inference", "line", "camera"})
+    made_from = [draft.bundle.model_id.sha256, plain, str(cpu_grant()), request.tune_s]
+
+    def tuned(folder: Path) -> None:
+        write_section(folder, tune_draft(config, draft, frames, request.tune_s, progress))
+
+    return stages.once("tune", made_from, tuned, read_section)
 
 
 def _write(

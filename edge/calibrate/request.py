@@ -28,6 +28,7 @@ class CalibrationRequest:
         checks: whose camera's checks are learned from the same frames, if any.
         product: whose recipe judges parts; one of the bundle's name and the usual rules if left out.
         repeats: folder of pictures that a camera repeated of the same parts; None where there are none.
+        tune_s: how long to look for the best plan of threads and streams; 0 leaves it out.
         station: the station's id, for the report.
         options: of the command, for the report.
     """
@@ -45,6 +46,7 @@ class CalibrationRequest:
     checks: ChecksTarget | None = None
     product: ProductSection | None = None
     repeats: Path | None = None
+    tune_s: float = 0.0
     station: str = ""
     options: tuple[tuple[str, str], ...] = ()
 

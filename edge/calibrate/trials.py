@@ -4,6 +4,7 @@ import contextlib
 import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -14,6 +15,9 @@ from edge.calibrate.defects import DefectFrames
 from edge.calibrate.repeatability import StudyLimits, study
 from edge.calibrate.report.facts import ExtraSection, Slot
 from edge.calibrate.study_parts import StudyPart, Truth, real_repeats
+from edge.calibrate.tuning import section as tuning_page
+from edge.calibrate.tuning.facts import FRAMES, TuneLimits, station_facts
+from edge.calibrate.tuning.tune import tune
 from edge.capture.pictures.checks import Check
 from edge.capture.pictures.watch import CameraRules, PictureWatch
 from edge.config import ProductSection, StationConfig
@@ -30,9 +34,11 @@ from models.bundle import Bundle
 from models.compile import usable_threads
 from models.page import table
 from models.progress import Progress
+from models.scoring import read_image
 
 _REQUESTS = 2
 _FAST = StudyLimits(parts=12, seconds=15.0)
+_PLANNING_FROM_S = 15.0
 _SECTION = "section.json"
 _PLAIN = TypeAdapter(ExtraSection)
 
@@ -123,6 +129,25 @@ def meet_masters(config: StationConfig, draft: Draft, progress: Progress) -> Fou
     progress.advance()
     against = "" if check.outcome is CheckOutcome.PASSED else check.why
     return Found((_masters_section(check),), against)
+
+
+def tune_draft(
+    config: StationConfig, draft: Draft, frames: Sequence[Path], seconds: float, progress: Progress
+) -> ExtraSection:
+    """How this machine runs the draft best for this station; the plan is kept for when it is active.
+
+    Raises:
+        ModelError: it cannot be run here.
+        StorageError: the data folder cannot be written.
+    """
+    images = [read_image(path) for path in frames[:FRAMES]]
+    seen = {camera.id: images for camera in config.camera}
+    facts = station_facts(config, draft.product, draft.bundle, frames=seen)
+    tuned = tune(draft.bundle, facts, TuneLimits(seconds, planning=seconds >= _PLANNING_FROM_S), progress)
+    tuned.keep(datetime.now(UTC))
+    late = f"No plan holds line.deadline_ms {config.line.deadline_ms:g} on this machine: parts would be UNDECIDED."
+    unproven = () if tuned.fits else (late,)
+    return ExtraSection(Slot.SPEED, tuning_page.TITLE, tuning_page.section(tuned), tuned.as_json(), unproven)
 
 
 def _masters_section(check: CheckRecord) -> ExtraSection:

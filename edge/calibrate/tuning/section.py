@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+TITLE = "Speed on this machine"
 _SIZE = (4.1, 3.0)
 _GREY = "#9aa7b2"
 
@@ -22,7 +23,7 @@ def section(tuned: Tuned) -> str:
     verdict = "good" if tuned.fits else "weak"
     said = f"{tuned.plan}: {tuned.parts_per_s:.1f} parts a second in the whole station; {tuned.compared}"
     blocks = [
-        f"<h2>Speed on this machine</h2><p class='verdict {verdict}'>{html.escape(said)}</p>",
+        f"<p class='verdict {verdict}'>{html.escape(said)}</p>",
         f"<p>{html.escape(_measured(tuned))}</p>",
         f"<div class='row'>{svg(_candidates_figure(tuned))}{_scaling_svg(tuned.planning)}</div>",
         "<h3>The whole station</h3>" + table(HEAD, tuned.rows(tuned.rehearsed)),
