@@ -27,6 +27,13 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     frames: Annotated[
         Path | None, typer.Option("--from", help="A folder of images of good parts; `frames` if left out.")
     ] = None,
+    live: Annotated[
+        int, typer.Option(min=0, help="Take so many frames with the camera now, each of another good part.")
+    ] = 0,
+    interval_ms: Annotated[float, typer.Option(min=0, help="At least so long between two live frames.")] = 0,
+    by_hand: Annotated[bool, typer.Option("--by-hand", help="Live: the part is changed by hand.")] = False,  # noqa: FBT002
+    every_frame: Annotated[bool, typer.Option("--every-frame", help="Live: each frame is another part.")] = False,  # noqa: FBT002
+    limit_s: Annotated[float, typer.Option(min=1, help="Live: give up after so long; what came is kept.")] = 600,
     defects: Annotated[
         Path | None, typer.Option(help="A folder of images of bad parts, or one folder for each kind of defect.")
     ] = None,
@@ -56,6 +63,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     bundle as it is: verify, self-test, measure, try on good parts if --from names some, import, activate. Exit 1, and
     not activated, when the good parts show more overkill than asked.
     """
+    from edge.calibrate.live import LiveWanted
+    from edge.calibrate.passing_parts import Pace
     from edge.calibrate.pictures import checks_target
     from edge.calibrate.request import CalibrationRequest
     from edge.config import load_config
@@ -90,6 +99,9 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         )
         _take_release(taking, as_json)
         return
+    if live and frames is not None:
+        raise ConfigError("--from and --live name two sources of frames: give one")
+    pace = Pace(interval_ms / 1000, every_frame=every_frame, by_hand=by_hand)
     request = CalibrationRequest(
         bundle_id=section.bundle,
         bundles_root=checked.bundles_dir,
@@ -102,6 +114,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         threads=checked.inference.threads,
         activate=activate,
         checks=checks,
+        live=LiveWanted(live, pace, limit_s) if live else None,
+        camera="" if checks is None else checks.camera,
         product=section,
         repeats=None if repeats is None else repeats.absolute(),
         tune_s=min(tune_s, _FAST_TUNE_S) if fast else tune_s,

@@ -11,8 +11,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge.calibrate.collect import Collected, Frame, collect
+from edge.calibrate.collect import Collected, Frame
 from edge.calibrate.defects import DefectFrames, read_defects
+from edge.calibrate.gather import gather
 from edge.calibrate.pictures import learn_checks
 from edge.calibrate.report.facts import ExtraSection, ReportFacts
 from edge.calibrate.report.identity import identify
@@ -100,7 +101,7 @@ def _calibrate(
     request: CalibrationRequest, stages: Stages, progress: Progress, config: StationConfig | None
 ) -> CalibrationResult:
     clock = _Clock()
-    collected = collect(request.frames, progress)
+    collected = gather(request, stages, config, progress)
     defects = None if request.defects is None else read_defects(request.defects, collected.digests)
     wanted = parts_needed(request.overkill_rate, request.confidence)
     dealt = split(thumbnail_groups([frame.thumbnail for frame in collected.frames]), wanted, request.seed)

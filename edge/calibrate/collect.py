@@ -66,6 +66,10 @@ class Refusal:
         """The reason's one word, to count by."""
         return self.reason.partition(":")[0]
 
+    def as_json(self) -> dict[str, str]:
+        """Plain values, without the picture."""
+        return {"name": self.name, "reason": self.reason}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:

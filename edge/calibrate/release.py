@@ -219,7 +219,7 @@ def _speed(bundle: Bundle, request: ReleaseRequest) -> dict[str, float]:
 
 
 def _overkill(trial: Trial) -> dict[str, object]:
-    refused = [asdict(refusal) for refusal in trial.collected.refused]
+    refused = [refusal.as_json() for refusal in trial.collected.refused]
     counts = {"rejected": trial.rejected, "misaligned": trial.misaligned, "refused": refused}
     return {**asdict(trial.proof), **counts}
 

