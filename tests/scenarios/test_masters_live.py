@@ -7,7 +7,7 @@ from typing import Any
 
 from brokers import eventually
 from daemon_kit import daemon, line_to
-from edge.demo.processes import command
+from edge.processes import command
 from edge_kit import LineClient
 from edge_rows import rows
 from masters_kit import add_masters
