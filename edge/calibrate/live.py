@@ -202,8 +202,9 @@ class _Taking:
 class _Source:
     """The next frame of a camera that is triggered from here or watched; losses are waited out, within a limit."""
 
-    def __init__(self, section: CameraSection, drain: Drain, patience_s: float) -> None:
+    def __init__(self, section: CameraSection, drain: Drain, patience_s: float, interval_s: float) -> None:
         self._drain = drain
+        self._between_s = max(_POLL_S, interval_s) if section.trigger == "software" else 0.0
         self._latest = Latest(drain)
         self._triggered = section.trigger == "software"
         self._ends = is_replayed(section) and not section.loop
@@ -229,9 +230,8 @@ class _Source:
         return frame
 
     def pause(self, seconds: float, until_s: float) -> None:
-        """Let time pass, not beyond `until_s` (monotonic), and between two triggers a little at least."""
-        least_s = _POLL_S if self._triggered else 0.0
-        time.sleep(max(0.0, min(max(seconds, least_s), until_s - time.monotonic())))
+        """Let time pass, not beyond `until_s` (monotonic), and between two triggers the interval at least."""
+        time.sleep(max(0.0, min(max(seconds, self._between_s), until_s - time.monotonic())))
 
     @property
     def _give_up_s(self) -> float:
@@ -258,6 +258,7 @@ def _frames(section: CameraSection, camera: Camera, wanted: LiveWanted) -> Itera
     drain.start()
     try:
         await_first(states, section, wanted.limit_s if waits_for_line else None)
-        yield _Source(section, drain, wanted.limit_s if waits_for_line else wanted.patience_s)
+        patience_s = wanted.limit_s if waits_for_line else wanted.patience_s
+        yield _Source(section, drain, patience_s, wanted.pace.interval_s)
     finally:
         drain.stop(_STOP_S)

@@ -14,6 +14,7 @@ import numpy as np
 
 from edge.assembly import fitting_recipe, fitting_reference
 from edge.calibrate.collect import Collected, collect
+from edge.calibrate.cropping import Cropping
 from edge.calibrate.pictures import ChecksTarget, LearnedChecks, learn_checks
 from edge.calibrate.release_report import write_release_report
 from edge.calibrate.release_trial import Trial
@@ -54,6 +55,7 @@ class ReleaseRequest:
         threads: CPU threads; 0 takes what this process may use.
         speed_s: how long to measure.
         checks: whose camera's checks are learned from the frames, if any.
+        cropping: the roi of the frames' camera, if it has one.
     """
 
     product: ProductSection
@@ -65,6 +67,7 @@ class ReleaseRequest:
     threads: int = 0
     speed_s: float = 2.0
     checks: ChecksTarget | None = None
+    cropping: Cropping | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +124,7 @@ def take_release(request: ReleaseRequest, progress: Progress) -> ReleaseResult:
     bundle = open_for_line(request.release)
     recipe = fitting_recipe(request.product, bundle)
     reference = fitting_reference(request.product, bundle.spec)
-    collected = None if request.frames is None else collect(request.frames, progress)
+    collected = None if request.frames is None else collect(request.frames, progress, cropping=request.cropping)
     progress.stage("self-test", 1)
     plan = Plan(request.threads or usable_threads(), 1, _REQUESTS, _REQUESTS)
     with contextlib.closing(OpenVinoEngine(bundle, plan)) as engine:

@@ -12,9 +12,11 @@ from live_kit import Image, shown
 from plates_kit import plate
 
 from edge.calibrate.collect import SHOWN, Collected, Refusal, collect
-from edge.calibrate.cropping import Cropping
+from edge.calibrate.cropping import Cropping, cropping_of
 from edge.calibrate.near_copies import copies, is_copy, residue_limit, small
+from edge.calibrate.pictures import ChecksTarget, only_checks
 from edge.calibrate.refused_section import refused_json, refused_section
+from edge.config import CameraSection
 from models.progress import SilentProgress
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
@@ -222,6 +224,16 @@ def test_a_folder_is_cut_to_the_cameras_roi_and_what_was_cut_before_is_taken(tmp
         assert np.array_equal(seen, expected)
     again = collect(folder, SilentProgress(), cropping=Cropping(ROI, tmp_path / "cut"))
     assert again.digest == collected.digest
+
+
+def test_a_cameras_checks_are_learned_from_what_its_roi_leaves(tmp_path: Path) -> None:
+    folder = write(tmp_path / "frames", {f"{number:03}.png": shown(number) for number in range(24)})
+    camera = CameraSection.model_validate({"id": "top", "source": 0, "roi": ROI})
+    target = ChecksTarget(tmp_path / "data", "part", "top")
+    learned = only_checks(target, folder, SilentProgress(), cropping=cropping_of(camera, tmp_path / "cut"))
+    assert learned.limits is not None
+    assert learned.limits.size == (128, 96)
+    assert cropping_of(camera.model_copy(update={"roi": None}), tmp_path) is None
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the repository")
