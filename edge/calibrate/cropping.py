@@ -41,11 +41,16 @@ class Cropping:
                 return file, image
             case "cut":
                 part = np.ascontiguousarray(cut(image, self.roi, "frames"))
-                return write_picture(self.folder / f"{file.name}.png", part), part
+                return write_picture(self.folder / _png_name(file), part), part
             case "refused":
                 width, height = size_of(self.roi)
                 wanted = f"{width}x{height} of the camera's roi" + (f" or whole {whole[0]}x{whole[1]}" if whole else "")
                 return f"size: {size[0]}x{size[1]} pixels, expected {wanted}"
+
+
+def _png_name(file: Path) -> str:
+    """The cut picture's name: the file's own, so that reports name what the folder holds."""
+    return file.name if file.suffix == ".png" else f"{file.name}.png"
 
 
 def cropping_of(camera: CameraSection, folder: Path) -> Cropping | None:
