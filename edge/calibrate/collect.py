@@ -6,9 +6,9 @@ of a refused one a small JPEG for the report, and of those no more than the repo
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -55,11 +55,10 @@ _LIKELY = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A file that was left out, and why; `picture` is a small JPEG of it, where it is one of those shown."""
+    """A file that was left out, and why."""
 
     name: str
     reason: str
-    picture: bytes = b""
 
     @property
     def word(self) -> str:
@@ -85,10 +84,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Collected:
-    """Usable frames in the order of their names, and what was refused."""
+    """Usable frames in the order of their names, what was refused, and small JPEGs, by name, of some refused ones."""
 
     frames: tuple[Frame, ...]
     refused: tuple[Refusal, ...]
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -128,6 +128,7 @@ class Collected:
 class _Seen:
     """A frame as it was read: what the judgement of the set needs, and no pixels."""
 
+    name: str
     frame: Frame
     signs: Signs
     small: Small
@@ -159,10 +160,10 @@ def collect(
     odd = odd_frames([each.signs for each in seen])
     if refuse_near_duplicates:
         odd |= _near_duplicates(seen, odd)
-    refused += [Refusal(each.frame.path.name, odd[at]) for at, each in enumerate(seen) if at in odd]
+    refused += [Refusal(each.name, odd[at]) for at, each in enumerate(seen) if at in odd]
+    refused.sort(key=lambda refusal: refusal.name)
     frames = tuple(each.frame for at, each in enumerate(seen) if at not in odd)
-    shown = _with_pictures(folder, sorted(refused, key=lambda refusal: refusal.name))
-    collected = Collected(frames, shown)
+    collected = Collected(frames, tuple(refused), _pictures(folder, refused))
     if not frames:
         raise ConfigError(f"calibrate: {folder} holds no usable image ({collected.told}): give good parts' frames")
     return collected
@@ -196,7 +197,7 @@ def _read(files: Sequence[Path], cropping: Cropping | None, progress: Progress) 
 
 
 def _judge(file: Path, cropping: Cropping | None, whole: Size | None) -> _Seen | str:
-    pixels = decode(file, cv2.IMREAD_COLOR)
+    name, pixels = file.name, decode(file, cv2.IMREAD_COLOR)
     if pixels is None:
         return "unreadable: no image, or cut short"
     if cropping is not None:
@@ -213,30 +214,25 @@ def _judge(file: Path, cropping: Cropping | None, whole: Size | None) -> _Seen |
     gauge = Gauge()
     signs = Signs((width, height), looks, gauge.signs(pixels).sharpness, gauge.thumbnail())
     frame = Frame(file, width, height, pixel_digest(pixels), looks.detail, thumbnail(pixels))
-    return _Seen(frame, signs, small(pixels))
+    return _Seen(name, frame, signs, small(pixels))
 
 
 def _near_duplicates(seen: Sequence[_Seen], odd: dict[int, str]) -> dict[int, str]:
     usable = [index for index in range(len(seen)) if index not in odd]
     found = copies([seen[index].small for index in usable], [residue_limit(seen[index].signs.size) for index in usable])
-    return {
-        usable[at]: f"near_duplicate: as {seen[usable[first]].frame.path.name} but for noise"
-        for at, first in found.items()
-    }
+    return {usable[at]: f"near_duplicate: as {seen[usable[first]].name} but for noise" for at, first in found.items()}
 
 
-def _with_pictures(folder: Path, refused: Sequence[Refusal]) -> tuple[Refusal, ...]:
-    """A small picture for the first few of each reason, taken in turns, until there are as many as are shown."""
+def _pictures(folder: Path, refused: Sequence[Refusal]) -> dict[str, bytes]:
+    """A small picture of the first few of each reason, taken in turns, until there are as many as are shown."""
     before: Counter[str] = Counter()
     turns: list[int] = []
     for refusal in refused:
         turns.append(before[refusal.word])
         before[refusal.word] += 1
-    chosen = set(sorted(range(len(refused)), key=lambda at: (turns[at], at))[:SHOWN])
-    return tuple(
-        Refusal(each.name, each.reason, _picture(folder / each.name)) if at in chosen else each
-        for at, each in enumerate(refused)
-    )
+    chosen = sorted(range(len(refused)), key=lambda at: (turns[at], at))[:SHOWN]
+    made = {refused[at].name: _picture(folder / refused[at].name) for at in chosen}
+    return {name: picture for name, picture in made.items() if picture}
 
 
 def _picture(file: Path) -> bytes:

@@ -8,6 +8,7 @@ import numpy as np
 
 from edge.calibrate.picture_files import write_picture
 from edge.capture.roi import Roi, Size, cut, fitting, whole_size
+from edge.config import CameraSection
 from edge.config_looks import size_of
 from edge.domain.frame import Image
 from models.dataset import image_files
@@ -40,8 +41,18 @@ class Cropping:
                 return file, image
             case "cut":
                 part = np.ascontiguousarray(cut(image, self.roi, "frames"))
-                return write_picture(self.folder / f"{file.name}.png", part), part
+                return write_picture(self.folder / _png_name(file), part), part
             case "refused":
                 width, height = size_of(self.roi)
                 wanted = f"{width}x{height} of the camera's roi" + (f" or whole {whole[0]}x{whole[1]}" if whole else "")
                 return f"size: {size[0]}x{size[1]} pixels, expected {wanted}"
+
+
+def _png_name(file: Path) -> str:
+    """The cut picture's name: the file's own, so that reports name what the folder holds."""
+    return file.name if file.suffix == ".png" else f"{file.name}.png"
+
+
+def cropping_of(camera: CameraSection, folder: Path) -> Cropping | None:
+    """How stored pictures of a camera are cut, the cut ones kept in `folder`; None where it has no roi."""
+    return None if camera.roi is None else Cropping(camera.roi, folder)

@@ -5,21 +5,15 @@ Invariants:
 - Every wait is bounded: by the camera's own patience, and all of them together by the time limit.
 """
 
-import queue
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from edge.calibrate.live_folder import LiveFolder
+from edge.calibrate.live_source import LiveSource, opened
 from edge.calibrate.passing_parts import Look, Pace, PassingParts
 from edge.capture.camera import Camera
-from edge.capture.drain import CaptureLimits, Drain
-from edge.capture.grab import await_first
-from edge.capture.latest import Latest
-from edge.capture.open import is_replayed
 from edge.capture.pictures.flaws import look
 from edge.config import CameraSection
 from edge.domain.errors import CameraError, ConfigError
@@ -29,9 +23,6 @@ from edge.record.lock import owner_of
 from models.progress import Progress
 
 _LOST_PATIENCE_S = 10.0
-_RETRY_S = 0.2
-_POLL_S = 0.02
-_STOP_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +94,7 @@ def collect_live(
     taking = _Taking(section, wanted, kept, progress)
     try:
         if kept.kept < wanted.frames:
-            with _frames(section, camera, wanted) as source:
+            with opened(section, camera, wanted.pace.interval_s, (wanted.patience_s, wanted.limit_s)) as source:
                 taking.run(source)
     except CameraError as error:
         raise CameraError(f"{error}{_holder(data_dir)}{taking.story}", error.reason) from error
@@ -137,7 +128,7 @@ class _Taking:
         self._started_s = time.monotonic()
         self._until_s = self._started_s + wanted.limit_s
 
-    def run(self, source: "_Source") -> None:
+    def run(self, source: LiveSource) -> None:
         self._say()
         while self._kept.kept < self._wanted.frames:
             if time.monotonic() >= self._until_s:
@@ -197,67 +188,3 @@ class _Taking:
     def taken(self) -> LiveTaken:
         took_s = round(time.monotonic() - self._started_s, 2)
         return LiveTaken(self._kept.path, self._kept.kept, self._resumed, self._seen, dict(self._passed), took_s)
-
-
-class _Source:
-    """The next frame of a camera that is triggered from here or watched; losses are waited out, within a limit."""
-
-    def __init__(self, section: CameraSection, drain: Drain, patience_s: float) -> None:
-        self._drain = drain
-        self._latest = Latest(drain)
-        self._triggered = section.trigger == "software"
-        self._ends = is_replayed(section) and not section.loop
-        self._patience_s = patience_s
-        self._timeout_s = (section.latency_ms + section.timeout_ms) / 1000
-        self._heard_s = time.monotonic()
-
-    def next(self, until_s: float) -> Frame | None:
-        """A frame that was not seen yet; None where none came for now.
-
-        Raises:
-            CameraError: none came for so long that it is given up.
-        """
-        try:
-            frame = self._ask(until_s) if self._triggered else self._watch(until_s)
-        except CameraError as error:
-            lost = error.reason == "camera_lost"
-            if self._drain.failure is not None or (lost and self._ends) or time.monotonic() >= self._give_up_s:
-                raise
-            self.pause(_RETRY_S if lost else 0.0, until_s)
-            return None
-        self._heard_s = time.monotonic()
-        return frame
-
-    def pause(self, seconds: float, until_s: float) -> None:
-        """Let time pass, not beyond `until_s` (monotonic), and between two triggers a little at least."""
-        least_s = _POLL_S if self._triggered else 0.0
-        time.sleep(max(0.0, min(max(seconds, least_s), until_s - time.monotonic())))
-
-    @property
-    def _give_up_s(self) -> float:
-        return self._heard_s + self._patience_s
-
-    def _ask(self, until_s: float) -> Frame:
-        now_s = time.monotonic()
-        return self._drain.take(self._drain.claim(now_s), min(until_s, now_s + self._timeout_s))
-
-    def _watch(self, until_s: float) -> Frame:
-        return self._latest.take(min(until_s, self._give_up_s))
-
-
-@contextmanager
-def _frames(section: CameraSection, camera: Camera, wanted: LiveWanted) -> Iterator[_Source]:
-    """The camera, opened and giving; closed at the end. Raises CameraError."""
-    limits = CaptureLimits(
-        section.latency_ms / 1000, section.timeout_ms / 1000, section.max_age_ms / 1000, section.buffer_frames
-    )
-    states: queue.SimpleQueue[tuple[bool, str]] = queue.SimpleQueue()
-    triggered = section.trigger == "software"
-    drain = Drain(section.id, camera, limits, triggered=triggered, on_state=lambda lost, why: states.put((lost, why)))
-    waits_for_line = section.trigger == "hardware"
-    drain.start()
-    try:
-        await_first(states, section, wanted.limit_s if waits_for_line else None)
-        yield _Source(section, drain, wanted.limit_s if waits_for_line else wanted.patience_s)
-    finally:
-        drain.stop(_STOP_S)

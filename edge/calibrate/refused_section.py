@@ -20,8 +20,10 @@ def refused_section(collected: Collected) -> str:
     counts = sorted(collected.summary().items(), key=lambda each: -each[1])
     total = len(collected.frames) + len(collected.refused)
     rows = [(word, str(count), f"{count / total:.1%}") for word, count in counts]
-    shown = [refusal for refusal in collected.refused if refusal.picture]
-    sheet = f'<div style="{_SHEET}">{"".join(_card(refusal) for refusal in shown)}</div>' if shown else ""
+    cards = [
+        _card(each, collected.pictures[each.name]) for each in collected.refused if each.name in collected.pictures
+    ]
+    sheet = f'<div style="{_SHEET}">{"".join(cards)}</div>' if cards else ""
     return (
         f"<p>{len(collected.frames)} frames are used, {len(collected.refused)} of {total} were refused.</p>{trouble}"
         f"{table(('refused as', 'frames', 'of all'), rows)}{sheet}{_others(collected)}"
@@ -38,8 +40,8 @@ def refused_json(collected: Collected) -> dict[str, object]:
     }
 
 
-def _card(refusal: Refusal) -> str:
-    data = base64.b64encode(refusal.picture).decode()
+def _card(refusal: Refusal, picture: bytes) -> str:
+    data = base64.b64encode(picture).decode()
     name, why = html.escape(refusal.name), html.escape(refusal.reason)
     return (
         f'<figure style="{_CARD}"><img style="{_PICTURE}" alt="{name}" src="data:image/jpeg;base64,{data}">'
@@ -49,7 +51,7 @@ def _card(refusal: Refusal) -> str:
 
 def _others(collected: Collected) -> str:
     """Those that the sheet does not show, by name; of very many the first."""
-    rest = [(refusal.name, refusal.reason) for refusal in collected.refused if not refusal.picture]
+    rest = [(refusal.name, refusal.reason) for refusal in collected.refused if refusal.name not in collected.pictures]
     if not rest:
         return ""
     more = f"<p>and {len(rest) - _NAMED} more.</p>" if len(rest) > _NAMED else ""

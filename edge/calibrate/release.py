@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edge.assembly import fitting_recipe, fitting_reference
 from edge.calibrate.collect import Collected, collect
+from edge.calibrate.cropping import Cropping
 from edge.calibrate.defects import DefectFrames, read_defects
 from edge.calibrate.pictures import ChecksTarget, LearnedChecks, learn_checks
 from edge.calibrate.release_trial import Looking, Trial, try_on
@@ -57,6 +58,7 @@ class ReleaseRequest:
         seed: of what is painted and dealt for that.
         station: the station's id, for the report.
         options: of the command, for the report.
+        cropping: the roi of the frames' camera, if it has one.
     """
 
     product: ProductSection
@@ -73,6 +75,7 @@ class ReleaseRequest:
     seed: int = 0
     station: str = ""
     options: tuple[tuple[str, str], ...] = ()
+    cropping: Cropping | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +139,7 @@ def take_release(request: ReleaseRequest, progress: Progress) -> ReleaseResult:
     released = open_for_line(request.release)
     fitting_recipe(request.product, released, _mm_per_px(request))
     reference = fitting_reference(request.product, released.spec)
-    collected = None if request.frames is None else collect(request.frames, progress)
+    collected = None if request.frames is None else collect(request.frames, progress, cropping=request.cropping)
     defects = _defects(request, collected)
     with _offered(request, released, (collected, defects, reference), progress) as offer:
         speed_ms, trial = _measured(request, offer, (collected, defects, reference), progress)

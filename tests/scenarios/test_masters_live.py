@@ -7,13 +7,13 @@ from typing import Any
 
 from brokers import eventually
 from daemon_kit import daemon, line_to
-from edge.processes import command
 from edge_kit import LineClient
 from edge_rows import rows
 from masters_kit import add_masters
 from station_kit import Station, make_bundle, write_frames
 
 from edge.masters.store import MasterStore
+from edge.processes import command
 from edge.record.lock import sole_owner
 
 

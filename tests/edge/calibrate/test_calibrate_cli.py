@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import pytest
 from brokers import eventually
-from edge.processes import command
 from plates_kit import plate
 from station_kit import run_json
 
+from edge.processes import command
 from models.bundle_store import list_bundles
 
 CONFIG = """

@@ -3,9 +3,11 @@
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
+import gige_kit
 import numpy as np
 import pytest
 from brokers import eventually
@@ -116,7 +118,22 @@ def test_a_device_that_this_side_does_not_trigger_is_watched(tmp_path: Path, tri
     camera = section("gige://1", trigger, latency_ms=5)
     taken = run(tmp_path, camera, 6, Pace(every_frame=trigger == "hardware"), driver=driver, patience_s=5)
     assert taken.frames == 6
-    assert len({image.tobytes() for image in kept(tmp_path).values()}) == 6
+    known, images = (
+        {shown(number).tobytes() for number in range(12)},
+        [one.tobytes() for one in kept(tmp_path).values()],
+    )
+    assert set(images) <= known
+    assert all(before != after for before, after in pairwise(images))
+
+
+@pytest.mark.skipif(bool(gige_kit.missing()), reason=gige_kit.missing() or "all there")
+def test_a_gige_camera_is_triggered_and_cut_to_its_roi(tmp_path: Path) -> None:
+    show(tmp_path / "seen", [shown(number) for number in range(12)])
+    camera = section(f"gige://{gige_kit.SERIAL}", "software", timeout_ms=2000, roi=(20, 10, 120, 90), fps=None)
+    with gige_kit.own_network(), gige_kit.simulated_camera(tmp_path / "seen", tmp_path / "exposed"):
+        taken = run(tmp_path, camera, 5, limit_s=30, patience_s=10)
+    assert (taken.frames, {image.shape for image in kept(tmp_path).values()}) == (5, {(80, 100, 3)})
+    assert len({image.tobytes() for image in kept(tmp_path).values()}) == 5
 
 
 def test_by_hand_a_part_counts_only_once_it_rests(tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from live_kit import Image, shown
 from plates_kit import plate
 
 from edge.calibrate.collect import SHOWN, Collected, Refusal, collect
-from edge.calibrate.cropping import Cropping
+from edge.calibrate.cropping import Cropping, cropping_of
 from edge.calibrate.near_copies import copies, is_copy, residue_limit, small
+from edge.calibrate.pictures import ChecksTarget, only_checks
 from edge.calibrate.refused_section import refused_json, refused_section
+from edge.config import CameraSection
 from models.progress import SilentProgress
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
@@ -169,11 +171,11 @@ def test_the_report_shows_small_pictures_of_each_reason_and_never_too_many(tmp_p
     small_ones = {f"tiny{number:03}.png": plate(number)[:20] for number in range(50)}
     other = {"a<b>.png": blurred(plate(901), 6), "black.png": black(plate(1))}
     collected = collect(write(tmp_path, plates(30) | small_ones | other), SilentProgress())
-    pictured = [refusal for refusal in collected.refused if refusal.picture]
-    assert len(pictured) == SHOWN
+    pictured = [refusal for refusal in collected.refused if refusal.name in collected.pictures]
+    assert len(pictured) == len(collected.pictures) == SHOWN
     assert {refusal.word for refusal in pictured} == {"small", "blurred", "black"}
-    for refusal in pictured:
-        image = cv2.imdecode(np.frombuffer(refusal.picture, np.uint8), cv2.IMREAD_COLOR)
+    for picture in collected.pictures.values():
+        image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
         assert image is not None
         assert max(image.shape) <= 96
     page = refused_section(collected)
@@ -215,13 +217,27 @@ def test_a_folder_is_cut_to_the_cameras_roi_and_what_was_cut_before_is_taken(tmp
     }
     assert {(frame.width, frame.height) for frame in collected.frames} == {(128, 96)}
     for frame in collected.frames:
-        name = frame.path.name.removesuffix(".png") if frame.path.parent == tmp_path / "cut" else frame.path.name
+        name = frame.path.name
         seen = cv2.imread(str(frame.path))
         expected = before[name] if name in before else whole[name][10:106, 20:148]
         assert seen is not None
         assert np.array_equal(seen, expected)
+    assert {frame.path.parent.name for frame in collected.frames} == {"frames", "cut"}
+    write(folder, {"z.png": noisy(whole["000.png"], 1, 5)})
     again = collect(folder, SilentProgress(), cropping=Cropping(ROI, tmp_path / "cut"))
+    assert ("z.png", "near_duplicate: as 000.png but for noise") in {(r.name, r.reason) for r in again.refused}
+    assert set(again.pictures) == {"z.png", "other.png", "little.png"}
     assert again.digest == collected.digest
+
+
+def test_a_cameras_checks_are_learned_from_what_its_roi_leaves(tmp_path: Path) -> None:
+    folder = write(tmp_path / "frames", {f"{number:03}.png": shown(number) for number in range(24)})
+    camera = CameraSection.model_validate({"id": "top", "source": 0, "roi": ROI})
+    target = ChecksTarget(tmp_path / "data", "part", "top")
+    learned = only_checks(target, folder, SilentProgress(), cropping=cropping_of(camera, tmp_path / "cut"))
+    assert learned.limits is not None
+    assert learned.limits.size == (128, 96)
+    assert cropping_of(camera.model_copy(update={"roi": None}), tmp_path) is None
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the repository")
