@@ -10,6 +10,7 @@ from edge.domain.errors import EXIT_INTERRUPTED, EXIT_REFUSED, ConfigError
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, say
 
 if TYPE_CHECKING:
+    from edge.calibrate.cropping import Cropping
     from edge.calibrate.pictures import ChecksTarget
     from edge.calibrate.release import ReleaseRequest
     from edge.calibrate.request import CalibrationRequest
@@ -76,8 +77,11 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         _resume(checked, section, as_json)
         return
     checks = checks_target(checked, section.id, camera)
+    cropping = _cropping(checked, section, checks)
+    if live and (frames is not None or bundle is not None or checks_only):
+        raise ConfigError("--live takes frames to learn a product from; for all else, `edge camera collect` and --from")
     if checks_only:
-        _learn_checks(checks, frames or Path("frames"), as_json)
+        _learn_checks(checks, frames or Path("frames"), cropping, as_json)
         return
     if bundle is not None:
         from edge.calibrate.release import ReleaseRequest
@@ -96,11 +100,10 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
             seed=seed,
             station=checked.station.id,
             options=_given(context),
+            cropping=cropping,
         )
         _take_release(taking, as_json)
         return
-    if live and frames is not None:
-        raise ConfigError("--from and --live name two sources of frames: give one")
     pace = Pace(interval_ms / 1000, every_frame=every_frame, by_hand=by_hand)
     request = CalibrationRequest(
         bundle_id=section.bundle,
@@ -153,14 +156,29 @@ def _resume(config: "StationConfig", section: "ProductSection", as_json: bool) -
     _learn_product(unfinished(config.bundles_dir, section.bundle), config, as_json, resume=True)
 
 
-def _learn_checks(target: "ChecksTarget | None", frames: Path, as_json: bool) -> None:  # noqa: FBT001 - how to say it
+def _cropping(config: "StationConfig", product: "ProductSection", checks: "ChecksTarget | None") -> "Cropping | None":
+    from edge.calibrate.cropping import cropping_of
+    from edge.calibrate.gather import CROPPED
+    from edge.calibrate.request import work_folder
+
+    known = {} if checks is None else {section.id: section for section in config.camera}
+    section = None if checks is None else known[checks.camera]
+    return None if section is None else cropping_of(section, work_folder(config.bundles_dir, product.bundle) / CROPPED)
+
+
+def _learn_checks(
+    target: "ChecksTarget | None",
+    frames: Path,
+    cropping: "Cropping | None",
+    as_json: bool,  # noqa: FBT001 - how to say it
+) -> None:
     from edge.calibrate.pictures import only_checks
     from models.progress import RichProgress
 
     if target is None:
         raise ConfigError("the station has several cameras: name the one these frames are from with --camera")
     with RichProgress() as progress:
-        learned = only_checks(target, frames, progress)
+        learned = only_checks(target, frames, progress, cropping=cropping)
     say(as_json, {"ok": True, "checks": learned.as_json()}, learned.summary)
 
 

@@ -117,6 +117,39 @@ def _chosen(config: "StationConfig", camera: str) -> "CameraSection":
     return known[chosen]
 
 
+@camera_app.command("collect")
+def camera_collect(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    out: Annotated[Path, typer.Argument(help="The folder for the images.")],
+    parts: Annotated[int, typer.Option(min=1, help="How many parts.")] = 300,
+    repeats: Annotated[int, typer.Option(min=1, help="How often each of them, one look after the other.")] = 1,
+    camera: Annotated[str, typer.Option(help="The camera's id; the only one if left out.")] = "",
+    interval_ms: Annotated[float, typer.Option(min=0, help="At least so long between two images.")] = 0,
+    by_hand: Annotated[bool, typer.Option("--by-hand", help="The part is changed by hand.")] = False,  # noqa: FBT002
+    every_frame: Annotated[bool, typer.Option("--every-frame", help="Each frame is another part.")] = False,  # noqa: FBT002
+    limit_s: Annotated[float, typer.Option(min=1, help="Give up after so long; what came is kept.")] = 600,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the images that are there.")] = False,  # noqa: FBT002
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Take a picture of each part that comes, for `edge calibrate --from`, or repeats of each for --repeats.
+
+    A standing belt gives one picture, not many: the part must have changed. Exit 3 when too few came in time.
+    """
+    from edge.calibrate.live import LiveWanted, collect_live
+    from edge.calibrate.passing_parts import Pace
+    from edge.capture.open import make_camera
+    from edge.config import load_config
+    from models.progress import RichProgress
+
+    checked = load_config(config)
+    section = _chosen(checked, camera)
+    pace = Pace(interval_ms / 1000, every_frame=every_frame, by_hand=by_hand, repeats=repeats)
+    wanted = LiveWanted(parts, pace, limit_s, resume=resume)
+    with RichProgress() as progress:
+        taken = collect_live(section, make_camera(section), wanted, out, progress, data_dir=checked.station.data_dir)
+    say(as_json, {"ok": True} | taken.as_json(), f"{taken.frames} images in {taken.folder}")
+
+
 @camera_app.command("scale")
 def camera_scale(  # noqa: PLR0913, PLR0917 - each is an option of the command
     camera: Annotated[str, typer.Option(help="The camera's id; the only one if left out.")] = "",

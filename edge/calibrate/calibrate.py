@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edge.calibrate.collect import Collected, Frame
 from edge.calibrate.defects import DefectFrames, read_defects
-from edge.calibrate.gather import gather
+from edge.calibrate.gather import cropping_for, gather
 from edge.calibrate.pictures import learn_checks
 from edge.calibrate.report.facts import ExtraSection, ReportFacts
 from edge.calibrate.report.identity import identify
@@ -102,7 +102,8 @@ def _calibrate(
 ) -> CalibrationResult:
     clock = _Clock()
     collected = gather(request, stages, config, progress)
-    defects = None if request.defects is None else read_defects(request.defects, collected.digests)
+    cropping = cropping_for(request, stages, config)
+    defects = None if request.defects is None else read_defects(request.defects, collected.digests, cropping)
     wanted = parts_needed(request.overkill_rate, request.confidence)
     dealt = split(thumbnail_groups([frame.thumbnail for frame in collected.frames]), wanted, request.seed)
     clock.lap("collect")

@@ -1,16 +1,19 @@
 """Labelled defective parts, from a folder of images or of folders per class: read once, judged, named."""
 
 import hashlib
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from edge.calibrate.collect import SUFFIXES, Refusal, pixel_digest
+from edge.calibrate.cropping import Cropping
 from edge.domain.errors import CameraError, ConfigError
+from edge.domain.frame import Image
+from models.dataset.image_files import decode
 
+_NO_CLASS = "defects"
 _NO_CLASSES = frozenset({"good", "normal", "masks", "ground_truth"})
 
 
@@ -34,7 +37,7 @@ class DefectFrames:
         )
 
 
-def read_defects(folder: Path, good: Collection[str] = ()) -> DefectFrames:
+def read_defects(folder: Path, good: Collection[str] = (), cropping: Cropping | None = None) -> DefectFrames:
     """Every image of a folder, and of the folders in it, whose names are the classes.
 
     Folders called good, normal, masks or ground_truth are not read: data sets keep those beside their defects.
@@ -42,6 +45,7 @@ def read_defects(folder: Path, good: Collection[str] = ()) -> DefectFrames:
     Args:
         folder: of images, or of folders per class.
         good: sha256 of the pixels of the good frames; a frame that is among them is no defect.
+        cropping: the roi of the frames' camera, if it has one.
 
     Raises:
         ConfigError: the folder does not exist, or holds no usable image.
@@ -50,12 +54,17 @@ def read_defects(folder: Path, good: Collection[str] = ()) -> DefectFrames:
     seen: dict[str, str] = dict.fromkeys(good, "a good frame")
     kept: list[tuple[Path, str]] = []
     refused: list[Refusal] = []
-    for path, kind in _files(folder):
+    files = _files(folder)
+    read = _reader(cropping, [path for path, _ in files])
+    for path, kind in files:
         name = f"{kind}/{path.name}" if kind else path.name
-        if why := _unusable(path, name, seen):
-            refused.append(Refusal(name, why))
+        judged = read(path, kind)
+        if isinstance(judged, str):
+            refused.append(Refusal(name, judged))
+        elif (first := seen.setdefault(pixel_digest(judged[1]), name)) != name:
+            refused.append(Refusal(name, f"duplicate: same pixels as {first}"))
         else:
-            kept.append((path, kind))
+            kept.append((judged[0], kind))
     if not kept:
         raise ConfigError(
             f"--defects: {folder} holds no usable image ({len(refused)} refused): give a folder of defective parts' "
@@ -80,11 +89,16 @@ def _images(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
-def _unusable(path: Path, name: str, seen: dict[str, str]) -> str:
-    """Why a frame cannot count; empty if it can."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        return "unreadable: no image, or cut short"
-    pixels = np.asarray(image, np.uint8)
-    first = seen.setdefault(pixel_digest(pixels), name)
-    return "" if first == name else f"duplicate: same pixels as {first}"
+def _reader(cropping: Cropping | None, files: Sequence[Path]) -> Callable[[Path, str], tuple[Path, Image] | str]:
+    """Reads a file of a class: the picture and the file that holds it, cut to the roi, or why it cannot count."""
+    whole = None if cropping is None else cropping.whole(files)
+
+    def read(path: Path, kind: str) -> tuple[Path, Image] | str:
+        pixels = decode(path, cv2.IMREAD_COLOR)
+        if pixels is None:
+            return "unreadable: no image, or cut short"
+        if cropping is None:
+            return path, pixels
+        return replace(cropping, folder=cropping.folder / (kind or _NO_CLASS)).apply(path, pixels, whole)
+
+    return read

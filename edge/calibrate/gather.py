@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from edge.calibrate.collect import Collected, collect
-from edge.calibrate.cropping import Cropping
+from edge.calibrate.cropping import Cropping, cropping_of
 from edge.calibrate.live import collect_live
 from edge.calibrate.request import CalibrationRequest
 from edge.calibrate.stages import Stages
@@ -12,7 +12,7 @@ from edge.config import CameraSection, StationConfig
 from edge.domain.errors import ConfigError
 from models.progress import Progress
 
-_CROPPED = "cropped"
+CROPPED = "cropped"
 
 
 def gather(request: CalibrationRequest, stages: Stages, config: StationConfig | None, progress: Progress) -> Collected:
@@ -25,9 +25,7 @@ def gather(request: CalibrationRequest, stages: Stages, config: StationConfig | 
     """
     section = _camera(request, config)
     if request.live is None:
-        roi = None if section is None else section.roi
-        cropping = None if roi is None else Cropping(roi, stages.folder / _CROPPED)
-        return collect(request.frames, progress, cropping=cropping)
+        return collect(request.frames, progress, cropping=cropping_for(request, stages, config))
     if section is None or config is None:
         raise ConfigError("calibrate: frames are taken live by one camera: name it with --camera")
     wanted = replace(request.live, resume=True)
@@ -35,6 +33,12 @@ def gather(request: CalibrationRequest, stages: Stages, config: StationConfig | 
         section, make_camera(section), wanted, stages.frames, progress, data_dir=config.station.data_dir
     )
     return collect(taken.folder, progress, refuse_near_duplicates=not wanted.pace.every_frame)
+
+
+def cropping_for(request: CalibrationRequest, stages: Stages, config: StationConfig | None) -> Cropping | None:
+    """How stored pictures are cut: to the roi of the camera whose they are; None where it has none."""
+    section = _camera(request, config)
+    return None if section is None else cropping_of(section, stages.folder / CROPPED)
 
 
 def _camera(request: CalibrationRequest, config: StationConfig | None) -> CameraSection | None:

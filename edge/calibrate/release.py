@@ -164,7 +164,7 @@ def _defects(request: ReleaseRequest, collected: Collected | None) -> DefectFram
         raise ConfigError("--defects: escapes are weighed against overkill: give good parts' frames too, with --from")
     if collected is None or request.defects is None:
         return None
-    return read_defects(request.defects, collected.digests)
+    return read_defects(request.defects, collected.digests, request.cropping)
 
 
 @contextlib.contextmanager

@@ -102,7 +102,7 @@ def test_interrupted_at_the_camera_and_while_it_fits_it_goes_on_as_it_was_asked(
         pytest.param(["--resume"], "nothing to resume", id="nothing was interrupted"),
         pytest.param(["--product", "other"], "--product must be one of plate", id="no such product"),
         pytest.param(["--overkill", "2"], "lie between 0 and 1", id="no rate"),
-        pytest.param(["--live", "50"], "two sources of frames", id="from a folder and live"),
+        pytest.param(["--live", "50"], "edge camera collect", id="from a folder and live"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_made(
