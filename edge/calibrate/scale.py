@@ -6,6 +6,7 @@ uncertainty is how far the scale on the target lies from it, beside how well the
 printed is not known here: measure a board or a code with a ruler before you trust 1 %.
 """
 
+import itertools
 import math
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -28,6 +29,9 @@ _SURE = 2.0
 _PARAMETERS = 8
 _STEP = 1e-3
 _NEAR_PX = 10.0
+_PARTS = 3
+_WITHIN_A_PART = 2.0  # a lens bends with the square of the distance: at its edge a ninth differs as much again
+_NO_PARTS = np.zeros(0)
 _QUICK = cv2.CALIB_CB_LARGER
 _THOROUGH = cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_ACCURACY | cv2.CALIB_CB_LARGER
 
@@ -96,7 +100,7 @@ def from_board(image: Image, corners: tuple[int, int], square_mm: float) -> Scal
         raise ConfigError("the picture shows two checkerboards: leave one")
     columns, rows = size
     plane = np.array([(x, y) for y in range(rows) for x in range(columns)], np.float64) * square_mm
-    return _from_plane(plane, marks, "checkerboard", image)
+    return _from_plane(plane, marks, "checkerboard", image, _parts(marks.reshape(rows, columns, 2), square_mm))
 
 
 def from_code(image: Image, side_mm: float) -> Scale:
@@ -136,7 +140,7 @@ def from_points(size: tuple[int, int], points_xyxy: tuple[float, float, float, f
     return Scale(mm_per_px, mm_per_px * share, "points", size, _around(points), warnings=told)
 
 
-def _from_plane(plane_mm: Points, marks_px: Points, by: By, image: Image) -> Scale:
+def _from_plane(plane_mm: Points, marks_px: Points, by: By, image: Image, parts: Points = _NO_PARTS) -> Scale:
     homography, _ = cv2.findHomography(plane_mm, marks_px)
     if homography is None:
         raise ConfigError(f"the {by} lies in no plane that can be told: show it flat, larger and sharper")
@@ -146,7 +150,8 @@ def _from_plane(plane_mm: Points, marks_px: Points, by: By, image: Image) -> Sca
     slopes = [_slope(matrix, point) for point in extremes]
     scales = np.array([1 / math.sqrt(abs(float(np.linalg.det(slope)))) for slope in slopes])
     spans = np.linalg.svd(slopes[-1], compute_uv=False)
-    mm_per_px, spread = float(scales[-1]), float(np.abs(scales - scales[-1]).max())
+    mm_per_px = float(scales[-1])
+    spread = float(np.abs(np.concatenate([scales - mm_per_px, _WITHIN_A_PART * (parts - mm_per_px)])).max())
     tilt = max(float(spans[0] / spans[1]) - 1, float(np.ptp(scales)) / mm_per_px)
     bend_px = float(np.linalg.norm(left, axis=1).max()) if by == "checkerboard" else None
     if tilt > _REFUSED_TILT:
@@ -158,6 +163,19 @@ def _from_plane(plane_mm: Points, marks_px: Points, by: By, image: Image) -> Sca
     size = image.shape[1], image.shape[0]
     told = _warnings(tilt, bend_px, marks_px)
     return Scale(mm_per_px, math.hypot(spread, unsure), by, size, _around(marks_px), tilt, bend_px, told)
+
+
+def _parts(marks_px: Points, square_mm: float) -> Points:
+    """Millimetres a pixel of each ninth of a board, as its own corners (R, C, 2) say: a lens makes them differ."""
+    rows, columns = (np.linspace(0, count - 1, _PARTS + 1).round().astype(int) for count in marks_px.shape[:2])
+    found = []
+    for top, bottom in itertools.pairwise(rows):
+        for left, right in itertools.pairwise(columns):
+            corners = marks_px[[top, top, bottom, bottom], [left, right, right, left]].astype(np.float32)
+            area_mm2 = (bottom - top) * (right - left) * square_mm**2
+            if area_mm2:
+                found.append(math.sqrt(area_mm2 / cv2.contourArea(corners)))
+    return np.array(found)
 
 
 def _mark_error(left: Points, marks_px: Points) -> float:

@@ -9,6 +9,7 @@ from detector_kit import Picture, with_square
 from pose_kit import INPUT, SIZE, seen, world
 
 from models.anomaly.layout import Worth, judge_layout, survey
+from models.anomaly.layout_page import section
 from models.errors import RequestError
 from models.registration import Fit
 
@@ -109,3 +110,14 @@ def test_limits_leave_room_and_never_make_a_defect_a_misfit() -> None:
     assert limits.max_shift_px == pytest.approx(12 * 1.25 + 3)
     assert limits.min_correlation == pytest.approx(0.6)
     assert judge_layout([fit(100, 0.99, 0.5)] * 5, 300).limits.max_shift_px == pytest.approx(36)
+
+
+def test_the_report_shows_how_parts_lie_and_names_what_cannot_be_laid(tmp_path: Path) -> None:
+    found = survey(frames(tmp_path / "good", 24, far_px=6, others=1))
+    page = section(found, aligned=True)
+    assert "<svg" in page
+    assert "023.png" in page
+    assert "beyond this a frame is UNDECIDED" in page
+    plain = section(found, aligned=False)
+    assert "taken as they come" in plain
+    assert 'class="verdict weak"' in plain
