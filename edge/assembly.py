@@ -11,6 +11,7 @@ from edge.capture.codes.desk import CodeDesk, code_rules
 from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.open import is_replayed, make_camera
 from edge.capture.pictures.watch import camera_rules, make_watch
+from edge.capture.scales import scales_of
 from edge.config import CameraSection, ProductSection, StationConfig
 from edge.config_outputs import OutputSection
 from edge.decide.recipe import Recipe, Rule, check_fit
@@ -125,7 +126,7 @@ class Assembly:
     def _product(self, section: ProductSection) -> Product:
         path = active_bundle(self.config.bundles_dir, section.bundle)
         bundle = self.engines[path].bundle if path in self.engines else open_for_line(path)
-        recipe = fitting_recipe(section, bundle)
+        recipe, own = fitting_recipes(self.config, section, bundle)
         reference = fitting_reference(section, bundle.spec)
         if path not in self.engines:
             cameras, tiled = len(self.config.camera), bundle.spec.tiling is not None
@@ -134,7 +135,7 @@ class Assembly:
         engine = self.engines[path]
         looking = engine if reference is None else ComparingEngine(engine, reference)
         self._running[section.id] = path  # last: what was refused before this line has changed nothing
-        return Product(section.id, looking, recipe, self._codes.get(section.id))
+        return Product(section.id, looking, recipe, self._codes.get(section.id), own)
 
     def _output(self, section: OutputSection, address: Address) -> Teller:
         def on_trouble(why: str) -> None:
@@ -192,15 +193,23 @@ def camera_fault(camera_id: str) -> str:
     return f"camera:{camera_id}"
 
 
-def fitting_recipe(section: ProductSection, bundle: Bundle) -> Recipe:
-    """A product's rules, if they suit this bundle.
+def fitting_recipe(section: ProductSection, bundle: Bundle, mm_per_px: float | None = None) -> Recipe:
+    """A product's rules for a camera of this scale, if they suit this bundle.
 
     Raises:
-        ConfigError: another kind, classes that are not the bundle's, or a rule about what is never reported.
+        ConfigError: another kind, classes that are not the bundle's, a rule about what is never reported, or an area in
+            square millimetres and no scale.
     """
-    recipe, seen = make_recipe(section), reported(bundle)
+    recipe, seen = make_recipe(section, mm_per_px), reported(bundle)
     check_fit(recipe, bundle.spec, section.id, seen.score_floor, seen.most_findings)
     return recipe
+
+
+def fitting_recipes(config: StationConfig, section: ProductSection, bundle: Bundle) -> tuple[Recipe, dict[str, Recipe]]:
+    """A product's rules, and those of each camera whose kept scale they need. Raises as `fitting_recipe`."""
+    scales = scales_of(config, section)
+    own = {camera: fitting_recipe(section, bundle, mm_per_px) for camera, mm_per_px in scales.items()}
+    return next(iter(own.values())) if own else fitting_recipe(section, bundle), own
 
 
 def fitting_reference(section: ProductSection, spec: ModelSpec) -> Image | None:
@@ -209,8 +218,8 @@ def fitting_reference(section: ProductSection, spec: ModelSpec) -> Image | None:
     Raises:
         ConfigError: one is given and not wanted, wanted and not given, or cannot be read.
     """
-    if not spec.compares and section.reference is None:
-        return None
+    if not spec.compares and (section.reference is None or spec.alignment is not None):
+        return None  # a bundle that lays frames on a reference holds its own, made from this one
     if section.reference is None:
         raise ConfigError(
             f"product {section.id!r}: the bundle compares with a golden reference: set reference to a picture of a "
@@ -224,9 +233,18 @@ def fitting_reference(section: ProductSection, spec: ModelSpec) -> Image | None:
         raise ConfigError(f"product {section.id!r}: reference {section.reference} is no readable image") from error
 
 
-def make_recipe(section: ProductSection) -> Recipe:
-    """A product's rules from station.toml, areas in pixels."""
-    scale = section.recipe.mm_per_px
+def make_recipe(section: ProductSection, mm_per_px: float | None = None) -> Recipe:
+    """A product's rules from station.toml, areas in pixels; its own scale goes before the camera's.
+
+    Raises:
+        ConfigError: an area in square millimetres and no scale.
+    """
+    scale = section.recipe.mm_per_px or mm_per_px
+    if section.recipe.wants_scale and scale is None:
+        raise ConfigError(
+            f"product {section.id!r}: the recipe sets min_area_mm2, and no scale is known: name the camera, and run "
+            "`edge camera scale --save`, or set mm_per_px"
+        )
     rules = {
         name: Rule(
             rule.min_score,

@@ -10,7 +10,8 @@ from edge.domain.secrets import redacted
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from edge.config import StationConfig
+    from edge.calibrate.scale import Scale
+    from edge.config import CameraSection, StationConfig
 
 camera_app = typer.Typer(help="The cameras of this station.", no_args_is_help=True)
 
@@ -92,13 +93,59 @@ def camera_grab(
     from edge.capture.open import make_camera
     from edge.config import load_config
 
-    known = {section.id: section for section in load_config(config).camera}
-    chosen = camera or next(iter(known))
-    if chosen not in known or (not camera and len(known) > 1):
-        raise ConfigError(f"name a camera: one of {', '.join(sorted(known))}, got {camera!r}")
-    section = known[chosen]
-    result = grab(section, make_camera(section), out or Path(f"{chosen}.png"), seconds)
+    section = _chosen(load_config(config), camera)
+    result = grab(section, make_camera(section), out or Path(f"{section.id}.png"), seconds)
     rate = "one image, as triggered" if result.rate_fps is None else f"{result.rate_fps:.1f} images a second"
     size = f"{result.width} x {result.height}, {result.format}"
     text = f"{result.camera}: {size}, {rate}, newest {result.age_ms:.0f} ms old\nwrote {result.path}"
     say(as_json, {"ok": True} | result.as_json(), text)
+
+
+def _chosen(config: "StationConfig", camera: str) -> "CameraSection":
+    known = {section.id: section for section in config.camera}
+    chosen = camera or next(iter(known))
+    if chosen not in known or (not camera and len(known) > 1):
+        raise ConfigError(f"name a camera: one of {', '.join(sorted(known))}, got {camera!r}")
+    return known[chosen]
+
+
+@camera_app.command("scale")
+def camera_scale(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    camera: Annotated[str, typer.Option(help="The camera's id; the only one if left out.")] = "",
+    image: Annotated[Path | None, typer.Option(help="A picture of this camera; without one it is looked at.")] = None,
+    checkerboard: Annotated[str, typer.Option(help="Inner corners of a printed board, as 9x6.")] = "",
+    square_mm: Annotated[float, typer.Option(help="Side of the board's squares.")] = 0,
+    qr_mm: Annotated[float, typer.Option(help="Side of a printed QR code, without its white border.")] = 0,
+    points: Annotated[str, typer.Option(help="Two points of the picture, as x1,y1,x2,y2.")] = "",
+    mm: Annotated[float, typer.Option(help="How far the two points lie apart.")] = 0,
+    save: Annotated[bool, typer.Option("--save", help="Keep it: the station judges areas by it.")] = False,  # noqa: FBT002
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Measure how many millimetres a pixel is, by a checkerboard, a QR code of known size, or two points.
+
+    The target lies where the parts lie, straight below the camera. It says how sure the scale is, and how oblique the
+    target is seen; exit 2 where the picture does not show it. A running station takes a kept scale at its next start.
+    """
+    from edge.calibrate.scale_command import ScaleRequest, measure_scale, take_picture
+    from edge.config import load_config
+
+    asked = ScaleRequest(checkerboard, square_mm, qr_mm, points, mm)
+    asked.check()
+    checked = load_config(config) if image is None or save or config.exists() else None
+    section = None if checked is None else _chosen(checked, camera)
+    scale = measure_scale(asked, take_picture(section, image))
+    kept = None if not save or checked is None or section is None else _keep(checked, section, scale)
+    text = [str(scale), *(f"look at this: {warning}" for warning in scale.warnings)]
+    text.append("not kept: give --save" if kept is None else f"kept: {kept}")
+    named = None if section is None else section.id
+    say(as_json, {"ok": True, "camera": named, **scale.as_json(), "kept": kept and str(kept)}, "\n".join(text))
+
+
+def _keep(config: "StationConfig", section: "CameraSection", scale: "Scale") -> Path:
+    from datetime import UTC, datetime
+
+    from edge.calibrate.scale_command import kept_scale
+    from edge.capture.scales import save_scale
+
+    return save_scale(config.station.data_dir, kept_scale(section.id, scale, datetime.now(UTC)))

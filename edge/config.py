@@ -90,7 +90,10 @@ class ClassRule(_Section):
 
 
 class RecipeSection(_Section):
-    """The rules that turn detections into a verdict; it fits one kind of model and its classes."""
+    """The rules that turn detections into a verdict; it fits one kind of model and its classes.
+
+    Without `mm_per_px`, areas in square millimetres go by each camera's scale as `edge camera scale` kept it.
+    """
 
     kind: Literal["anomaly", "classifier", "detector"] = "anomaly"
     version: str = "1"
@@ -98,13 +101,15 @@ class RecipeSection(_Section):
     classes: dict[str, ClassRule] = Field(default_factory=lambda: {"anomaly": ClassRule()})
 
     @model_validator(mode="after")
-    def _scale_known(self) -> "RecipeSection":
-        wanting = [name for name, rule in self.classes.items() if rule.min_area_mm2 is not None]
-        if wanting and self.mm_per_px is None:
-            raise ValueError(f"class {wanting[0]!r} sets min_area_mm2, so the recipe needs mm_per_px")
+    def _classes_named(self) -> "RecipeSection":
         if not self.classes:
             raise ValueError("a recipe names at least one class")
         return self
+
+    @property
+    def wants_scale(self) -> bool:
+        """Whether areas need a camera's own scale."""
+        return self.mm_per_px is None and any(rule.min_area_mm2 is not None for rule in self.classes.values())
 
 
 class ProductSection(_Section):

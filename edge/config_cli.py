@@ -14,6 +14,7 @@ def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
     """Read station.toml and say everything that is wrong with it; nothing is opened."""
     from edge.capture.codes.desk import code_rules
     from edge.capture.open import make_camera
+    from edge.capture.scales import scales_of
     from edge.config import load_config
     from edge.line.outputs.open import make_output
     from edge.line.protocol import parse_address
@@ -23,6 +24,8 @@ def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
     for camera in checked.camera:
         make_camera(camera)
     code_rules(checked)
+    for product in checked.product:
+        scales_of(checked, product)
     for output in checked.output:
         make_output(output, checked.station.id)
     summary: dict[str, object] = {
@@ -38,10 +41,15 @@ def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
 @config_app.command("show")
 def show(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
     """Everything the station would go by, what was left out filled in, paths whole, and no password."""
+    from edge.capture.scales import known_scales
     from edge.config import load_config
     from edge.domain.secrets import redacted
 
-    content = load_config(config).model_dump(mode="json")
+    checked = load_config(config)
+    content = checked.model_dump(mode="json")
+    for product, section in zip(content["product"], checked.product, strict=True):
+        if section.recipe.wants_scale and len(kept := set(known_scales(checked).values())) == 1:
+            product["recipe"]["mm_per_px"] = kept.pop()
     for camera in content["camera"]:
         camera["source"] = redacted(camera["source"]) if isinstance(camera["source"], str) else camera["source"]
     if as_json:

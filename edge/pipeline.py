@@ -15,7 +15,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -41,12 +41,20 @@ _TOO_LATE = "deadline_passed"
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What a kind of part is looked at with and judged by, and the code it carries, if any."""
+    """What a kind of part is looked at with and judged by, and the code it carries, if any.
+
+    `by_camera` holds the rules of cameras that have a scale of their own; the others go by `recipe`.
+    """
 
     product_id: str
     engine: Engine
     recipe: Recipe
     code: CodeRule | None = None
+    by_camera: Mapping[str, Recipe] = field(default_factory=dict)
+
+    def recipe_for(self, camera_id: str) -> Recipe:
+        """The rules for what a camera shows."""
+        return self.by_camera.get(camera_id, self.recipe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +268,7 @@ class Pipeline:
         try:
             patience_s = max(0.0, min(self._limits.model_timeout_s, job.decide_by_s - time.monotonic()))
             detections = look.ticket.result(patience_s)
-            verdict, reasons = decide(detections, engine.spec.classes, job.product.recipe)
+            verdict, reasons = decide(detections, engine.spec.classes, job.product.recipe_for(look.camera_id))
         except Exception as error:  # noqa: BLE001 - whatever failed, the part is UNDECIDED and the next one is judged
             waited = patience_s > 0 or not isinstance(error, ModelTimeoutError)
             fault = self._fault(job, error) if waited else _TOO_LATE

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from models.errors import GateError, ModelError
 from models.manifest import FileEntry, FindingEntry, Manifest, SelftestEntry, SelftestFile
-from models.spec import Alignment, ModelId, ModelSpec, Precision, Tiling
+from models.spec import Alignment, Kind, ModelId, ModelSpec, Precision, Tiling
 
 MANIFEST = "bundle.json"
 SELFTEST = "selftest/expected.json"
@@ -57,6 +57,12 @@ class Bundle:
     def fp32_xml(self) -> Path:
         """The graph before quantization."""
         return self.path / "fp32" / "model.xml"
+
+    @property
+    def reference(self) -> Path | None:
+        """The picture that every frame is laid on before the graph looks; None where frames are taken as they come."""
+        alignment = self.manifest.alignment
+        return None if alignment is None or alignment.reference is None else self.path / alignment.reference
 
     @property
     def precision(self) -> Precision:
@@ -169,6 +175,16 @@ def _check_names(path: Path, manifest: Manifest) -> None:
         raise ModelError(f"bundle: {path} holds {extra[0]}, which its manifest does not name: remove or restore it")
     if lacking := {"model.xml", "model.bin"} - named:
         raise ModelError(f"bundle: {path} names no {min(lacking)}: not a bundle this version can run")
+    _check_reference(path, manifest)
+
+
+def _check_reference(path: Path, manifest: Manifest) -> None:
+    """Anomaly models alone are given frames laid on a reference, and those only with it."""
+    named, aligned = manifest.alignment and manifest.alignment.reference, manifest.kind is Kind.ANOMALY
+    if named is not None and (not aligned or named not in manifest.files):
+        raise ModelError(f"bundle: {path} lays frames on {named}, which it does not hold: calibrate again")
+    if aligned and manifest.alignment is not None and (named is None or manifest.tiling is not None):
+        raise ModelError(f"bundle: {path} lays frames on a reference, and names none or cuts tiles: calibrate again")
 
 
 def _file_names(path: Path) -> list[str]:

@@ -132,10 +132,19 @@ class TilingEntry(_Strict):
 
 
 class AlignmentEntry(_Strict):
-    """How far a frame may lie beside its reference, and how alike they must then be, before it is UNDECIDED."""
+    """How far a frame may lie beside its reference, and how alike they must then be, before it is UNDECIDED.
+
+    `reference` is the bundle's own picture that frames are laid on; a detector that compares has each product's.
+    """
 
     max_shift_px: Annotated[float, Field(ge=0)]
     min_correlation: Annotated[float, Field(ge=0, le=1)]
+    reference: FileName | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """No reference is left unsaid. A station of before refuses one: it would judge frames as they come."""
+        return {name: value for name, value in dump(self).items() if value is not None}
 
 
 class Threshold(_Strict):

@@ -12,7 +12,7 @@ from models.detecting import detect_images
 from models.detections import Detections
 from models.errors import ModelError
 from models.matching import overlaps
-from models.scoring import MAP, SCORE, model_input
+from models.scoring import MAP, SCORE, model_input, pose_of
 from models.spec import Kind
 
 _SAME_IOU = 0.8
@@ -60,7 +60,7 @@ def check_selftest(bundle: Bundle, compiled: ov.CompiledModel) -> None:
 
 def _scored(bundle: Bundle, case: SelftestCase, compiled: ov.CompiledModel) -> CaseResult:
     request = compiled.create_infer_request()
-    request.infer({0: model_input(case.frame, bundle.spec.inputs[0])[None]})
+    request.infer({0: model_input(case.frame, bundle.spec.inputs[0], pose_of(bundle))[None]})
     heat = request.get_tensor(MAP).data
     got = float(request.get_tensor(SCORE).data[0]) if np.isfinite(heat).all() else float("nan")
     return CaseResult(case.frame.name, case.score, got, case.tolerance)

@@ -19,6 +19,7 @@ from edge.calibrate.release_trial import Looking, Trial, try_on
 from edge.calibrate.report.identity import identify
 from edge.calibrate.report.release import REPORT, ReleaseFacts, write_release_report
 from edge.calibrate.requantize import Offer, QuantizeRequest, quantized
+from edge.capture.scales import load_scale
 from edge.config import ProductSection
 from edge.domain.errors import ConfigError
 from edge.infer.answers import reported
@@ -133,7 +134,7 @@ def take_release(request: ReleaseRequest, progress: Progress) -> ReleaseResult:
     """
     progress.stage("open", 1)
     released = open_for_line(request.release)
-    fitting_recipe(request.product, released)
+    fitting_recipe(request.product, released, _mm_per_px(request))
     reference = fitting_reference(request.product, released.spec)
     collected = None if request.frames is None else collect(request.frames, progress)
     defects = _defects(request, collected)
@@ -182,7 +183,7 @@ def _measured(
     """Self-test, speed, and what the station's frames show."""
     collected, defects, reference = given
     bundle, target = offer.bundle, (request.overkill_rate, request.confidence)
-    recipe = fitting_recipe(request.product, bundle)
+    recipe = fitting_recipe(request.product, bundle, _mm_per_px(request))
     progress.stage("self-test", 1)
     plan = Plan(request.threads or usable_threads(), 1, _REQUESTS, _REQUESTS)
     with contextlib.closing(OpenVinoEngine(bundle, plan)) as engine:
@@ -199,6 +200,14 @@ def _checks(request: ReleaseRequest, collected: Collected | None, progress: Prog
     if collected is None or request.checks is None:
         return None
     return learn_checks(request.checks, collected, progress)
+
+
+def _mm_per_px(request: ReleaseRequest) -> float | None:
+    """The kept scale of the frames' camera, where that is known."""
+    if request.checks is None:
+        return None
+    kept = load_scale(request.checks.data_dir, request.checks.camera)
+    return None if kept is None else kept.mm_per_px
 
 
 def _speed(bundle: Bundle, request: ReleaseRequest) -> dict[str, float]:

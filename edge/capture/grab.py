@@ -48,6 +48,17 @@ def grab(section: CameraSection, camera: Camera, out: Path, seconds: float) -> G
     """
     if out.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"--out {out}: expected a file ending in {', '.join(SUFFIXES)}")
+    frames, age_ms = look(section, camera, seconds)
+    _write(out, frames[-1])
+    return _grabbed(section.id, out, frames, age_ms)
+
+
+def look(section: CameraSection, camera: Camera, seconds: float) -> tuple[list[Frame], float]:
+    """Open the camera, look at it for a while: the first frame and the newest, or the one that was triggered; its age.
+
+    Raises:
+        CameraError: the camera cannot be opened or gives no image that can be trusted.
+    """
     states: queue.SimpleQueue[tuple[bool, str]] = queue.SimpleQueue()
     triggered = section.trigger == "software"
     limits = CaptureLimits(0.0, section.timeout_ms / 1000, section.max_age_ms / 1000, section.buffer_frames)
@@ -60,8 +71,7 @@ def grab(section: CameraSection, camera: Camera, out: Path, seconds: float) -> G
         age_ms = frames[-1].age_ms(time.monotonic())
     finally:
         drain.stop(_STOP_S)
-    _write(out, frames[-1])
-    return _grabbed(section.id, out, frames, age_ms)
+    return frames, age_ms
 
 
 def _await_first(states: "queue.SimpleQueue[tuple[bool, str]]", section: CameraSection) -> None:

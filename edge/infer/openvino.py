@@ -25,6 +25,7 @@ from models.detecting import IMAGE, REFERENCE
 from models.detections import Detections
 from models.errors import ModelError
 from models.letterbox import Placement, letterbox_into, placement
+from models.scoring import pose_of
 from models.selftest import check_selftest
 from models.spec import ModelId, ModelSpec
 from models.tiling import Tile, merge, tiles
@@ -61,6 +62,7 @@ class OpenVinoEngine:
     def __init__(self, bundle: Bundle, plan: Plan) -> None:
         self.bundle = bundle
         self._input = bundle.spec.inputs[0]
+        self._pose = pose_of(bundle)
         self._read = reader(bundle.spec)
         self._per_frame = plan.per_frame
         self._compiled = compile_bundle(bundle, threads=plan.threads, streams=plan.streams)
@@ -110,7 +112,12 @@ class OpenVinoEngine:
             answers.put(None)
 
     def submit(self, image: Image, timeout_s: float) -> "OpenVinoTicket":
-        """Letterbox the frame straight into a free request's input and start it. Raises ModelError."""
+        """The frame straight into a free request's input, and start it.
+
+        Raises:
+            ModelError: it cannot be started in time.
+            AlignmentError: it does not lie on the bundle's reference.
+        """
         if self.spec.compares:
             raise ModelError(f"bundle {self.model_id.id!r} compares with a golden reference: set the product's")
         return self.start(image, None, timeout_s)
@@ -120,21 +127,24 @@ class OpenVinoEngine:
         until_s = time.monotonic() + timeout_s
         if reference is not None:
             reference.lay_on(image)
+        laid = None if self._pose is None else self._pose.place(image)
         ticket = OpenVinoTicket(self, (image.shape[1], image.shape[0]))
         try:
             for tile in tiles(image.shape[1], image.shape[0], self.spec.tiling):
                 if ticket.running >= self._per_frame:
                     ticket.read_one(_left_s(until_s))
                 request = self._free_request(_left_s(until_s))
-                ticket.add(self._launch(request, image, reference, tile))
+                ticket.add(self._launch(request, image, reference, (tile, laid or self._place(tile))))
         except Exception:
             ticket.give_up()
             raise
         return ticket
 
-    def _launch(self, request: "ov.InferRequest", image: Image, reference: ReferenceInput | None, tile: Tile) -> _Part:
+    def _launch(
+        self, request: "ov.InferRequest", image: Image, reference: ReferenceInput | None, where: tuple[Tile, Placement]
+    ) -> _Part:
+        tile, place = where
         try:
-            place = self._place(tile)
             letterbox_into(image[tile.window], request.get_tensor(self._image).data[0], place, self._input)
             if reference is not None:
                 reference.write(request.get_tensor(REFERENCE).data[0], tile, place)

@@ -16,9 +16,10 @@ from models.evaluate import auroc, auroc_drop
 from models.gate import THRESHOLD, GateResult, GateScores, Outcome, judge
 from models.labelled_gate import LabelledResult, Measured, judge_labelled, turned
 from models.letterbox import Image
+from models.pose import Pose
 from models.progress import Progress
 from models.quantize import quantize
-from models.scoring import Scored, model_input, read_image
+from models.scoring import Scored, model_input, read_image, rejected
 from models.spec import InputSpec, Precision
 from models.speed import median_ms
 from models.synthetic import with_defect
@@ -109,7 +110,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """What every candidate shares: frames, input, how many are learned from at most, target and threads."""
+    """What every candidate shares: frames, input, how many are learned from at most, target and threads.
+
+    With a pose, every frame is laid on its reference first. Good ones must lie on it; a defective one that does not
+    counts as rejected, since a station calls it UNDECIDED.
+    """
 
     sets: FrameSets
     spec: InputSpec
@@ -118,6 +123,7 @@ class Workbench:
     seed: int
     threads: int
     progress: Progress
+    pose: Pose | None = None
 
     def choose(self, backbone: ov.Model) -> Choice:
         """FP32, INT8 and, where the CPU has it, BF16 side by side: the fastest that the gate lets through."""
@@ -146,7 +152,7 @@ class Workbench:
     @property
     def runner(self) -> Runner:
         """Runs graphs with this bench's input, threads and progress."""
-        return Runner(self.spec, self.threads, self.progress)
+        return Runner(self.spec, self.threads, self.progress, self.pose)
 
     def trial(self, backbone: ov.Model, precision: Precision, seen: Seen, projection: Vectors) -> Trial:
         """Fit, set the threshold and score the gate's frames in one precision."""
@@ -155,14 +161,15 @@ class Workbench:
         runner, good = self.runner, statistics_of(seen, projection)
         candidate = set_threshold(runner, backbone, precision, good, self.sets.threshold, self.target)
         scored = runner.scores(candidate.graph, precision, self.sets.gate)
-        judged = runner.scores(candidate.graph, precision, self.sets.defective or self.defects())
-        few = runner.scores(candidate.graph, precision, self.sets.few) if self.sets.few else None
+        bad = self.sets.defective or self.defects()
+        judged = runner.scores(candidate.graph, precision, bad, on_misfit=rejected)
+        few = runner.scores(candidate.graph, precision, self.sets.few, on_misfit=rejected) if self.sets.few else None
         return Trial(candidate, scored, judged, judged if self.sets.defective else few)
 
     def quantized(self, backbone: ov.Model) -> ov.Model:
         """The backbone in INT8, its ranges learned from frames that judge nothing."""
         self.progress.stage("quantize", len(self.sets.quantization))
-        frames = [model_input(path, self.spec) for path in self.sets.quantization]
+        frames = [model_input(path, self.spec, self.pose) for path in self.sets.quantization]
         graph = quantize(backbone, frames)
         self.progress.advance(len(frames))
         return graph

@@ -17,7 +17,7 @@ from models.evaluation.scored import ScoredComparison
 from models.evaluation.scored_job import ScoredEvaluation, ScoredKind, evaluate_scored
 from models.evaluation.scored_page import PageHead, write_scored_page
 from models.progress import Progress
-from models.scoring import score_images
+from models.scoring import pose_of, rejected, score_images
 from models.spec import Kind
 
 
@@ -47,13 +47,15 @@ def quantize_parts(request: QuantizationRequest, progress: Progress) -> MadePart
             f"{bundle.path} was trained by: give the data, --split-by, --seed and --test-share of the training"
         )
     again = PartRequest(request.data, request.out, request.division)
-    return make_parts(again, splits, bundle.spec.inputs[0], bundle.model_id.sha256, progress)
+    return make_parts(again, splits, bundle.spec.inputs[0], bundle.model_id.sha256, progress, pose_of(bundle))
 
 
 def _look(bundle: Bundle, dataset: Dataset, progress: Progress) -> PartFigures:
     exam, spec = part_exam(dataset), bundle.spec.inputs[0]
     progress.stage(bundle.model_id.id, len(exam))
-    return measure(exam, score_images(compile_bundle(bundle), exam.paths, spec, progress.advance), spec)
+    compiled, pose = compile_bundle(bundle), pose_of(bundle)
+    scored = score_images(compiled, exam.paths, spec, progress.advance, pose=pose, on_misfit=rejected)
+    return measure(exam, scored, spec)
 
 
 def _write_page(

@@ -14,7 +14,7 @@ from models.detections import FloatArray
 from models.evaluate import Estimate, auroc, clopper_pearson, plain, shown
 from models.evaluation.scored import Answers
 from models.gate import THRESHOLD
-from models.letterbox import placement
+from models.letterbox import Placement, placement
 from models.scoring import Scored
 from models.spec import InputSpec
 
@@ -134,24 +134,24 @@ def measure(exam: PartExam, scored: Scored, spec: InputSpec) -> PartFigures:
         scored,
         auroc(good_scores, scored.scores[bad]) if both else None,
         {kind: auroc(good_scores, scored.scores[mine]).value for kind, mine in enough.items()},
-        pixel_auroc(exam, scored.maps, spec),
+        pixel_auroc(exam, scored, spec),
         clopper_pearson(int((~rejected[bad]).sum()), int(bad.sum())) if bad.any() else None,
         clopper_pearson(int(rejected[~bad].sum()), len(good_scores)) if not bad.all() else None,
     )
 
 
-def pixel_auroc(exam: PartExam, maps: FloatArray, spec: InputSpec) -> float | None:
+def pixel_auroc(exam: PartExam, scored: Scored, spec: InputSpec) -> float | None:
     """How often a pixel inside a mask lies above one outside any, ties counting half; None without a marked pixel.
 
     Each map is enlarged to its image, as regions on the line are. Values are counted in 4,096 levels, so that the
     pixels of thousands of images need no sorting; what that rounds is far below what counts.
     """
     inside, outside = np.zeros(_LEVELS, np.int64), np.zeros(_LEVELS, np.int64)
-    for image, kind, heat in zip(exam.images, exam.kinds, maps, strict=True):
+    for index, (image, kind) in enumerate(zip(exam.images, exam.kinds, strict=True)):
         marked = _marked(image, kind)
         if marked is None:
             continue
-        levels = np.clip(on_image(heat, image, spec) * _LEVELS, 0, _LEVELS - 1).astype(np.int64)
+        levels = np.clip(on_image(scored, index, image, spec) * _LEVELS, 0, _LEVELS - 1).astype(np.int64)
         inside += np.bincount(levels[marked], minlength=_LEVELS)
         outside += np.bincount(levels[~marked], minlength=_LEVELS)
     if not inside.sum() or not outside.sum():
@@ -170,9 +170,16 @@ def _marked(image: LabelledImage, kind: str) -> NDArray[np.bool_] | None:
     return None if mask is None or not mask.any() else np.asarray(mask > 0, np.bool_)
 
 
-def on_image(heat: FloatArray, image: LabelledImage, spec: InputSpec) -> FloatArray:
-    """The map on the image's own pixels, (height, width)."""
-    place = placement(image.width, image.height, spec)
-    whole = cv2.resize(heat, (spec.width, spec.height), interpolation=cv2.INTER_LINEAR)
+def on_image(scored: Scored, index: int, image: LabelledImage, spec: InputSpec) -> FloatArray:
+    """One of the maps on its image's own pixels, (height, width)."""
+    place = (scored.places[index] if scored.places else None) or placement(image.width, image.height, spec)
+    whole = cv2.resize(scored.maps[index], (spec.width, spec.height), interpolation=cv2.INTER_LINEAR)
     own = whole[place.top : place.top + place.height, place.left : place.left + place.width]
-    return np.asarray(cv2.resize(own, (image.width, image.height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return _unlaid(own, place)
+
+
+def _unlaid(own: FloatArray, place: Placement) -> FloatArray:
+    size = place.frame_width, place.frame_height
+    if place.to_frame is None:
+        return np.asarray(cv2.resize(own, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(cv2.warpAffine(own, np.array(place.to_frame), size, borderMode=cv2.BORDER_REPLICATE), np.float32)

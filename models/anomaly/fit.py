@@ -16,8 +16,9 @@ from models.anomaly.threshold import ThresholdProof, choose
 from models.compile import compile_graph
 from models.letterbox import Image
 from models.networks.anomaly import BLOCK, STRIDE, PartStatistics, anomaly_graph, distance, score_of, with_threshold
+from models.pose import Pose
 from models.progress import Progress
-from models.scoring import Scored, run_images, score_images
+from models.scoring import OnMisfit, Scored, run_images, score_images
 from models.spec import Fit, InputSpec, Precision
 
 _STREAMS = 2
@@ -32,14 +33,15 @@ _NARROWEST = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Runs graphs over frames: what every step shares."""
+    """Runs graphs over frames: what every step shares; with a pose, over frames laid on its reference."""
 
     spec: InputSpec
     threads: int
     progress: Progress
+    pose: Pose | None = None
 
     def features(self, backbone: ov.Model, precision: Precision, frames: Sequence[Path]) -> Seen:
-        """What a feature graph says of frames."""
+        """What a feature graph says of frames. Raises AlignmentError: one does not lie on the pose's reference."""
         compiled = compile_graph(backbone, precision, threads=self.threads, streams=_STREAMS)
         features: Vectors = np.zeros((len(frames), *tuple(compiled.output("features").shape)[1:]), np.float32)
         light: Vectors = np.zeros((len(frames), 2), np.float32)
@@ -49,13 +51,20 @@ class Runner:
             light[index] = request.get_tensor("light").data[0]
             self.progress.advance()
 
-        run_images(compiled, frames, self.spec, take)
+        run_images(compiled, frames, self.spec, take, pose=self.pose)
         return Seen(features, light)
 
-    def scores(self, graph: ov.Model, precision: Precision, images: Sequence[Image | Path]) -> Scored:
-        """Scores and maps of an anomaly graph."""
+    def scores(
+        self,
+        graph: ov.Model,
+        precision: Precision,
+        images: Sequence[Image | Path],
+        on_misfit: OnMisfit | None = None,
+    ) -> Scored:
+        """Scores and maps of an anomaly graph; raises AlignmentError as `score_images` does."""
         compiled = compile_graph(graph, precision, threads=self.threads, streams=_STREAMS)
-        return score_images(compiled, images, self.spec, self.progress.advance)
+        advance = self.progress.advance
+        return score_images(compiled, images, self.spec, advance, pose=self.pose, on_misfit=on_misfit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

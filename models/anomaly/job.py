@@ -28,8 +28,9 @@ from models.gate import Outcome
 from models.networks.anomaly import feature_graph
 from models.networks.weights import read_weights
 from models.packaging import name_of
+from models.pose import Pose
 from models.progress import Progress
-from models.scoring import Scored
+from models.scoring import Scored, rejected
 from models.spec import InputSpec, Kind, Precision
 
 OVERKILL, CONFIDENCE = 0.02, 0.95
@@ -134,7 +135,12 @@ def read_splits(data: Path, division: Division, progress: Progress) -> Splits:
 
 
 def make_parts(
-    request: PartRequest, splits: Splits, spec: InputSpec, parent: str | None, progress: Progress
+    request: PartRequest,
+    splits: Splits,
+    spec: InputSpec,
+    parent: str | None,
+    progress: Progress,
+    pose: Pose | None = None,
 ) -> MadeParts:
     """Fit, prove and write a bundle of these splits, which may be the child of another. Raises as `run_parts`."""
     name, version = name_of(request.out)
@@ -148,6 +154,7 @@ def make_parts(
         request.division.seed,
         0,
         progress,
+        pose,
     )
     choice = bench.choose(feature_graph(read_weights(), spec))
     seconds = {"fit": round(time.monotonic() - started_s, 1)}
@@ -192,9 +199,13 @@ def _figures(exam: PartExam, trial: Trial, bench: Workbench) -> PartFigures:
     """Of all labelled images, a single defect too; painted defects are the gate's affair alone."""
     spec, candidate = bench.spec, trial.candidate
     if not _defects(exam):
-        return measure(exam, bench.runner.scores(candidate.graph, candidate.precision, exam.paths), spec)
+        return measure(exam, bench.runner.scores(candidate.graph, candidate.precision, exam.paths, rejected), spec)
     parts = (trial.good, trial.defective)
-    scored = Scored(np.concatenate([one.scores for one in parts]), np.concatenate([one.maps for one in parts]))
+    scored = Scored(
+        np.concatenate([one.scores for one in parts]),
+        np.concatenate([one.maps for one in parts]),
+        sum((one.places for one in parts), ()),
+    )
     return measure(exam, scored, spec)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import cv2
+import numpy as np
 
 from models.anomaly.bench import Choice, Trial, Workbench
 from models.anomaly.threshold import ThresholdProof
@@ -18,6 +19,7 @@ from models.evaluate import auroc
 from models.labelled_gate import LabelledResult
 from models.letterbox import Image
 from models.manifest import (
+    AlignmentEntry,
     GateRecord,
     InputEntry,
     Manifest,
@@ -26,6 +28,7 @@ from models.manifest import (
     SelftestFile,
     Threshold,
 )
+from models.pose import Pose
 from models.scoring import read_image, score_images
 from models.spec import InputSpec, Kind, Precision
 
@@ -70,14 +73,17 @@ def package(
     Raises:
         ModelError: the target exists, or what was written does not verify.
     """
+    alignment = None if bench.pose is None else _write_reference(scratch, bench.pose)
     save_graphs(scratch, choice.chosen.candidate.graph, choice.trials[Precision.FP32].candidate.graph)
     _write_selftest(scratch, bench, choice)
     if report is not None:
         report(scratch)
-    return write_bundle(scratch, target, manifest(scratch, bench.spec, choice, origin))
+    return write_bundle(scratch, target, manifest(scratch, bench.spec, choice, origin, alignment))
 
 
-def manifest(scratch: Path, spec: InputSpec, choice: Choice, origin: Provenance) -> Manifest:
+def manifest(
+    scratch: Path, spec: InputSpec, choice: Choice, origin: Provenance, alignment: AlignmentEntry | None = None
+) -> Manifest:
     """What the bundle claims of itself, from the files in the scratch folder and the figures of the choice."""
     trials = choice.trials.items()
     return Manifest(
@@ -92,20 +98,28 @@ def manifest(scratch: Path, spec: InputSpec, choice: Choice, origin: Provenance)
         metrics={PRECISION_NAMES[name]: _metrics(trial, synthetic=not choice.labelled) for name, trial in trials},
         thresholds={PRECISION_NAMES[name]: _threshold(trial.candidate.proof) for name, trial in trials},
         gate=_gate(choice),
+        alignment=alignment,
         tools=tools_used(),
         created_at=origin.created_at,
         files=file_entries(scratch),
     )
 
 
+def _write_reference(scratch: Path, pose: Pose) -> AlignmentEntry:
+    """The picture that frames are laid on, lossless, and what they must keep to."""
+    name, how = "reference.png", pose.how
+    _save_frame(scratch / name, pose.reference)
+    return AlignmentEntry(max_shift_px=how.max_shift_px, min_correlation=how.min_correlation, reference=name)
+
+
 def _write_selftest(scratch: Path, bench: Workbench, choice: Choice) -> None:
-    """Two good frames and one with a defect, as PNG, with the scores that the chosen graph gives these files."""
+    """Good frames and one with a defect, as PNG, with the scores that the chosen graph gives these files."""
     folder = (scratch / SELFTEST).parent
     folder.mkdir()
     paths = [_save_frame(folder / name, image) for name, image in _selftest_frames(bench, choice.chosen).items()]
     candidate = choice.chosen.candidate
     compiled = compile_graph(scratch / "model.xml", candidate.precision, threads=bench.threads)
-    scores = score_images(compiled, paths, bench.spec).scores
+    scores = score_images(compiled, paths, bench.spec, pose=bench.pose).scores
     cases = [
         SelftestEntry(frame=path.name, score=float(score), tolerance=_TOLERANCE)
         for path, score in zip(paths, scores, strict=True)
@@ -115,11 +129,25 @@ def _write_selftest(scratch: Path, bench: Workbench, choice: Choice) -> None:
 
 
 def _selftest_frames(bench: Workbench, chosen: Trial) -> dict[str, Image]:
-    """Two good frames, and the defective one with the highest score or, without labels, one that is painted."""
+    """Two good frames, a moved one for a model with a pose, and the worst of the defective, or a painted one."""
     first, second = (read_image(path) for path in bench.sets.gate[:2])
-    bad = bench.sets.defective
-    worst = read_image(bad[int(chosen.defective.scores.argmax())]) if bad else bench.defects(1)[0]
-    return {"good1.png": first, "good2.png": second, "defect1.png": worst}
+    moved = {} if bench.pose is None else {"moved1.png": _moved(first, bench.pose)}
+    return {"good1.png": first, "good2.png": second, **moved, "defect1.png": _worst(bench, chosen)}
+
+
+def _worst(bench: Workbench, chosen: Trial) -> Image:
+    """Of those that were looked at."""
+    bad, said = bench.sets.defective, chosen.defective
+    looked = [index for index, place in enumerate(said.places) if place is not None]
+    return read_image(bad[max(looked, key=said.scores.__getitem__)]) if bad and looked else bench.defects(1)[0]
+
+
+def _moved(image: Image, pose: Pose) -> Image:
+    """A part as it would lie a third of the limit aside."""
+    laid, aside = pose.laid(image), pose.how.max_shift_px / 3
+    matrix = np.array([[1, 0, round(aside * 0.8)], [0, 1, -round(aside * 0.6)]], np.float64)
+    size = laid.shape[1], laid.shape[0]
+    return np.asarray(cv2.warpAffine(laid, matrix, size, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def _save_frame(path: Path, image: Image) -> Path:

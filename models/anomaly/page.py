@@ -56,7 +56,7 @@ def _worst(found: PartFigures, spec: InputSpec) -> list[str]:
         picture(
             f"{exam.images[index].name}: {exam.kinds[index] or 'good'}, score {scores[index]:.2f}",
             read_image(exam.paths[index]),
-            _telling(on_image(found.scored.maps[index], exam.images[index], spec)),
+            _telling(on_image(found.scored, index, exam.images[index], spec)),
         )
         for index in found.answers.surest_mistakes(_WORST)
     ]

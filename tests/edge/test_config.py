@@ -70,7 +70,6 @@ def test_the_example_that_init_writes_is_good(tmp_path: Path) -> None:
         pytest.param("min_score = 0.6", "min_score = 1.5", "min_score", id="a score above 1"),
         pytest.param("min_score = 0.6", "zones = [[30, 30, 0, 0]]", "holds nothing", id="a zone that is empty"),
         pytest.param("min_score = 0.6", "zones = [[0, 0, 5]]", "zones", id="a zone of three"),
-        pytest.param("min_score = 0.6", "min_area_mm2 = 3", "needs mm_per_px", id="an area without a scale"),
         pytest.param("[line]", "[line]\ncommit_margin_ms = 500", "must be below deadline_ms", id="no time to decide"),
         pytest.param('source = "frames"', "source = 0\nlatency_ms = 440", "no part could be decided", id="latency"),
         pytest.param(
