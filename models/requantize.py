@@ -28,9 +28,9 @@ from models.letterbox import Image
 from models.manifest import GateRecord, Manifest, SelftestEntry
 from models.progress import Progress
 from models.quantize import ANOMALY_FLOAT, DETECTOR_FLOAT, Inputs, quantize
-from models.scoring import read_image, score_images
+from models.scoring import model_input, pose_of, read_image, score_images
 from models.selftest_frames import expected_findings, write_expected
-from models.spec import Kind, ModelSpec, Precision
+from models.spec import Kind, Precision
 from models.speed import median_ms
 from models.synthetic import Painted
 from models.tiling import tiles
@@ -133,7 +133,7 @@ def requantize(
     """
     source = ov.Core().read_model(float_graph(bundle))
     shown = [*frames.ranges, *Painted(frames.ranges, frames.seed + 1)]
-    inputs = [one for image in shown if (one := _inputs(image, frames.golden, bundle.spec)) is not None]
+    inputs = [one for image in shown if (one := _inputs(image, frames.golden, bundle)) is not None]
     if not inputs:
         raise RequestError("--quantize: no good frame fits the reference: show parts as the reference shows them")
     progress.stage("quantize", 1)
@@ -142,12 +142,12 @@ def requantize(
     graphs = {Precision.FP32: source, Precision.INT8: graph}
     compiled = {name: compile_graph(one, name, threads=threads) for name, one in graphs.items()}
     progress.stage("gate", 2 * (len(frames.good) + len(frames.defective)))
-    fp32, int8 = _scores(compiled, frames, bundle.spec, progress)
+    fp32, int8 = _scores(compiled, frames, bundle, progress)
     progress.stage("measure", 1)
     medians = median_ms({str(name): one for name, one in compiled.items()}, speed_s)
     gate = _judge(fp32, int8, labelled=frames.labelled)
     speed_ms = {name: round(medians[str(name)], 3) for name in graphs}
-    entries = tuple(_entry(compiled[Precision.INT8], case, bundle.spec) for case in bundle.selftest)
+    entries = tuple(_entry(compiled[Precision.INT8], case, bundle) for case in bundle.selftest)
     other = tuple(case.frame.name for case, entry in zip(bundle.selftest, entries, strict=True) if _differ(case, entry))
     return Requantized(graph, gate, fp32, int8, speed_ms, frames.labelled, entries, other)
 
@@ -198,30 +198,37 @@ def gate_record(found: Requantized) -> GateRecord:
 def frame_scores(
     compiled: ov.CompiledModel,
     images: Pictures,
-    spec: ModelSpec,
+    bundle: Bundle,
     golden: Image | None,
     advance: Callable[[], None] | None = None,
 ) -> FloatArray:
     """(N,): each frame's own score, 0.5 being the bundle's threshold; NaN where its reference does not fit."""
-    if spec.kind is Kind.ANOMALY:
-        return score_images(compiled, images, spec.inputs[0], advance).scores
+    spec, misfits = bundle.spec, list[int]()
     if spec.kind is Kind.CLASSIFIER:
         return classify_images(compiled, images, spec, advance).frame_scores
-    misfits: list[int] = []
+
+    def misfit(index: int, _: AlignmentError) -> None:
+        misfits.append(index)
+
+    if spec.kind is Kind.ANOMALY:
+        pose = pose_of(bundle)
+        scores = score_images(compiled, images, spec.inputs[0], advance, pose=pose, on_misfit=misfit).scores.copy()
+        scores[misfits] = np.nan
+        return scores
     goldens = None if golden is None else [golden] * len(images)
-    found = detect_images(compiled, images, spec, goldens, advance, lambda index, _: misfits.append(index))
+    found = detect_images(compiled, images, spec, goldens, advance, misfit)
     scores = np.array([one.frame_score for one in found], np.float32)
     scores[misfits] = np.nan
     return scores
 
 
 def _scores(
-    compiled: Mapping[Precision, ov.CompiledModel], frames: StationFrames, spec: ModelSpec, progress: Progress
+    compiled: Mapping[Precision, ov.CompiledModel], frames: StationFrames, bundle: Bundle, progress: Progress
 ) -> tuple[GateScores, GateScores]:
     """Of the frames that both could judge."""
 
     def seen(images: Pictures) -> tuple[FloatArray, FloatArray]:
-        pair = [frame_scores(one, images, spec, frames.golden, progress.advance) for one in compiled.values()]
+        pair = [frame_scores(one, images, bundle, frames.golden, progress.advance) for one in compiled.values()]
         both = np.isfinite(pair[0]) & np.isfinite(pair[1])
         return pair[0][both], pair[1][both]
 
@@ -242,29 +249,30 @@ def _judge(fp32: GateScores, int8: GateScores, *, labelled: bool) -> AnyGate:
     return judge_labelled(Measured("auroc", before, after, drop, count, bad, cases, unit="defective images"))
 
 
-def _inputs(frame: Path | Image, golden: Image | None, spec: ModelSpec) -> Inputs | None:
+def _inputs(frame: Path | Image, golden: Image | None, bundle: Bundle) -> Inputs | None:
     """The frame as the graph takes it, of a tiled one the middle tile; None where the reference does not fit."""
-    image = read_image(frame) if isinstance(frame, Path) else frame
+    image, spec = read_image(frame) if isinstance(frame, Path) else frame, bundle.spec
     try:
+        if spec.kind is not Kind.DETECTOR:
+            return {spec.inputs[0].name: model_input(image, spec.inputs[0], pose_of(bundle))}
         laid = Golden(golden, spec.alignment).onto(image) if spec.compares and golden is not None else None
     except AlignmentError:
         return None
     cut = tiles(image.shape[1], image.shape[0], spec.tiling)
-    if spec.kind is not Kind.DETECTOR:
-        laid = None
     inputs, _ = model_inputs(image, laid, cut[len(cut) // 2], spec)
     return {name: pixels[0] for name, pixels in inputs.items()}
 
 
-def _entry(compiled: ov.CompiledModel, case: SelftestCase, spec: ModelSpec) -> SelftestEntry:
+def _entry(compiled: ov.CompiledModel, case: SelftestCase, bundle: Bundle) -> SelftestEntry:
     """What a graph says of a frame of the release's."""
+    spec = bundle.spec
     if spec.kind is Kind.DETECTOR:
         (found,) = detect_images(compiled, [case.frame], spec, [case.reference])
         return expected_findings(case.frame, found, case.reference)
     if spec.kind is Kind.CLASSIFIER:
         values = [float(score) for score in classify_images(compiled, [case.frame], spec).scores[0]]
         return SelftestEntry(frame=case.frame.name, score=max(values), tolerance=case.tolerance, scores=values)
-    score = float(score_images(compiled, [case.frame], spec.inputs[0]).scores[0])
+    score = float(score_images(compiled, [case.frame], spec.inputs[0], pose=pose_of(bundle)).scores[0])
     return SelftestEntry(frame=case.frame.name, score=score, tolerance=case.tolerance)
 
 

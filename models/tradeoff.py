@@ -120,13 +120,17 @@ class TradeOff:
         return Point(threshold, float((bad < threshold).mean()), float((good >= threshold).mean()))
 
     def others(self) -> list[Point]:
-        """Other points worth a thought: half the escapes, none of these, half the overkill, none of it."""
+        """Other points worth a thought: half the escapes, none of these, half the overkill, none of it.
+
+        A threshold that rejects all good parts, or passes all defects, is not among them.
+        """
         curve, here = self.curve(), self.point
         wanted = [
             *(_last(curve, share * here.escape) for share in (0.5, 0.0) if here.escape),
             *(_first(curve, share * here.overkill) for share in (0.5, 0.0) if here.overkill),
         ]
-        found = {(point.escape, point.overkill): point for point in wanted if point is not None}
+        worth = (point for point in wanted if point is not None and max(point.escape, point.overkill) < 1)
+        found = {(point.escape, point.overkill): point for point in worth}
         found.pop((here.escape, here.overkill), None)
         return list(found.values())
 

@@ -163,10 +163,8 @@ class Workbench:
         scored = runner.scores(candidate.graph, precision, self.sets.gate)
         bad = self.sets.defective or self.defects()
         judged = runner.scores(candidate.graph, precision, bad, on_misfit=rejected)
-        if not self.sets.few:
-            return Trial(candidate, scored, judged, judged if self.sets.defective else None)
-        few = runner.scores(candidate.graph, precision, self.sets.few, on_misfit=rejected)
-        return Trial(candidate, scored, judged, few)
+        few = runner.scores(candidate.graph, precision, self.sets.few, on_misfit=rejected) if self.sets.few else None
+        return Trial(candidate, scored, judged, judged if self.sets.defective else few)
 
     def quantized(self, backbone: ov.Model) -> ov.Model:
         """The backbone in INT8, its ranges learned from frames that judge nothing."""

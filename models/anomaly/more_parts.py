@@ -28,7 +28,7 @@ class MoreParts:
     def text(self) -> str:
         """One sentence."""
         if not self.within_reach:
-            return f"{self.rate:.2%} is out of reach of more parts: a larger share of these is rejected already"
+            return f"more parts alone will hardly prove {self.rate:.2%}: a larger share of these is rejected already"
         if not self.more:
             return (
                 f"{self.rate:.2%} could be proven by these parts with a higher threshold, which lets more defects "
@@ -41,6 +41,17 @@ def tightening(proof: ThresholdProof) -> tuple[MoreParts, ...]:
     """For the target where it is not met, and for half of what is proven now."""
     rates = [] if proof.meets_target else [proof.target_rate]
     return tuple(_needed(proof, rate) for rate in dict.fromkeys([*rates, proof.proven_rate / 2]))
+
+
+def one_more(proof: ThresholdProof) -> MoreParts | None:
+    """What lets one more held-out part lie above the threshold, which falls by that; None where it stays or is high.
+
+    The target is met either way; a lower threshold lets fewer defects pass.
+    """
+    if proof.fixed or not proof.meets_target:
+        return None
+    parts = parts_at(proof.rejected + 1, proof.target_rate, proof.confidence)
+    return MoreParts(proof.target_rate, parts, parts - proof.held_out, frames_for(parts))
 
 
 def _needed(proof: ThresholdProof, rate: float) -> MoreParts:

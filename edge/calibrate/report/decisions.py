@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from edge.calibrate.report.facts import ReportFacts
 from models.anomaly.bench import Choice
-from models.anomaly.more_parts import tightening
+from models.anomaly.more_parts import MoreParts, one_more, tightening
 from models.anomaly.threshold import ThresholdProof
 from models.gate import PROOF_IMAGES, Outcome
 from models.page import listed, note
@@ -97,10 +97,17 @@ def gate_said(choice: Choice) -> str:
 
 def more_parts_said(proof: ThresholdProof) -> list[str]:
     """How many more good parts would tighten the overkill rate."""
-    return [
-        f"{one.text} (about {one.frames} good frames of different parts)" if one.more and not proof.fixed else one.text
-        for one in tightening(proof)
-    ]
+    said = [f"{one.text}{_frames(one)}" if one.more and not proof.fixed else one.text for one in tightening(proof)]
+    if step := one_more(proof):
+        said.append(
+            f"{step.more} more held-out good parts, {step.parts} in all{_frames(step)}, let one more of them lie above "
+            f"the threshold at the same {step.rate:.2%}: it falls, and fewer defects pass"
+        )
+    return said
+
+
+def _frames(needed: MoreParts) -> str:
+    return f" (about {needed.frames} good frames of different parts)"
 
 
 def decisions_section(decisions: Decisions) -> str:

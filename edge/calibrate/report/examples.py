@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edge.calibrate.report.facts import ReportFacts
 from models.anomaly.bench import Workbench
 from models.detections import FloatArray
+from models.errors import AlignmentError
 from models.gate import THRESHOLD
 from models.letterbox import Image
 from models.page import section
@@ -25,43 +26,53 @@ def examples_section(facts: ReportFacts, bench: Workbench) -> str:
     trial, names = facts.chosen, [path.name for path in bench.sets.gate]
     good = _highest(trial.good.scores, _GOOD)
     body = "<p>Each frame, and beside it the frame under the model's map: dark from 0.2 down, bright from 0.6 up.</p>"
-    body += _row("Good parts with the highest scores", _pictures(bench.sets.gate, names, trial.good, good))
+    body += _row("Good parts with the highest scores", _pictures(bench, bench.sets.gate, names, (trial.good, good)))
     if facts.defects is not None and trial.labelled is not None:
-        body += _labelled(facts.defects.paths, facts.defects.names, trial.labelled)
+        body += _defects(bench, facts.defects.paths, facts.defects.names, (trial.labelled, "labelled defects"))
     else:
         painted = [f"painted on {name}" for name in names]
-        body += _defects(bench.defects(), painted, trial.defective, "painted defects")
+        body += _defects(bench, bench.defects(), painted, (trial.defective, "painted defects"))
     return section("Where it looked", body)
 
 
-def _labelled(paths: Sequence[Path], names: Sequence[str], scored: Scored) -> str:
-    return _defects(paths, names, scored, "labelled defects")
-
-
-def _defects(images: Sequence[Path | Image], names: Sequence[str], scored: Scored, what: str) -> str:
+def _defects(bench: Workbench, images: Sequence[Path | Image], names: Sequence[str], found: tuple[Scored, str]) -> str:
+    scored, what = found
     caught = np.flatnonzero(scored.scores >= THRESHOLD)
     missed = np.flatnonzero(scored.scores < THRESHOLD)
     surest = caught[_highest(scored.scores[caught], _CAUGHT)]
     worst = missed[_highest(-scored.scores[missed], _MISSED)]
     none = f"None of {len(scored.scores)} was missed."
-    return _row(f"Caught: {what} with the highest scores", _pictures(images, names, scored, surest)) + _row(
+    shown = _pictures(bench, images, names, (scored, surest))
+    return _row(f"Caught: {what} with the highest scores", shown) + _row(
         f"MISSED: {what} with the lowest scores ({len(missed)} of {len(scored.scores)} missed)",
-        _pictures(images, names, scored, worst),
+        _pictures(bench, images, names, (scored, worst)),
         none,
     )
 
 
 def _pictures(
-    images: Sequence[Path | Image], names: Sequence[str], scored: Scored, chosen: NDArray[np.intp]
+    bench: Workbench, images: Sequence[Path | Image], names: Sequence[str], chosen: tuple[Scored, NDArray[np.intp]]
 ) -> list[str]:
+    scored, indices = chosen
     return [
         picture(
             f"{names[index]}: score {scored.scores[index]:.2f}",
-            read_image(image) if isinstance(image := images[index], Path) else image,
+            _as_it_lies(images[index], bench),
             _telling(scored.maps[index]),
         )
-        for index in chosen.tolist()
+        for index in indices.tolist()
     ]
+
+
+def _as_it_lies(image: Path | Image, bench: Workbench) -> Image:
+    """The frame as its map lies on it: laid on the reference, where there is one that it fits."""
+    pixels = read_image(image) if isinstance(image, Path) else image
+    if bench.pose is None:
+        return pixels
+    try:
+        return bench.pose.laid(pixels)
+    except AlignmentError:
+        return pixels
 
 
 def _row(title: str, pictures: list[str], none: str = "None.") -> str:

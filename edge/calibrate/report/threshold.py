@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from edge.calibrate.report.decisions import INDEPENDENT, more_parts_said, overkill_said
-from models.anomaly.more_parts import tightening
+from models.anomaly.more_parts import one_more, tightening
 from models.anomaly.threshold import ThresholdProof
 from models.detections import FloatArray
 from models.gate import THRESHOLD
@@ -54,6 +54,7 @@ def threshold_json(proof: ThresholdProof, names: Sequence[str], scores: FloatArr
     """The same, plain."""
     found = proof.interval()
     more = [{"rate": one.rate, "parts": one.parts, "more": one.more, "frames": one.frames} for one in tightening(proof)]
+    step = one_more(proof)
     return {
         "target_rate": proof.target_rate,
         "confidence": proof.confidence,
@@ -65,6 +66,7 @@ def threshold_json(proof: ThresholdProof, names: Sequence[str], scores: FloatArr
         "needed": proof.needed,
         "interval": {"value": found.value, "low": found.low, "high": found.high, "confidence": found.confidence},
         "more_parts": more,
+        "parts_for_a_lower_threshold": None if step is None else step.parts,
         "scores": {name: plain_score(score) for name, score in zip(names, scores, strict=True)},
     }
 

@@ -1,9 +1,10 @@
 """How many more good parts would tighten the overkill rate."""
 
 import numpy as np
+import pytest
 
 from models.anomaly.dealing import frames_for, split
-from models.anomaly.more_parts import tightening
+from models.anomaly.more_parts import one_more, tightening
 from models.anomaly.threshold import choose, parts_at, prove
 
 
@@ -36,7 +37,7 @@ def test_a_fixed_threshold_keeps_the_parts_above_it() -> None:
     assert prove(needed.parts, 2, 0.02, 0.95).meets_target
     assert not prove(needed.parts - 1, 2, 0.02, 0.95).meets_target
     assert needed.frames == needed.parts
-    assert "out of reach" in tightening(prove(100, 9, 0.02, 0.95))[0].text
+    assert "hardly prove 2.00%" in tightening(prove(100, 9, 0.02, 0.95))[0].text
 
 
 def test_so_many_frames_really_hold_out_so_many_parts() -> None:
@@ -44,3 +45,17 @@ def test_so_many_frames_really_hold_out_so_many_parts() -> None:
         frames = frames_for(parts)
         assert split(np.arange(frames), parts, 0).sizes()["threshold"] >= parts
         assert split(np.arange(frames - 5), parts, 0).sizes()["threshold"] < parts
+
+
+@pytest.mark.parametrize("count", [149, 300, 1000])
+def test_so_many_more_parts_let_the_threshold_fall_by_one(count: int) -> None:
+    proof = choose(of(count), 0.02, 0.95)
+    step = one_more(proof)
+    assert step is not None
+    assert choose(of(step.parts), 0.02, 0.95).rejected == proof.rejected + 1
+    assert choose(of(step.parts - 1), 0.02, 0.95).rejected == proof.rejected
+
+
+def test_where_the_target_is_not_met_or_the_threshold_is_fixed_none_falls() -> None:
+    assert one_more(choose(of(60), 0.02, 0.95)) is None
+    assert one_more(prove(200, 0, 0.02, 0.95)) is None
