@@ -51,6 +51,11 @@ def pinned(plan: Plan, *, pinning: bool = True) -> Plan:
     return replace(plan, pinning=pinning)
 
 
+def may_run(one: Contender, grant: CpuGrant) -> bool:
+    """Whether the station may run it: not what is for comparison only, and nothing pinned on CPUs that others share."""
+    return one.hint is None and not (one.plan.pinning and grant.is_cut)
+
+
 def _thread_counts(grant: CpuGrant) -> list[int]:
     """All that are granted, as many as there are cores, one less, halves of it down to one."""
     most = grant.threads

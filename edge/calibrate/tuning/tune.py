@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 
 from edge.calibrate.tuning.bench import Bench
-from edge.calibrate.tuning.candidates import Contender, candidates, pinned
+from edge.calibrate.tuning.candidates import Contender, candidates, may_run, pinned
 from edge.calibrate.tuning.facts import StationFacts, TuneLimits
 from edge.calibrate.tuning.planning import Room
 from edge.calibrate.tuning.rehearsal import Rehearsal, Staging
@@ -57,7 +57,9 @@ def tune(bundle: Bundle, station: StationFacts, limits: TuneLimits, progress: Pr
     clock = _Budget(started_s + limits.seconds, planning=limits.planning)
     with Bench(bundle, station.parts, station.reference) as bench:
         searched, hints = _search(bench, bundle, station, grant, clock.seconds("search"), progress)
-        rehearsed, chosen = _rehearse(bench, station, searched, hints, clock.seconds("rehearse"), progress)
+        rehearsed = _rehearse(bench, station, searched, hints, clock.seconds("rehearse"), progress)
+        eligible = {one: tally for one, tally in rehearsed.items() if may_run(one, grant)}
+        chosen = choose(eligible, station.limit_ms)
         rooms = _rooms(bench, station, chosen, clock.seconds("cameras"), progress) if limits.planning else []
     scaled = _scaling(bundle, station, grant, clock.seconds("cores"), progress) if limits.planning else []
     took_s = time.monotonic() - started_s
@@ -103,7 +105,7 @@ def _rehearse(
     hints: list[Contender],
     seconds: float,
     progress: Progress,
-) -> tuple[dict[Contender, Tally], Contender]:
+) -> dict[Contender, Tally]:
     own = {one: tally for one, tally in searched.items() if one.hint is None}
     best = ranked(own, station.limit_ms)[:KEEP]
     as_hinted = Contender(pinned(hints[0].plan, pinning=False))  # however short the search was, never much worse
@@ -121,8 +123,7 @@ def _rehearse(
             measure(one, 0.0)
             progress.advance()
         slice_s = min(_LONGEST_S, max(_SHORTEST_S, seconds / (_ROUNDS * len(everyone))))
-        rehearsed = in_turns(everyone, measure, 0.0, time.monotonic, slice_s, rounds=_ROUNDS)
-    return rehearsed, choose({one: rehearsed[one] for one in finalists}, station.limit_ms)
+        return in_turns(everyone, measure, 0.0, time.monotonic, slice_s, rounds=_ROUNDS)
 
 
 def _rooms(bench: Bench, station: StationFacts, chosen: Contender, seconds: float, progress: Progress) -> list[Room]:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from edge.calibrate.tuning.candidates import MOST, Contender, candidates, pinned
+from edge.calibrate.tuning.candidates import MOST, Contender, candidates, may_run, pinned
 from edge.calibrate.tuning.planning import Room, best_by_cores, beyond
 from edge.calibrate.tuning.scaling import Scaled, Way, ways
 from edge.calibrate.tuning.search import Reading, Tally, choose, in_turns, ranked, ratio, search
@@ -169,6 +169,20 @@ def test_candidates_stay_within_what_is_granted_and_few(given: CpuGrant, cameras
         assert pinned(plan).pinning
     assert {1, given.threads} <= {plan.threads for plan in plans}
     assert min(given.threads, given.cores) in {plan.threads for plan in plans}
+
+
+@pytest.mark.parametrize(
+    ("one", "given", "may"),
+    [
+        pytest.param(Contender(PINNED), grant(4), True, id="pinned on all CPUs"),
+        pytest.param(Contender(PINNED), grant(4, 1.5), False, id="pinned under a quota"),
+        pytest.param(Contender(PINNED), grant(2, seen=8), False, id="pinned on two of eight"),
+        pytest.param(Contender(Plan(1, 1, 2)), grant(4, 1.5), True, id="not pinned under a quota"),
+        pytest.param(Contender(Plan(1, 1, 2), "LATENCY"), grant(4), False, id="a hint"),
+    ],
+)
+def test_nothing_is_pinned_on_cpus_that_others_share(one: Contender, given: CpuGrant, *, may: bool) -> None:
+    assert may_run(one, given) is may
 
 
 def test_cores_are_tried_in_doublings_as_streams_as_one_and_as_processes() -> None:
