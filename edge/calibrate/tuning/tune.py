@@ -16,7 +16,7 @@ from edge.calibrate.tuning.facts import StationFacts, TuneLimits
 from edge.calibrate.tuning.planning import Room
 from edge.calibrate.tuning.rehearsal import Rehearsal, Staging
 from edge.calibrate.tuning.scaling import Scaled, measure_scaling
-from edge.calibrate.tuning.search import KEEP, Reading, Tally, choose, in_turns, ranked, search
+from edge.calibrate.tuning.search import KEEP, Reading, Tally, choose, in_turns, ranked, search, settle
 from edge.calibrate.tuning.tuned import Planning, Tuned
 from edge.infer.engine import Engine
 from edge.infer.kept_plans import key_of
@@ -27,7 +27,7 @@ from models.progress import Progress
 _SHARES = {"search": 0.35, "rehearse": 0.35, "cameras": 0.12, "cores": 0.18}
 _PLANNING = ("cameras", "cores")
 _CAMERAS = (1, 2, 4, 8)
-_ROUNDS = 3
+_ROUNDS = 5
 _LEAST_S = 0.5
 _SHORTEST_S, _LONGEST_S = 0.1, 1.5
 
@@ -59,7 +59,7 @@ def tune(bundle: Bundle, station: StationFacts, limits: TuneLimits, progress: Pr
         searched, hints = _search(bench, bundle, station, grant, clock.seconds("search"), progress)
         rehearsed = _rehearse(bench, station, searched, hints, clock.seconds("rehearse"), progress)
         eligible = {one: tally for one, tally in rehearsed.items() if may_run(one, grant)}
-        chosen = choose(eligible, station.limit_ms)
+        chosen = settle(eligible, choose(eligible, station.limit_ms), next(iter(searched)), station.limit_ms)
         rooms = _rooms(bench, station, chosen, clock.seconds("cameras"), progress) if limits.planning else []
     scaled = _scaling(bundle, station, grant, clock.seconds("cores"), progress) if limits.planning else []
     took_s = time.monotonic() - started_s
