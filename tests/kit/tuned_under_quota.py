@@ -76,7 +76,7 @@ def main(bundle_path: str, cameras: int, seconds: float, group: str) -> dict[str
             }
             for one in everyone
         },
-        "ratio": round(max(ratio(seen, one, hint) for one in everyone if one.hint is None), 3),
+        "ratio": round(ratio(seen, Contender(found.plan), hint), 3),
     }
 
 

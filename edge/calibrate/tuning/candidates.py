@@ -51,12 +51,21 @@ def pinned(plan: Plan, *, pinning: bool = True) -> Plan:
     return replace(plan, pinning=pinning)
 
 
+def may_run(one: Contender, grant: CpuGrant) -> bool:
+    """Whether the station may run it: not what is for comparison only, and nothing pinned on CPUs that others share."""
+    return one.hint is None and not (one.plan.pinning and grant.is_cut)
+
+
 def _thread_counts(grant: CpuGrant) -> list[int]:
-    """All that are granted, as many as there are cores, one less, halves of it down to one."""
+    """All that are granted, as many as there are cores, one less, halves of it down to one.
+
+    Under a quota one more too: a thread's pauses leave some of the quota unused, which another can use.
+    """
     most = grant.threads
     halves = [most >> shift for shift in range(most.bit_length())]
     whole = int(grant.amount)  # a fraction left over may be worth no thread
-    wanted = [most, min(most, grant.cores), whole, most - 1, *halves]
+    more = min(len(grant.cpus), most + 1)
+    wanted = [most, more, min(most, grant.cores), whole, most - 1, *halves]
     return [count for count in dict.fromkeys(wanted) if count >= 1]
 
 
