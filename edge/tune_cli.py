@@ -91,8 +91,7 @@ def _tell(tuned: "Tuned", kept: Path | None) -> None:
     print_table("the model alone, letterboxing included", HEAD, tuned.rows(tuned.searched))
     if tuned.planning is not None:
         _tell_planning(tuned.planning)
-    times = ", ".join(f"{value:.2f} times {name}" for name, value in tuned.ratios.items())
-    typer.echo(f"best: {tuned.plan}: {tuned.parts_per_s:.1f} parts/s: {times}")
+    typer.echo(f"best: {tuned.plan}: {tuned.parts_per_s:.1f} parts/s: {tuned.compared}")
     for note in tuned.notes:
         typer.echo(f"note: {note}")
     typer.echo("not kept" if kept is None else f"kept: {kept}; the daemon takes it at its next start")

@@ -164,8 +164,8 @@ def find_plan(folder: Path, key: PlanKey) -> Found:
         others.append(kept.differences(key))
     if damaged or not others:
         return Found(None, damaged or "no plan is kept for this model: run `edge tune`")
-    nearest = "; ".join(min(others, key=len))
-    return Found(None, f"the kept plan is of something else ({nearest}): run `edge tune` as the daemon runs")
+    nearest = min(others, key=len)
+    return Found(None, f"the kept plan is of something else ({'; '.join(nearest)}): run `edge tune` as the daemon runs")
 
 
 def kept_plans(folder: Path) -> Iterator[tuple[Path, PlanKey | str]]:

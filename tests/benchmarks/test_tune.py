@@ -1,4 +1,4 @@
-"""What tuning gains over OpenVINO's own THROUGHPUT hint, where a control group grants fewer CPUs than are visible, and not.
+"""What tuning gains over OpenVINO's own THROUGHPUT hint, where a control group grants fewer CPUs than are seen and not.
 
 Each row is a process of its own in a control group of its own. Ratios are the middle of rounds in turns. The floors are
 what a defect would fall through; the aims (1.3 under a quota, 0.97 without) are printed beside.

@@ -1,7 +1,7 @@
 """A process that tunes a bundle under the CPU quota it was started with, and compares, in turns, with OpenVINO's hint.
 
-`python tuned_under_quota.py BUNDLE CAMERAS SECONDS [GROUP]` prints one JSON object; GROUP is the control group's folder,
-whose count of stopped periods is read around every turn.
+`python tuned_under_quota.py BUNDLE CAMERAS SECONDS [GROUP]` prints one JSON object; GROUP is the folder of the control
+group, whose count of stopped periods is read around every turn.
 """
 
 import json

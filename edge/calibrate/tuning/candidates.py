@@ -46,9 +46,14 @@ def candidates(grant: CpuGrant, cameras: int, *, tiled: bool) -> list[Plan]:
     return list(dict.fromkeys([default, *few, *more, *middle]))[:MOST]
 
 
-def pinned(plan: Plan) -> Plan:
-    """The same plan with each thread kept on its core."""
-    return replace(plan, pinning=True)
+def pinned(plan: Plan, *, pinning: bool = True) -> Plan:
+    """The same plan with each thread kept on its core, or not."""
+    return replace(plan, pinning=pinning)
+
+
+def may_run(one: Contender, grant: CpuGrant) -> bool:
+    """Whether the station may run it: not what is for comparison only, and nothing pinned on CPUs that others share."""
+    return one.hint is None and not (one.plan.pinning and grant.is_cut)
 
 
 def _thread_counts(grant: CpuGrant) -> list[int]:

@@ -17,6 +17,7 @@ _LONGER = 1.5
 _NEAR = 0.97
 _P99 = 0.99
 _LAST_ROUNDS = 2
+_SURE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,15 @@ def choose(tallies: Tallies, limit_ms: float) -> Contender:
     enough = _NEAR * tallies[best].parts_per_s
     near = [one for one, tally in tallies.items() if tally.fits(limit_ms) and tally.parts_per_s >= enough]
     return min(near, key=lambda one: (one.plan.pinning, one.plan.threads, one.plan.streams, one.plan.requests))
+
+
+def settle(tallies: Tallies, chosen: Contender, default: Contender, limit_ms: float) -> Contender:
+    """The chosen one, if it beat the default in three of four rounds or more: on a busy machine one round is luck."""
+    if not tallies[default].fits(limit_ms):
+        return chosen
+    pairs = list(zip(tallies[chosen].readings, tallies[default].readings, strict=False))
+    won = sum(a.parts / a.seconds > b.parts / b.seconds for a, b in pairs)
+    return chosen if won >= _SURE * len(pairs) else default
 
 
 def _measured(tallies: dict[Contender, Tally]) -> dict[Contender, Tally]:

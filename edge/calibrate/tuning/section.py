@@ -13,17 +13,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SIZE = (4.6, 3.2)
+_SIZE = (4.1, 3.0)
 _GREY = "#9aa7b2"
 
 
 def section(tuned: Tuned) -> str:
     """HTML for a report: text, tables and plots; whoever makes the page gives the frame."""
     verdict = "good" if tuned.fits else "weak"
-    said = f"{tuned.plan}: {tuned.parts_per_s:.1f} parts a second in the whole station"
-    times = ", ".join(f"{value:.2f} times {name}" for name, value in tuned.ratios.items())
+    said = f"{tuned.plan}: {tuned.parts_per_s:.1f} parts a second in the whole station; {tuned.compared}"
     blocks = [
-        f"<h2>Speed on this machine</h2><p class='verdict {verdict}'>{html.escape(said)}; {html.escape(times)}</p>",
+        f"<h2>Speed on this machine</h2><p class='verdict {verdict}'>{html.escape(said)}</p>",
         f"<p>{html.escape(_measured(tuned))}</p>",
         f"<div class='row'>{svg(_candidates_figure(tuned))}{_scaling_svg(tuned.planning)}</div>",
         "<h3>The whole station</h3>" + table(HEAD, tuned.rows(tuned.rehearsed)),

@@ -11,12 +11,12 @@ import time
 from collections.abc import Mapping
 
 from edge.calibrate.tuning.bench import Bench
-from edge.calibrate.tuning.candidates import Contender, candidates, pinned
+from edge.calibrate.tuning.candidates import Contender, candidates, may_run, pinned
 from edge.calibrate.tuning.facts import StationFacts, TuneLimits
 from edge.calibrate.tuning.planning import Room
 from edge.calibrate.tuning.rehearsal import Rehearsal, Staging
 from edge.calibrate.tuning.scaling import Scaled, measure_scaling
-from edge.calibrate.tuning.search import KEEP, Reading, Tally, choose, in_turns, ranked, search
+from edge.calibrate.tuning.search import KEEP, Reading, Tally, choose, in_turns, ranked, search, settle
 from edge.calibrate.tuning.tuned import Planning, Tuned
 from edge.infer.engine import Engine
 from edge.infer.kept_plans import key_of
@@ -27,7 +27,7 @@ from models.progress import Progress
 _SHARES = {"search": 0.35, "rehearse": 0.35, "cameras": 0.12, "cores": 0.18}
 _PLANNING = ("cameras", "cores")
 _CAMERAS = (1, 2, 4, 8)
-_ROUNDS = 3
+_ROUNDS = 5
 _LEAST_S = 0.5
 _SHORTEST_S, _LONGEST_S = 0.1, 1.5
 
@@ -57,7 +57,9 @@ def tune(bundle: Bundle, station: StationFacts, limits: TuneLimits, progress: Pr
     clock = _Budget(started_s + limits.seconds, planning=limits.planning)
     with Bench(bundle, station.parts, station.reference) as bench:
         searched, hints = _search(bench, bundle, station, grant, clock.seconds("search"), progress)
-        rehearsed, chosen = _rehearse(bench, station, searched, hints, clock.seconds("rehearse"), progress)
+        rehearsed = _rehearse(bench, station, searched, hints, clock.seconds("rehearse"), progress)
+        eligible = {one: tally for one, tally in rehearsed.items() if may_run(one, grant)}
+        chosen = settle(eligible, choose(eligible, station.limit_ms), next(iter(searched)), station.limit_ms)
         rooms = _rooms(bench, station, chosen, clock.seconds("cameras"), progress) if limits.planning else []
     scaled = _scaling(bundle, station, grant, clock.seconds("cores"), progress) if limits.planning else []
     took_s = time.monotonic() - started_s
@@ -82,8 +84,8 @@ def _search(
     cameras = len(station.cameras)
     contenders = [Contender(plan) for plan in candidates(grant, cameras, tiled=bundle.spec.tiling is not None)]
     progress.stage("search", len(contenders))
-    until_s = time.monotonic() + seconds
     hints = [bench.hinted("THROUGHPUT", cameras), bench.hinted("LATENCY", cameras)]
+    until_s = time.monotonic() + seconds
     seen: set[Contender] = set()
 
     def measure(contender: Contender, slice_s: float) -> Reading:
@@ -103,11 +105,11 @@ def _rehearse(
     hints: list[Contender],
     seconds: float,
     progress: Progress,
-) -> tuple[dict[Contender, Tally], Contender]:
+) -> dict[Contender, Tally]:
     own = {one: tally for one, tally in searched.items() if one.hint is None}
     best = ranked(own, station.limit_ms)[:KEEP]
-    default = next(iter(own))
-    finalists = list(dict.fromkeys([*best, default, Contender(pinned(best[0].plan))]))
+    as_hinted = Contender(pinned(hints[0].plan, pinning=False))  # however short the search was, never much worse
+    finalists = list(dict.fromkeys([*best, next(iter(own)), as_hinted, Contender(pinned(best[0].plan))]))
     everyone = [*finalists, *hints]
     bench.let_go(everyone)
     progress.stage("rehearse", len(everyone))
@@ -121,8 +123,7 @@ def _rehearse(
             measure(one, 0.0)
             progress.advance()
         slice_s = min(_LONGEST_S, max(_SHORTEST_S, seconds / (_ROUNDS * len(everyone))))
-        rehearsed = in_turns(everyone, measure, 0.0, time.monotonic, slice_s, rounds=_ROUNDS)
-    return rehearsed, choose({one: rehearsed[one] for one in finalists}, station.limit_ms)
+        return in_turns(everyone, measure, 0.0, time.monotonic, slice_s, rounds=_ROUNDS)
 
 
 def _rooms(bench: Bench, station: StationFacts, chosen: Contender, seconds: float, progress: Progress) -> list[Room]:

@@ -109,6 +109,12 @@ class Tuned:
         return {name: round(times, 3) for name, times in found.items()}
 
     @property
+    def compared(self) -> str:
+        """The ratios of the whole station, in words."""
+        names = {"default": "the default", **{f"{one.hint}": f"OpenVINO's {one.hint} hint" for one in self.hints}}
+        return ", ".join(f"{self.ratios[key]:.2f} times {name}" for key, name in names.items())
+
+    @property
     def notes(self) -> list[str]:
         """What a reader must know before believing the figures."""
         found = [f"frames: {self.station.frames_from}"]

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from edge.calibrate.tuning.candidates import MOST, Contender, candidates, pinned
+from edge.calibrate.tuning.candidates import MOST, Contender, candidates, may_run, pinned
 from edge.calibrate.tuning.planning import Room, best_by_cores, beyond
 from edge.calibrate.tuning.scaling import Scaled, Way, ways
-from edge.calibrate.tuning.search import Reading, Tally, choose, in_turns, ranked, ratio, search
+from edge.calibrate.tuning.search import Reading, Tally, choose, in_turns, ranked, ratio, search, settle
 from edge.infer.plan import Plan
 from models.cgroups import Quota
 from models.cpus import CpuGrant
@@ -135,6 +135,24 @@ def test_what_is_chosen(tallies: dict[Plan, Tally], wanted: Plan) -> None:
     assert choose({Contender(plan): found for plan, found in tallies.items()}, 100.0).plan == wanted
 
 
+@pytest.mark.parametrize(
+    ("rates", "kept"),
+    [
+        pytest.param((20, 20, 20, 20), False, id="won every round"),
+        pytest.param((20, 20, 20, 5), False, id="three of four"),
+        pytest.param((90, 90, 5, 5), True, id="luck in half of them"),
+    ],
+)
+def test_the_default_stays_unless_it_is_beaten_most_of_the_time(rates: tuple[int, ...], *, kept: bool) -> None:
+    default, other = Contender(Plan(1, 1, 2)), Contender(Plan(2, 2, 3))
+    tallies = {
+        default: Tally([Reading(10, 1.0, (9.0,), 0.1)] * 4),
+        other: Tally([Reading(rate, 1.0, (9.0,), 0.1) for rate in rates]),
+    }
+    assert settle(tallies, other, default, 100.0) == (default if kept else other)
+    assert settle(tallies, other, default, 5.0) == other
+
+
 def test_a_single_late_part_in_a_hundred_is_no_reason_and_two_are() -> None:
     def of(late: int) -> Tally:
         return Tally([Reading(100, 1.0, (*(10.0,) * (100 - late), *(500.0,) * late), 0.1)])
@@ -169,6 +187,20 @@ def test_candidates_stay_within_what_is_granted_and_few(given: CpuGrant, cameras
         assert pinned(plan).pinning
     assert {1, given.threads} <= {plan.threads for plan in plans}
     assert min(given.threads, given.cores) in {plan.threads for plan in plans}
+
+
+@pytest.mark.parametrize(
+    ("one", "given", "may"),
+    [
+        pytest.param(Contender(PINNED), grant(4), True, id="pinned on all CPUs"),
+        pytest.param(Contender(PINNED), grant(4, 1.5), False, id="pinned under a quota"),
+        pytest.param(Contender(PINNED), grant(2, seen=8), False, id="pinned on two of eight"),
+        pytest.param(Contender(Plan(1, 1, 2)), grant(4, 1.5), True, id="not pinned under a quota"),
+        pytest.param(Contender(Plan(1, 1, 2), "LATENCY"), grant(4), False, id="a hint"),
+    ],
+)
+def test_nothing_is_pinned_on_cpus_that_others_share(one: Contender, given: CpuGrant, *, may: bool) -> None:
+    assert may_run(one, given) is may
 
 
 def test_cores_are_tried_in_doublings_as_streams_as_one_and_as_processes() -> None:
