@@ -16,7 +16,7 @@ _COUNTS = ("late", "untold", "UNDECIDED", "parts")
 HEAD = ("station", "pace", "parts/s", "of OpenVINO", "p50", "p90", "p99", "p99.9", "max", *_COUNTS)
 SHORT_HEAD = ("station", "pace", "parts/s", "of OV", "p50", "p90", "p99", "p99.9", "max", "missed", "parts")
 _STYLE = """.bench{overflow-x:auto}.bench table{font-size:11px;width:100%}
-.bench td,.bench th{white-space:nowrap;padding-right:.4rem}
+.bench td,.bench th{padding-right:.4rem}.bench td:nth-child(-n+2){white-space:nowrap}
 .bench td:nth-child(n+3),.bench th:nth-child(n+3){text-align:right}"""
 SHORT_NOTE = (
     "Milliseconds from trigger to told; (n): not measured, of n parts; missed: UNDECIDED (late among them) or untold; "

@@ -91,6 +91,7 @@ def test_a_quick_bench_measures_every_setting_and_leaves_a_report_and_nothing_el
         assert set(row["told"]) == TOLD
         assert set(row["openvino_alone"]) == ALONE
         assert row["parts"] == row["told"]["parts"] == sum(row["verdicts"].values()) > 0
+        assert row["parts"] < 2000, "--seconds ends a run before --parts does"
         assert row["untold"] == row["undecided"] == row["late"] == 0
         assert row["told"]["p50_ms"] <= row["told"]["max_ms"]
         assert (row["ratio_to_openvino"] is None) == (row["pace"] == "paced")
