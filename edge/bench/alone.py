@@ -21,7 +21,7 @@ _SAID = 300
 _PER_MS = {"ms": 1, "us": 1000}  # it says microseconds of quick graphs
 
 
-def openvino_alone(bundle: Bundle, plan: Plan, scratch: Path, seconds: float, *, one_at_a_time: bool = False) -> Alone:
+def openvino_alone(bundle: Bundle, plan: Plan, scratch: Path, seconds: int, *, one_at_a_time: bool = False) -> Alone:
     """Images per second of requests in flight as the plan has them, or of one at a time.
 
     Args:
@@ -37,7 +37,7 @@ def openvino_alone(bundle: Bundle, plan: Plan, scratch: Path, seconds: float, *,
     config = cpu_config(bundle.precision, threads=plan.threads, streams=plan.streams, pinning=plan.pinning)
     plugin = scratch / "benchmark_app.json"
     plugin.write_text(json.dumps({"CPU": {name: _word(value) for name, value in config.items()}}))
-    arguments = ["-m", str(bundle.model_xml), "-d", "CPU", "-hint", "none", "-t", f"{seconds:g}"]
+    arguments = ["-m", str(bundle.model_xml), "-d", "CPU", "-hint", "none", "-t", str(seconds)]
     arguments += ["-load_config", str(plugin), "-nstreams", str(plan.streams)]
     arguments += ["-api", "sync"] if one_at_a_time else ["-api", "async", "-nireq", str(plan.requests)]
     said = _run(arguments, _PATIENCE_S + seconds)

@@ -16,7 +16,7 @@ _COUNTS = ("late", "untold", "UNDECIDED", "parts")
 HEAD = ("station", "pace", "parts/s", "of OpenVINO", "p50", "p90", "p99", "p99.9", "max", *_COUNTS)
 SHORT_HEAD = ("station", "pace", "parts/s", "of OV", "p50", "p90", "p99", "p99.9", "max", "missed", "parts")
 _STYLE = """.bench{overflow-x:auto}.bench table{font-size:11px;width:100%}
-.bench td,.bench th{white-space:nowrap;padding-right:.4rem}
+.bench td,.bench th{padding-right:.4rem}.bench td:nth-child(-n+2){white-space:nowrap}
 .bench td:nth-child(n+3),.bench th:nth-child(n+3){text-align:right}"""
 SHORT_NOTE = (
     "Milliseconds from trigger to told; (n): not measured, of n parts; missed: UNDECIDED (late among them) or untold; "
@@ -84,10 +84,11 @@ def _verdict(result: BenchResult) -> str:
 
 
 def _notes(result: BenchResult) -> tuple[str, ...]:
+    first = {row.setting.cameras: row.alone for row in reversed(result.rows)}
     alone = "; ".join(
-        f"{count} cameras: {one.images_per_s:.1f} images/s ({one.threads} threads, {one.streams} streams, "
+        f"{count} cam: {one.images_per_s:.1f} images/s ({one.threads} threads, {one.streams} streams, "
         f"{one.requests} requests)"
-        for count, one in result.alone.items()
+        for count, one in sorted(first.items())
     )
     return (
         (
@@ -98,7 +99,7 @@ def _notes(result: BenchResult) -> tuple[str, ...]:
             "Cameras are replayed bitmaps: decoding, network and exposure are not in these figures. Simulator, broker "
             "and collector share the CPUs with the station."
         ),
-        f"OpenVINO alone: its benchmark_app, the same graph, precision, threads and requests, in this run: {alone}.",
+        f"OpenVINO alone: its benchmark_app, before each station, with the same graph and plan: {alone}.",
         (
             "`as told`: up to 4 parts wait at once, fewer where that alone would pass the deadline. "
             "Paced: at half of that rate unless --rate says otherwise."

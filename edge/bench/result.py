@@ -11,6 +11,17 @@ LATE = "deadline_passed"
 
 
 @dataclass(frozen=True, slots=True)
+class Alone:
+    """OpenVINO by itself: images per second of benchmark_app with the station's graph, precision and plan."""
+
+    images_per_s: float
+    median_ms: float
+    threads: int
+    streams: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One run of one setting.
 
@@ -22,6 +33,7 @@ class Row:
         seconds: it took.
         parts: triggered.
         parts_per_s: as the line saw it.
+        alone: OpenVINO by itself, just before.
         ratio_to_openvino: images per second over what OpenVINO alone reached; None where a pace was kept.
         told: how long the line waited.
         verdicts: how often each was told.
@@ -37,6 +49,7 @@ class Row:
     seconds: float
     parts: int
     parts_per_s: float
+    alone: Alone
     ratio_to_openvino: float | None
     told: Latency
     verdicts: dict[str, int]
@@ -59,23 +72,13 @@ class Row:
         plain = asdict(self)
         return {
             **plain.pop("setting"),
+            "openvino_alone": plain.pop("alone"),
             **plain,
             "told": {f"{name}_ms" if name != "parts" else name: value for name, value in self.told.as_json().items()},
             "undecided": self.undecided,
             "late": self.late,
             "tail": [list(point) for point in self.tail],
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Alone:
-    """OpenVINO by itself: images per second of benchmark_app with the station's graph, precision and plan."""
-
-    images_per_s: float
-    median_ms: float
-    threads: int
-    streams: int
-    requests: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,6 @@ class BenchResult:
         machine: processor, CPUs, versions.
         frames: where they are from, how many, how large.
         rows: in the order they ran.
-        alone: OpenVINO alone by camera count.
         missing: what could not be measured, and why.
         warnings: what may have disturbed the figures.
         seconds: the whole bench took.
@@ -101,7 +103,6 @@ class BenchResult:
     machine: dict[str, object]
     frames: dict[str, object]
     rows: tuple[Row, ...]
-    alone: dict[int, Alone]
     missing: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -133,7 +134,6 @@ class BenchResult:
             "machine": self.machine,
             "frames": self.frames,
             "rows": [row.as_json() for row in self.rows],
-            "openvino_alone": {str(count): asdict(alone) for count, alone in self.alone.items()},
             "missing": self.missing,
             "warnings": list(self.warnings),
             "seconds": round(self.seconds, 1),

@@ -14,7 +14,7 @@ from typing import cast
 from cloud_sync.wire.broker import Kind, LocalBroker, available_kinds, free_port
 from edge.bench.figures import Latency, latency, tail
 from edge.bench.frames import Frames
-from edge.bench.result import Row
+from edge.bench.result import Alone, Row
 from edge.bench.scratch import ScratchStation, scratch_config, write_scratch
 from edge.bench.settings import BrokerState, Pace, Setting, parts_in_flight
 from edge.config import ProductSection, StationConfig
@@ -41,6 +41,19 @@ class Effort:
     parts: int
     seconds: float
     rate_hz: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """OpenVINO alone, and how many of its images one part takes."""
+
+    alone: Alone
+    images_per_part: int
+
+    @property
+    def parts_per_s(self) -> float:
+        """What OpenVINO alone would do."""
+        return self.alone.images_per_s / self.images_per_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +95,23 @@ def serving(copying: Copying, setting: Setting) -> Iterator[ScratchStation]:
         yield station
 
 
-def measure(station: ScratchStation, setting: Setting, effort: Effort, parts_per_s: float) -> list[Row]:
+def measure(station: ScratchStation, setting: Setting, effort: Effort, yardstick: Yardstick) -> list[Row]:
     """A run as fast as parts are told, and a paced one.
 
     Args:
         station: running.
         setting: what it was made for.
         effort: how long.
-        parts_per_s: what OpenVINO alone would do.
+        yardstick: what OpenVINO alone does.
 
     Raises:
         GateError: not one part of the warm-up was judged, so there is nothing to measure.
     """
     warm = _warm(station)
     in_flight = parts_in_flight(station.config.line.deadline_ms, warm.p90 or 0.0)
-    fast = _row(station, setting, Pace.AS_TOLD, effort, (None, in_flight), parts_per_s)
+    fast = _row(station, setting, Pace.AS_TOLD, effort, (None, in_flight), yardstick)
     rate_hz = effort.rate_hz or max(1.0, round(_PACED_SHARE * fast.parts_per_s, 1))
-    return [fast, _row(station, setting, Pace.PACED, effort, (rate_hz, _PACED_IN_FLIGHT), parts_per_s)]
+    return [fast, _row(station, setting, Pace.PACED, effort, (rate_hz, _PACED_IN_FLIGHT), yardstick)]
 
 
 def simulate(station: ScratchStation, name: str, options: Sequence[str]) -> dict[str, object]:
@@ -129,7 +142,7 @@ def _row(
     pace: Pace,
     effort: Effort,
     flow: tuple[float | None, int],
-    parts_per_s: float,
+    yardstick: Yardstick,
 ) -> Row:
     (rate_hz, in_flight), name = flow, pace.replace(" ", "-")
     options = ["--parts", str(effort.parts), "--seconds", f"{effort.seconds:g}", "--in-flight", str(in_flight)]
@@ -144,7 +157,8 @@ def _row(
         seconds=float(str(summary["seconds"])),
         parts=int(str(summary["parts"])),
         parts_per_s=served_per_s,
-        ratio_to_openvino=round(served_per_s / parts_per_s, 3) if rate_hz is None and parts_per_s else None,
+        alone=yardstick.alone,
+        ratio_to_openvino=round(served_per_s / yardstick.parts_per_s, 3) if rate_hz is None else None,
         told=latency(times_ms),
         verdicts=cast("dict[str, int]", summary["verdicts"]),
         undecided_reasons=_undecided(told),

@@ -111,7 +111,8 @@ class OpenVinoEngine:
         for _ in range(self.plan.requests):
             self._idle.put(self._compiled.create_infer_request())
         how = "cached" if compiled.cached else "compiled"
-        log.info("model", bundle=self.model_id.id, version=self.model_id.version, graph=how, note=compiled.note)
+        say = log.warning if compiled.note else log.info
+        say("model", bundle=self.model_id.id, version=self.model_id.version, graph=how, note=compiled.note)
 
     @property
     def spec(self) -> ModelSpec:
