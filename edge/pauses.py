@@ -89,6 +89,8 @@ class Pauses:
                 if future.done():
                     raise
         if future.cancel():
+            if stopping():
+                raise NoPauseError("the station stops")
             raise NoPauseError(f"the line left no pause between parts within {timeout_s:.0f} s")
         return future.result(timeout_s)
 

@@ -140,7 +140,8 @@ def study(
             break
         made.append(gauge.disturbed(part))
         progress.advance()
-    real = [gauge.repeated(part) for part in drawn if len(part.images) > 1]
+    repeated = [part for part in parts if len(part.images) > 1][: limits.parts]
+    real = [gauge.repeated(part) for part in repeated]
     threshold = min(rule.min_score for rule in recipe.rules.values())
     return Repeatability(
         made=agree(made, threshold, seed),
@@ -171,7 +172,7 @@ class _Gauge:
         repeats += [self._look(disturber.again(image)) for _ in range(_FURTHER_LOOKS)]
         return Looked(part.name, part.truth, tuple(repeats), steps)
 
-    def repeated(self, part: Drawn) -> Looked:
+    def repeated(self, part: StudyPart) -> Looked:
         return Looked(part.name, part.truth, tuple(self._look(read_part(each)) for each in part.images), {})
 
     def _look(self, image: Image) -> Look:

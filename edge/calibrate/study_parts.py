@@ -90,6 +90,17 @@ def mixed(drawn: list[Drawn]) -> list[Drawn]:
     return sorted(drawn, key=lambda part: places[id(part)])
 
 
+def study_parts(good: Sequence[Path], defects: Sequence[Path] = (), repeats: Path | None = None) -> list[StudyPart]:
+    """Parts from files: held-out good ones, labelled defects, and a folder of real repeats of good parts.
+
+    Raises:
+        ConfigError: the folder of repeats will not do.
+    """
+    parts = [StudyPart(file.name, Truth.GOOD, (file,)) for file in good]
+    parts += [StudyPart(f"{file.parent.name}/{file.name}", Truth.DEFECT, (file,)) for file in defects]
+    return parts if repeats is None else [*parts, *real_repeats(repeats)]
+
+
 def real_repeats(folder: Path, truth: Truth = Truth.GOOD) -> list[StudyPart]:
     """Parts whose pictures a camera repeated: files `PART-REPEAT.png`, or a folder for each part.
 

@@ -8,7 +8,7 @@ from edge.line.masters import ask_station, show_master
 from edge.line.protocol import MastersAnswer, Trigger, VerifyMasters, master_part_id, parse_address
 from edge.line.said import Told
 from edge.masters.offline import verify_offline
-from edge.masters.standing import may_check
+from edge.masters.standing import may_check, terms_of
 from edge.masters.store import Master, MasterStore
 from edge.record.checks import CheckRecord, last_checks, read_check
 from edge.record.lock import OwnedError
@@ -77,5 +77,6 @@ def show_all(
 
 def _check_there_are_some(config: StationConfig, section: ProductSection) -> None:
     known = config.database_path.exists() and section.id in last_checks(config.database_path)
-    if not may_check(section.masters.required, known, MasterStore(config.station.data_dir, section.id).exists):
+    has_masters = MasterStore(config.station.data_dir, section.id).exists
+    if not may_check(terms_of(section.masters), known=known, has_masters=has_masters):
         raise ConfigError(f"product {section.id!r} has no master parts: add some with `edge masters add`")

@@ -18,14 +18,13 @@ from typing import Literal
 import structlog
 
 from edge.assembly import Assembly
-from edge.config import ProductSection
 from edge.domain.errors import InspectdError
 from edge.domain.frame import Image
 from edge.infer.engine import Engine, Ticket
 from edge.line.protocol import MastersAnswer, VerifyMasters
 from edge.masters.check import Judge, Request, check_each, check_masters
 from edge.masters.shown import shown_master
-from edge.masters.standing import LastCheck, Standing, Terms, may_check, standing
+from edge.masters.standing import LastCheck, Standing, may_check, standing, terms_of
 from edge.masters.store import MasterStore
 from edge.pipeline import Product
 from edge.record.checks import CheckOutcome, CheckRecord, insert_check, last_checks
@@ -45,7 +44,7 @@ class _Seen:
 
 
 class MasterKeeper:
-    """Checks master parts in a thread of its own; `watch` is for the daemon's.
+    """Checks master parts in a thread of its own; `watch` is for the daemon's too.
 
     Args:
         station: what runs; its database was opened.
@@ -53,12 +52,13 @@ class MasterKeeper:
 
     def __init__(self, station: Assembly) -> None:
         self._station = station
-        self._terms = {section.id: terms_of(section) for section in station.config.product}
+        self._terms = {section.id: terms_of(section.masters) for section in station.config.product}
         self._seen = {
             product: _Seen(check, None, None)
             for product, (_, check) in last_checks(station.config.database_path).items()
         }
         self._standings: dict[str, Standing] = {}
+        self._watching = threading.Lock()  # or one thread could say what the other has just seen to be over
         self._asked: queue.Queue[tuple[int, VerifyMasters]] = queue.Queue(_MOST_WAITING)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="masters", daemon=True)
@@ -77,13 +77,14 @@ class MasterKeeper:
 
     def watch(self, now: datetime, now_s: float) -> None:
         """Drop `ready` for each product whose last check does not count any more, and take that back where one does."""
-        for product, terms in self._terms.items():
-            found = standing(product, terms, self._last(product), now, now_s)
-            before = self._standings.get(product)
-            self._standings[product] = found
-            if found.word == "due" and (before is None or before.word != "due"):
-                log.warning("master parts are due", product=product, left_s=round(found.left_s or 0))
-            self._station.health.restate_fault(masters_fault(product), found.why)
+        with self._watching:
+            for product, terms in self._terms.items():
+                found = standing(product, terms, self._last(product), now, now_s)
+                before = self._standings.get(product)
+                self._standings[product] = found
+                if found.word == "due" and (before is None or before.word != "due"):
+                    log.warning("master parts are due", product=product, left_s=round(found.left_s or 0))
+                self._station.health.restate_fault(masters_fault(product), found.why)
 
     def standings(self) -> dict[str, object]:
         """How each product stands, for the status file."""
@@ -99,7 +100,7 @@ class MasterKeeper:
 
     def _ask(self, peer: int, asked: VerifyMasters) -> str:
         has_masters = self._store(asked.product).exists
-        if not may_check(self._terms[asked.product].required, asked.product in self._seen, has_masters):
+        if not may_check(self._terms[asked.product], known=asked.product in self._seen, has_masters=has_masters):
             return f"product {asked.product!r} has no master parts: add some with `edge masters add`"
         try:
             self._asked.put_nowait((peer, asked))
@@ -185,12 +186,6 @@ class _BetweenParts:
 def masters_fault(product_id: str) -> str:
     """The name of the fault that a product's master parts raise."""
     return f"masters:{product_id}"
-
-
-def terms_of(section: ProductSection) -> Terms:
-    """What a product asks of its master parts."""
-    every_h = section.masters.every_h
-    return Terms(section.masters.required, None if every_h is None else every_h * 3600)
 
 
 def made_with(check: CheckRecord, product: Product) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from edge.config_looks import MastersSection
 from edge.record.checks import CheckOutcome
 
 _WARNING_S = 15 * 60.0
@@ -15,6 +16,11 @@ class Terms:
 
     required: bool = False
     every_s: float | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether the station cannot be ready without a good check."""
+        return self.required or self.every_s is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +51,14 @@ class Standing:
     left_s: float | None = None
 
 
-def may_check(required: bool, known: bool, has_masters: bool) -> bool:  # noqa: FBT001 - three yes or no
-    """Whether a check is one: a product that never had master parts has none to fail by, unless they are required."""
-    return required or known or has_masters
+def terms_of(section: MastersSection) -> Terms:
+    """What a product's section asks."""
+    return Terms(section.required, None if section.every_h is None else section.every_h * 3600)
+
+
+def may_check(terms: Terms, *, known: bool, has_masters: bool) -> bool:
+    """Whether a check is one: a product that never had master parts has none to fail by, unless they are asked for."""
+    return terms.asked or known or has_masters
 
 
 def standing(product: str, terms: Terms, last: LastCheck | None, now: datetime, now_s: float) -> Standing:
@@ -61,9 +72,9 @@ def standing(product: str, terms: Terms, last: LastCheck | None, now: datetime, 
         return Standing("failed", f"{last.why}: {ask} once it is mended")
     if last is None or not last.same_eyes:
         word = "never" if last is None else "outdated"
-        asked = terms.required or terms.every_s is not None
         since = "with what looks at its parts now" if last is not None else "yet"
-        return Standing(word, f"product {product!r}: no good check of its master parts {since}: {ask}" if asked else "")
+        why = f"product {product!r}: no good check of its master parts {since}: {ask}"
+        return Standing(word, why if terms.asked else "")
     if terms.required and last.at_s is None:
         return Standing("outdated", f"product {product!r}: no good check of its master parts since the start: {ask}")
     if terms.every_s is None:

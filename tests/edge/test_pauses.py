@@ -66,7 +66,7 @@ def test_what_found_no_pause_never_runs_and_the_next_one_does(looking: Looking) 
     looking.slack = 0.0
     with pytest.raises(NoPauseError, match="no pause between parts"):
         looking.pauses.run(lambda: ran.append("first"), 0.2, lambda: False)
-    with pytest.raises(NoPauseError):
+    with pytest.raises(NoPauseError, match="the station stops"):
         looking.pauses.run(lambda: ran.append("second"), 60, lambda: True)
     looking.slack = 1.0
     looking.pauses.run(lambda: ran.append("third"), 5, lambda: False)

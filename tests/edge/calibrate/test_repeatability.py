@@ -16,7 +16,7 @@ from station_kit import bad_frame, good_frame, make_bundle
 from edge.calibrate.disturbances import Disturber, Kind, Sizes, sizes_of
 from edge.calibrate.repeatability import Repeatability, StudyLimits, study
 from edge.calibrate.repeatability_page import headline, section
-from edge.calibrate.study_parts import StudyPart, Truth, real_repeats
+from edge.calibrate.study_parts import StudyPart, Truth, real_repeats, study_parts
 from edge.decide.recipe import Recipe, Rule
 from edge.domain.errors import ConfigError
 from edge.infer.comparing import ComparingEngine
@@ -150,7 +150,8 @@ def test_real_repeats_are_a_study_of_their_own(blob: Engine, tmp_path: Path) -> 
     for number, levels in enumerate(((128, 130, 128), (150, 150, 151), (188, 189, 200))):
         for repeat, level in enumerate(levels):
             cv2.imwrite(str(tmp_path / f"part-{number}-{repeat}.png"), flat(level))
-    found = run(blob, real_repeats(tmp_path))
+    others = [part(flat(128), name=f"other-{number}") for number in range(20)]
+    found = run(blob, [*others, *study_parts([], repeats=tmp_path)], limits=StudyLimits(parts=4))
     assert found.real is not None
     assert [(one.name, len(one.repeats), one.steady) for one in found.real.parts] == [
         ("part-0", 3, True),

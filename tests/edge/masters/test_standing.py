@@ -112,6 +112,8 @@ def test_what_a_check_comes_to(masters: list[MasterRecord], why: str) -> None:
 
 
 def test_a_product_that_never_had_master_parts_has_none_to_fail_by() -> None:
-    assert not may_check(required=False, known=False, has_masters=False)
-    assert may_check(required=True, known=False, has_masters=False), "required and none there: not ready"
-    assert may_check(required=False, known=True, has_masters=False), "the folder was deleted"
+    assert not may_check(NOTHING, known=False, has_masters=False)
+    assert may_check(NOTHING, known=False, has_masters=True)
+    assert may_check(REQUIRED, known=False, has_masters=False), "asked for, and none there: not ready"
+    assert may_check(DAILY, known=False, has_masters=False)
+    assert may_check(NOTHING, known=True, has_masters=False), "the folder was deleted"
