@@ -46,6 +46,10 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     config: ConfigOption = DEFAULT_CONFIG,
     overkill: Annotated[float, typer.Option(help="Good parts that may be rejected, as a rate.")] = 0.02,
     confidence: Annotated[float, typer.Option(help="How sure that rate must be.")] = 0.95,
+    escape: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Bad parts that may pass, as a rate; else it is not activated."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 0,
     camera: Annotated[str, typer.Option(help="Whose frames these are, for its checks; the only one if left out.")] = "",
     checks_only: Annotated[bool, typer.Option("--checks-only", help="Learn the camera's checks, no model.")] = False,  # noqa: FBT002
@@ -93,6 +97,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
             frames=frames,
             overkill_rate=overkill,
             confidence=confidence,
+            escape_rate=escape,
             threads=checked.inference.threads,
             checks=checks,
             defects=defects,
@@ -101,8 +106,11 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
             station=checked.station.id,
             options=_given(context),
             cropping=cropping,
+            repeats=repeats,
+            fast=fast,
+            tune_s=min(tune_s, _FAST_TUNE_S) if fast else tune_s,
         )
-        _take_release(taking, as_json)
+        _take_release(taking, checked, as_json)
         return
     pace = Pace(interval_ms / 1000, every_frame=every_frame, by_hand=by_hand)
     request = CalibrationRequest(
@@ -112,6 +120,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         defects=None if defects is None else defects.absolute(),
         overkill_rate=overkill,
         confidence=confidence,
+        escape_rate=escape,
         seed=seed,
         fast=fast,
         threads=checked.inference.threads,
@@ -220,13 +229,13 @@ def _said(result: "CalibrationResult") -> list[str]:
     ]
 
 
-def _take_release(request: "ReleaseRequest", as_json: bool) -> None:  # noqa: FBT001 - how to say it
+def _take_release(request: "ReleaseRequest", config: "StationConfig", as_json: bool) -> None:  # noqa: FBT001 - how to say it
     from edge.calibrate.release import take_release
     from edge.calibrate.report.release import REPORT
     from models.progress import RichProgress
 
     with RichProgress() as progress:
-        result = take_release(request, progress)
+        result = take_release(request, progress, config)
     taken = result.bundle
     text = [
         f"self-test good; milliseconds per frame: {result.speed_ms}",

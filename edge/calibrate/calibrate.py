@@ -28,6 +28,7 @@ from edge.calibrate.trials import (
     read_section,
     repeat,
     study_parts,
+    too_many_escapes,
     tune_draft,
     write_section,
 )
@@ -171,18 +172,19 @@ def _try(
     bench, config = where
     scales = {} if config is None else scales_of(config, request.section)
     tested = Draft(draft, request.section, request.threads, scales)
-    parts = study_parts(bench.sets, facts.defects, request.repeats)
+    parts = study_parts(bench.sets.gate, facts.defects, request.repeats)
 
     def repeated(folder: Path) -> None:
         write_section(folder, repeat(tested, parts, request.seed, progress, fast=request.fast))
 
     seen = [draft.model_id.sha256, request.section.model_dump(mode="json"), request.seed, request.fast]
     repeats = stages.once("repeat", [*seen, [part.name for part in parts]], repeated, read_section)
+    escapes = too_many_escapes(facts.trade, request.escape_rate)
     if config is None:
-        return Found((repeats,))
+        return Found((repeats,), escapes)
     tuned = [_tuned(request, stages, tested, (bench.sets.gate, config), progress)] if request.tune_s else []
     masters = meet_masters(config, tested, progress)
-    return Found((repeats, *tuned, *masters.sections), masters.against)
+    return Found((repeats, *tuned, *masters.sections), "; ".join(filter(None, (masters.against, escapes))))
 
 
 def _tuned(
@@ -209,7 +211,7 @@ def _write(
     progress.stage("write", 1)
 
     def add(folder: Path, version: int) -> None:
-        write_report(folder, replace(facts, version=version), bench, tried.sections)
+        write_report(folder, replace(facts, version=version, against=tried.against), bench, tried.sections)
 
     bundle = bundle_store.adopt_next(request.bundles_root, request.bundle_id, draft, add)
     progress.advance()

@@ -20,8 +20,9 @@ from edge.calibrate.release_trial import Looking, Trial, try_on
 from edge.calibrate.report.identity import identify
 from edge.calibrate.report.release import REPORT, ReleaseFacts, write_release_report
 from edge.calibrate.requantize import Offer, QuantizeRequest, quantized
-from edge.capture.scales import load_scale
-from edge.config import ProductSection
+from edge.calibrate.trials import Draft, Found, meet_masters, repeat, study_parts, too_many_escapes, tune_draft
+from edge.capture.scales import load_scale, scales_of
+from edge.config import ProductSection, StationConfig
 from edge.domain.errors import ConfigError
 from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
@@ -48,6 +49,7 @@ class ReleaseRequest:
         bundles_root: the station's store of bundles.
         release: the released bundle's folder.
         frames: folder with frames of good parts, or None.
+        escape_rate: bad parts that may pass, as a fraction, for it to become active; None asks for nothing.
         overkill_rate: good parts that may be rejected, as a fraction.
         confidence: with which that rate shall hold.
         threads: CPU threads; 0 takes what this process may use.
@@ -59,12 +61,16 @@ class ReleaseRequest:
         station: the station's id, for the report.
         options: of the command, for the report.
         cropping: the roi of the frames' camera, if it has one.
+        repeats: folder of pictures that a camera repeated of the same parts; None where there are none.
+        fast: fewer parts looked at again and again.
+        tune_s: how long to look for the best plan of threads and streams; 0 leaves it out.
     """
 
     product: ProductSection
     bundles_root: Path
     release: Path
     frames: Path | None = None
+    escape_rate: float | None = None
     overkill_rate: float = 0.02
     confidence: float = 0.95
     threads: int = 0
@@ -76,6 +82,9 @@ class ReleaseRequest:
     station: str = ""
     options: tuple[tuple[str, str], ...] = ()
     cropping: Cropping | None = None
+    repeats: Path | None = None
+    fast: bool = False
+    tune_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,17 +95,18 @@ class ReleaseResult:
     release: ModelId
     speed_ms: dict[str, float]
     trial: Trial | None
+    tried: Found
     activated: bool
     checks: LearnedChecks | None = None
     offer: Offer | None = None
 
     @property
     def verdict(self) -> str:
-        """One sentence on the good frames."""
+        """One sentence on what was found."""
+        if not self.activated:
+            return f"not activated: {self.tried.against}"
         if self.trial is None:
             return "overkill not measured: give frames of good parts with --from"
-        if not self.activated:
-            return f"not activated, too many good parts are rejected: {self.trial.proof}"
         return str(self.trial.proof)
 
     def as_json(self) -> dict[str, object]:
@@ -115,6 +125,7 @@ class ReleaseResult:
             "activated": self.activated,
             "verdict": self.verdict,
             "checks": None if self.checks is None else self.checks.as_json(),
+            **{section.slot.value: section.json for section in self.tried.sections},
         }
 
     @property
@@ -126,8 +137,13 @@ class ReleaseResult:
         return f"the released graph stays: {found.against}" if found.against else f"INT8 runs: {found.gate.reason}"
 
 
-def take_release(request: ReleaseRequest, progress: Progress) -> ReleaseResult:
+def take_release(request: ReleaseRequest, progress: Progress, config: StationConfig | None = None) -> ReleaseResult:
     """Try a released bundle on this station, and take it.
+
+    Args:
+        request: what to take.
+        progress: told of every stage.
+        config: of the station, whose master parts and cameras it is tried for; None tries it for none.
 
     Raises:
         ConfigError: recipe or reference do not suit the bundle, a folder of frames will not do, or one is missing.
@@ -144,16 +160,17 @@ def take_release(request: ReleaseRequest, progress: Progress) -> ReleaseResult:
     with _offered(request, released, (collected, defects, reference), progress) as offer:
         speed_ms, trial = _measured(request, offer, (collected, defects, reference), progress)
         checks = _checks(request, collected, progress)
+        tried = _tried(request, offer, (trial, defects), config, progress)
         progress.stage("write", 1)
-        facts = _facts(request, released, offer, (speed_ms, trial, checks))
+        facts = _facts(request, released, offer, (speed_ms, trial, checks, tried))
         taken = _put(request, offer.bundle, facts)
-    good = trial is None or not evidence_against(trial.proof)
+    good = not tried.against
     if good:
         if checks is not None:
             checks.save()
         bundle_store.activate(request.bundles_root, request.product.bundle, taken.model_id.version)
     progress.advance()
-    return ReleaseResult(taken, released.model_id, speed_ms, trial, good, checks, offer)
+    return ReleaseResult(taken, released.model_id, speed_ms, trial, tried, good, checks, offer)
 
 
 _Given = tuple[Collected | None, DefectFrames | None, Image | None]
@@ -199,6 +216,32 @@ def _measured(
         return speed_ms, try_on(collected, offer.good, defects, looking, progress)
 
 
+def _tried(
+    request: ReleaseRequest,
+    offer: Offer,
+    seen: tuple[Trial | None, DefectFrames | None],
+    config: StationConfig | None,
+    progress: Progress,
+) -> Found:
+    """Overkill and escapes weighed; the same parts again and again; speed here; the product's master parts."""
+    trial, defects = seen
+    scales = {} if config is None else scales_of(config, request.product)
+    draft = Draft(offer.bundle, request.product, request.threads, scales)
+    sections, against = [], [too_many_escapes(None if trial is None else trial.trade, request.escape_rate)]
+    if trial is not None:
+        if evidence_against(trial.proof):
+            against.append(f"too many good parts are rejected: {trial.proof}.")
+        parts = study_parts(offer.good, defects, request.repeats)
+        sections.append(repeat(draft, parts, request.seed, progress, fast=request.fast))
+    if config is not None:
+        if request.tune_s:
+            sections.append(tune_draft(config, draft, offer.good, request.tune_s, progress))
+        masters = meet_masters(config, draft, progress)
+        sections += masters.sections
+        against.append(masters.against)
+    return Found(tuple(sections), " ".join(filter(None, against)))
+
+
 def _checks(request: ReleaseRequest, collected: Collected | None, progress: Progress) -> LearnedChecks | None:
     if collected is None or request.checks is None:
         return None
@@ -231,7 +274,7 @@ def _facts(
     request: ReleaseRequest,
     released: Bundle,
     offer: Offer,
-    found: tuple[dict[str, float], Trial | None, LearnedChecks | None],
+    found: tuple[dict[str, float], Trial | None, LearnedChecks | None, Found],
 ) -> ReleaseFacts:
     identity = identify(request.product.id, datetime.now(UTC), request.station, request.options)
     return ReleaseFacts(identity, released, offer, *found)

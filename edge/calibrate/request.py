@@ -24,6 +24,7 @@ class CalibrationRequest:
         defects: folder with images of bad parts, or with a folder for each kind of defect; None where there are none.
         overkill_rate: good parts that may be rejected, as a fraction.
         confidence: with which that rate shall hold.
+        escape_rate: bad parts that may pass, as a fraction, for the bundle to become active; None asks for nothing.
         seed: same seed, frames and machine: same bundle but for its date.
         fast: from fewer frames, for a first look.
         threads: CPU threads; 0 takes what this process may use.
@@ -42,6 +43,7 @@ class CalibrationRequest:
     defects: Path | None = None
     overkill_rate: float = 0.02
     confidence: float = 0.95
+    escape_rate: float | None = None
     seed: int = 0
     fast: bool = False
     threads: int = 0

@@ -29,12 +29,12 @@ from edge.masters.check import Judge, Request, check_masters
 from edge.masters.store import MasterStore, whoever
 from edge.pipeline import Product
 from edge.record.checks import CheckOutcome, CheckRecord, MasterRecord
-from models.anomaly.bench import FrameSets
 from models.bundle import Bundle
 from models.compile import usable_threads
 from models.page import table
 from models.progress import Progress
 from models.scoring import read_image
+from models.tradeoff import TradeOff
 
 _REQUESTS = 2
 _FAST = StudyLimits(parts=12, seconds=15.0)
@@ -51,6 +51,9 @@ class Found:
     against: str = ""
 
 
+NOTHING = Found(())
+
+
 def write_section(folder: Path, section: ExtraSection) -> None:
     """Keep a stage's section."""
     (folder / _SECTION).write_bytes(_PLAIN.dump_json(section))
@@ -61,13 +64,13 @@ def read_section(folder: Path) -> ExtraSection:
     return _PLAIN.validate_json((folder / _SECTION).read_bytes())
 
 
-def study_parts(sets: FrameSets, defects: DefectFrames | None, repeats: Path | None) -> list[StudyPart]:
-    """Parts that taught the model nothing: the gate's good ones, labelled defects, and real repeats.
+def study_parts(held_out: Sequence[Path], defects: DefectFrames | None, repeats: Path | None) -> list[StudyPart]:
+    """Parts that taught the model nothing: good ones that were held out, labelled defects, and real repeats.
 
     Raises:
         ConfigError: the folder of repeats will not do.
     """
-    good = [StudyPart(path.name, Truth.GOOD, (path,)) for path in sets.gate]
+    good = [StudyPart(path.name, Truth.GOOD, (path,)) for path in held_out]
     bad = [] if defects is None else list(zip(defects.names, defects.paths, strict=True))
     labelled = [StudyPart(name, Truth.DEFECT, (path,)) for name, path in bad]
     return [*good, *labelled, *([] if repeats is None else real_repeats(repeats))]
@@ -120,7 +123,7 @@ def meet_masters(config: StationConfig, draft: Draft, progress: Progress) -> Fou
     """
     store = MasterStore(config.station.data_dir, draft.product.id)
     if not store.exists:
-        return Found(())
+        return NOTHING
     progress.stage("masters", 1)
     watch = PictureWatch({camera.id: CameraRules(frozenset(Check)) for camera in config.camera}, {}, Health())
     with draft.running() as product:
@@ -148,6 +151,15 @@ def tune_draft(
     late = f"No plan holds line.deadline_ms {config.line.deadline_ms:g} on this machine: parts would be UNDECIDED."
     unproven = () if tuned.fits else (late,)
     return ExtraSection(Slot.SPEED, tuning_page.TITLE, tuning_page.section(tuned), tuned.as_json(), unproven)
+
+
+def too_many_escapes(trade: TradeOff | None, most: float | None) -> str:
+    """Why a model with these escapes must not become active; empty where they are few enough, or nobody asked."""
+    if most is None:
+        return ""
+    if trade is None:
+        return f"at most {most:.1%} of bad parts may pass, and none were given: name a folder of them with --defects"
+    return "" if trade.escape.value <= most else f"{trade.claim} At most {most:.1%} was asked."
 
 
 def _masters_section(check: CheckRecord) -> ExtraSection:

@@ -62,9 +62,10 @@ def decide(facts: ReportFacts, extra: Sequence[str] = ()) -> Decisions:
     (proven if known else unproven).append(escapes_said(facts.trade))
     proven.append("No frame had two uses: learning, quantization, threshold and gate each had their own.")
     unproven += [*(["A fast calibration: from fewer frames, for a first look."] if facts.fast else []), *extra]
-    fine = proof.meets_target and choice.gate.outcome is Outcome.PASSED
+    fine = proof.meets_target and choice.gate.outcome is Outcome.PASSED and not facts.against
+    headline = f"{choice.precision} runs. {headline_rates(proof, facts.trade)}"
     return Decisions(
-        _headline(choice, proof, facts.trade),
+        f"NOT activated: {facts.against} {headline}" if facts.against else headline,
         fine,
         _runs(choice),
         tuple(proven),
@@ -120,10 +121,6 @@ def decisions_section(decisions: Decisions) -> str:
     )
     told = "".join(f"<div><h3>{title}</h3>{listed(items)}</div>" for title, items in cards)
     return f'{note(decisions.headline, good=decisions.fine)}<div class="cards">{told}</div>'
-
-
-def _headline(choice: Choice, proof: ThresholdProof, trade: TradeOff | None) -> str:
-    return f"{choice.precision} runs. {headline_rates(proof, trade)}"
 
 
 def headline_rates(proof: ThresholdProof, trade: TradeOff | None) -> str:

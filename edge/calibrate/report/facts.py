@@ -59,6 +59,7 @@ class ReportFacts:
         checks: the camera's, if they were learned.
         defects: labelled ones, in the order that the workbench was given them.
         parent: digest of the bundle it was made from, if any.
+        against: why it does not become active; empty where nothing speaks against it.
     """
 
     bundle_id: str
@@ -71,6 +72,7 @@ class ReportFacts:
     checks: LearnedChecks | None = None
     defects: DefectFrames | None = None
     parent: str | None = None
+    against: str = ""
 
     @property
     def title(self) -> str:

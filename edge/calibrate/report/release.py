@@ -22,8 +22,8 @@ from edge.calibrate.report.identity import Identity, files_json, identity_sectio
 from edge.calibrate.report.page import checks_json, escapes_json, head, tail
 from edge.calibrate.report.threshold import threshold_json, threshold_section
 from edge.calibrate.requantize import Offer
+from edge.calibrate.trials import NOTHING, Found
 from models import tradeoff_page
-from models.anomaly.threshold import evidence_against
 from models.bundle import Bundle
 from models.page import note, page, section, table
 from models.tradeoff import ENOUGH_DEFECTS
@@ -44,6 +44,7 @@ class ReleaseFacts:
         speed_ms: milliseconds per frame, by precision.
         trial: what the station's frames showed; None without any.
         checks: the camera's, if they were learned.
+        tried: what else it was put through, and why it does not become active.
     """
 
     identity: Identity
@@ -52,6 +53,7 @@ class ReleaseFacts:
     speed_ms: dict[str, float]
     trial: Trial | None
     checks: LearnedChecks | None
+    tried: Found = NOTHING
 
 
 def write_release_report(folder: Path, title: str, facts: ReleaseFacts) -> None:
@@ -65,6 +67,7 @@ def write_release_report(folder: Path, title: str, facts: ReleaseFacts) -> None:
             identity_section(facts.identity, _bundle_rows(title, facts)),
             _good_parts(facts.trial),
             _speed(facts),
+            *(section(one.title, one.html) for one in facts.tried.sections),
             section("Checks of every picture", checks_section(facts.checks)) if facts.trial is not None else "",
             tail(folder, decisions),
         ]
@@ -75,7 +78,6 @@ def write_release_report(folder: Path, title: str, facts: ReleaseFacts) -> None:
 def decide_release(facts: ReleaseFacts) -> Decisions:
     """What was decided and what is proven, in plain words."""
     trial, bundle = facts.trial, facts.offer.bundle
-    refuted = trial is not None and evidence_against(trial.proof)
     gate = f"The release's own INT8 gate: {facts.release.manifest.gate.outcome}: {facts.release.manifest.gate.reason}."
     runs = [f"{bundle.precision}: {facts.speed_ms[str(bundle.precision)]:.2f} ms per frame.", gate]
     proven = ["Every file is as it was released; the self-test gives what is expected, on this machine."]
@@ -92,9 +94,10 @@ def decide_release(facts: ReleaseFacts) -> Decisions:
     if facts.offer.quantized is not None:
         runs.append(_quantized_said(facts.offer))
         unproven += [] if facts.offer.quantized.gate.outcome == "passed" else ["INT8 at this station is not proven."]
-    fine = trial is not None and trial.proof.meets_target
+    unproven += [line for one in facts.tried.sections for line in one.unproven]
+    fine = trial is not None and trial.proof.meets_target and not facts.tried.against
     return Decisions(
-        _headline(facts, refuted=refuted),
+        _headline(facts),
         fine,
         tuple(runs),
         tuple(proven),
@@ -103,9 +106,9 @@ def decide_release(facts: ReleaseFacts) -> Decisions:
     )
 
 
-def _headline(facts: ReleaseFacts, *, refuted: bool) -> str:
-    if refuted:
-        return "NOT activated: too many good parts are rejected."
+def _headline(facts: ReleaseFacts) -> str:
+    if facts.tried.against:
+        return f"NOT activated: {facts.tried.against}"
     if facts.trial is None:
         return f"Taken. {NO_GOOD_PARTS}"
     return f"Taken, {facts.offer.bundle.precision}. {headline_rates(facts.trial.proof, facts.trial.trade)}"
@@ -188,6 +191,7 @@ def _json(folder: Path, facts: ReleaseFacts, decisions: Decisions) -> str:
         "min_score": None if trial is None else trial.min_score.as_json(),
         "escapes": None if trial is None else escapes_json(trial.trade),
         "checks": checks_json(facts.checks),
+        "sections": [{"slot": str(one.slot), "title": one.title, "facts": one.json} for one in facts.tried.sections],
         "files": files_json(folder),
     }
     return json.dumps(plain, indent=1) + "\n"
