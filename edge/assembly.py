@@ -141,11 +141,17 @@ class Assembly:
         recipe, own = fitting_recipes(section, bundle, scales_of(self.config, section))
         reference = fitting_reference(section, bundle.spec)
         if path not in self.engines:
-            self.engines[path] = OpenVinoEngine(bundle, station_plan(self.config, bundle), store=self._compiled)
+            self.engines[path] = self._engine(bundle)
         engine = self.engines[path]
         looking = engine if reference is None else ComparingEngine(engine, reference)
         self._running[section.id] = path  # last: what was refused before this line has changed nothing
         return Product(section.id, looking, recipe, self._codes.get(section.id), own)
+
+    def _engine(self, bundle: Bundle) -> OpenVinoEngine:
+        engine = OpenVinoEngine(bundle, station_plan(self.config, bundle), store=self._compiled)
+        how, say = "cached" if engine.cached else "compiled", log.warning if engine.note else log.info
+        say("model", bundle=bundle.model_id.id, version=bundle.model_id.version, graph=how, note=engine.note)
+        return engine
 
     def _output(self, section: OutputSection, address: Address) -> Teller:
         def on_trouble(why: str) -> None:

@@ -14,8 +14,6 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import structlog
-
 from edge.domain.frame import Image
 from edge.infer.answers import reader
 from edge.infer.engine import ModelTimeoutError
@@ -36,7 +34,6 @@ from models.tiling import Tile, merge, tiles
 if TYPE_CHECKING:
     import openvino as ov
 
-log = structlog.get_logger()
 _SELFTEST_S = 30.0
 _CLOSE_MS = 100
 _STUCK_POLL_S = 0.005
@@ -52,7 +49,7 @@ class _Part:
 
 
 class OpenVinoEngine:
-    """Runs one bundle on the CPU.
+    """Runs one bundle on the CPU; `cached` says whether its graph was stored, `note` why it was not taken or kept.
 
     Args:
         bundle: opened, so every hash is verified.
@@ -75,7 +72,7 @@ class OpenVinoEngine:
     ) -> None:
         self.bundle = bundle
         self.plan = plan
-        self.cached = False
+        self.cached, self.note = False, ""
         self._input = bundle.spec.inputs[0]
         self._pose = pose_of(bundle)
         self._read = reader(bundle.spec)
@@ -100,19 +97,16 @@ class OpenVinoEngine:
         except ModelError as error:
             if not self.cached:
                 raise
-            log.warning("stored graph fails the self-test: compiled anew", bundle=self.model_id.id, why=str(error))
             store.forget(self.bundle, config)
             self._load(None)
+            self.note = f"what was stored fails the self-test: {error}"
 
     def _take(self, compiled: Compiled) -> None:
-        self.cached, self._compiled = compiled.cached, compiled.model
+        self.cached, self.note, self._compiled = compiled.cached, compiled.note, compiled.model
         self._image = self._compiled.input(IMAGE) if self.bundle.spec.compares else self._compiled.input(0)
         self._idle = queue.Queue()
         for _ in range(self.plan.requests):
             self._idle.put(self._compiled.create_infer_request())
-        how = "cached" if compiled.cached else "compiled"
-        say = log.warning if compiled.note else log.info
-        say("model", bundle=self.model_id.id, version=self.model_id.version, graph=how, note=compiled.note)
 
     @property
     def spec(self) -> ModelSpec:
