@@ -7,7 +7,9 @@ from pathlib import Path
 from cloud_sync.wire.broker import free_port
 from edge.bench.frames import Frames
 from edge.bench.settings import Setting
+from edge.capture.scales import scales_of
 from edge.config import CameraSection, ProductSection, StationConfig
+from edge.config_looks import MastersSection
 
 _TIMEOUT_MS = 2000.0
 _MAX_AGE_MS = 5000.0
@@ -40,16 +42,22 @@ def scratch_config(
         setting: what shall be measured.
         frames: what every camera shows.
         folder: of the copy.
+
+    Raises:
+        ConfigError: the recipe needs a camera's scale, and none is kept.
     """
     cameras = [_camera(config.camera[index % len(config.camera)], index, frames) for index in range(setting.cameras)]
     code = product.code and product.code.model_copy(
         update={"camera": cameras[0].id, "on_unreadable": "allow", "on_repeat": "allow"}
     )
     reference = frames.reference or product.reference
+    scale = next(iter(scales_of(config, product).values()), product.recipe.mm_per_px)
+    recipe = product.recipe.model_copy(update={"mm_per_px": scale})
+    own = {"code": code, "reference": reference, "recipe": recipe, "masters": MastersSection()}
     changes = {
         "station": config.station.model_copy(update={"id": "bench", "data_dir": folder / "data"}),
         "camera": cameras,
-        "product": [product.model_copy(update={"code": code, "reference": reference})],
+        "product": [product.model_copy(update=own)],
         "line": config.line.model_copy(update={"port": f"tcp://127.0.0.1:{free_port()}"}),
         "sync": config.sync.model_copy(update={"broker": None}),
         "retention": config.retention.model_copy(update={"images": setting.images}),
