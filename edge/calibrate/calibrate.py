@@ -21,13 +21,13 @@ from edge.calibrate.report.page import write_report
 from edge.calibrate.request import CalibrationRequest, request_of, work_folder
 from edge.calibrate.result import CalibrationResult
 from edge.calibrate.stages import Stages, open_stages, read_request
+from edge.calibrate.study_parts import study_parts
 from edge.calibrate.trials import (
     Draft,
     Found,
     meet_masters,
     read_section,
     repeat,
-    study_parts,
     too_many_escapes,
     tune_draft,
     write_section,
@@ -172,7 +172,7 @@ def _try(
     bench, config = where
     scales = {} if config is None else scales_of(config, request.section)
     tested = Draft(draft, request.section, request.threads, scales)
-    parts = study_parts(bench.sets.gate, facts.defects, request.repeats)
+    parts = study_parts(bench.sets.gate, () if facts.defects is None else facts.defects.paths, request.repeats)
 
     def repeated(folder: Path) -> None:
         write_section(folder, repeat(tested, parts, request.seed, progress, fast=request.fast))

@@ -20,7 +20,8 @@ from edge.calibrate.release_trial import Looking, Trial, try_on
 from edge.calibrate.report.identity import identify
 from edge.calibrate.report.release import REPORT, ReleaseFacts, write_release_report
 from edge.calibrate.requantize import Offer, QuantizeRequest, quantized
-from edge.calibrate.trials import Draft, Found, meet_masters, repeat, study_parts, too_many_escapes, tune_draft
+from edge.calibrate.study_parts import study_parts
+from edge.calibrate.trials import Draft, Found, meet_masters, repeat, too_many_escapes, tune_draft
 from edge.capture.scales import load_scale, scales_of
 from edge.config import ProductSection, StationConfig
 from edge.domain.errors import ConfigError
@@ -231,7 +232,7 @@ def _tried(
     if trial is not None:
         if evidence_against(trial.proof):
             against.append(f"too many good parts are rejected: {trial.proof}.")
-        parts = study_parts(offer.good, defects, request.repeats)
+        parts = study_parts(offer.good, () if defects is None else defects.paths, request.repeats)
         sections.append(repeat(draft, parts, request.seed, progress, fast=request.fast))
     if config is not None:
         if request.tune_s:

@@ -11,10 +11,9 @@ from pydantic import TypeAdapter
 
 from edge.assembly import fitting_recipes, fitting_reference
 from edge.calibrate import repeatability_page
-from edge.calibrate.defects import DefectFrames
 from edge.calibrate.repeatability import StudyLimits, study
 from edge.calibrate.report.facts import ExtraSection, Slot
-from edge.calibrate.study_parts import StudyPart, Truth, real_repeats
+from edge.calibrate.study_parts import StudyPart
 from edge.calibrate.tuning import section as tuning_page
 from edge.calibrate.tuning.facts import FRAMES, TuneLimits, station_facts
 from edge.calibrate.tuning.tune import tune
@@ -62,18 +61,6 @@ def write_section(folder: Path, section: ExtraSection) -> None:
 def read_section(folder: Path) -> ExtraSection:
     """A kept one. Raises ValueError."""
     return _PLAIN.validate_json((folder / _SECTION).read_bytes())
-
-
-def study_parts(held_out: Sequence[Path], defects: DefectFrames | None, repeats: Path | None) -> list[StudyPart]:
-    """Parts that taught the model nothing: good ones that were held out, labelled defects, and real repeats.
-
-    Raises:
-        ConfigError: the folder of repeats will not do.
-    """
-    good = [StudyPart(path.name, Truth.GOOD, (path,)) for path in held_out]
-    bad = [] if defects is None else list(zip(defects.names, defects.paths, strict=True))
-    labelled = [StudyPart(name, Truth.DEFECT, (path,)) for name, path in bad]
-    return [*good, *labelled, *([] if repeats is None else real_repeats(repeats))]
 
 
 @dataclass(frozen=True, slots=True)
