@@ -1,8 +1,11 @@
 """The station put together: every part built from station.toml and wired to the others, nothing started yet."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import structlog
 
 from cloud_sync.station.connection import station_link
 from cloud_sync.station.uplink import Uplink, UplinkSettings
@@ -22,8 +25,9 @@ from edge.domain.part import Part, Verdict
 from edge.health import Health
 from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
+from edge.infer.kept_plans import find_plan, key_of
 from edge.infer.openvino import OpenVinoEngine
-from edge.infer.plan import make_plan
+from edge.infer.plan import Plan, make_plan
 from edge.line.outputs.open import make_teller
 from edge.line.outputs.teller import Teller
 from edge.line.port import LinePort, PortTimes
@@ -35,10 +39,13 @@ from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
-from models.cpus import granted_cpus
+from models.compiled_store import CompiledStore, graphs_in_use
+from models.cpus import cpu_grant
 from models.errors import ModelError
 from models.scoring import read_image
 from models.spec import Kind, ModelSpec
+
+log = structlog.get_logger()
 
 
 class Assembly:
@@ -57,6 +64,7 @@ class Assembly:
         self.config = config
         self.health = Health()
         self.engines: dict[Path, OpenVinoEngine] = {}
+        self._compiled = CompiledStore(config.cache_dir, lambda: graphs_in_use(config.bundles_dir))
         self._running: dict[str, Path] = {}
         address = parse_address(config.line.port)
         broker = None if config.sync.broker is None else BrokerAddress.parse(config.sync.broker)
@@ -83,6 +91,10 @@ class Assembly:
         kept = {before, *self._running.values()}
         for path in [path for path in self.engines if path.parent == before.parent and path not in kept]:
             del self.engines[path]
+
+    def plan(self, product_id: str) -> Plan:
+        """How the product's model is run."""
+        return self.engines[self._running[product_id]].plan
 
     def _committed(self, committed: Committed, frames: tuple[Frame, ...]) -> None:
         self.port.tell(committed)
@@ -126,16 +138,20 @@ class Assembly:
     def _product(self, section: ProductSection) -> Product:
         path = active_bundle(self.config.bundles_dir, section.bundle)
         bundle = self.engines[path].bundle if path in self.engines else open_for_line(path)
-        recipe, own = fitting_recipes(self.config, section, bundle)
+        recipe, own = fitting_recipes(section, bundle, scales_of(self.config, section))
         reference = fitting_reference(section, bundle.spec)
         if path not in self.engines:
-            cameras, tiled = len(self.config.camera), bundle.spec.tiling is not None
-            plan = make_plan(self.config.inference, granted_cpus(), cameras, tiled=tiled)
-            self.engines[path] = OpenVinoEngine(bundle, plan)
+            self.engines[path] = self._engine(bundle)
         engine = self.engines[path]
         looking = engine if reference is None else ComparingEngine(engine, reference)
         self._running[section.id] = path  # last: what was refused before this line has changed nothing
         return Product(section.id, looking, recipe, self._codes.get(section.id), own)
+
+    def _engine(self, bundle: Bundle) -> OpenVinoEngine:
+        engine = OpenVinoEngine(bundle, station_plan(self.config, bundle), store=self._compiled)
+        how, say = "cached" if engine.cached else "compiled", log.warning if engine.note else log.info
+        say("model", bundle=bundle.model_id.id, version=bundle.model_id.version, graph=how, note=engine.note)
+        return engine
 
     def _output(self, section: OutputSection, address: Address) -> Teller:
         def on_trouble(why: str) -> None:
@@ -188,6 +204,27 @@ class Assembly:
         )
 
 
+def station_plan(config: StationConfig, bundle: Bundle) -> Plan:
+    """How this station runs the bundle, said once in the log. Raises ConfigError: fewer requests than cameras."""
+    plan = chosen_plan(config, bundle)
+    log.info("plan", bundle=bundle.model_id.id, version=bundle.model_id.version, plan=str(plan), why=plan.why)
+    return plan
+
+
+def chosen_plan(config: StationConfig, bundle: Bundle) -> Plan:
+    """How a station of this configuration runs the bundle: as it says, else as `edge tune` found, else the default.
+
+    Raises:
+        ConfigError: fewer requests than cameras.
+    """
+    cameras, grant = len(config.camera), cpu_grant()
+    limit_ms = config.line.deadline_ms - config.line.commit_margin_ms
+    found = find_plan(config.plans_dir, key_of(bundle, grant, cameras, limit_ms))
+    tiled = bundle.spec.tiling is not None
+    plan = make_plan(config.inference, grant.threads, cameras, tiled=tiled, kept=found.plan)
+    return replace(plan, why="station.toml says so" if plan.origin == "station.toml" else found.why)
+
+
 def camera_fault(camera_id: str) -> str:
     """The name of the fault that a camera raises."""
     return f"camera:{camera_id}"
@@ -205,9 +242,10 @@ def fitting_recipe(section: ProductSection, bundle: Bundle, mm_per_px: float | N
     return recipe
 
 
-def fitting_recipes(config: StationConfig, section: ProductSection, bundle: Bundle) -> tuple[Recipe, dict[str, Recipe]]:
-    """A product's rules, and those of each camera whose kept scale they need. Raises as `fitting_recipe`."""
-    scales = scales_of(config, section)
+def fitting_recipes(
+    section: ProductSection, bundle: Bundle, scales: Mapping[str, float]
+) -> tuple[Recipe, dict[str, Recipe]]:
+    """A product's rules, and those of each camera whose scale, millimetres a pixel, they need. As `fitting_recipe`."""
     own = {camera: fitting_recipe(section, bundle, mm_per_px) for camera, mm_per_px in scales.items()}
     return next(iter(own.values())) if own else fitting_recipe(section, bundle), own
 

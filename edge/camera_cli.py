@@ -83,22 +83,30 @@ def camera_grab(
     out: Annotated[Path | None, typer.Option(help="The image file to write; ID.png if left out.")] = None,
     seconds: Annotated[float, typer.Option(min=0, max=600, help="How long to look, for the rate.")] = 1,
     config: ConfigOption = DEFAULT_CONFIG,
-    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+    *,
+    whole: Annotated[bool, typer.Option("--whole", help="The whole picture, with the camera's roi drawn in.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Open a camera, write its newest image, and say size, format, rate and age.
 
-    It opens a connection of its own: a device that a running station holds cannot be grabbed.
+    The image is what the camera's roi leaves, as everything else sees it. With --whole, exit 1 when the roi reaches
+    out of the picture. It opens a connection of its own: a device that a running station holds cannot be grabbed.
     """
     from edge.capture.grab import grab
     from edge.capture.open import make_camera
     from edge.config import load_config
 
     section = _chosen(load_config(config), camera)
-    result = grab(section, make_camera(section), out or Path(f"{section.id}.png"), seconds)
+    driver = make_camera(section.model_copy(update={"roi": None}))
+    result = grab(section, driver, out or Path(f"{section.id}.png"), seconds, whole=whole)
     rate = "one image, as triggered" if result.rate_fps is None else f"{result.rate_fps:.1f} images a second"
     size = f"{result.width} x {result.height}, {result.format}"
     text = f"{result.camera}: {size}, {rate}, newest {result.age_ms:.0f} ms old\nwrote {result.path}"
-    say(as_json, {"ok": True} | result.as_json(), text)
+    if not result.roi_fits:
+        text += f"\nthe camera's roi {list(section.roi or ())} reaches out of its pictures: set camera.roi"
+    say(as_json, {"ok": result.roi_fits} | result.as_json(), text)
+    if not result.roi_fits:
+        raise typer.Exit(EXIT_REFUSED)
 
 
 def _chosen(config: "StationConfig", camera: str) -> "CameraSection":
@@ -107,6 +115,39 @@ def _chosen(config: "StationConfig", camera: str) -> "CameraSection":
     if chosen not in known or (not camera and len(known) > 1):
         raise ConfigError(f"name a camera: one of {', '.join(sorted(known))}, got {camera!r}")
     return known[chosen]
+
+
+@camera_app.command("collect")
+def camera_collect(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    out: Annotated[Path, typer.Argument(help="The folder for the images.")],
+    parts: Annotated[int, typer.Option(min=1, help="How many parts.")] = 300,
+    repeats: Annotated[int, typer.Option(min=1, help="How often each of them, one look after the other.")] = 1,
+    camera: Annotated[str, typer.Option(help="The camera's id; the only one if left out.")] = "",
+    interval_ms: Annotated[float, typer.Option(min=0, help="At least so long between two images.")] = 0,
+    by_hand: Annotated[bool, typer.Option("--by-hand", help="The part is changed by hand.")] = False,  # noqa: FBT002
+    every_frame: Annotated[bool, typer.Option("--every-frame", help="Each frame is another part.")] = False,  # noqa: FBT002
+    limit_s: Annotated[float, typer.Option(min=1, help="Give up after so long; what came is kept.")] = 600,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the images that are there.")] = False,  # noqa: FBT002
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Take a picture of each part that comes, for `edge calibrate --from`, or repeats of each for --repeats.
+
+    A standing belt gives one picture, not many: the part must have changed. Exit 3 when too few came in time.
+    """
+    from edge.calibrate.live import LiveWanted, collect_live
+    from edge.calibrate.passing_parts import Pace
+    from edge.capture.open import make_camera
+    from edge.config import load_config
+    from models.progress import RichProgress
+
+    checked = load_config(config)
+    section = _chosen(checked, camera)
+    pace = Pace(interval_ms / 1000, every_frame=every_frame, by_hand=by_hand, repeats=repeats)
+    wanted = LiveWanted(parts, pace, limit_s, resume=resume)
+    with RichProgress() as progress:
+        taken = collect_live(section, make_camera(section), wanted, out, progress, data_dir=checked.station.data_dir)
+    say(as_json, {"ok": True} | taken.as_json(), f"{taken.frames} images in {taken.folder}")
 
 
 @camera_app.command("scale")

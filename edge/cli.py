@@ -10,11 +10,13 @@ import sys
 import traceback
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from edge.bench_cli import bench
 from edge.bundle_cli import bundle_app
+from edge.calibrate_cli import calibrate
 from edge.camera_cli import camera_app
 from edge.config_cli import config_app
 from edge.domain.errors import (
@@ -24,12 +26,9 @@ from edge.domain.errors import (
     StorageError,
     exit_code,
 )
+from edge.masters_cli import masters_app, verify_masters
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
-
-if TYPE_CHECKING:
-    from edge.calibrate.calibrate import CalibrationRequest
-    from edge.calibrate.pictures import ChecksTarget
-    from edge.calibrate.release import ReleaseRequest
+from edge.tune_cli import tune
 
 app = typer.Typer(
     help="inspectd's station: inspects every part, tells the line, keeps the proof.",
@@ -40,6 +39,11 @@ app = typer.Typer(
 app.add_typer(config_app, name="config")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(camera_app, name="camera")
+app.command()(calibrate)
+app.add_typer(masters_app, name="masters")
+app.command("verify-masters")(verify_masters)
+app.command()(bench)
+app.command()(tune)
 
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
 
@@ -63,6 +67,8 @@ def init(
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Write a commented station.toml; an existing one is left alone."""
+    from edge.config_schema import SCHEMA_FILE, write_schema
+
     path, station = folder / "station.toml", station or folder.absolute().name.lower()
     if not re.fullmatch(STATION_ID, station):
         raise ConfigError(f"a station's id is 1 to 63 of a-z 0-9 -, got {station!r}: name one with --station")
@@ -70,7 +76,8 @@ def init(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
-            file.write(text.replace("{id}", station))
+            file.write(f"#:schema ./{SCHEMA_FILE}\n" + text.replace("{id}", station))
+        write_schema(folder / SCHEMA_FILE)
     except FileExistsError:
         raise ConfigError(f"{path} exists and is left as it is: edit it, or name another folder") from None
     except OSError as error:
@@ -96,111 +103,6 @@ def doctor(
     else:
         print_table("this machine", ("what", "state", "found"), rows)
     if bad:
-        raise typer.Exit(EXIT_REFUSED)
-
-
-@app.command()
-def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
-    product: Annotated[str, typer.Option(help="Which product of station.toml; the only one if left out.")] = "",
-    frames: Annotated[
-        Path | None, typer.Option("--from", help="A folder of images of good parts; `frames` if left out.")
-    ] = None,
-    bundle: Annotated[Path | None, typer.Option(help="Take this released bundle instead of learning one.")] = None,
-    config: ConfigOption = DEFAULT_CONFIG,
-    overkill: Annotated[float, typer.Option(help="Good parts that may be rejected, as a rate.")] = 0.02,
-    confidence: Annotated[float, typer.Option(help="How sure that rate must be.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 0,
-    camera: Annotated[str, typer.Option(help="Whose frames these are, for its checks; the only one if left out.")] = "",
-    checks_only: Annotated[bool, typer.Option("--checks-only", help="Learn the camera's checks, no model.")] = False,  # noqa: FBT002
-    fast: Annotated[bool, typer.Option("--fast", help="From fewer frames, for a first look.")] = False,  # noqa: FBT002
-    as_json: JsonOption = False,  # noqa: FBT002 - a flag
-) -> None:
-    """Learn a product from good parts: collect, fit, quantize, threshold, report, activate.
-
-    With --bundle, take a released bundle as it is: verify, self-test, measure, try on good parts if --from names some,
-    import, activate. Exit 1, and not activated, when the good parts show more overkill than asked.
-    """
-    from edge.calibrate.calibrate import CalibrationRequest
-    from edge.calibrate.pictures import checks_target
-    from edge.config import load_config
-
-    checked = load_config(config)
-    known = {section.id: section for section in checked.product}
-    chosen = product or next(iter(known))
-    if chosen not in known or (not product and len(known) > 1):
-        raise ConfigError(f"--product must be one of {', '.join(sorted(known))}, got {product!r}")
-    checks = checks_target(checked, chosen, camera)
-    if checks_only:
-        _learn_checks(checks, frames or Path("frames"), as_json)
-        return
-    if bundle is not None:
-        from edge.calibrate.release import ReleaseRequest
-
-        where = known[chosen], checked.bundles_dir, bundle, frames
-        threads = checked.inference.threads
-        _take_release(ReleaseRequest(*where, overkill, confidence, threads, checks=checks), as_json)
-        return
-    request = CalibrationRequest(
-        bundle_id=known[chosen].bundle,
-        bundles_root=checked.bundles_dir,
-        frames=frames or Path("frames"),
-        overkill_rate=overkill,
-        confidence=confidence,
-        seed=seed,
-        fast=fast,
-        threads=checked.inference.threads,
-        checks=checks,
-    )
-    _learn_product(request, as_json)
-
-
-def _learn_checks(target: "ChecksTarget | None", frames: Path, as_json: bool) -> None:  # noqa: FBT001 - how to say it
-    from edge.calibrate.pictures import only_checks
-    from models.progress import RichProgress
-
-    if target is None:
-        raise ConfigError("the station has several cameras: name the one these frames are from with --camera")
-    with RichProgress() as progress:
-        learned = only_checks(target, frames, progress)
-    say(as_json, {"ok": True, "checks": learned.as_json()}, learned.summary)
-
-
-def _learn_product(request: "CalibrationRequest", as_json: bool) -> None:  # noqa: FBT001 - how to say it
-    from edge.calibrate.calibrate import calibrate as run_calibration
-    from models.progress import RichProgress
-
-    with RichProgress() as progress:
-        result = run_calibration(request, progress)
-    proof = result.threshold
-    text = [
-        f"runs as {result.precision.value}; INT8 gate: {result.gate.outcome.value}: {result.gate.reason}",
-        f"overkill proven: at most {proof.proven_rate:.2%} at {proof.confidence:.0%} ({proof.held_out} held-out parts)",
-        f"overkill asked: {proof.target_rate:.2%}, which needs {proof.needed} held-out good parts",
-        *(f"looks like no other good part, not learned from: {name}" for name in result.left_out),
-        *(f"far above all other good parts, counts for the threshold: {name}: a bad part?" for name in result.doubtful),
-        result.checks.summary if result.checks else "checks not learned: name the frames' camera with --camera",
-        f"active: {result.bundle}",
-        f"report: {result.report}",
-    ]
-    say(as_json, {"ok": True} | result.as_json(), "\n".join(text))
-
-
-def _take_release(request: "ReleaseRequest", as_json: bool) -> None:  # noqa: FBT001 - how to say it
-    from edge.calibrate.release import REPORT, take_release
-    from models.progress import RichProgress
-
-    with RichProgress() as progress:
-        result = take_release(request, progress)
-    taken = result.bundle
-    text = [
-        f"self-test good; milliseconds per frame: {result.speed_ms}",
-        result.verdict,
-        *([result.checks.summary] if result.checks else []),
-        f"{'active' if result.activated else 'imported'}: {taken.path}",
-        f"report: {taken.path / REPORT}",
-    ]
-    say(as_json, {"ok": result.activated} | result.as_json(), "\n".join(text))
-    if not result.activated:
         raise typer.Exit(EXIT_REFUSED)
 
 
@@ -246,6 +148,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     patience_s: Annotated[float, typer.Option(min=0.01, help="After this a part counts as untold.")] = 5,
     prefix: Annotated[str, typer.Option(help="Part ids start with it.")] = "part",
     ack: Annotated[bool, typer.Option(help="Acknowledge verdicts.")] = True,  # noqa: FBT002 - a flag
+    seconds: Annotated[float, typer.Option(min=0, help="No part passes after this; 0: all parts do.")] = 0,
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Play a production line: trigger parts and log what was told. Exit 1 when a part was not told."""
@@ -262,6 +165,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         patience_s=patience_s,
         prefix=prefix,
         acknowledge=ack,
+        seconds=seconds or None,
     )
     summary = summarize(Simulator(line).run())
     say(as_json, summary, f"{summary}\nlog: {log}")

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edge.config_looks import ChecksSection, CodeSection
+from edge.config_looks import (
+    CameraRegion,
+    ChecksSection,
+    CodeSection,
+    MastersSection,
+    check_code_region,
+    check_zones,
+    size_of,
+)
 from edge.config_outputs import ModbusSection, OutputSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted
@@ -65,6 +73,7 @@ class CameraSection(_Section):
     open_timeout_ms: Patience = 3000
     read_timeout_ms: Patience = 700
     password_file: Path | None = None
+    roi: CameraRegion | None = None
     checks: ChecksSection = ChecksSection()
 
     @model_validator(mode="after")
@@ -119,6 +128,7 @@ class ProductSection(_Section):
     bundle: Id
     reference: Path | None = None
     code: CodeSection | None = None
+    masters: MastersSection = MastersSection()
     recipe: RecipeSection = RecipeSection()
 
 
@@ -203,6 +213,18 @@ class StationConfig(_Section):
         return self
 
     @model_validator(mode="after")
+    def _regions_inside_the_rois(self) -> "StationConfig":
+        seen = {camera.id: size_of(camera.roi) for camera in self.camera if camera.roi is not None}
+        for product in self.product:
+            code = product.code
+            if code is not None and code.roi is not None:
+                check_code_region(product.id, code.roi, seen.get(code.camera or self.camera[0].id))
+            if len(seen) == len(self.camera):
+                zones = [zone for rule in product.recipe.classes.values() for zone in rule.zones]
+                check_zones(product.id, zones, list(seen.values()))
+        return self
+
+    @model_validator(mode="after")
     def _outputs_name_products(self) -> "StationConfig":
         known = {product.id for product in self.product}
         for output in self.output:
@@ -217,6 +239,11 @@ class StationConfig(_Section):
         return self.station.data_dir / "bundles"
 
     @property
+    def cache_dir(self) -> Path:
+        """Where graphs lie as they were compiled for this CPU; may be deleted at any time."""
+        return self.station.data_dir / "cache"
+
+    @property
     def database_path(self) -> Path:
         """The station's one database."""
         return self.station.data_dir / "station.db"
@@ -227,9 +254,24 @@ class StationConfig(_Section):
         return self.station.data_dir / "images"
 
     @property
+    def plans_dir(self) -> Path:
+        """Where the plans lie that `edge tune` found."""
+        return self.station.data_dir / "plans"
+
+    @property
     def status_path(self) -> Path:
         """Where the daemon says each second how it is."""
         return self.station.data_dir / "status.json"
+
+
+def chosen_product(config: StationConfig, product_id: str) -> ProductSection:
+    """The product of this id; with none given, the only one. Raises ConfigError."""
+    known = {section.id: section for section in config.product}
+    if product_id in known:
+        return known[product_id]
+    if product_id or len(known) > 1:
+        raise ConfigError(f"--product must be one of {', '.join(sorted(known))}, got {product_id!r}")
+    return config.product[0]
 
 
 def load_config(path: Path) -> StationConfig:

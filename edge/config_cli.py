@@ -1,6 +1,8 @@
 """`edge config`: what station.toml says, whether it is right, and what it may say. Heavy imports stand inside."""
 
 import json
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -59,12 +61,21 @@ def show(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> 
 
 
 @config_app.command("schema")
-def schema(as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
-    """The JSON Schema of station.toml, for editors that complete and check while one types."""
-    from edge.config import StationConfig
+def schema(
+    out: Annotated[Path | None, typer.Option(help="Write it there, for a `#:schema` line to name.")] = None,
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """The JSON Schema of station.toml, for editors that complete, explain and check while one types.
 
-    content = StationConfig.model_json_schema()
-    content |= {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "inspectd station.toml"}
+    `edge init` puts it beside station.toml, where Even Better TOML (VS Code) and taplo find it.
+    """
+    from edge.config_schema import station_schema, write_schema
+
+    if out is not None:
+        write_schema(out)
+        say(as_json, {"ok": True, "path": str(out)}, f"wrote {out}")
+        return
+    content = station_schema()
     if as_json:
         print_json(content)
     else:

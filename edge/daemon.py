@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from types import FrameType
 
 import structlog
@@ -13,6 +14,7 @@ from edge.assembly import Assembly, camera_fault
 from edge.changeover import Changeover
 from edge.config import StationConfig
 from edge.lifesign import Lifesign
+from edge.masters.keeper import MasterKeeper
 from edge.pipeline import model_fault
 from edge.record.lock import sole_owner
 from models.errors import ModelError
@@ -38,7 +40,8 @@ class Daemon:
 
     def __init__(self, config: StationConfig) -> None:
         self._station = Assembly(config)
-        self._lifesign = Lifesign(self._station)
+        self._masters = MasterKeeper(self._station)
+        self._lifesign = Lifesign(self._station, self._masters.standings)
         self._changeover = Changeover(self._station)
         self._stop = threading.Event()
         self._retest = threading.Thread()
@@ -102,6 +105,8 @@ class Daemon:
                 output.start()
             stack.callback(self._changeover.stop, _STOP_S)
             self._changeover.start()
+            stack.callback(self._masters.stop, _STOP_S)
+            self._masters.start()
             stack.callback(station.port.set_ready, False, "stopping")
             yield
 
@@ -138,6 +143,7 @@ class Daemon:
             drain.watch(now_s)
         self._station.pictures.watch(now_s)
         self._station.pipeline.watch(now_s)
+        self._masters.watch(datetime.now(UTC), now_s)
         busy_s = self._station.recorder.busy_s(now_s)
         slow = f"the disk has been writing for {busy_s:.0f} s" if busy_s > _SLOW_DISK_S else ""
         self._station.health.set_fault("storage_slow", slow)

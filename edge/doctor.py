@@ -34,8 +34,8 @@ class Finding:
 
 def examine(folder: Path) -> list[Finding]:
     """Look at this machine; `folder` is where the station would keep its data."""
-    checks: list[Callable[[Path], Iterator[Finding]]] = [_python, _opencv, _openvino, _cpus, _disk, _extras, _broker]
-    return [finding for check in checks for finding in check(folder)]
+    machine: list[Callable[[Path], Iterator[Finding]]] = [_python, _opencv, _openvino, _cpus, _disk, _extras, _broker]
+    return [finding for check in [*machine, _plans] for finding in check(folder)]
 
 
 def _python(_folder: Path) -> Iterator[Finding]:
@@ -71,11 +71,25 @@ def _openvino(_folder: Path) -> Iterator[Finding]:
 
 
 def _cpus(_folder: Path) -> Iterator[Finding]:
-    from models.cpus import granted_cpus
+    from models.cpus import cpu_grant
 
-    granted, seen = granted_cpus(), os.cpu_count() or 1
-    quota = "" if granted == seen else ": a quota holds, threads follow it"
-    yield Finding("cores", "ok", f"{granted} granted of {seen} seen{quota}")
+    grant = cpu_grant()
+    follow = ": threads follow what is granted" if grant.is_cut else ""
+    yield Finding("cores", "ok", f"{grant}{follow}")
+
+
+def _plans(folder: Path) -> Iterator[Finding]:
+    """The kept plans: whether each is of this machine as it is now."""
+    from edge.infer.kept_plans import kept_plans, machine_now
+
+    plans = list(kept_plans(folder / "plans"))
+    if not plans:
+        yield Finding("plans", "note", "none kept: the default runs until `edge tune` found a better one")
+    for path, key in plans:
+        changed = [] if isinstance(key, str) else key.machine_differences(machine_now())
+        why = f"cannot be used: {key}" if isinstance(key, str) else "; ".join(changed)
+        state: State = "note" if why else "ok"
+        yield Finding("plan", state, f"{path.name}: {why or 'of this machine'}{': run `edge tune`' if why else ''}")
 
 
 def _disk(folder: Path) -> Iterator[Finding]:

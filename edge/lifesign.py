@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from edge.assembly import Assembly
@@ -10,10 +11,16 @@ from edge.pipeline import Product
 
 
 class Lifesign:
-    """Writes the status file of one run; a file that cannot be written is a fault of the station."""
+    """Writes the status file of one run; a file that cannot be written is a fault of the station.
 
-    def __init__(self, station: Assembly) -> None:
+    Args:
+        station: what runs.
+        masters: says how each product stands with its master parts.
+    """
+
+    def __init__(self, station: Assembly, masters: Callable[[], dict[str, object]]) -> None:
         self._station = station
+        self._masters = masters
         self._started_at = datetime.now(UTC)
 
     def write(self, *, running: bool) -> None:
@@ -44,10 +51,18 @@ class Lifesign:
             "line": _counters(station.port.counters),
             "outputs": {output.output_id: _output(output) for output in station.outputs},
             "cameras": {name: _counters(drain.counters) for name, drain in station.drains.items()},
-            "models": {name: _model(product) for name, product in station.products.items()},
+            "models": {name: self._model(product) for name, product in station.products.items()},
+            "masters": self._masters(),
             "images": {"stored": station.images.stored, "dropped": station.images.dropped},
             "sync": self._sync(),
         }
+
+    def _model(self, product: Product) -> dict[str, object]:
+        model = product.engine.model_id
+        cached = any(engine.cached for engine in list(self._station.engines.values()) if engine.model_id == model)
+        named = {"id": model.id, "version": model.version, "sha256": model.sha256, "precision": model.precision.value}
+        plan = self._station.plan(product.product_id).as_json()
+        return named | {"graph": "cached" if cached else "compiled", "plan": plan}
 
     def _sync(self) -> dict[str, object] | None:
         if self._station.uplink is None:
@@ -62,8 +77,3 @@ def _counters(counters: object) -> dict[str, int]:
 
 def _output(output: Teller) -> dict[str, object]:
     return {"tells": not output.trouble, "why": output.trouble, **_counters(output.counters)}
-
-
-def _model(product: Product) -> dict[str, object]:
-    model = product.engine.model_id
-    return {"id": model.id, "version": model.version, "sha256": model.sha256, "precision": model.precision.value}

@@ -30,12 +30,14 @@ from edge.domain.inspection import FrameInfo, Inspection, View
 from edge.domain.part import Part, Verdict
 from edge.health import Health
 from edge.infer.engine import Engine, ModelTimeoutError, Ticket
+from edge.pauses import Pauses
 from edge.record.recorder import Recorder
 from models.errors import AlignmentError, ModelError
 
 log = structlog.get_logger()
 _PATIENCE_S = 0.1
 _STUCK_S = 60.0
+_NONE_WAITS = 0.99
 _TOO_LATE = "deadline_passed"
 
 
@@ -120,6 +122,7 @@ class Pipeline:
         eyes: Eyes = _NO_EYES,
     ) -> None:
         self.failure: Exception | None = None
+        self.pauses = Pauses()
         self._products = products
         self._drains = drains
         self._recorder = recorder
@@ -198,12 +201,24 @@ class Pipeline:
 
     def _look_at_parts(self) -> None:
         while not (self._stop.is_set() and self._jobs.empty()):
+            self.pauses.offer(self._slack())
             try:
-                job = self._jobs.get(timeout=_PATIENCE_S)
+                job = self._jobs.get(timeout=self.pauses.patience_s)
             except queue.Empty:
                 continue
             looks = [self._look(job, camera_id, claim) for camera_id, claim in job.claims.items()]
             self._running.put((job, looks, self._ask_code(job, looks), _since_ms(job.part)), timeout=_STUCK_S)
+
+    def _slack(self) -> float:
+        """The share of its time that the part whose turn is next has left; 1 where none is on its way.
+
+        Only this thread takes parts, so one that waits now still does a moment later.
+        """
+        if self._jobs.empty():
+            return 1.0 if self._running.empty() else _NONE_WAITS
+        with self._jobs.mutex:
+            decide_by_s: float = self._jobs.queue[0].decide_by_s
+        return min(_NONE_WAITS, (decide_by_s - time.monotonic()) / self._limits.decide_within_s)
 
     def _look(self, job: _Job, camera_id: str, claim: Claim | None) -> _Look:
         frame: Frame | None = None

@@ -25,13 +25,15 @@ def print_json(content: dict[str, object]) -> None:
     typer.echo(json.dumps(content))
 
 
-def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Rows under their columns, for a person."""
+def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, tight: bool = False) -> None:
+    """Rows under their columns, for a person; tight where there are too many columns for lines between them."""
+    from rich.box import HEAVY_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(*columns, title=title)
+    look, gap = (None, (0, 1, 0, 0)) if tight else (HEAVY_HEAD, (0, 1, 0, 1))
+    table = Table(*columns, title=title, box=look, padding=gap, pad_edge=not tight)
     for row in rows:
         table.add_row(*map(escape, row))
     Console().print(table)

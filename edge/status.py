@@ -8,6 +8,7 @@ from typing import cast
 
 from edge.config import StationConfig
 from edge.domain.errors import StorageError
+from edge.record.checks import last_checks
 from edge.record.database import open_reader
 
 _SILENT_S = 5.0
@@ -29,7 +30,7 @@ def read_status(config: StationConfig) -> dict[str, object]:
     if not alive or silent_s > _SILENT_S:
         why = status["why"] if not status["running"] else f"daemon {'silent' if alive else 'dead'} for {silent_s:.0f} s"
         status |= {"running": False, "ready": False, "why": why}
-    return status | {"database": _counts(config)}
+    return status | {"database": _counts(config), "master_checks": _master_checks(config)}
 
 
 def _counts(config: StationConfig) -> dict[str, object]:
@@ -45,6 +46,21 @@ def _counts(config: StationConfig) -> dict[str, object]:
     finally:
         connection.close()
     return {"verdicts": verdicts, "outcomes": outcomes, "outbox": waiting}
+
+
+def _master_checks(config: StationConfig) -> dict[str, object]:
+    """Of each product its last check of master parts, and how old that is."""
+    now = datetime.now(UTC)
+    return {
+        product: {
+            "outcome": check.outcome,
+            "at": check.at.isoformat(),
+            "age_h": round((now - check.at).total_seconds() / 3600, 2),
+            "why": check.why,
+            "check": number,
+        }
+        for product, (number, check) in last_checks(config.database_path).items()
+    }
 
 
 def _lives(pid: int) -> bool:

@@ -129,7 +129,7 @@ def write_bundle(source: Path, target: Path, manifest: Manifest) -> Bundle:
         (staging / MANIFEST).write_text(manifest.model_dump_json(indent=2, by_alias=True) + "\n", encoding="utf-8")
         staging.chmod(0o755)
         open_bundle(staging)
-        _sync_tree(staging)
+        sync_tree(staging)
         staging.rename(target)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
@@ -145,6 +145,15 @@ def sync_directory(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_tree(path: Path) -> None:
+    """Make every file and name below a directory durable."""
+    for root, _, files in os.walk(path, topdown=False):
+        for name in files:
+            with (Path(root) / name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_directory(Path(root))
 
 
 def _read_manifest(path: Path) -> bytes:
@@ -240,11 +249,3 @@ def _case(folder: Path, entry: SelftestEntry) -> SelftestCase:
     return SelftestCase(
         folder / entry.frame, entry.score, entry.tolerance, reference, findings, tuple(entry.scores or ())
     )
-
-
-def _sync_tree(path: Path) -> None:
-    for root, _, files in os.walk(path, topdown=False):
-        for name in files:
-            with (Path(root) / name).open("rb") as file:
-                os.fsync(file.fileno())
-        sync_directory(Path(root))

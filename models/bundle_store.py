@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from models.bundle import MANIFEST, Bundle, file_entries, open_for_line, sync_directory, write_bundle
+from models.bundle import MANIFEST, Bundle, file_entries, open_bundle, open_for_line, sync_directory, write_bundle
 from models.errors import ModelError
 from models.manifest import Manifest
 
@@ -71,9 +71,16 @@ def write_next(root: Path, bundle_id: str, fill: Callable[[Path, int], Manifest]
 
 
 def copy_next(
-    root: Path, bundle_id: str, source: Bundle, made_at: datetime, add: Callable[[Path, int], None] | None = None
+    root: Path,
+    bundle_id: str,
+    source: Bundle,
+    made_at: datetime,
+    add: Callable[[Path, int], None] | None = None,
+    parent: str | None = None,
 ) -> Bundle:
     """Another bundle's files as they are, as the next version of an id; its parent is that bundle.
+
+    A draft, which lies outside the store and never ran, is taken over by `adopt_next` instead.
 
     Args:
         root: of the store.
@@ -81,19 +88,60 @@ def copy_next(
         source: opened, so every hash is verified.
         made_at: when.
         add: puts further files into the folder that it is given, beside the version.
+        parent: digest of the bundle that the source was made from on the way here.
 
     Raises:
         ModelError: as `write_next`, or the files changed since they were verified.
     """
+    changes = {"parent": parent or source.model_id.sha256, "created_at": made_at}
+    return _take_next(root, bundle_id, source, changes, add)
 
+
+def adopt_next(root: Path, bundle_id: str, draft: Bundle, add: Callable[[Path, int], None]) -> Bundle:
+    """A draft's files and what is added to them, as the next version of an id; once, however often it is called.
+
+    Where the newest version was made of this very draft already, as a killed run leaves it, that one is given.
+
+    Args:
+        root: of the store.
+        bundle_id: of the new version.
+        draft: opened, so every hash is verified.
+        add: puts further files into the folder that it is given, beside the version.
+
+    Raises:
+        ModelError: as `copy_next`.
+    """
+    made = _adopted(root, bundle_id, draft.manifest)
+    return _take_next(root, bundle_id, draft, {}, add) if made is None else made
+
+
+def _adopted(root: Path, bundle_id: str, draft: Manifest) -> Bundle | None:
+    newest = next_version(root, bundle_id) - 1
+    if not newest:
+        return None
+    try:
+        found = open_bundle(version_path(root, bundle_id, newest))
+    except ModelError:
+        return None
+    whole = draft.files.items() <= found.manifest.files.items()
+    return found if whole and found.manifest.created_at == draft.created_at else None
+
+
+def _take_next(
+    root: Path,
+    bundle_id: str,
+    source: Bundle,
+    changes: dict[str, object],
+    add: Callable[[Path, int], None] | None,
+) -> Bundle:
     def fill(scratch: Path, version: int) -> Manifest:
         shutil.copytree(source.path, scratch, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
         if file_entries(scratch) != source.manifest.files:
             raise ModelError(f"bundle: what was copied from {source.path} is not what was verified there: try again")
         if add is not None:
             add(scratch, version)
-        changes = {"id": bundle_id, "version": version, "parent": source.model_id.sha256}
-        return source.manifest.model_copy(update=changes | {"created_at": made_at, "files": file_entries(scratch)})
+        own = {"id": bundle_id, "version": version, "files": file_entries(scratch)}
+        return source.manifest.model_copy(update=changes | own)
 
     return write_next(root, bundle_id, fill)
 

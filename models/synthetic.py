@@ -1,14 +1,19 @@
 """Defects painted on good frames, the same for the same seed: what a gate has while nobody has labelled a defect."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import overload
 
 import cv2
 import numpy as np
 
 from models.letterbox import Image
+from models.scoring import read_image
 
 _SHORT_SIDE_MIN = 0.08
 _SHORT_SIDE_MAX = 0.25
+_DONORS = 8
+_SEEDS_APART = 100_003
 Paint = Callable[[Image, np.random.Generator], None]
 
 
@@ -33,6 +38,32 @@ def with_defect(frame: Image, donors: Sequence[Image], seed: int) -> Image:
     kinds: tuple[Paint, ...] = (_scratch, _stain, _hole, lambda image, rng: _paste(image, donor, rng))
     kinds[int(random.integers(len(kinds)))](defective, random)
     return defective
+
+
+class Painted(Sequence[Image]):
+    """Good frames with one defect on each, painted when they are asked for, so that large ones need not be held.
+
+    Args:
+        frames: of good parts.
+        seed: of the first; each frame has its own.
+    """
+
+    def __init__(self, frames: Sequence[Path], seed: int) -> None:
+        self._frames = frames
+        self._seed = seed * _SEEDS_APART
+        self._donors = [read_image(path) for path in frames[:_DONORS]]
+
+    @overload
+    def __getitem__(self, index: int) -> Image: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Painted": ...
+    def __getitem__(self, index: int | slice) -> "Image | Painted":
+        if isinstance(index, slice):
+            raise TypeError("painted frames are asked for one by one")
+        return with_defect(read_image(self._frames[index]), self._donors, self._seed + index)
+
+    def __len__(self) -> int:
+        return len(self._frames)
 
 
 def _scratch(image: Image, random: np.random.Generator) -> None:

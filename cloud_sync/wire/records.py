@@ -81,7 +81,10 @@ class ViewRecord(BaseModel):
 
 
 class InspectionRecord(Record):
-    """One inspection: what was decided of one part, from what, by what; `code` is what its QR code or barcode says."""
+    """One inspection: what was decided of one part, from what, by what; `code` is what its QR code or barcode says.
+
+    With `master` it is no production: the master part of that name was shown, to check the station.
+    """
 
     schema_: Literal["inspectd.inspection.v1"] = Field("inspectd.inspection.v1", alias="schema")
     product: str
@@ -94,6 +97,7 @@ class InspectionRecord(Record):
     image: Literal["pending", "none"]
     replayed: bool
     code: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    master: Name | None = None
 
 
 class OutcomeRecord(Record):

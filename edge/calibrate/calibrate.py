@@ -1,139 +1,134 @@
 """`edge calibrate`, top-down: collect, split, fit, quantize, threshold, gate, self-test, report, bundle, activate.
 
-Nothing half-written is ever active: everything is made in a scratch folder, the bundle appears by one rename, and
-activation is one more. A kill anywhere leaves the station as it was, plus at most an inactive bundle or scratch.
+Nothing half-written is ever active: what is made is a draft in the working folder until the bundle appears by one
+rename, and activation is one more. A kill anywhere leaves the station as it was, and stages that `resume` goes on from.
 """
 
-import tempfile
+import functools
+import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge.calibrate.collect import Frame, Refusal, collect
-from edge.calibrate.pictures import ChecksTarget, LearnedChecks, learn_checks
-from edge.calibrate.report import ReportFacts, write_report
+from edge.calibrate.collect import Collected, Frame
+from edge.calibrate.defects import DefectFrames, read_defects
+from edge.calibrate.gather import cropping_for, gather
+from edge.calibrate.pictures import learn_checks
+from edge.calibrate.report.facts import ExtraSection, ReportFacts
+from edge.calibrate.report.identity import identify
+from edge.calibrate.report.page import write_report
+from edge.calibrate.request import CalibrationRequest, request_of, work_folder
+from edge.calibrate.result import CalibrationResult
+from edge.calibrate.stages import Stages, open_stages, read_request
+from edge.calibrate.study_parts import study_parts
+from edge.calibrate.trials import (
+    Draft,
+    Found,
+    meet_masters,
+    read_section,
+    repeat,
+    too_many_escapes,
+    tune_draft,
+    write_section,
+)
+from edge.capture.scales import scales_of
+from edge.config import StationConfig
+from edge.domain.errors import ConfigError
 from models import bundle_store
-from models.anomaly.bench import AnyGate, Choice, FrameSets, Workbench
+from models.anomaly.bench import Choice, FrameSets, Workbench
 from models.anomaly.dealing import Indices, Split, split
 from models.anomaly.fit import FAST_FRAMES, FULL_FRAMES, input_for
+from models.anomaly.kept import keep_choice, read_choice
 from models.anomaly.packaging import Provenance, package
-from models.anomaly.threshold import ThresholdProof, parts_needed
-from models.bundle import Bundle
+from models.anomaly.threshold import parts_needed
+from models.bundle import Bundle, open_bundle
+from models.claims import tools_used
+from models.cpus import cpu_grant
 from models.near_twins import thumbnail_groups
 from models.networks.anomaly import feature_graph
 from models.networks.weights import read_weights
 from models.progress import Progress
-from models.spec import InputSpec, ModelId, Precision
+from models.spec import InputSpec, Kind
+
+_CHOICE, _DRAFT = "choice", "draft"
 
 
-@dataclass(frozen=True, slots=True)
-class CalibrationRequest:
-    """What to calibrate, from what, and how sure to be.
-
-    Args:
-        bundle_id: product the bundle is for: 1 to 64 of a-z 0-9 . _ -
-        bundles_root: the station's store of bundles.
-        frames: folder with frames of good parts.
-        overkill_rate: good parts that may be rejected, as a fraction.
-        confidence: with which that rate shall hold.
-        seed: same seed, frames and machine: same bundle but for its date.
-        fast: from fewer frames, for a first look.
-        threads: CPU threads; 0 takes what this process may use.
-        activate: make the bundle the active one.
-        checks: whose camera's checks are learned from the same frames, if any.
-    """
-
-    bundle_id: str
-    bundles_root: Path
-    frames: Path
-    overkill_rate: float = 0.02
-    confidence: float = 0.95
-    seed: int = 0
-    fast: bool = False
-    threads: int = 0
-    activate: bool = True
-    checks: ChecksTarget | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CalibrationResult:
-    """What came of it.
-
-    `left_out` names good frames that were not learned from because they look like no other, `doubtful` such among
-    those that set the threshold: they count, because a proof may not choose its frames, and should be looked at.
-    """
-
-    bundle: Path
-    model_id: ModelId
-    threshold: ThresholdProof
-    gate: AnyGate
-    refused: tuple[Refusal, ...]
-    left_out: tuple[str, ...]
-    doubtful: tuple[str, ...]
-    split: dict[str, int]
-    speed_ms: dict[str, float]
-    activated: bool
-    seconds: dict[str, float]
-    checks: LearnedChecks | None = None
-
-    @property
-    def report(self) -> Path:
-        """The page a person reads."""
-        return self.bundle / "report.html"
-
-    @property
-    def precision(self) -> Precision:
-        """What the gate let through."""
-        return self.model_id.precision
-
-    def as_json(self) -> dict[str, object]:
-        """Plain values for `--json`."""
-        plain = {"model_id": asdict(self.model_id), "threshold": asdict(self.threshold), "gate": asdict(self.gate)}
-        return {
-            **plain,
-            "bundle": str(self.bundle),
-            "report": str(self.report),
-            "split": self.split,
-            "speed_ms": self.speed_ms,
-            "activated": self.activated,
-            "seconds": self.seconds,
-            "left_out": list(self.left_out),
-            "doubtful": list(self.doubtful),
-            "refused": [asdict(refusal) for refusal in self.refused],
-            "checks": None if self.checks is None else self.checks.as_json(),
-        }
-
-
-def calibrate(request: CalibrationRequest, progress: Progress) -> CalibrationResult:
+def calibrate(
+    request: CalibrationRequest,
+    progress: Progress,
+    config: StationConfig | None = None,
+    *,
+    resume: bool = False,
+    anew: bool = False,
+) -> CalibrationResult:
     """Make a bundle from good parts, prove it as far as the frames allow, and make it active.
 
+    Args:
+        request: what to calibrate.
+        progress: told of every stage.
+        config: of the station, whose master parts and cameras the bundle is tried for; None tries it for none.
+        resume: go on with what an interrupted run of the same request has finished.
+        anew: throw away what an interrupted run took with a camera.
+
     Raises:
-        ConfigError: the folder will not do.
+        ConfigError: a folder or the recipe will not do, or there is nothing to resume.
         RequestError: too few frames, or a rate or confidence outside (0, 1).
         CameraError: the folder cannot be read.
+        StorageError: the working folder cannot be written, or another calibration of the same product runs.
         ModelError: weights missing, or OpenVINO or nncf refuses the graph.
     """
+    parts_needed(request.overkill_rate, request.confidence)
+    kind = request.section.recipe.kind
+    if Kind(kind) is not Kind.ANOMALY:
+        raise ConfigError(
+            f"product {request.section.id!r}: its recipe is for a {kind}, and good parts alone teach an anomaly model: "
+            "take a release with --bundle, or write a recipe of kind anomaly"
+        )
+    with open_stages(request.work_folder, request.as_json(), resume=resume, anew=anew) as stages:
+        return _calibrate(request, stages, progress, config)
+
+
+def unfinished(bundles_root: Path, bundle_id: str) -> CalibrationRequest:
+    """What the interrupted calibration of a bundle was asked for.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    return request_of(read_request(work_folder(bundles_root, bundle_id)))
+
+
+def _calibrate(
+    request: CalibrationRequest, stages: Stages, progress: Progress, config: StationConfig | None
+) -> CalibrationResult:
     clock = _Clock()
+    collected = gather(request, stages, config, progress)
+    cropping = cropping_for(request, stages, config)
+    defects = None if request.defects is None else read_defects(request.defects, collected.digests, cropping)
     wanted = parts_needed(request.overkill_rate, request.confidence)
-    version = bundle_store.next_version(request.bundles_root, request.bundle_id)
-    weights = read_weights()
-    collected = collect(request.frames, progress)
     dealt = split(thumbnail_groups([frame.thumbnail for frame in collected.frames]), wanted, request.seed)
     clock.lap("collect")
     checks = None if request.checks is None else learn_checks(request.checks, collected, progress)
     spec = input_for([(frame.width, frame.height) for frame in collected.frames])
-    bench = _workbench(request, spec, _sets(collected.frames, dealt), progress)
-    choice = bench.choose(feature_graph(weights, spec))
+    bench = _workbench(request, spec, _sets(collected.frames, dealt, defects), progress)
+    made_from = [request.as_json(), collected.digest, defects and defects.digest, tools_used()]
+    fit = functools.partial(_fit, request, bench, collected)
+    choice, draft = stages.once("fit", made_from, fit, _read_fit)
     clock.lap("fit")
-    facts = ReportFacts(request.bundle_id, version, collected, dealt.sizes(), choice, request.fast, checks)
-    bundle = _write(request, bench, facts, progress)
+    identity = identify(request.bundle_id, draft.manifest.created_at, request.station, request.options)
+    sizes = dealt.sizes()
+    facts = ReportFacts(request.bundle_id, 0, collected, sizes, choice, request.fast, identity, checks, defects)
+    tried = _try(request, stages, draft, facts, (bench, config), progress)
+    clock.lap("try")
+    bundle = _write(request, draft, facts, tried, bench, progress)
     clock.lap("write")
-    if request.activate:
+    activated = request.activate and not tried.against
+    if activated:
         if checks is not None:
             checks.save()
-        bundle_store.activate(request.bundles_root, request.bundle_id, version)
-    return _result(request, bundle, facts, clock)
+        bundle_store.activate(request.bundles_root, request.bundle_id, bundle.model_id.version)
+    stages.finish({"bundle": str(bundle.path), "activated": activated})
+    return _result(bundle, facts, tried, clock, activated=activated, reused=tuple(stages.reused))
 
 
 def _workbench(request: CalibrationRequest, spec: InputSpec, sets: FrameSets, progress: Progress) -> Workbench:
@@ -141,28 +136,91 @@ def _workbench(request: CalibrationRequest, spec: InputSpec, sets: FrameSets, pr
     return Workbench(sets, spec, most, target, request.seed, request.threads, progress)
 
 
-def _sets(frames: tuple[Frame, ...], dealt: Split) -> FrameSets:
+def _sets(frames: tuple[Frame, ...], dealt: Split, defects: DefectFrames | None) -> FrameSets:
     def paths(indices: Indices) -> tuple[Path, ...]:
         return tuple(frames[index].path for index in indices)
 
-    return FrameSets(paths(dealt.learn), paths(dealt.quantization), paths(dealt.threshold), paths(dealt.gate))
+    good = FrameSets(paths(dealt.learn), paths(dealt.quantization), paths(dealt.threshold), paths(dealt.gate))
+    return good if defects is None else good.with_defects(defects.paths)
 
 
-def _write(request: CalibrationRequest, bench: Workbench, facts: ReportFacts, progress: Progress) -> Bundle:
-    """Self-test, report and manifest in a scratch folder, then the whole of it in place by one rename."""
+def _fit(request: CalibrationRequest, bench: Workbench, collected: Collected, folder: Path) -> None:
+    """Choose, and put the choice and a draft of the bundle into the folder."""
+    choice = bench.choose(feature_graph(read_weights(), bench.spec))
+    kept, scratch = folder / _CHOICE, folder / "files"
+    kept.mkdir()
+    keep_choice(kept, choice)
+    scratch.mkdir()
+    origin = Provenance(request.bundle_id, 1, collected.digest, datetime.now(UTC))
+    package(scratch, folder / _DRAFT, bench, choice, origin)
+    shutil.rmtree(scratch)
+
+
+def _read_fit(folder: Path) -> tuple[Choice, Bundle]:
+    return read_choice(folder / _CHOICE), open_bundle(folder / _DRAFT)
+
+
+def _try(
+    request: CalibrationRequest,
+    stages: Stages,
+    draft: Bundle,
+    facts: ReportFacts,
+    where: tuple[Workbench, StationConfig | None],
+    progress: Progress,
+) -> Found:
+    """Repeats of the same parts and speed, kept as stages; the master parts each time, for they may have changed."""
+    bench, config = where
+    scales = {} if config is None else scales_of(config, request.section)
+    tested = Draft(draft, request.section, request.threads, scales)
+    parts = study_parts(bench.sets.gate, () if facts.defects is None else facts.defects.paths, request.repeats)
+
+    def repeated(folder: Path) -> None:
+        write_section(folder, repeat(tested, parts, request.seed, progress, fast=request.fast))
+
+    seen = [draft.model_id.sha256, request.section.model_dump(mode="json"), request.seed, request.fast]
+    repeats = stages.once("repeat", [*seen, [part.name for part in parts]], repeated, read_section)
+    escapes = too_many_escapes(facts.trade, request.escape_rate)
+    if config is None:
+        return Found((repeats,), escapes)
+    tuned = [_tuned(request, stages, tested, (bench.sets.gate, config), progress)] if request.tune_s else []
+    masters = meet_masters(config, tested, progress)
+    return Found((repeats, *tuned, *masters.sections), "; ".join(filter(None, (masters.against, escapes))))
+
+
+def _tuned(
+    request: CalibrationRequest,
+    stages: Stages,
+    draft: Draft,
+    where: tuple[tuple[Path, ...], StationConfig],
+    progress: Progress,
+) -> ExtraSection:
+    frames, config = where
+    plain = config.model_dump(mode="json", include={"inference", "line", "camera"})
+    made_from = [draft.bundle.model_id.sha256, plain, str(cpu_grant()), request.tune_s]
+
+    def tuned(folder: Path) -> None:
+        write_section(folder, tune_draft(config, draft, frames, request.tune_s, progress))
+
+    return stages.once("tune", made_from, tuned, read_section)
+
+
+def _write(
+    request: CalibrationRequest, draft: Bundle, facts: ReportFacts, tried: Found, bench: Workbench, progress: Progress
+) -> Bundle:
+    """The draft and its report as the store's next version, by one rename."""
     progress.stage("write", 1)
-    target = bundle_store.version_path(request.bundles_root, request.bundle_id, facts.version)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".calibrating-", dir=target.parent) as name:
-        scratch = Path(name)
-        write_report(scratch / "report.html", facts, bench)
-        origin = Provenance(request.bundle_id, facts.version, facts.collected.digest, datetime.now(UTC))
-        bundle = package(scratch, target, bench, facts.choice, origin)
+
+    def add(folder: Path, version: int) -> None:
+        write_report(folder, replace(facts, version=version, against=tried.against), bench, tried.sections)
+
+    bundle = bundle_store.adopt_next(request.bundles_root, request.bundle_id, draft, add)
     progress.advance()
     return bundle
 
 
-def _result(request: CalibrationRequest, bundle: Bundle, facts: ReportFacts, clock: "_Clock") -> CalibrationResult:
+def _result(
+    bundle: Bundle, facts: ReportFacts, tried: Found, clock: "_Clock", *, activated: bool, reused: tuple[str, ...]
+) -> CalibrationResult:
     choice: Choice = facts.choice
     return CalibrationResult(
         bundle=bundle.path,
@@ -174,9 +232,12 @@ def _result(request: CalibrationRequest, bundle: Bundle, facts: ReportFacts, clo
         doubtful=tuple(path.name for path in choice.doubtful),
         split=facts.split,
         speed_ms={str(precision): round(value, 3) for precision, value in choice.speed_ms.items()},
-        activated=request.activate,
+        activated=activated,
         seconds=clock.seconds,
+        tried=tried,
         checks=facts.checks,
+        trade=facts.trade,
+        reused=reused,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.calibrate.collect import Collected, collect
+from edge.calibrate.cropping import Cropping
 from edge.capture.pictures.checks import Limits
 from edge.capture.pictures.limits import FEWEST_FRAMES, Learner, limits_path, save_limits
 from edge.config import StationConfig
@@ -88,13 +89,15 @@ def learn_checks(target: ChecksTarget, collected: Collected, progress: Progress)
     return LearnedChecks(target, learner.limits(), learner.frames, *learner.false_alarms())
 
 
-def only_checks(target: ChecksTarget, frames: Path, progress: Progress) -> LearnedChecks:
+def only_checks(
+    target: ChecksTarget, frames: Path, progress: Progress, *, cropping: Cropping | None = None
+) -> LearnedChecks:
     """Learn a camera's checks and nothing else: the camera was moved, or is a second one, and the model is as it was.
 
     Raises:
         ConfigError: the folder will not do, or holds too few frames.
     """
-    learned = learn_checks(target, collect(frames, progress), progress)
+    learned = learn_checks(target, collect(frames, progress, cropping=cropping), progress)
     if learned.limits is None:
         raise ConfigError(f"{learned.summary}: give more frames of good parts")
     learned.save()

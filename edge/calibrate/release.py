@@ -1,44 +1,44 @@
 """`edge calibrate --bundle`: a released bundle is taken as it is, tried on this machine, and put among the station's.
 
-Open (every hash), fit (recipe and reference), self-test, speed, overkill on good frames where there are any, and then
-the same files under the next version, with the release's digest as `parent`. It becomes active unless the good frames
-speak against it.
+Open (every hash), fit (recipe and reference), INT8 through the gate if asked, self-test, speed, overkill on good frames
+and escapes on labelled defects where there are any, and then the same files under the next version, with the release's
+digest as `parent`. It becomes active unless the good frames speak against it.
 """
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from edge.assembly import fitting_recipe, fitting_reference
 from edge.calibrate.collect import Collected, collect
+from edge.calibrate.cropping import Cropping
+from edge.calibrate.defects import DefectFrames, read_defects
 from edge.calibrate.pictures import ChecksTarget, LearnedChecks, learn_checks
-from edge.calibrate.release_report import write_release_report
-from edge.calibrate.release_trial import Trial
-from edge.capture.scales import load_scale
-from edge.config import ProductSection
-from edge.decide.recipe import Recipe, decide
-from edge.domain.part import Verdict
+from edge.calibrate.release_trial import Looking, Trial, try_on
+from edge.calibrate.report.identity import identify
+from edge.calibrate.report.release import REPORT, ReleaseFacts, write_release_report
+from edge.calibrate.requantize import Offer, QuantizeRequest, quantized
+from edge.calibrate.study_parts import study_parts
+from edge.calibrate.trials import Draft, Found, meet_masters, repeat, too_many_escapes, tune_draft
+from edge.capture.scales import load_scale, scales_of
+from edge.config import ProductSection, StationConfig
+from edge.domain.errors import ConfigError
+from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
-from edge.infer.engine import Engine
 from edge.infer.openvino import OpenVinoEngine
 from edge.infer.plan import Plan
 from models import bundle_store
-from models.anomaly.threshold import evidence_against, prove
+from models.anomaly.threshold import evidence_against
 from models.bundle import Bundle, open_for_line
 from models.compile import compile_bundle, usable_threads
-from models.errors import AlignmentError
 from models.letterbox import Image
 from models.progress import Progress
-from models.scoring import read_image
 from models.spec import ModelId
 from models.speed import compare_speed, median_ms
 
-_ANSWER_S = 30.0
 _REQUESTS = 2
-REPORT = "station.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +50,42 @@ class ReleaseRequest:
         bundles_root: the station's store of bundles.
         release: the released bundle's folder.
         frames: folder with frames of good parts, or None.
+        escape_rate: bad parts that may pass, as a fraction, for it to become active; None asks for nothing.
         overkill_rate: good parts that may be rejected, as a fraction.
         confidence: with which that rate shall hold.
         threads: CPU threads; 0 takes what this process may use.
         speed_s: how long to measure.
         checks: whose camera's checks are learned from the frames, if any.
+        defects: folder with frames of defective parts, or None.
+        quantize: put a float graph into INT8 if the gate lets it, on these frames.
+        seed: of what is painted and dealt for that.
+        station: the station's id, for the report.
+        options: of the command, for the report.
+        cropping: the roi of the frames' camera, if it has one.
+        repeats: folder of pictures that a camera repeated of the same parts; None where there are none.
+        fast: fewer parts looked at again and again.
+        tune_s: how long to look for the best plan of threads and streams; 0 leaves it out.
     """
 
     product: ProductSection
     bundles_root: Path
     release: Path
     frames: Path | None = None
+    escape_rate: float | None = None
     overkill_rate: float = 0.02
     confidence: float = 0.95
     threads: int = 0
     speed_s: float = 2.0
     checks: ChecksTarget | None = None
+    defects: Path | None = None
+    quantize: bool = False
+    seed: int = 0
+    station: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+    cropping: Cropping | None = None
+    repeats: Path | None = None
+    fast: bool = False
+    tune_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,70 +96,157 @@ class ReleaseResult:
     release: ModelId
     speed_ms: dict[str, float]
     trial: Trial | None
+    tried: Found
     activated: bool
     checks: LearnedChecks | None = None
+    offer: Offer | None = None
 
     @property
     def verdict(self) -> str:
-        """One sentence on the good frames."""
+        """One sentence on what was found."""
+        if not self.activated:
+            return f"not activated: {self.tried.against}"
         if self.trial is None:
             return "overkill not measured: give frames of good parts with --from"
-        if not self.activated:
-            return f"not activated, too many good parts are rejected: {self.trial.proof}"
         return str(self.trial.proof)
 
     def as_json(self) -> dict[str, object]:
         """Plain values for `--json`."""
-        trial = self.trial
-        overkill = None
-        if trial is not None:
-            refused = [asdict(refusal) for refusal in trial.collected.refused]
-            counts = {"rejected": trial.rejected, "misaligned": trial.misaligned, "refused": refused}
-            overkill = {**asdict(trial.proof), **counts}
         return {
             "bundle": str(self.bundle.path),
             "model_id": asdict(self.bundle.model_id),
             "parent": self.release.sha256,
             "report": str(self.bundle.path / REPORT),
             "speed_ms": self.speed_ms,
-            "overkill": overkill,
+            "overkill": None if self.trial is None else _overkill(self.trial),
+            "min_score": None if self.trial is None else self.trial.min_score.as_json(),
+            "escapes": None if self.trial is None or self.trial.trade is None else self.trial.trade.as_json(),
             "gate": self.bundle.manifest.gate.outcome,
+            "quantized": self.quantized,
             "activated": self.activated,
             "verdict": self.verdict,
             "checks": None if self.checks is None else self.checks.as_json(),
+            **{section.slot.value: section.json for section in self.tried.sections},
         }
 
+    @property
+    def quantized(self) -> str | None:
+        """What became of --quantize, in a sentence; None where nobody asked."""
+        found = None if self.offer is None else self.offer.quantized
+        if found is None:
+            return None
+        return f"the released graph stays: {found.against}" if found.against else f"INT8 runs: {found.gate.reason}"
 
-def take_release(request: ReleaseRequest, progress: Progress) -> ReleaseResult:
+
+def take_release(request: ReleaseRequest, progress: Progress, config: StationConfig | None = None) -> ReleaseResult:
     """Try a released bundle on this station, and take it.
 
+    Args:
+        request: what to take.
+        progress: told of every stage.
+        config: of the station, whose master parts and cameras it is tried for; None tries it for none.
+
     Raises:
-        ConfigError: recipe or reference do not suit the bundle, or the folder of frames will not do.
+        ConfigError: recipe or reference do not suit the bundle, a folder of frames will not do, or one is missing.
+        RequestError: it cannot be quantized, or not with so few frames.
         ModelError: the bundle does not verify, or does not answer here as it says.
         GateError: it runs in INT8, and its own manifest does not say that the gate let it.
     """
     progress.stage("open", 1)
-    bundle = open_for_line(request.release)
-    recipe = fitting_recipe(request.product, bundle, _mm_per_px(request))
-    reference = fitting_reference(request.product, bundle.spec)
-    collected = None if request.frames is None else collect(request.frames, progress)
-    progress.stage("self-test", 1)
-    plan = Plan(request.threads or usable_threads(), 1, _REQUESTS, _REQUESTS)
-    with contextlib.closing(OpenVinoEngine(bundle, plan)) as engine:
-        progress.stage("measure", 1)
-        speed_ms = _speed(bundle, request)
-        looking = engine if reference is None else ComparingEngine(engine, reference)
-        trial = None if collected is None else _try(request, collected, (looking, recipe), progress)
-    checks = None if collected is None or request.checks is None else learn_checks(request.checks, collected, progress)
-    progress.stage("write", 1)
-    taken = _put(request, bundle, speed_ms, trial, checks)
-    good = trial is None or not evidence_against(trial.proof)
+    released = open_for_line(request.release)
+    fitting_recipe(request.product, released, _mm_per_px(request))
+    reference = fitting_reference(request.product, released.spec)
+    collected = None if request.frames is None else collect(request.frames, progress, cropping=request.cropping)
+    defects = _defects(request, collected)
+    with _offered(request, released, (collected, defects, reference), progress) as offer:
+        speed_ms, trial = _measured(request, offer, (collected, defects, reference), progress)
+        checks = _checks(request, collected, progress)
+        tried = _tried(request, offer, (trial, defects), config, progress)
+        progress.stage("write", 1)
+        facts = _facts(request, released, offer, (speed_ms, trial, checks, tried))
+        taken = _put(request, offer.bundle, facts)
+    good = not tried.against
     if good:
         if checks is not None:
             checks.save()
         bundle_store.activate(request.bundles_root, request.product.bundle, taken.model_id.version)
     progress.advance()
-    return ReleaseResult(taken, bundle.model_id, speed_ms, trial, good, checks)
+    return ReleaseResult(taken, released.model_id, speed_ms, trial, tried, good, checks, offer)
+
+
+_Given = tuple[Collected | None, DefectFrames | None, Image | None]
+
+
+def _defects(request: ReleaseRequest, collected: Collected | None) -> DefectFrames | None:
+    if request.defects is not None and collected is None:
+        raise ConfigError("--defects: escapes are weighed against overkill: give good parts' frames too, with --from")
+    if collected is None or request.defects is None:
+        return None
+    return read_defects(request.defects, collected.digests, request.cropping)
+
+
+@contextlib.contextmanager
+def _offered(request: ReleaseRequest, released: Bundle, given: _Given, progress: Progress) -> Iterator[Offer]:
+    collected, defects, reference = given
+    if not request.quantize:
+        yield Offer(released, () if collected is None else tuple(frame.path for frame in collected.frames))
+        return
+    if collected is None:
+        raise ConfigError("--quantize: INT8 learns its ranges from good parts' frames: give some with --from")
+    asked = QuantizeRequest(collected, defects, reference, request.seed, request.threads)
+    with quantized(released, asked, progress) as offer:
+        yield offer
+
+
+def _measured(
+    request: ReleaseRequest, offer: Offer, given: _Given, progress: Progress
+) -> tuple[dict[str, float], Trial | None]:
+    """Self-test, speed, and what the station's frames show."""
+    collected, defects, reference = given
+    bundle, target = offer.bundle, (request.overkill_rate, request.confidence)
+    recipe = fitting_recipe(request.product, bundle, _mm_per_px(request))
+    progress.stage("self-test", 1)
+    plan = Plan(request.threads or usable_threads(), 1, _REQUESTS, _REQUESTS)
+    with contextlib.closing(OpenVinoEngine(bundle, plan)) as engine:
+        progress.stage("measure", 1)
+        speed_ms = _speed(bundle, request)
+        if collected is None:
+            return speed_ms, None
+        looks = engine if reference is None else ComparingEngine(engine, reference)
+        looking = Looking(looks, recipe, target, reported(bundle).score_floor)
+        return speed_ms, try_on(collected, offer.good, defects, looking, progress)
+
+
+def _tried(
+    request: ReleaseRequest,
+    offer: Offer,
+    seen: tuple[Trial | None, DefectFrames | None],
+    config: StationConfig | None,
+    progress: Progress,
+) -> Found:
+    """Overkill and escapes weighed; the same parts again and again; speed here; the product's master parts."""
+    trial, defects = seen
+    scales = {} if config is None else scales_of(config, request.product)
+    draft = Draft(offer.bundle, request.product, request.threads, scales)
+    sections, against = [], [too_many_escapes(None if trial is None else trial.trade, request.escape_rate)]
+    if trial is not None:
+        if evidence_against(trial.proof):
+            against.append(f"too many good parts are rejected: {trial.proof}.")
+        parts = study_parts(offer.good, () if defects is None else defects.paths, request.repeats)
+        sections.append(repeat(draft, parts, request.seed, progress, fast=request.fast))
+    if config is not None:
+        if request.tune_s:
+            sections.append(tune_draft(config, draft, offer.good, request.tune_s, progress))
+        masters = meet_masters(config, draft, progress)
+        sections += masters.sections
+        against.append(masters.against)
+    return Found(tuple(sections), " ".join(filter(None, against)))
+
+
+def _checks(request: ReleaseRequest, collected: Collected | None, progress: Progress) -> LearnedChecks | None:
+    if collected is None or request.checks is None:
+        return None
+    return learn_checks(request.checks, collected, progress)
 
 
 def _mm_per_px(request: ReleaseRequest) -> float | None:
@@ -158,37 +265,29 @@ def _speed(bundle: Bundle, request: ReleaseRequest) -> dict[str, float]:
     return {"FP32": round(found.fp32_ms, 3), own: round(found.own_ms, 3)}
 
 
-def _try(request: ReleaseRequest, collected: Collected, by: tuple[Engine, Recipe], progress: Progress) -> Trial:
-    progress.stage("good frames", len(collected.frames))
-    seen: list[tuple[float, str]] = []
-    for frame in collected.frames:
-        seen.append(_look(read_image(frame.path), *by))
-        progress.advance()
-    rejected = sum(said == Verdict.REJECT for _, said in seen)
-    misaligned = sum(said == Verdict.UNDECIDED for _, said in seen)
-    proof = prove(len(seen), rejected + misaligned, request.overkill_rate, request.confidence)
-    return Trial(collected, np.array([score for score, _ in seen], np.float32), rejected, misaligned, proof)
+def _overkill(trial: Trial) -> dict[str, object]:
+    refused = [refusal.as_json() for refusal in trial.collected.refused]
+    counts = {"rejected": trial.rejected, "misaligned": trial.misaligned, "refused": refused}
+    return {**asdict(trial.proof), **counts}
 
 
-def _look(image: Image, engine: Engine, recipe: Recipe) -> tuple[float, Verdict]:
-    try:
-        found = engine.submit(image, _ANSWER_S).result(_ANSWER_S)
-    except AlignmentError:
-        return float("nan"), Verdict.UNDECIDED
-    return found.frame_score, decide(found, engine.spec.classes, recipe)[0]
-
-
-def _put(
+def _facts(
     request: ReleaseRequest,
-    bundle: Bundle,
-    speed_ms: dict[str, float],
-    trial: Trial | None,
-    checks: LearnedChecks | None,
-) -> Bundle:
+    released: Bundle,
+    offer: Offer,
+    found: tuple[dict[str, float], Trial | None, LearnedChecks | None, Found],
+) -> ReleaseFacts:
+    identity = identify(request.product.id, datetime.now(UTC), request.station, request.options)
+    return ReleaseFacts(identity, released, offer, *found)
+
+
+def _put(request: ReleaseRequest, bundle: Bundle, facts: ReleaseFacts) -> Bundle:
     """The same files and the station's report, as the next version."""
-    bundle_id = request.product.bundle
+    bundle_id, released = request.product.bundle, facts.release.model_id.sha256
 
     def report(folder: Path, version: int) -> None:
-        write_release_report(folder / REPORT, f"{bundle_id} v{version}", bundle, speed_ms, trial, checks)
+        write_release_report(folder, f"{bundle_id} v{version}", facts)
 
-    return bundle_store.copy_next(request.bundles_root, bundle_id, bundle, datetime.now(UTC), report)
+    return bundle_store.copy_next(
+        request.bundles_root, bundle_id, bundle, facts.identity.made_at, report, parent=released
+    )

@@ -9,6 +9,7 @@ from edge.capture.network.mjpeg import MjpegCamera
 from edge.capture.network.rtsp import RtspCamera
 from edge.capture.opencv import OpenCvCamera
 from edge.capture.replay import ReplayCamera
+from edge.capture.roi import CroppedCamera
 from edge.config import INDUSTRIAL_SOURCES, CameraSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted
@@ -30,11 +31,16 @@ def is_replayed(section: CameraSection) -> bool:
 
 
 def make_camera(section: CameraSection) -> Camera:
-    """The driver for a source; nothing is opened yet.
+    """The driver for a source, its images cut to the camera's roi; nothing is opened yet.
 
     Raises:
         ConfigError: the source or its trigger mode is one this version cannot drive.
     """
+    driver = _driver(section)
+    return driver if section.roi is None else CroppedCamera(driver, section.id, section.roi)
+
+
+def _driver(section: CameraSection) -> Camera:
     source = section.source
     if str(source).startswith(INDUSTRIAL_SOURCES):
         return make_industrial_camera(section)

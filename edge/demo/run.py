@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cloud_sync.wire.broker import Kind, LocalBroker, available_kinds, free_port
 from edge.demo.cells import FAST, FULL, LICENCE, link_cells, load_cells, split_cells
 from edge.demo.compare import Comparison, compare, parse_cloud, read_station, read_told
-from edge.demo.processes import ask, ask_json, follow, running
 from edge.demo.summary import DemoResult, by_level, join_cells, latencies_ms, rates, show
 from edge.domain.errors import ConfigError, OutputError
+from edge.processes import ask, ask_json, follow, running
 from models.bundle import open_bundle
 from models.bundle_store import active_bundle
 

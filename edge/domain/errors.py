@@ -19,6 +19,7 @@ from models.errors import GateError, ModelError, RequestError
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
 EXIT_WORLD = 3
+EXIT_INTERRUPTED = 130
 
 
 class InspectdError(Exception):

@@ -52,6 +52,12 @@ class Frame:
         """(width, height) in pixels."""
         return self.image.shape[1], self.image.shape[0]
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory that the frame keeps in use: of a part cut out of an image, that of the whole image."""
+        whole = self.image.base
+        return whole.nbytes if isinstance(whole, np.ndarray) else self.image.nbytes
+
     def age_ms(self, now_s: float) -> float:
         """How long ago the frame arrived, milliseconds."""
         return (now_s - self.monotonic_s) * 1000

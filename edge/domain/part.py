@@ -36,6 +36,7 @@ class Part:
         triggered_at: when the trigger arrived, UTC.
         triggered_s: the same moment on the monotonic clock, seconds.
         cameras: the cameras that must see it; empty means all of the station's.
+        master: it is no production, but the master part of this name.
 
     Raises:
         ConfigError: an empty, overlong or unprintable id, or a time without zone.
@@ -46,6 +47,7 @@ class Part:
     triggered_at: datetime
     triggered_s: float
     cameras: tuple[str, ...] = ()
+    master: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.part_id) <= PART_ID_LIMIT or not self.part_id.isprintable():

@@ -20,7 +20,8 @@ from edge.infer.engine import ModelTimeoutError
 from edge.infer.plan import Plan
 from edge.infer.reference import ReferenceInput
 from models.bundle import Bundle
-from models.compile import compile_bundle
+from models.compile import compile_configured, cpu_config
+from models.compiled_store import Compiled, CompiledStore
 from models.detecting import IMAGE, REFERENCE
 from models.detections import Detections
 from models.errors import ModelError
@@ -48,32 +49,64 @@ class _Part:
 
 
 class OpenVinoEngine:
-    """Runs one bundle on the CPU.
+    """Runs one bundle on the CPU; `cached` says whether its graph was stored, `note` why it was not taken or kept.
 
     Args:
         bundle: opened, so every hash is verified.
         plan: threads, streams and requests.
+        compiled: the bundle's graph, where it is compiled already, in whatever way.
+        store: of graphs compiled before; None compiles anew and keeps nothing.
 
     Raises:
         ModelError: the graph cannot be compiled, the kind cannot be run, or the bundle's own frames get another
             answer than expected.
     """
 
-    def __init__(self, bundle: Bundle, plan: Plan) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        plan: Plan,
+        compiled: "ov.CompiledModel | None" = None,
+        *,
+        store: CompiledStore | None = None,
+    ) -> None:
         self.bundle = bundle
+        self.plan = plan
+        self.cached, self.note = False, ""
         self._input = bundle.spec.inputs[0]
         self._pose = pose_of(bundle)
         self._read = reader(bundle.spec)
         self._per_frame = plan.per_frame
-        self._compiled = compile_bundle(bundle, threads=plan.threads, streams=plan.streams)
-        self._image = self._compiled.input(IMAGE) if bundle.spec.compares else self._compiled.input(0)
         self._idle: queue.Queue[ov.InferRequest] = queue.Queue()
         self._stuck: list[ov.InferRequest] = []
         self._places: dict[tuple[int, int], Placement] = {}
         self._selftest = threading.Thread()
-        for _ in range(plan.requests):
+        self._load(store, compiled)
+
+    def _load(self, store: CompiledStore | None, compiled: "ov.CompiledModel | None" = None) -> None:
+        """Take the graph, stored or compiled, through the self-test; a stored one that fails it is compiled anew."""
+        plan = self.plan
+        config = cpu_config(self.bundle.precision, threads=plan.threads, streams=plan.streams, pinning=plan.pinning)
+        if store is None or compiled is not None:
+            self._take(Compiled(compiled or compile_configured(self.bundle.model_xml, config), cached=False))
+            self.selftest()
+            return
+        self._take(store.load(self.bundle, config))
+        try:
+            self.selftest()
+        except ModelError as error:
+            if not self.cached:
+                raise
+            store.forget(self.bundle, config)
+            self._load(None)
+            self.note = f"what was stored fails the self-test: {error}"
+
+    def _take(self, compiled: Compiled) -> None:
+        self.cached, self.note, self._compiled = compiled.cached, compiled.note, compiled.model
+        self._image = self._compiled.input(IMAGE) if self.bundle.spec.compares else self._compiled.input(0)
+        self._idle = queue.Queue()
+        for _ in range(self.plan.requests):
             self._idle.put(self._compiled.create_infer_request())
-        self.selftest()
 
     @property
     def spec(self) -> ModelSpec:

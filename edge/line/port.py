@@ -23,10 +23,13 @@ from edge.line.protocol import (
     Address,
     Choose,
     Listen,
+    MastersAnswer,
     Ping,
     Trigger,
+    VerifyMasters,
     error_line,
     heartbeat_line,
+    masters_line,
     parse_line,
     pong_line,
     product_line,
@@ -67,6 +70,12 @@ class _Untold:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    peer: int
+    line: bytes
+
+
 class LinePort:
     """Serves one or more line connections.
 
@@ -98,7 +107,9 @@ class LinePort:
         self._listeners: set[int] = set()
         self._product_of: dict[str, str] = {}
         self._overtaken: set[str] = set()
-        self._commands: queue.SimpleQueue[Committed | _Untold] = queue.SimpleQueue()
+        self._masters: set[str] = set()
+        self._commands: queue.SimpleQueue[Committed | _Untold | _Answer] = queue.SimpleQueue()
+        self._on_verify: Callable[[int, VerifyMasters], str] = lambda _peer, _asked: "no master parts are kept here"
         self._ready = (False, "starting")
         self._ready_said = self._ready
         self._stop = threading.Event()
@@ -131,6 +142,20 @@ class LinePort:
     def set_ready(self, ready: bool, why: str) -> None:  # noqa: FBT001 - ready is what is said
         """Say to every connection whether the station can inspect. From any thread."""
         self._ready = (ready, why)
+        self._peers.wake()
+
+    def on_verify(self, listener: Callable[[int, VerifyMasters], str]) -> None:
+        """Hand over who asks for a check of master parts.
+
+        Args:
+            listener: called in the port's thread with the connection's number and what it asked, must not block;
+                returns why it will not be done, or nothing, and then owes an `answer_masters`.
+        """
+        self._on_verify = listener
+
+    def answer_masters(self, peer: int, answer: MastersAnswer) -> None:
+        """Tell whoever asked; nobody if that connection is gone. From any thread."""
+        self._commands.put(_Answer(peer, masters_line(answer)))
         self._peers.wake()
 
     @property
@@ -186,12 +211,14 @@ class LinePort:
                 case _Untold(part, reasons):
                     line = verdict_line(part.part_id, Verdict.UNDECIDED, reasons, None, None)
                     self._tell(part, Verdict.UNDECIDED, line)
+                case _Answer(peer, line):
+                    self._peers.send(peer, line)
 
     def _tell_committed(self, committed: Committed) -> None:
         inspection = committed.inspection
         part, verdict = inspection.part, inspection.verdict
         identity = committed.inspection_id, committed.record_sha256
-        line = verdict_line(part.part_id, verdict, inspection.all_reasons, *identity, inspection.code)
+        line = verdict_line(part.part_id, verdict, inspection.all_reasons, *identity, inspection.code, part.master)
         self._tell(part, verdict, line)
         self._ledger.commit(part.part_id, part.triggered_s, committed.seq)
 
@@ -212,8 +239,14 @@ class LinePort:
             self._say(peer, part_id, verdict_line(part_id, Verdict.UNDECIDED, (reason,), None, None))
 
     def _say(self, peer: int | None, part_id: str, line: bytes) -> None:
-        """The one verdict of a part: to whoever triggered it first, then to those who listen."""
+        """The one verdict of a part: to whoever triggered it first, then to those who listen.
+
+        A master part's goes to nobody else: outputs must not take it for a part of the production.
+        """
         self._peers.send(peer, line)
+        if part_id in self._masters:
+            self._masters.discard(part_id)
+            return
         older = list(itertools.takewhile(part_id.__ne__, self._product_of)) if part_id in self._product_of else []
         in_turn = not older and part_id not in self._overtaken
         self._overtaken.update(older)
@@ -252,12 +285,23 @@ class LinePort:
                 self._ledger.acknowledge(part_id, peer)
             case Ping():
                 self._peers.send(peer, pong_line())
+            case VerifyMasters():
+                self._verify(peer, message)
             case Listen() if peer in self._peers:
                 self._listeners.add(peer)
 
-    def _choose(self, peer: int, product: str) -> None:
+    def _verify(self, peer: int, asked: VerifyMasters) -> None:
+        refusal = self._on_verify(peer, asked) if self._knows(peer, asked.product) else ""
+        if refusal:
+            self._peers.send(peer, error_line(refusal))
+
+    def _knows(self, peer: int, product: str) -> bool:
         if product not in self._products:
             self._peers.send(peer, error_line(f"product must be one of {', '.join(sorted(self._products))}"))
+        return product in self._products
+
+    def _choose(self, peer: int, product: str) -> None:
+        if not self._knows(peer, product):
             return
         self._chosen = product
         log.info("product chosen", product=product)
@@ -272,8 +316,11 @@ class LinePort:
             return
         self.counters.triggers += 1
         if self._ledger.open(trigger.part_id, peer, now_s):
-            self._product_of[trigger.part_id] = product
-            self._on_trigger(Part(trigger.part_id, product, datetime.now(UTC), now_s, trigger.cameras))
+            if trigger.master:
+                self._masters.add(trigger.part_id)
+            else:
+                self._product_of[trigger.part_id] = product
+            self._on_trigger(Part(trigger.part_id, product, datetime.now(UTC), now_s, trigger.cameras, trigger.master))
         else:
             self._refuse_duplicate(peer, trigger.part_id)
 

@@ -1,16 +1,20 @@
 """The line port's messages: newline-delimited JSON, one object a line. Pure: bytes in, nouns out.
 
-In:  {"type": "trigger", "part_id", "product"?, "cameras"?}   {"type": "ack", "part_id"}   {"type": "ping"}
+In:  {"type": "trigger", "part_id", "product"?, "cameras"?, "master"?}   {"type": "ack", "part_id"}   {"type": "ping"}
      {"type": "product", "product"}: what a trigger that names no product means from now on
-     {"type": "listen"}
-Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image", "code"?}
+     {"type": "listen"}   {"type": "verify_masters", "product", "asked_by"?, "shown"?}: check the product's master parts
+Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image", "code"?,
+      "master"?}
      {"type": "product", "product"}
      {"type": "ready", "ready", "why"}   {"type": "pong"}   {"type": "heartbeat", "ready"}   {"type": "error", "why"}
+     {"type": "masters", "product", "outcome", "why", "check_id", "at"}: to whoever asked
      {"type": "told", "part_id", "product", "verdict", "reasons", "inspection_id", "record_sha256", "code"?, "in_turn"}
 
-A verdict goes to the connection that triggered the part. One that sent `listen` hears `told` of every part besides.
+A verdict goes to the connection that triggered the part. One that sent `listen` hears `told` of every part besides, but
+for those triggered as a master part: those are no production, and no output hears of them.
 """
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +28,15 @@ _MAX_PORT = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """The line says: this part is in front of the cameras now; an empty product is the one that was chosen."""
+    """The line says: this part is in front of the cameras now; an empty product is the one that was chosen.
+
+    With `master` it is no production, but the master part of that name.
+    """
 
     part_id: str
     product: str
     cameras: tuple[str, ...]
+    master: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +64,43 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifyMasters:
+    """Somebody asks: does the station still tell the product's known good from its known bad parts?
+
+    With `shown` they were put under the cameras, each triggered as `master_part_id(shown, name)`: those inspections
+    are judged. Without, the stored pictures are looked at.
+    """
+
+    product: str
+    asked_by: str = ""
+    shown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MastersAnswer:
+    """What came of it; without `check_id` there is no record, and the outcome cannot be `passed`."""
+
+    product: str
+    outcome: str
+    why: str
+    check_id: int | None
+    at: str
+
+
+FromLine = Trigger | Ack | Choose | Ping | Listen | VerifyMasters
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
     """Where a line port listens: a loopback TCP port, or a Unix socket's path."""
 
     tcp_port: int | None
     unix_path: Path | None
+
+
+def master_part_id(shown: str, name: str) -> str:
+    """The part id under which a master part is put under the cameras, in the session of that name."""
+    return f"master:{shown}:{name}"
 
 
 def parse_address(text: str) -> Address:
@@ -75,7 +115,7 @@ def parse_address(text: str) -> Address:
     return Address(int(port), None)
 
 
-def parse_line(line: bytes) -> Trigger | Ack | Choose | Ping | Listen:
+def parse_line(line: bytes) -> FromLine:
     """One message from the line.
 
     Raises:
@@ -92,7 +132,8 @@ def parse_line(line: bytes) -> Trigger | Ack | Choose | Ping | Listen:
     match message.get("type"):
         case "trigger":
             product = _product(message) if "product" in message else ""
-            return Trigger(_part_id(message), product, _cameras(message))
+            master = _text(message, "master") if "master" in message else ""
+            return Trigger(_part_id(message), product, _cameras(message), master)
         case "ack":
             return Ack(_part_id(message))
         case "product":
@@ -101,21 +142,27 @@ def parse_line(line: bytes) -> Trigger | Ack | Choose | Ping | Listen:
             return Ping()
         case "listen":
             return Listen()
+        case "verify_masters":
+            given = {name: _text(message, name) for name in ("asked_by", "shown") if name in message}
+            return VerifyMasters(_product(message), **given)
         case other:
-            raise OutputError(f"expected type trigger, ack, product, ping or listen, got {other!r}")
+            raise OutputError(
+                f"expected type trigger, ack, product, ping, listen or verify_masters, got {other!r:.140}"
+            )
 
 
 def _part_id(message: dict[str, object]) -> str:
-    value = message.get("part_id")
-    if not isinstance(value, str) or not 1 <= len(value) <= PART_ID_LIMIT or not value.isprintable():
-        raise OutputError(f"part_id must be a string of 1 to {PART_ID_LIMIT} printable characters, got {value!r:.140}")
-    return value
+    return _text(message, "part_id")
 
 
 def _product(message: dict[str, object]) -> str:
-    value = message.get("product")
+    return _text(message, "product")
+
+
+def _text(message: dict[str, object], name: str) -> str:
+    value = message.get(name)
     if not isinstance(value, str) or not 1 <= len(value) <= PART_ID_LIMIT or not value.isprintable():
-        raise OutputError(f"product must be a string of 1 to {PART_ID_LIMIT} printable characters, got {value!r:.140}")
+        raise OutputError(f"{name} must be a string of 1 to {PART_ID_LIMIT} printable characters, got {value!r:.140}")
     return value
 
 
@@ -135,10 +182,11 @@ def verdict_line(
     inspection_id: str | None,
     record_sha256: str | None,
     code: str | None = None,
+    master: str = "",
 ) -> bytes:
     """The one verdict of a part; without `inspection_id` there is no record of it, and it can only be UNDECIDED.
 
-    What the part's code says stands in it where it was read.
+    What the part's code says stands in it where it was read, and of a master part its name.
 
     Raises:
         OutputError: PASS or REJECT without a committed record.
@@ -154,7 +202,8 @@ def verdict_line(
         "record_sha256": record_sha256,
         "image": "pending" if inspection_id else "none",
     }
-    return _encode(message if code is None else message | {"code": code})
+    more = {name: value for name, value in (("code", code), ("master", master or None)) if value is not None}
+    return _encode(message | more)
 
 
 def told_line(product: str, verdict: bytes, *, in_turn: bool) -> bytes:
@@ -167,7 +216,8 @@ def told_line(product: str, verdict: bytes, *, in_turn: bool) -> bytes:
 def trigger_line(trigger: Trigger) -> bytes:
     """The line's own word, for one who plays the line."""
     cameras = {"cameras": list(trigger.cameras)} if trigger.cameras else {}
-    return _encode({"type": "trigger", "part_id": trigger.part_id, "product": trigger.product, **cameras})
+    master = {"master": trigger.master} if trigger.master else {}
+    return _encode({"type": "trigger", "part_id": trigger.part_id, "product": trigger.product, **cameras, **master})
 
 
 def ack_line(ack: Ack) -> bytes:
@@ -178,6 +228,23 @@ def ack_line(ack: Ack) -> bytes:
 def listen_line() -> bytes:
     """The word of one who wants to hear of every part."""
     return _encode({"type": "listen"})
+
+
+def verify_masters_line(asked: VerifyMasters) -> bytes:
+    """The word of one who wants a product's master parts checked."""
+    more = {name: value for name, value in (("asked_by", asked.asked_by), ("shown", asked.shown)) if value}
+    return _encode({"type": "verify_masters", "product": asked.product, **more})
+
+
+def masters_line(answer: MastersAnswer) -> bytes:
+    """What came of a check of master parts.
+
+    Raises:
+        OutputError: it passed, and is not on disk.
+    """
+    if answer.check_id is None and answer.outcome == "passed":
+        raise OutputError(f"masters of {answer.product!r}: a passed check may be told only after its commit")
+    return _encode({"type": "masters", **dataclasses.asdict(answer)})
 
 
 def ready_line(ready: bool, why: str) -> bytes:  # noqa: FBT001 - ready is what is said

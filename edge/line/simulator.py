@@ -5,6 +5,7 @@ The log is the judge: "reported" means in this log. A part without a verdict by 
 """
 
 import json
+import math
 import socket
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from edge.domain.errors import OutputError
+from edge.domain.percentile import percentile
 from edge.line.connection import connect
 from edge.line.protocol import Address
 
@@ -34,6 +36,7 @@ class SimulatedLine:
         connect_s: how long to wait for the station to be there and ready, at the start and after each loss.
         prefix: part ids are `prefix-000001` and so on.
         acknowledge: send `ack` for each verdict.
+        seconds: no part passes after this, however few did; None waits for all of them.
     """
 
     address: Address
@@ -46,6 +49,7 @@ class SimulatedLine:
     connect_s: float = 60.0
     prefix: str = "part"
     acknowledge: bool = True
+    seconds: float | None = None
 
 
 @dataclass(slots=True)
@@ -73,6 +77,7 @@ class Simulator:
         self._waiting: dict[str, float] = {}
         self._told: set[str] = set()
         self._next_s = 0.0
+        self._until_s = math.inf
 
     def run(self) -> SimulatorResult:
         """Trigger every part and wait for every verdict.
@@ -84,7 +89,8 @@ class Simulator:
         with self._line.log.open("a", encoding="utf-8", buffering=1) as log:
             self._connect(log)
             started_s = self._next_s = time.monotonic()
-            while self.result.triggered < self._line.parts or self._waiting:
+            self._until_s = started_s + (self._line.seconds or math.inf)
+            while self._more_pass() or self._waiting:
                 if self._sock is None:
                     self._connect(log)
                 self._trigger_due(log)
@@ -109,8 +115,11 @@ class Simulator:
             self._listen(log)
         self._write(log, "connected")
 
+    def _more_pass(self) -> bool:
+        return self.result.triggered < self._line.parts and time.monotonic() < self._until_s
+
     def _trigger_due(self, log: TextIO) -> None:
-        while self._sock and self.result.triggered < self._line.parts and len(self._waiting) < self._line.in_flight:
+        while self._sock and self._more_pass() and len(self._waiting) < self._line.in_flight:
             now_s = time.monotonic()
             if self._line.rate_hz is not None and now_s < self._next_s:
                 return
@@ -140,7 +149,7 @@ class Simulator:
             self._hear(log, json.loads(line))
 
     def _patience_s(self) -> float:
-        if self._line.rate_hz is None or self.result.triggered >= self._line.parts:
+        if self._line.rate_hz is None or not self._more_pass():
             return _POLL_S
         return min(_POLL_S, max(0.0005, self._next_s - time.monotonic()))
 
@@ -219,18 +228,15 @@ def _try_connect(address: Address) -> socket.socket | None:
 def summarize(result: SimulatorResult) -> dict[str, object]:
     """The run in figures: counts, parts per second, and told latency percentiles in milliseconds."""
     latencies = sorted(result.latencies_ms)
-
-    def percentile(share: float) -> float | None:
-        return round(latencies[min(len(latencies) - 1, int(share * len(latencies)))], 2) if latencies else None
-
+    p50_ms, p99_ms = (round(percentile(latencies, share), 2) if latencies else None for share in (0.50, 0.99))
     return {
         "parts": result.triggered,
         "verdicts": dict(result.verdicts),
         "untold": result.untold,
         "repeated": result.repeated,
         "disconnects": result.disconnects,
-        "told_p50_ms": percentile(0.50),
-        "told_p99_ms": percentile(0.99),
+        "told_p50_ms": p50_ms,
+        "told_p99_ms": p99_ms,
         "parts_per_s": round(result.triggered / result.seconds, 2) if result.seconds else None,
         "seconds": round(result.seconds, 3),
     }

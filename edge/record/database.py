@@ -48,6 +48,15 @@ CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER NOT NULL,
     PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS master_checks (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    product TEXT NOT NULL,
+    at TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS master_checks_by_product ON master_checks (product, seq);
 """
 
 

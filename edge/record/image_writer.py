@@ -31,7 +31,7 @@ class _Job:
 
     @property
     def size_bytes(self) -> int:
-        return sum(frame.image.nbytes for frame in self.frames)
+        return sum(frame.held_bytes for frame in self.frames)
 
 
 class ImageWriter:

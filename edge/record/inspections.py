@@ -105,6 +105,16 @@ def open_inspections(connection: sqlite3.Connection, up_to_seq: int) -> Iterator
     yield from connection.execute(query, (up_to_seq,)).fetchall()
 
 
+def inspection_of(connection: sqlite3.Connection, part_id: str) -> InspectionRecord | None:
+    """The last inspection under a part id; None where there is none."""
+    query = (
+        "SELECT payload FROM records WHERE stream = ? AND seq ="
+        " (SELECT seq FROM inspections WHERE part_id = ? ORDER BY seq DESC LIMIT 1)"
+    )
+    row = connection.execute(query, (Stream.INSPECTIONS.value, part_id)).fetchone()
+    return None if row is None else InspectionRecord.model_validate_json(row[0])
+
+
 def pending_images(connection: sqlite3.Connection, seqs: range) -> Iterator[tuple[int, str, list[str]]]:
     """(seq, part id, cameras) of the inspections that promise images nobody recorded: a daemon died before it could."""
     query = (
@@ -146,6 +156,7 @@ def _inspection_record(
         image="pending" if keeps_image else "none",
         replayed=inspection.replayed,
         code=inspection.code,
+        master=part.master or None,
     )
 
 

@@ -1,7 +1,7 @@
 """The workbench: makes a candidate model per precision from the same frames, and lets the gate choose among them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +13,7 @@ from models.anomaly.statistics import Seen, Vectors, main_directions, statistics
 from models.anomaly.suspects import stand_out, suspects
 from models.compile import compile_graph, cpu_capabilities
 from models.evaluate import auroc, auroc_drop
-from models.gate import THRESHOLD, GateResult, GateScores, judge
+from models.gate import THRESHOLD, GateResult, GateScores, Outcome, judge
 from models.labelled_gate import LabelledResult, Measured, judge_labelled, turned
 from models.letterbox import Image
 from models.pose import Pose
@@ -23,11 +23,13 @@ from models.scoring import Scored, model_input, read_image, rejected
 from models.spec import InputSpec, Precision
 from models.speed import median_ms
 from models.synthetic import with_defect
+from models.tradeoff import ENOUGH_DEFECTS
 
 _DONORS = 8
 _SPEED_S = 2.0
 _SEEDS_APART = 100_003
 _SCORE = "auroc"
+_NOISE = 1.05
 AnyGate = GateResult | LabelledResult
 
 
@@ -41,6 +43,7 @@ class FrameSets:
         threshold: good ones of no other use.
         gate: good ones of no other use.
         defective: labelled ones to judge by; without any, synthetic defects are painted on the gate's frames.
+        few: labelled ones, too few to judge by: they are scored, and may only speak against a precision.
     """
 
     learn: tuple[Path, ...]
@@ -48,15 +51,24 @@ class FrameSets:
     threshold: tuple[Path, ...]
     gate: tuple[Path, ...]
     defective: tuple[Path, ...] = ()
+    few: tuple[Path, ...] = ()
+
+    def with_defects(self, paths: tuple[Path, ...]) -> "FrameSets":
+        """These and a station's labelled defects; the gate is judged by them where there are twenty and more."""
+        return replace(self, defective=paths) if len(paths) >= ENOUGH_DEFECTS else replace(self, few=paths)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """A candidate, and what it said of the gate's good and defective frames."""
+    """A candidate, and what it said of the gate's good and defective frames.
+
+    `labelled` is what it said of labelled defects, whether the gate judged by them or not; None without any.
+    """
 
     candidate: Candidate
     good: Scored
     defective: Scored
+    labelled: Scored | None = None
 
     @property
     def scores(self) -> GateScores:
@@ -73,7 +85,8 @@ class Trial:
 class Choice:
     """The gate's answer on INT8, every trial made, the precision that will run, and frames to look at.
 
-    `left_out` were not learned from because they look like no other; `doubtful` are such among the threshold's.
+    `gates` holds the same gate's answer on every precision but FP32, which the others are compared with. `left_out`
+    were not learned from because they look like no other; `doubtful` are such among the threshold's.
     """
 
     precision: Precision
@@ -82,6 +95,7 @@ class Choice:
     speed_ms: Mapping[Precision, float]
     left_out: tuple[Path, ...] = ()
     doubtful: tuple[Path, ...] = ()
+    gates: Mapping[Precision, AnyGate] = field(default_factory=dict)
 
     @property
     def labelled(self) -> bool:
@@ -112,22 +126,28 @@ class Workbench:
     pose: Pose | None = None
 
     def choose(self, backbone: ov.Model) -> Choice:
-        """FP32 and INT8 side by side; where INT8 fails the gate, the fastest float precision that passes it."""
+        """FP32, INT8 and, where the CPU has it, BF16 side by side: the fastest that the gate lets through."""
         frames, left_out, seen = self._learned(backbone)
         projection = main_directions(seen)
         fp32 = self.trial(backbone, Precision.FP32, seen, projection)
-        whole = self.quantized(backbone)
-        int8 = self.trial(whole, Precision.INT8, self._features(whole, Precision.INT8, frames), projection)
-        gate = self._judge(fp32, int8)
-        trials = {Precision.FP32: fp32, Precision.INT8: int8}
-        usable = [Precision.INT8] if gate.allows else [Precision.FP32]
-        if not gate.allows and "BF16" in cpu_capabilities():
-            again = self._features(backbone, Precision.BF16, frames)
-            trials[Precision.BF16] = self.trial(backbone, Precision.BF16, again, projection)
-            usable += [Precision.BF16] * self._judge(fp32, trials[Precision.BF16]).allows
+        trials, gates = {Precision.FP32: fp32}, {}
+        for precision, graph in self._others(backbone):
+            trials[precision] = self.trial(graph, precision, self._features(graph, precision, frames), projection)
+            gates[precision] = self._judge(fp32, trials[precision])
         speed_ms = self.speed(trials)
+        usable = {Precision.FP32, *(precision for precision, gate in gates.items() if gate.allows)}
+        chosen = fastest({precision: speed_ms[precision] for precision in usable})
         doubtful = tuple(self.sets.threshold[index] for index in stand_out(fp32.candidate.held_out))
-        return Choice(min(usable, key=speed_ms.__getitem__), gate, trials, speed_ms, left_out, doubtful)
+        return Choice(chosen, gates[Precision.INT8], trials, speed_ms, left_out, doubtful, gates)
+
+    def _others(self, backbone: ov.Model) -> Iterator[tuple[Precision, ov.Model]]:
+        yield Precision.INT8, self.quantized(backbone)
+        if self.has_bf16():
+            yield Precision.BF16, backbone
+
+    def has_bf16(self) -> bool:
+        """Whether this CPU computes BF16 natively."""
+        return "BF16" in cpu_capabilities()
 
     @property
     def runner(self) -> Runner:
@@ -136,13 +156,15 @@ class Workbench:
 
     def trial(self, backbone: ov.Model, precision: Precision, seen: Seen, projection: Vectors) -> Trial:
         """Fit, set the threshold and score the gate's frames in one precision."""
-        bad_count = len(self.sets.defective) or len(self.sets.gate)
+        bad_count = (len(self.sets.defective) or len(self.sets.gate)) + len(self.sets.few)
         self.progress.stage(f"fit {precision}", len(self.sets.threshold) + len(self.sets.gate) + bad_count)
         runner, good = self.runner, statistics_of(seen, projection)
         candidate = set_threshold(runner, backbone, precision, good, self.sets.threshold, self.target)
         scored = runner.scores(candidate.graph, precision, self.sets.gate)
         bad = self.sets.defective or self.defects()
-        return Trial(candidate, scored, runner.scores(candidate.graph, precision, bad, on_misfit=rejected))
+        judged = runner.scores(candidate.graph, precision, bad, on_misfit=rejected)
+        few = runner.scores(candidate.graph, precision, self.sets.few, on_misfit=rejected) if self.sets.few else None
+        return Trial(candidate, scored, judged, judged if self.sets.defective else few)
 
     def quantized(self, backbone: ov.Model) -> ov.Model:
         """The backbone in INT8, its ranges learned from frames that judge nothing."""
@@ -183,8 +205,10 @@ class Workbench:
         return self.runner.features(backbone, precision, frames)
 
     def _judge(self, fp32: Trial, other: Trial) -> AnyGate:
-        """By labels where there are some."""
-        return judge_by_labels(fp32, other) if self.sets.defective else judge(fp32.scores, other.scores)
+        """By labels where there are enough; a few of them may only speak against."""
+        if self.sets.defective:
+            return judge_by_labels(fp32, other)
+        return heard(judge(fp32.scores, other.scores), fp32, other)
 
     def _shrunk(self, path: Path) -> Image:
         """The frame no larger than the model's input would show it, so that defects of a size are the same for all."""
@@ -194,6 +218,23 @@ class Workbench:
             return image
         size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
         return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def fastest(speed_ms: Mapping[Precision, float]) -> Precision:
+    """Which precision to run, of those that may: the fastest, and INT8 where another is faster by noise only."""
+    best = min(speed_ms, key=speed_ms.__getitem__)
+    if Precision.INT8 in speed_ms and speed_ms[Precision.INT8] <= _NOISE * speed_ms[best]:
+        return Precision.INT8
+    return best
+
+
+def heard(gate: GateResult, fp32: Trial, other: Trial) -> GateResult:
+    """The answer of a gate that saw painted defects, after a few labelled ones were heard."""
+    if fp32.labelled is None or other.labelled is None:
+        return gate
+    found = turned("labelled defects", fp32.labelled.scores > THRESHOLD, other.labelled.scores > THRESHOLD)
+    reason = f"{gate.reason}; {found}"
+    return replace(gate, outcome=Outcome.FAILED if found.against else gate.outcome, reason=reason)
 
 
 def judge_by_labels(fp32: Trial, other: Trial) -> LabelledResult:

@@ -1,5 +1,6 @@
 """Which frame is used for what: four parts that never share a frame, nor a near-twin of one. Pure."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from models.errors import RequestError
 FRAMES_MIN = 40
 GROUPS_MIN = 20
 _QUANTIZATION_SHARE, _QUANTIZATION_MAX = 0.07, 100
+_RANGES_SHARE = 0.25
 _GATE_SHARE, _GATE_MAX = 0.2, 300
 _THRESHOLD_SHARE, _THRESHOLD_SHARE_MAX = 0.35, 0.45
 _TWINS_ALLOWANCE = 1.2
@@ -46,15 +48,42 @@ def split(groups: Indices, wanted_for_threshold: int, seed: int) -> Split:
         RequestError: fewer than 40 frames or 20 groups.
     """
     count, numbers = len(groups), np.unique(groups)
-    if count < FRAMES_MIN or len(numbers) < GROUPS_MIN:
-        raise RequestError(
-            f"calibrate: {count} usable frames of {len(numbers)} distinct parts; needs {FRAMES_MIN} frames of "
-            f"{GROUPS_MIN} parts or more: grab more good parts"
-        )
+    _check_enough(groups)
     names = _deal(groups, np.random.default_rng(seed).permutation(numbers), _quotas(count, wanted_for_threshold))
     threshold, twins_a = _one_of_each(groups, names["threshold"])
     gate, twins_b = _one_of_each(groups, names["gate"])
     return Split(names["learn"], names["quantization"], threshold, gate, np.sort(np.concatenate([twins_a, twins_b])))
+
+
+def split_ranges(groups: Indices, seed: int) -> tuple[Indices, Indices]:
+    """Frames to learn the ranges of INT8 from, and all others; no frame has a near-twin on the other side.
+
+    Args:
+        groups: (N,) group number per frame.
+        seed: of the dealing.
+
+    Raises:
+        RequestError: fewer than 40 frames or 20 groups.
+    """
+    _check_enough(groups)
+    ranges = min(_QUANTIZATION_MAX, round(_RANGES_SHARE * len(groups)))
+    order = np.random.default_rng(seed).permutation(np.unique(groups))
+    dealt = _deal(groups, order, {"ranges": ranges, "rest": len(groups) - ranges})
+    return dealt["ranges"], dealt["rest"]
+
+
+def frames_for(parts: int) -> int:
+    """The fewest frames, no two of one part, of which so many are held out for the threshold."""
+    return max(FRAMES_MIN, math.ceil(parts / _THRESHOLD_SHARE_MAX))
+
+
+def _check_enough(groups: Indices) -> None:
+    count, parts = len(groups), len(np.unique(groups))
+    if count < FRAMES_MIN or parts < GROUPS_MIN:
+        raise RequestError(
+            f"calibrate: {count} usable frames of {parts} distinct parts; needs {FRAMES_MIN} frames of "
+            f"{GROUPS_MIN} parts or more: grab more good parts"
+        )
 
 
 def _quotas(count: int, wanted_for_threshold: int) -> dict[str, int]:

@@ -15,7 +15,7 @@ from models.anomaly.statistics import Seen, Vectors
 from models.anomaly.threshold import ThresholdProof, choose
 from models.compile import compile_graph
 from models.letterbox import Image
-from models.networks.anomaly import BLOCK, STRIDE, PartStatistics, anomaly_graph, distance, with_threshold
+from models.networks.anomaly import BLOCK, STRIDE, PartStatistics, anomaly_graph, distance, score_of, with_threshold
 from models.pose import Pose
 from models.progress import Progress
 from models.scoring import OnMisfit, Scored, run_images, score_images
@@ -75,6 +75,11 @@ class Candidate:
     graph: ov.Model
     proof: ThresholdProof
     held_out: Vectors
+
+    @property
+    def scores(self) -> Vectors:
+        """The held-out parts' scores (N,) as the finished graph gives them, 0.5 being the threshold."""
+        return score_of(self.held_out, self.proof.value * _LIFT)
 
 
 def input_for(sizes: Sequence[tuple[int, int]], side_px: int = SIDE_PX) -> InputSpec:

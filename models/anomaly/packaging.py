@@ -4,11 +4,12 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from models.anomaly.bench import AnyGate, Choice, Trial, Workbench
+from models.anomaly.bench import Choice, Trial, Workbench
 from models.anomaly.threshold import ThresholdProof
 from models.bundle import SELFTEST, Bundle, file_entries, write_bundle
 from models.claims import PRECISION_NAMES, save_graphs, tools_used
@@ -31,6 +32,11 @@ from models.scoring import read_image, score_images
 from models.spec import InputSpec, Kind, Precision
 
 CLASSES = ("anomaly",)
+STEPS: dict[Precision, Literal["ptq", "bf16", "fp32"]] = {
+    Precision.FP32: "fp32",
+    Precision.INT8: "ptq",
+    Precision.BF16: "bf16",
+}
 _TOLERANCE = 0.02
 
 
@@ -47,6 +53,13 @@ class Provenance:
 
 def package(scratch: Path, target: Path, bench: Workbench, choice: Choice, origin: Provenance) -> Bundle:
     """Fill the scratch folder and put it in place as `target`, whole or not at all.
+
+    Args:
+        scratch: an empty folder on the target's file system.
+        target: must not exist.
+        bench: what the choice was made by.
+        choice: what goes in.
+        origin: where it comes from.
 
     Raises:
         ModelError: the target exists, or what was written does not verify.
@@ -73,7 +86,7 @@ def manifest(
         dataset_sha256=origin.dataset_sha256,
         metrics={PRECISION_NAMES[name]: _metrics(trial, synthetic=not choice.labelled) for name, trial in trials},
         thresholds={PRECISION_NAMES[name]: _threshold(trial.candidate.proof) for name, trial in trials},
-        gate=_gate(choice.gate),
+        gate=_gate(choice),
         alignment=alignment,
         tools=tools_used(),
         created_at=origin.created_at,
@@ -155,8 +168,12 @@ def _threshold(proof: ThresholdProof) -> Threshold:
     )
 
 
-def _gate(gate: AnyGate) -> GateRecord:
+def _gate(choice: Choice) -> GateRecord:
+    """The answer on INT8, and in `trials` what was tried beside FP32, with the gate's answer and the speed of each."""
+    gate = choice.gate
     record = GateRecord(
+        step=STEPS[choice.precision],
+        trials={STEPS[name]: _said(choice, name) for name in choice.trials},
         outcome=gate.outcome.value,
         reason=gate.reason,
         images=gate.images,
@@ -169,3 +186,9 @@ def _gate(gate: AnyGate) -> GateRecord:
         return record
     low, high = gate.agreement.low, gate.agreement.high
     return record.model_copy(update={"agreement": gate.agreement.value, "agreement_low": low, "agreement_high": high})
+
+
+def _said(choice: Choice, precision: Precision) -> str:
+    speed = f"{choice.speed_ms[precision]:.2f} ms per frame"
+    gate = choice.gates.get(precision)
+    return speed if gate is None else f"{gate.outcome.value}: {gate.reason}; {speed}"

@@ -7,6 +7,7 @@ the asked confidence. With k = 0, the maximum, n = 149 parts prove 2 % at 95 %, 
 fewer the maximum is taken all the same, and what it does prove is said.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from models.errors import RequestError
+from models.evaluate import Estimate, clopper_pearson
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class ThresholdProof:
         held_out: how many good parts it rests on.
         rejected: how many of them lie above it.
         needed: how many would have proven the target.
+        fixed: the threshold was there before these parts were looked at; else it is one of their own scores.
     """
 
     value: float
@@ -38,6 +41,18 @@ class ThresholdProof:
     held_out: int
     rejected: int
     needed: int
+    fixed: bool = False
+
+    def interval(self, confidence: float = 0.9) -> Estimate:
+        """The true overkill rate, what is expected of it and where it lies, two-sided.
+
+        At 90 % its upper end is what 95 % one-sided proves. A threshold that is one of the scores has a rate that
+        follows Beta(k + 1, n - k), one that was fixed before the interval of Clopper and Pearson.
+        """
+        if self.fixed:
+            return clopper_pearson(self.rejected, self.held_out, confidence)
+        ends = beta.ppf(((1 - confidence) / 2, (1 + confidence) / 2), self.rejected + 1, self.held_out - self.rejected)
+        return Estimate((self.rejected + 1) / (self.held_out + 1), float(ends[0]), float(ends[1]), confidence)
 
     @property
     def meets_target(self) -> bool:
@@ -83,7 +98,7 @@ def prove(count: int, rejected: int, target_rate: float, confidence: float, valu
     if count < 1:
         raise RequestError("threshold: no good part was looked at: give more frames")
     proven = _proven(count, rejected, confidence) if rejected < count else 1.0
-    return ThresholdProof(value, target_rate, confidence, proven, count, rejected, needed)
+    return ThresholdProof(value, target_rate, confidence, proven, count, rejected, needed, fixed=True)
 
 
 def evidence_against(proof: ThresholdProof) -> bool:
@@ -105,6 +120,16 @@ def parts_needed(target_rate: float, confidence: float) -> int:
     return math.ceil(math.log(1 - confidence) / math.log(1 - target_rate))
 
 
+def parts_at(rejected: int, rate: float, confidence: float) -> int:
+    """The fewest good parts, so many of them above the threshold, that prove this rate."""
+    low, high = rejected + 1, parts_needed(rate, confidence) * (rejected + 2)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _proven(middle, rejected, confidence) <= rate else (middle + 1, high)
+    return low
+
+
+@functools.lru_cache(maxsize=1024)
 def _allowed(count: int, target_rate: float, confidence: float) -> int:
     """The largest k whose proven rate is within the target; 0 when none is."""
     rejected = 0
@@ -113,5 +138,6 @@ def _allowed(count: int, target_rate: float, confidence: float) -> int:
     return rejected
 
 
+@functools.lru_cache(maxsize=4096)
 def _proven(count: int, rejected: int, confidence: float) -> float:
     return float(beta.ppf(confidence, rejected + 1, count - rejected))

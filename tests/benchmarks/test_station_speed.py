@@ -11,22 +11,22 @@ from pathlib import Path
 import pytest
 from station_kit import run_json
 from station_speed import (
-    Raw,
     Served,
-    benchmark_app,
-    cpu_name,
     fsync_p99_ms,
     make_station,
     median,
     paced_raw_ms,
     serve,
-    write_bmp_frames,
 )
 
+from edge.bench.alone import openvino_alone
+from edge.bench.frames import prepare_frames
+from edge.bench.result import Alone
 from edge.demo.cells import FAST, link_cells, load_cells, split_cells
+from edge.infer.plan import Plan
 from models.bundle import Bundle, open_bundle
 from models.bundle_store import active_bundle
-from models.cpus import granted_cpus
+from models.cpus import cpu_model, granted_cpus
 from models.speed import compare_speed
 
 pytestmark = pytest.mark.benchmark
@@ -42,16 +42,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("bench")
     split = split_cells(load_cells(), FAST)
     link_cells(split.learn, made / "good")
-    write_bmp_frames(split.inspect, made / "frames")
+    link_cells(split.inspect, made / "cells")
     config = made / "station.toml"
     config.write_text(
-        "[station]\nid = 'bench'\n[[camera]]\nid = 'top'\nsource = 'frames'\n"
-        "[[product]]\nid = 'cell'\nbundle = 'cell'\n"
+        "[station]\nid = 'bench'\n[[camera]]\nid = 'top'\nsource = 'cells'\n[[product]]\nid = 'cell'\nbundle = 'cell'\n"
     )
     code, answer = run_json(
         ["edge", "calibrate", "-c", str(config), "--from", str(made / "good"), "--fast", "--json"], 300
     )
     assert code == 0, answer
+    prepare_frames(open_bundle(active_bundle(made / "data" / "bundles", "cell")), made / "cells", made / "frames")
     return made
 
 
@@ -62,7 +62,7 @@ def bundle(folder: Path) -> Bundle:
 
 @pytest.fixture(scope="module")
 def results() -> Iterator[dict[str, object]]:
-    found: dict[str, object] = {"machine": f"{cpu_name()}, {os.cpu_count()} CPUs"}
+    found: dict[str, object] = {"machine": f"{cpu_model()}, {os.cpu_count()} CPUs"}
     yield found
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(found, indent=1))
@@ -74,9 +74,9 @@ def results() -> Iterator[dict[str, object]]:
 def test_parts_per_second_over_benchmark_app(
     folder: Path, bundle: Bundle, results: dict[str, object], threads: int, images: str
 ) -> None:
-    pairs: list[tuple[Raw, Served]] = []
+    pairs: list[tuple[Alone, Served]] = []
     for _ in range(ROUNDS):
-        raw = benchmark_app(bundle, threads, folder, seconds=6, one_at_a_time=False)
+        raw = openvino_alone(bundle, Plan(threads, 1, 2), folder, 6)
         station = make_station(folder, folder / "data" / "bundles", threads, images)
         pairs.append((raw, serve(station, PARTS, "--in-flight", "4")))
     ratios = [served.parts_per_s / raw.images_per_s for raw, served in pairs]
@@ -96,7 +96,7 @@ def test_latency_over_raw_inference(folder: Path, bundle: Bundle, results: dict[
     decided_paced: list[float] = []
     told: list[float] = []
     for _ in range(ROUNDS):
-        raw = benchmark_app(bundle, threads, folder, seconds=5, one_at_a_time=True)
+        raw = openvino_alone(bundle, Plan(threads, 1, 2), folder, 5, one_at_a_time=True)
         paced_ms = paced_raw_ms(bundle, threads, RATE_HZ, 200)
         station = make_station(folder, folder / "data" / "bundles", threads, "none")
         served = serve(station, 400, "--in-flight", "1", "--rate", str(RATE_HZ))

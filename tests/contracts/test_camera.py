@@ -21,6 +21,7 @@ from edge.capture.industrial.gige import GigeCamera
 from edge.capture.open import make_camera
 from edge.capture.opencv import OpenCvCamera
 from edge.capture.replay import ReplayCamera
+from edge.capture.roi import CroppedCamera
 from edge.domain.errors import CameraError
 
 FRAMES = 6
@@ -46,6 +47,10 @@ def folder(tmp_path: Path) -> Camera:
 def free_folder(tmp_path: Path) -> Camera:
     write_frames(tmp_path / "frames", FRAMES)
     return ReplayCamera(tmp_path / "frames", triggered=False, fps=100)
+
+
+def cut_folder(tmp_path: Path) -> Camera:
+    return CroppedCamera(folder(tmp_path), "top", (8, 8, 60, 44))
 
 
 def video(tmp_path: Path) -> Camera:
@@ -104,6 +109,7 @@ CAMERAS = [
     pytest.param(video, id="video, triggered"),
     pytest.param(free_video, id="video, free"),
     pytest.param(device, id="OpenCV device"),
+    pytest.param(cut_folder, id="folder, cut to a roi"),
 ]
 LIVE = [pytest.param("rtsp", id="RTSP"), pytest.param("mjpeg", id="motion JPEG over HTTP")]
 Make = Callable[[Path], Camera]

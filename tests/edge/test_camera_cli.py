@@ -53,6 +53,24 @@ def test_a_grab_of_a_triggered_replay_takes_one(tmp_path: Path) -> None:
     assert out.exists()
 
 
+def test_collected_images_are_those_of_the_camera_and_a_second_run_asks_for_resume(tmp_path: Path) -> None:
+    write_frames(tmp_path / "frames", 5)
+    made, out = station_with(tmp_path, "frames", fps=50, loop=False), tmp_path / "good"
+    base = ["edge", "camera", "collect", str(out), "-c", str(made.config), "--every-frame", "--json"]
+    code, said = run_json([*base, "--parts", "3"])
+    assert (code, said["frames"]) == (0, 3), said
+    names = [path.name for path in sorted(out.glob("*.png"))]
+    assert names == ["000001.png", "000002.png", "000003.png"]
+    seen = {cv2.imread(str(path)).tobytes() for path in (tmp_path / "frames").iterdir()}
+    assert {cv2.imread(str(out / name)).tobytes() for name in names} <= seen
+    code, said = run_json([*base, "--parts", "3"])
+    assert code == 2
+    assert "--resume" in str(said["error"])
+    code, said = run_json([*base, "--parts", "40", "--resume", "--limit-s", "2"])
+    assert code == 3, said
+    assert "40" in str(said["error"])
+
+
 def test_a_grab_of_a_short_free_replay_takes_what_there_is(tmp_path: Path) -> None:
     write_frames(tmp_path / "frames", 3)
     made = station_with(tmp_path, "frames", fps=20, loop=False)

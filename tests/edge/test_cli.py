@@ -4,11 +4,13 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from station_kit import Station, run_json
 
 from edge.config import StationConfig, load_config
+from edge.config_schema import explanations, station_schema
 from edge.domain.errors import ConfigError, OutputError, StorageError, exit_code
 from edge.status import read_status
 from models.errors import GateError, ModelError, RequestError
@@ -40,6 +42,7 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "config show",
             "config schema",
             "calibrate",
+            "tune",
             "run",
             "simulate",
             "status",
@@ -52,7 +55,16 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "camera",
             "camera list",
             "camera grab",
+            "camera collect",
+            "camera scale",
             "demo",
+            "bench",
+            "masters",
+            "masters add",
+            "masters list",
+            "masters remove",
+            "masters history",
+            "verify-masters",
         )
     ],
 )
@@ -65,10 +77,13 @@ def test_help_is_quick_because_it_loads_nothing_heavy(command: list[str]) -> Non
 
 def test_every_command_stands_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    for word in ("init", "doctor", "config check", "calibrate", "run", "simulate", "status", "demo"):
+    words = ("init", "doctor", "config check", "calibrate", "run", "simulate", "status", "demo", "tune", "bench")
+    for word in (*words, "masters add", "verify-masters", "changeover"):
         assert f"edge {word}" in readme or f"make {word}" in readme, word
     for word in ("list", "import", "verify", "activate", "rollback"):
         assert re.search(rf"edge bundle ([a-z]+\|)*{word}", readme), word
+    for word in ("list", "grab", "collect", "scale"):
+        assert f"edge camera {word}" in readme, word
     for word in ("collect", "status", "stations"):
         assert f"cloud {word}" in readme, word
 
@@ -119,6 +134,30 @@ def test_the_schema_knows_every_section_and_no_other_key() -> None:
     assert (code, set(said["properties"])) == (0, set(StationConfig.model_fields))
     sections = [said, *(one for one in said["$defs"].values() if one["type"] == "object")]
     assert all(one["additionalProperties"] is False for one in sections)
+
+
+def test_the_schema_explains_every_key_and_no_other() -> None:
+    schema = cast("dict[str, Any]", station_schema())
+    sections = {"StationConfig": schema, **schema["$defs"]}
+    keys = {(name, key) for name, section in sections.items() for key in section.get("properties", {})}
+    assert {(name, key) for name, told in explanations().items() for key in told} == keys
+    unexplained = [(name, key) for name, key in keys if not sections[name]["properties"][key]["description"]]
+    assert unexplained == []
+
+
+def test_init_names_a_schema_that_lies_beside_and_is_the_one_of_this_version(tmp_path: Path) -> None:
+    code, _ = run_json(["edge", "init", str(tmp_path), "--station", "s-1", "--json"])
+    first, *_ = (tmp_path / "station.toml").read_text().splitlines()
+    assert (code, first) == (0, "#:schema ./station.schema.json")
+    beside = tmp_path / "station.schema.json"
+    assert json.loads(beside.read_text()) == station_schema()
+    beside.unlink()
+    code, said = run_json(["edge", "config", "schema", "--out", str(beside), "--json"])
+    assert (code, said) == (0, {"ok": True, "path": str(beside)})
+    assert json.loads(beside.read_text()) == station_schema()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["station.schema.json", "station.toml"]
+    code, said = run_json(["edge", "config", "schema", "--out", str(tmp_path / "no" / "where"), "--json"])
+    assert (code, said["kind"]) == (3, "StorageError")
 
 
 def test_a_good_file_is_good(tmp_path: Path) -> None:

@@ -11,16 +11,22 @@ from edge.line.protocol import (
     Ack,
     Address,
     Choose,
+    FromLine,
     Listen,
+    MastersAnswer,
     Ping,
     Trigger,
+    VerifyMasters,
     error_line,
     heartbeat_line,
+    masters_line,
     parse_address,
     parse_line,
     pong_line,
     ready_line,
+    trigger_line,
     verdict_line,
+    verify_masters_line,
 )
 
 TRIGGER = b'{"type": "trigger", "part_id": "p-1", "product": "cell", "cameras": ["top", "side"]}'
@@ -47,9 +53,20 @@ TRIGGER = b'{"type": "trigger", "part_id": "p-1", "product": "cell", "cameras": 
         pytest.param(b'{"type": "ack", "part_id": "p-1", "more": 1}', Ack("p-1"), id="ack, unknown field ignored"),
         pytest.param(b'{"type": "ping"}', Ping(), id="ping"),
         pytest.param(b'{"type": "listen"}', Listen(), id="listen"),
+        pytest.param(
+            b'{"type":"trigger","part_id":"p","product":"c","master":"dent"}',
+            Trigger("p", "c", (), "dent"),
+            id="a master",
+        ),
+        pytest.param(b'{"type":"verify_masters","product":"c"}', VerifyMasters("c"), id="masters"),
+        pytest.param(
+            b'{"type":"verify_masters","product":"c","asked_by":"plc","shown":"s1"}',
+            VerifyMasters("c", "plc", "s1"),
+            id="masters that were shown",
+        ),
     ],
 )
-def test_the_messages_of_the_line(line: bytes, message: Trigger | Ack | Ping | Listen) -> None:
+def test_the_messages_of_the_line(line: bytes, message: FromLine) -> None:
     assert parse_line(line) == message
 
 
@@ -61,8 +78,10 @@ def test_the_messages_of_the_line(line: bytes, message: Trigger | Ack | Ping | L
         pytest.param(b"[" * 4000, "one JSON object", id="deeply nested"),
         pytest.param(b"\xff\xfe{}", "one JSON object", id="no UTF-8"),
         pytest.param(b"[1]", "JSON object", id="a list"),
-        pytest.param(b"{}", "type trigger, ack, product, ping or listen", id="no type"),
-        pytest.param(b'{"type": ["ack"]}', "type trigger, ack, product, ping or listen", id="type is a list"),
+        pytest.param(b"{}", "type trigger, ack, product, ping, listen or verify_masters", id="no type"),
+        pytest.param(
+            b'{"type": ["ack"]}', "type trigger, ack, product, ping, listen or verify_masters", id="type is a list"
+        ),
         pytest.param(b'{"type": "ack"}', "part_id must be", id="no part"),
         pytest.param(b'{"type": "ack", "part_id": ""}', "part_id must be", id="empty part"),
         pytest.param(b'{"type": "ack", "part_id": 5}', "part_id must be", id="part is a number"),
@@ -72,6 +91,9 @@ def test_the_messages_of_the_line(line: bytes, message: Trigger | Ack | Ping | L
         pytest.param(b'{"type":"trigger","part_id":"p","product":""}', "product must be", id="an empty product"),
         pytest.param(b'{"type":"trigger","part_id":"p","product":null}', "product must be", id="a null product"),
         pytest.param(b'{"type":"product"}', "product must be", id="no product to choose"),
+        pytest.param(b'{"type":"verify_masters"}', "product must be", id="masters of no product"),
+        pytest.param(b'{"type":"verify_masters","product":"c","shown":""}', "shown must be", id="an empty session"),
+        pytest.param(b'{"type":"trigger","part_id":"p","product":"c","master":7}', "master must be", id="no name"),
         pytest.param(b'{"type":"trigger","part_id":"p","product":"\\ud800"}', "product must be", id="broken product"),
         pytest.param(
             b'{"type":"trigger","part_id":"p","product":"c","cameras":"top"}', "cameras must be", id="cameras no list"
@@ -117,6 +139,16 @@ def test_only_undecided_can_be_told_without_a_record(verdict: Verdict) -> None:
     with pytest.raises(OutputError, match="only after its commit"):
         verdict_line("p", verdict, (), None, None)
     assert json.loads(verdict_line("p", Verdict.UNDECIDED, ("why",), None, None))["image"] == "none"
+
+
+def test_what_a_station_is_told_of_masters_it_reads_and_a_pass_without_a_record_cannot_be_told() -> None:
+    for asked in (VerifyMasters("c"), VerifyMasters("c", "plc", "s1")):
+        assert parse_line(verify_masters_line(asked)) == asked
+    for trigger in (Trigger("p", "c", ("top",)), Trigger("p", "c", (), "dent")):
+        assert parse_line(trigger_line(trigger)) == trigger
+    with pytest.raises(OutputError, match="only after its commit"):
+        masters_line(MastersAnswer("c", "passed", "", None, ""))
+    assert json.loads(masters_line(MastersAnswer("c", "failed", "why", None, "")))["check_id"] is None
 
 
 def test_every_line_out_is_one_json_object_on_one_line() -> None:

@@ -12,7 +12,7 @@ from station_kit import Station, make_bundle, process, write_frames
 
 from cloud_sync.wire.broker import LocalBroker
 from edge.demo.compare import Comparison, compare, parse_cloud, read_station, read_told
-from edge.demo.processes import command
+from edge.processes import command
 from edge.record.database import open_reader
 
 STATION = "test-1"

@@ -18,7 +18,7 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from cloud_sync.wire.broker import free_port
-from edge.demo.processes import command
+from edge.processes import command
 from models.bundle import MANIFEST, Bundle, file_entries, open_bundle, write_bundle
 from models.bundle_store import activate, version_path
 from models.compile import compile_graph
@@ -32,8 +32,10 @@ GREY = 128
 INPUT = InputSpec("image", SIDE, SIDE)
 
 
-def blob_graph(nan_above: float | None = None) -> ov.Model:
+def blob_graph(nan_above: float | None = None, blindness: float = 1) -> ov.Model:
     """An anomaly graph that is quick to compile: how far each cell of an 8 x 8 grid is from mid grey.
+
+    The greater its blindness, the greater a difference it takes for nothing.
 
     A frame whose mean brightness is above `nan_above` gets NaN, as a graph with a broken weight would give.
     """
@@ -42,7 +44,7 @@ def blob_graph(nan_above: float | None = None) -> ov.Model:
     planes = ops.transpose(grey, ops.constant([0, 3, 1, 2]))
     step = SIDE // GRID
     pooled = ops.avg_pool(planes, [step, step], [0, 0], [0, 0], [step, step], exclude_pad=True)
-    distance = ops.divide(ops.abs(ops.subtract(pooled, np.float32(GREY))), np.float32(64))
+    distance = ops.divide(ops.abs(ops.subtract(pooled, np.float32(GREY))), np.float32(64 * blindness))
     if nan_above is not None:
         mean = ops.reduce_mean(grey, ops.constant([1, 2, 3]))
         broken = ops.sqrt(ops.subtract(np.float32(0), ops.relu(ops.subtract(mean, np.float32(nan_above)))))
@@ -56,12 +58,14 @@ def blob_graph(nan_above: float | None = None) -> ov.Model:
     return model
 
 
-def make_bundle(root: Path, bundle_id: str = "blob", version: int = 1, *, nan_above: float | None = None) -> Bundle:
+def make_bundle(
+    root: Path, bundle_id: str = "blob", version: int = 1, *, nan_above: float | None = None, blindness: float = 1
+) -> Bundle:
     """Write the blob graph as a bundle and make it active; its self-test frames are dark and of mid grey."""
     source = root / f".source-{bundle_id}-{version}"
     (source / "selftest").mkdir(parents=True)
     (source / "fp32").mkdir()
-    model = blob_graph(nan_above)
+    model = blob_graph(nan_above, blindness)
     ov.save_model(model, source / "model.xml", compress_to_fp16=False)
     ov.save_model(model, source / "fp32" / "model.xml", compress_to_fp16=False)
     cases = [_selftest_case(source, model, f"{level}.png", level) for level in (40, GREY)]

@@ -2,39 +2,21 @@
 
 import json
 import os
-import re
 import statistics
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 from brokers import eventually
 from station_kit import Station, process, run_json
 
-from edge.demo.cells import Cell
 from edge.demo.compare import read_station, read_told
+from edge.domain.percentile import percentile
 from models.bundle import Bundle
 from models.compile import compile_bundle
-from models.spec import Precision
 
-_BENCHMARK_APP = (
-    "import sys; sys.modules['openvino_telemetry'] = None;"
-    "from openvino.tools.benchmark.main import main; sys.exit(main())"
-)
-_HINT = {Precision.FP32: "f32", Precision.INT8: "f32", Precision.BF16: "bf16"}
 _FSYNCS = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """What benchmark_app reached: images per second of its asynchronous requests, median ms of one at a time."""
-
-    images_per_s: float
-    median_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +27,6 @@ class Served:
     decided_p99_ms: float
     told_p50_ms: float
     told_p99_ms: float
-
-
-def benchmark_app(bundle: Bundle, threads: int, folder: Path, *, seconds: float, one_at_a_time: bool) -> Raw:
-    """Run OpenVINO's own tool on the bundle's graph with the station's precision, threads, stream and requests."""
-    config = folder / "plugin.json"
-    config.write_text(json.dumps({"CPU": {"ENABLE_CPU_PINNING": "NO"}}))
-    arguments = ["-m", str(bundle.model_xml), "-d", "CPU", "-hint", "none", "-t", f"{seconds:g}"]
-    arguments += ["-nthreads", str(threads), "-nstreams", "1", "-infer_precision", f"CPU:{_HINT[bundle.precision]}"]
-    arguments += ["-load_config", str(config), "-api", "sync" if one_at_a_time else "async"]
-    arguments += [] if one_at_a_time else ["-nireq", "2"]
-    done = subprocess.run(
-        [sys.executable, "-c", _BENCHMARK_APP, *arguments], capture_output=True, text=True, check=True, timeout=120
-    )
-    return Raw(_figure(r"Throughput:\s+([\d.]+) FPS", done.stdout), _figure(r"Median:\s+([\d.]+) ms", done.stdout))
 
 
 def paced_raw_ms(bundle: Bundle, threads: int, rate_hz: float, count: int) -> float:
@@ -72,12 +40,6 @@ def paced_raw_ms(bundle: Bundle, threads: int, rate_hz: float, count: int) -> fl
         request.infer()
         times.append((time.perf_counter() - started_s) * 1000)
     return median(times)
-
-
-def _figure(pattern: str, text: str) -> float:
-    found = re.search(pattern, text)
-    assert found is not None, text[-2000:]
-    return float(found.group(1))
 
 
 def make_station(folder: Path, bundles: Path, threads: int, images: str) -> Station:
@@ -94,13 +56,6 @@ def make_station(folder: Path, bundles: Path, threads: int, images: str) -> Stat
     station.bundles.parent.mkdir(parents=True)
     station.bundles.symlink_to(bundles)
     return station
-
-
-def write_bmp_frames(cells: tuple[Cell, ...], folder: Path) -> None:
-    """The cells as bitmaps."""
-    folder.mkdir(parents=True)
-    for cell in cells:
-        cv2.imwrite(str(folder / f"{cell.path.stem}.bmp"), cv2.imread(str(cell.path), cv2.IMREAD_COLOR))
 
 
 def serve(station: Station, parts: int, *options: str) -> Served:
@@ -124,11 +79,6 @@ def _decided_ms(station: Station) -> list[float]:
     return [record["latency_ms"]["decided"] for record in records if not record["part_id"].startswith("warm")]
 
 
-def percentile(ordered: list[float], share: float) -> float:
-    """The value below which `share` of an ordered list lies."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
 def fsync_p99_ms(folder: Path) -> float:
     """The 99th percentile of a 4 KiB write and fsync where the station's database lies."""
     times = []
@@ -144,9 +94,3 @@ def fsync_p99_ms(folder: Path) -> float:
 def median(values: list[float]) -> float:
     """The middle value."""
     return statistics.median(values)
-
-
-def cpu_name() -> str:
-    """The processor, as the kernel calls it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -1,7 +1,10 @@
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
-from models.synthetic import with_defect
+from models.synthetic import Painted, with_defect
 
 
 def plain(height: int = 120, width: int = 160) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -33,3 +36,16 @@ def test_frames_of_any_shape_take_a_defect(shape: tuple[int, int]) -> None:
     results = [with_defect(frame, [donor()], seed) for seed in range(20)]
     assert all(result.shape == frame.shape and result.dtype == np.uint8 for result in results)
     assert all((result != frame).any() for result in results)
+
+
+def test_painted_frames_are_painted_one_by_one_and_alike_each_time(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{index}.png" for index in range(3)]
+    for path in paths:
+        cv2.imwrite(str(path), plain())
+    painted = Painted(paths, 1)
+    assert len(painted) == len(list(painted)) == 3
+    for index in range(3):
+        np.testing.assert_array_equal(painted[index], Painted(paths, 1)[index])
+        assert (painted[index] != plain()).any()
+    assert (painted[0] != painted[1]).any()
+    assert (painted[0] != Painted(paths, 2)[0]).any()

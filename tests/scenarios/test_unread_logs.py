@@ -8,7 +8,7 @@ from pathlib import Path
 from brokers import eventually
 from line_kit import make_line
 
-from edge.demo.processes import command
+from edge.processes import command
 
 
 def test_a_standard_error_that_nobody_reads_holds_up_nothing(tmp_path: Path) -> None:

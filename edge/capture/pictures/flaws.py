@@ -1,4 +1,6 @@
-"""Why a frame by itself cannot teach: what `edge calibrate` refuses before anything is learned."""
+"""What a frame shows by itself of whether it can teach: what `edge calibrate` refuses before anything is learned."""
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -9,33 +11,53 @@ from edge.domain.frame import Image
 
 _FLAT_STD = 2.0
 _DETAIL_MIN = 0.015
+_OVER, _UNDER = 250, 5
+_SEEN_PX = 480
 
 
-def flaw(image: Image) -> str | None:
-    """Why a frame by itself cannot teach: black, flat or blurred out; None if it can."""
-    grey = _grey(image)
-    if float(grey.mean()) < BLACK_MEAN:
-        return f"black: mean {grey.mean():.1f} of 255"
-    if float(grey.std()) < _FLAT_STD:
-        return f"flat: contrast {grey.std():.1f} grey levels"
-    found = detail(image)
-    return f"blurred: detail {found:.3f} of contrast" if found < _DETAIL_MIN else None
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Measured on a thumbnail of at most 480 pixels.
 
-
-def detail(image: Image) -> float:
-    """Sharpness: the share of a frame's contrast that lies in details of one to two pixels.
-
-    On a thumbnail of at most 480 pixels. Contrast divides it, so dark and dull parts are not called blurred. Sharp
-    frames of five test sets have 0.036 and more; those blurred beyond recognition 0.010 and less.
+    Args:
+        mean: grey level, 0 to 255.
+        contrast: standard deviation, grey levels.
+        detail: the share of the contrast that lies in details of one to two pixels. Contrast divides it, so dark and
+            dull parts are not called blurred. Sharp frames of five test sets have 0.036 and more; those blurred beyond
+            recognition 0.010 and less.
+        over: share of pixels at 250 and above.
+        under: share of pixels at 5 and below.
     """
-    grey = _grey(image)
-    band = cv2.GaussianBlur(grey, (0, 0), 1) - cv2.GaussianBlur(grey, (0, 0), 2)
-    return float(band.std()) / max(float(grey.std()), 1e-6)
+
+    mean: float
+    contrast: float
+    detail: float
+    over: float
+    under: float
+
+    @property
+    def flaw(self) -> str | None:
+        """Why the frame cannot teach, whatever the others look like: black, flat or blurred out; None if it can."""
+        if self.mean < BLACK_MEAN:
+            return f"black: mean {self.mean:.1f} of 255"
+        if self.contrast < _FLAT_STD:
+            return f"flat: contrast {self.contrast:.1f} grey levels"
+        return f"blurred: detail {self.detail:.3f} of contrast" if self.detail < _DETAIL_MIN else None
 
 
-def _grey(image: Image) -> NDArray[np.float32]:
-    """Grey levels of a thumbnail of at most 480 pixels."""
-    shrink = min(1.0, 480 / max(image.shape[:2]))
+def look(image: Image) -> Looks:
+    """Measure an image (H, W, 3) uint8 BGR."""
+    shrink = min(1.0, _SEEN_PX / max(image.shape[:2]))
     size = max(1, round(image.shape[1] * shrink)), max(1, round(image.shape[0] * shrink))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.float32)
+    small = image if shrink == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    levels = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+    grey = np.asarray(levels, np.float32)
+    mean, contrast = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
+    counts = np.bincount(levels.ravel(), minlength=256)
+    over, under = counts[_OVER:].sum() / levels.size, counts[: _UNDER + 1].sum() / levels.size
+    return Looks(mean, contrast, _band(grey) / max(contrast, 1e-6), float(over), float(under))
+
+
+def _band(grey: NDArray[np.float32]) -> float:
+    band = cv2.subtract(cv2.GaussianBlur(grey, (0, 0), 1), cv2.GaussianBlur(grey, (0, 0), 2))
+    return float(cv2.meanStdDev(band)[1][0, 0])

@@ -17,7 +17,7 @@ from edge.capture.open import is_replayed
 from edge.capture.pictures.checks import Check, Finding, Gauge, Limits, find
 from edge.capture.pictures.limits import limits_path, load_limits
 from edge.config import CameraSection, StationConfig
-from edge.domain.frame import Frame
+from edge.domain.frame import Frame, Image
 from edge.health import Health
 
 log = structlog.get_logger()
@@ -81,6 +81,15 @@ class PictureWatch:
         found = [finding for finding in found if finding.check not in rules.off]
         self._tell(frame.camera_id, found, time.monotonic())
         return tuple(dict.fromkeys(finding.reason for finding in found))
+
+    def doubts(self, product_id: str, camera_id: str, image: Image) -> tuple[str, ...]:
+        """Why a stored picture would not be trusted, by the same limits; opens and closes no alarm. From any thread.
+
+        Whether it repeats the one before it says nothing of a stored picture.
+        """
+        off = self._cameras[camera_id].off
+        found = find(Gauge(), image, self._limits.get((product_id, camera_id)))
+        return tuple(dict.fromkeys(finding.reason for finding in found if finding.check not in off))
 
     def take(self, product_id: str, camera_id: str, limits: Limits | None) -> None:
         """Judge by these limits from the next picture on. From any thread."""

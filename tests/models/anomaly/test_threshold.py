@@ -1,7 +1,11 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.stats import norm, poisson, t
 
-from models.anomaly.threshold import choose, parts_needed
+from models.anomaly.threshold import ThresholdProof, choose, parts_needed, prove
 from models.errors import RequestError
 
 
@@ -27,6 +31,70 @@ def test_the_proven_rate_holds_in_95_of_100_draws_whatever_the_distribution(coun
         broken += true_rate > proof.proven_rate
     assert broken / 4000 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 4000)
     assert broken / 4000 > 0.03
+
+
+Random = np.random.Generator
+Drawn = Callable[[Random, tuple[int, int]], NDArray[np.float64]]
+Tail = Callable[[float], float]
+
+
+def mixed(random: Random, size: tuple[int, int]) -> NDArray[np.float64]:
+    """Three parts of a hundred are of another kind."""
+    return np.where(random.random(size) < 0.03, random.normal(4, 0.5, size), random.normal(0, 1, size))
+
+
+KNOWN: dict[str, tuple[Drawn, Tail]] = {
+    "normal": (lambda random, size: random.normal(0, 1, size), norm.sf),
+    "heavy": (lambda random, size: random.standard_t(1.5, size), lambda value: t.sf(value, 1.5)),
+    "counts": (lambda random, size: random.poisson(5, size).astype(float), lambda value: poisson.sf(value, 5)),
+    "rounded": (
+        lambda random, size: random.normal(0, 1, size).round(1),
+        lambda value: norm.sf(value + 0.05),
+    ),
+    "mixture": (mixed, lambda value: 0.97 * norm.sf(value) + 0.03 * norm.sf(value, 4, 0.5)),
+}
+
+
+@pytest.mark.parametrize("count", [60, 400, 1000], ids=["too-few", "400", "1000"])
+@pytest.mark.parametrize("name", list(KNOWN))
+def test_of_2000_draws_at_most_65_in_a_thousand_break_what_is_claimed(name: str, count: int) -> None:
+    """The claim is the target where it is met, else the rate that is said to be proven."""
+    draw, tail = KNOWN[name]
+    broken = met = 0
+    for scores in draw(np.random.default_rng(count), (2000, count)):
+        proof = choose(scores, 0.02, 0.95)
+        met += proof.meets_target
+        broken += tail(proof.value) > (proof.target_rate if proof.meets_target else proof.proven_rate)
+    assert met == (0 if count < 149 else 2000)
+    assert broken / 2000 <= 0.065
+    if name in {"normal", "heavy", "mixture"}:
+        assert broken / 2000 >= 0.03, "nor is it so careful that defects pass for nothing"
+
+
+@pytest.mark.parametrize("count", [60, 1000])
+def test_the_interval_holds_the_true_rate_in_9_of_10_draws_and_ends_at_what_is_proven(count: int) -> None:
+    scores = np.random.default_rng(count).normal(0, 1, (2000, count))
+    held = 0
+    for drawn in scores:
+        proof = choose(drawn, 0.02, 0.95)
+        found = proof.interval()
+        held += found.low <= norm.sf(proof.value) <= found.high
+    assert found.high == pytest.approx(proof.proven_rate)
+    assert held / 2000 == pytest.approx(0.9, abs=0.025)
+
+
+@pytest.mark.parametrize(("rejected", "low"), [(0, 0.0), (3, 0.014)], ids=["none", "three"])
+def test_a_threshold_that_was_there_before_has_the_interval_of_its_counts(rejected: int, low: float) -> None:
+    found = prove(60, rejected, 0.02, 0.95).interval()
+    assert found.value == rejected / 60
+    assert found.low == pytest.approx(low, abs=1e-3)
+    assert found.high == pytest.approx(prove(60, rejected, 0.02, 0.95).proven_rate)
+
+
+def test_all_parts_rejected_prove_nothing_and_say_so() -> None:
+    proof = prove(5, 5, 0.02, 0.95)
+    assert isinstance(proof, ThresholdProof)
+    assert (proof.proven_rate, proof.interval().high) == (1.0, 1.0)
 
 
 def test_the_threshold_is_as_low_as_the_target_allows() -> None:

@@ -1,0 +1,1 @@
+"""How this machine runs this station's models best: candidates, search, rehearsal, plan, and what fits the machine."""

@@ -1,0 +1,250 @@
+"""`edge calibrate`: what a line engineer asks for, and what came of it."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge.domain.errors import EXIT_INTERRUPTED, EXIT_REFUSED, ConfigError
+from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, say
+
+if TYPE_CHECKING:
+    from edge.calibrate.cropping import Cropping
+    from edge.calibrate.pictures import ChecksTarget
+    from edge.calibrate.release import ReleaseRequest
+    from edge.calibrate.request import CalibrationRequest
+    from edge.calibrate.result import CalibrationResult
+    from edge.config import ProductSection, StationConfig
+
+_NOT_RESUMED = frozenset({"--resume", "--product", "--config", "--json"})
+_FAST_TUNE_S = 8.0
+_OPTIONS = {"frames": "from", "as_json": "json"}
+
+
+def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    context: typer.Context,
+    product: Annotated[str, typer.Option(help="Which product of station.toml; the only one if left out.")] = "",
+    frames: Annotated[
+        Path | None, typer.Option("--from", help="A folder of images of good parts; `frames` if left out.")
+    ] = None,
+    live: Annotated[
+        int, typer.Option(min=0, help="Take so many frames with the camera now, each of another good part.")
+    ] = 0,
+    interval_ms: Annotated[float, typer.Option(min=0, help="At least so long between two live frames.")] = 0,
+    by_hand: Annotated[bool, typer.Option("--by-hand", help="Live: the part is changed by hand.")] = False,  # noqa: FBT002
+    every_frame: Annotated[bool, typer.Option("--every-frame", help="Live: each frame is another part.")] = False,  # noqa: FBT002
+    limit_s: Annotated[float, typer.Option(min=1, help="Live: give up after so long; what came is kept.")] = 600,
+    defects: Annotated[
+        Path | None, typer.Option(help="A folder of images of bad parts, or one folder for each kind of defect.")
+    ] = None,
+    repeats: Annotated[
+        Path | None, typer.Option(help="A folder of the same parts' pictures again and again: PART-REPEAT.png.")
+    ] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Take this released bundle instead of learning one.")] = None,
+    quantize: Annotated[bool, typer.Option("--quantize", help="Put a released float graph into INT8 here.")] = False,  # noqa: FBT002
+    config: ConfigOption = DEFAULT_CONFIG,
+    overkill: Annotated[float, typer.Option(help="Good parts that may be rejected, as a rate.")] = 0.02,
+    confidence: Annotated[float, typer.Option(help="How sure that rate must be.")] = 0.95,
+    escape: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Bad parts that may pass, as a rate; else it is not activated."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same split.")] = 0,
+    camera: Annotated[str, typer.Option(help="Whose frames these are, for its checks; the only one if left out.")] = "",
+    checks_only: Annotated[bool, typer.Option("--checks-only", help="Learn the camera's checks, no model.")] = False,  # noqa: FBT002
+    fast: Annotated[bool, typer.Option("--fast", help="From fewer frames, for a first look.")] = False,  # noqa: FBT002
+    tune_s: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds to look for the best threads and streams; 0: leave it.")
+    ] = 25,
+    activate: Annotated[bool, typer.Option(help="Make the bundle the active one.")] = True,  # noqa: FBT002 - a flag
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a calibration that was interrupted.")] = False,  # noqa: FBT002
+    anew: Annotated[bool, typer.Option("--anew", help="Throw an interrupted calibration away.")] = False,  # noqa: FBT002
+    as_json: JsonOption = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Learn a product from good parts: collect, fit, quantize, threshold, tune, report, activate.
+
+    Interrupted anywhere, --resume goes on; what is active stays active until the end. With --bundle, take a released
+    bundle as it is: verify, self-test, measure, try on good parts if --from names some, import, activate. Exit 1, and
+    not activated, when the good parts show more overkill than asked.
+    """
+    from edge.calibrate.live import LiveWanted
+    from edge.calibrate.passing_parts import Pace
+    from edge.calibrate.pictures import checks_target
+    from edge.calibrate.request import CalibrationRequest
+    from edge.config import load_config
+
+    checked = load_config(config)
+    section = _product(checked, product)
+    if resume:
+        _refuse_others(context)
+        _resume(checked, section, as_json)
+        return
+    checks = checks_target(checked, section.id, camera)
+    cropping = _cropping(checked, section, checks)
+    if live and (frames is not None or bundle is not None or checks_only):
+        raise ConfigError("--live takes frames to learn a product from; for all else, `edge camera collect` and --from")
+    if checks_only:
+        _learn_checks(checks, frames or Path("frames"), cropping, as_json)
+        return
+    if bundle is not None:
+        from edge.calibrate.release import ReleaseRequest
+
+        taking = ReleaseRequest(
+            product=section,
+            bundles_root=checked.bundles_dir,
+            release=bundle,
+            frames=frames,
+            overkill_rate=overkill,
+            confidence=confidence,
+            escape_rate=escape,
+            threads=checked.inference.threads,
+            checks=checks,
+            defects=defects,
+            quantize=quantize,
+            seed=seed,
+            station=checked.station.id,
+            options=_given(context),
+            cropping=cropping,
+            repeats=repeats,
+            fast=fast,
+            tune_s=min(tune_s, _FAST_TUNE_S) if fast else tune_s,
+        )
+        _take_release(taking, checked, as_json)
+        return
+    pace = Pace(interval_ms / 1000, every_frame=every_frame, by_hand=by_hand)
+    request = CalibrationRequest(
+        bundle_id=section.bundle,
+        bundles_root=checked.bundles_dir,
+        frames=(frames or Path("frames")).absolute(),
+        defects=None if defects is None else defects.absolute(),
+        overkill_rate=overkill,
+        confidence=confidence,
+        escape_rate=escape,
+        seed=seed,
+        fast=fast,
+        threads=checked.inference.threads,
+        activate=activate,
+        checks=checks,
+        live=LiveWanted(live, pace, limit_s) if live else None,
+        camera="" if checks is None else checks.camera,
+        product=section,
+        repeats=None if repeats is None else repeats.absolute(),
+        tune_s=min(tune_s, _FAST_TUNE_S) if fast else tune_s,
+        station=checked.station.id,
+        options=_given(context),
+    )
+    _learn_product(request, checked, as_json, anew=anew)
+
+
+def _product(config: "StationConfig", wanted: str) -> "ProductSection":
+    known = {section.id: section for section in config.product}
+    chosen = wanted or next(iter(known))
+    if chosen not in known or (not wanted and len(known) > 1):
+        raise ConfigError(f"--product must be one of {', '.join(sorted(known))}, got {wanted!r}")
+    return known[chosen]
+
+
+def _refuse_others(context: typer.Context) -> None:
+    """A resumed calibration goes on as it was asked for: another option would change what is finished already."""
+    named = ", ".join(name for name, _ in _given(context) if name not in _NOT_RESUMED)
+    if named:
+        raise ConfigError(f"--resume goes on as the calibration was started: leave out {named}, or start with --anew")
+
+
+def _given(context: typer.Context) -> tuple[tuple[str, str], ...]:
+    """Names and values of the options that stood on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    names = sorted(name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE")
+    return tuple((f"--{_OPTIONS.get(name, name.replace('_', '-'))}", str(context.params[name])) for name in names)
+
+
+def _resume(config: "StationConfig", section: "ProductSection", as_json: bool) -> None:  # noqa: FBT001
+    from edge.calibrate.calibrate import unfinished
+
+    _learn_product(unfinished(config.bundles_dir, section.bundle), config, as_json, resume=True)
+
+
+def _cropping(config: "StationConfig", product: "ProductSection", checks: "ChecksTarget | None") -> "Cropping | None":
+    from edge.calibrate.cropping import cropping_of
+    from edge.calibrate.gather import CROPPED
+    from edge.calibrate.request import work_folder
+
+    known = {} if checks is None else {section.id: section for section in config.camera}
+    section = None if checks is None else known[checks.camera]
+    return None if section is None else cropping_of(section, work_folder(config.bundles_dir, product.bundle) / CROPPED)
+
+
+def _learn_checks(
+    target: "ChecksTarget | None",
+    frames: Path,
+    cropping: "Cropping | None",
+    as_json: bool,  # noqa: FBT001 - how to say it
+) -> None:
+    from edge.calibrate.pictures import only_checks
+    from models.progress import RichProgress
+
+    if target is None:
+        raise ConfigError("the station has several cameras: name the one these frames are from with --camera")
+    with RichProgress() as progress:
+        learned = only_checks(target, frames, progress, cropping=cropping)
+    say(as_json, {"ok": True, "checks": learned.as_json()}, learned.summary)
+
+
+def _learn_product(
+    request: "CalibrationRequest",
+    config: "StationConfig",
+    as_json: bool,  # noqa: FBT001 - how to say it
+    *,
+    resume: bool = False,
+    anew: bool = False,
+) -> None:
+    from edge.calibrate.calibrate import calibrate as run_calibration
+    from models.progress import RichProgress
+
+    try:
+        with RichProgress() as progress:
+            result = run_calibration(request, progress, config, resume=resume, anew=anew)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; what was active still is. `edge calibrate --resume` goes on\n")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    say(as_json, {"ok": not result.tried.against} | result.as_json(), "\n".join(_said(result)))
+    if result.tried.against:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _said(result: "CalibrationResult") -> list[str]:
+    proof = result.threshold
+    return [
+        *([f"already finished: {', '.join(result.reused)}"] if result.reused else []),
+        f"runs as {result.precision.value}; INT8 gate: {result.gate.outcome.value}: {result.gate.reason}",
+        f"overkill proven: at most {proof.proven_rate:.2%} at {proof.confidence:.0%} ({proof.held_out} held-out parts)",
+        f"overkill asked: {proof.target_rate:.2%}, which needs {proof.needed} held-out good parts",
+        *(f"looks like no other good part, not learned from: {name}" for name in result.left_out),
+        *(f"far above all other good parts, counts for the threshold: {name}: a bad part?" for name in result.doubtful),
+        result.checks.summary if result.checks else "checks not learned: name the frames' camera with --camera",
+        *([f"not activated: {result.tried.against}"] if result.tried.against else []),
+        f"{'active' if result.activated else 'not active'}: {result.bundle}",
+        f"report: {result.report}",
+    ]
+
+
+def _take_release(request: "ReleaseRequest", config: "StationConfig", as_json: bool) -> None:  # noqa: FBT001 - how to say it
+    from edge.calibrate.release import take_release
+    from edge.calibrate.report.release import REPORT
+    from models.progress import RichProgress
+
+    with RichProgress() as progress:
+        result = take_release(request, progress, config)
+    taken = result.bundle
+    text = [
+        f"self-test good; milliseconds per frame: {result.speed_ms}",
+        result.verdict,
+        *([result.quantized] if result.quantized else []),
+        *([result.checks.summary] if result.checks else []),
+        f"{'active' if result.activated else 'imported'}: {taken.path}",
+        f"report: {taken.path / REPORT}",
+    ]
+    say(as_json, {"ok": result.activated} | result.as_json(), "\n".join(text))
+    if not result.activated:
+        raise typer.Exit(EXIT_REFUSED)
