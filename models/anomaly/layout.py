@@ -32,6 +32,7 @@ _SHIFT_ROOM, _SHIFT_LEAST = 1.25, 0.01
 _FEW, _MOST = 0.05, 0.95
 _MATTERS, _GAIN = 0.01, 0.02
 _FEWEST = 5
+ADVICE = ": calibrate with --align"
 Item = TypeVar("Item")
 
 
@@ -149,7 +150,7 @@ def judge_layout(fits: Sequence[Fit], side_px: int) -> Judgement:
         return Judgement(Worth.NOT_NEEDED, why, limits)
     why = (
         f"parts lie up to {most:.0f} px apart and are alike by {np.median(before):.2f} as they come, by "
-        f"{np.median(alike):.2f} laid on each other: calibrate with --align"
+        f"{np.median(alike):.2f} laid on each other{ADVICE}"
     )
     return Judgement(Worth.NEEDED, why, limits)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.anomaly.layout import Layout, Worth
+from models.anomaly.layout import ADVICE, Layout, Worth
 from models.page import BAD, GOOD, LINE, svg, table
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def section(layout: Layout, *, aligned: bool) -> str:
     ]
     refused = [(path.name, why) for path, why in layout.misfits] if aligned else []
     warned = judged.worth is Worth.NEEDED and not aligned
-    sentence = f'<p class="verdict {"weak" if warned else "good"}">{html.escape(judged.why)}.</p>'
+    why = html.escape(judged.why.removesuffix(ADVICE) if aligned else judged.why)
+    sentence = f'<p class="verdict {"weak" if warned else "good"}">{why}.</p>'
     limit_px = limits.max_shift_px if aligned else None
     return (
         f"{sentence}<p>{done}.</p>{svg(_plot(layout, limit_px))}{table(('', ''), rows)}"

@@ -11,7 +11,7 @@ from pose_kit import aligned_bundle, seen, world
 from station_kit import Station, make_bundle, run_json
 
 from edge.assembly import fitting_recipes
-from edge.capture.scales import KeptScale, load_scale, save_scale, scale_path
+from edge.capture.scales import KeptScale, load_scale, save_scale, scale_path, scales_of
 from edge.config import load_config
 from edge.daemon import Daemon
 from edge.domain.errors import ConfigError
@@ -139,7 +139,8 @@ def areas_px(made: Station) -> dict[str, float]:
     config = load_config(made.config)
     bundle = open_bundle(active_bundle(made.bundles, "blob"))
     engine = OpenVinoEngine(bundle, Plan(1, 1, 1))
-    recipe, own = fitting_recipes(config, config.product[0], bundle)
+    section = config.product[0]
+    recipe, own = fitting_recipes(section, bundle, scales_of(config, section))
     product = Product("blob", engine, recipe, by_camera=own)
     return {camera.id: product.recipe_for(camera.id).rules["anomaly"].min_area_px for camera in config.camera}
 
