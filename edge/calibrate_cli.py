@@ -54,6 +54,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     camera: Annotated[str, typer.Option(help="Whose frames these are, for its checks; the only one if left out.")] = "",
     checks_only: Annotated[bool, typer.Option("--checks-only", help="Learn the camera's checks, no model.")] = False,  # noqa: FBT002
     fast: Annotated[bool, typer.Option("--fast", help="From fewer frames, for a first look.")] = False,  # noqa: FBT002
+    align: Annotated[bool, typer.Option("--align", help="Lay each part on a reference first.")] = False,  # noqa: FBT002
     tune_s: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds to look for the best threads and streams; 0: leave it.")
     ] = 25,
@@ -130,6 +131,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         camera="" if checks is None else checks.camera,
         product=section,
         repeats=None if repeats is None else repeats.absolute(),
+        align=align,
         tune_s=min(tune_s, _FAST_TUNE_S) if fast else tune_s,
         station=checked.station.id,
         options=_given(context),
@@ -222,6 +224,7 @@ def _said(result: "CalibrationResult") -> list[str]:
         f"overkill asked: {proof.target_rate:.2%}, which needs {proof.needed} held-out good parts",
         *(f"looks like no other good part, not learned from: {name}" for name in result.left_out),
         *(f"far above all other good parts, counts for the threshold: {name}: a bad part?" for name in result.doubtful),
+        *([result.advice] if result.advice else []),
         result.checks.summary if result.checks else "checks not learned: name the frames' camera with --camera",
         *([f"not activated: {result.tried.against}"] if result.tried.against else []),
         f"{'active' if result.activated else 'not active'}: {result.bundle}",

@@ -14,6 +14,7 @@ from pathlib import Path
 from edge.calibrate.collect import Collected, Frame
 from edge.calibrate.defects import DefectFrames, read_defects
 from edge.calibrate.gather import cropping_for, gather
+from edge.calibrate.laying import lay
 from edge.calibrate.pictures import learn_checks
 from edge.calibrate.report.facts import ExtraSection, ReportFacts
 from edge.calibrate.report.identity import identify
@@ -102,7 +103,8 @@ def _calibrate(
     request: CalibrationRequest, stages: Stages, progress: Progress, config: StationConfig | None
 ) -> CalibrationResult:
     clock = _Clock()
-    collected = gather(request, stages, config, progress)
+    laid = lay(request, gather(request, stages, config, progress), progress)
+    collected = laid.collected
     cropping = cropping_for(request, stages, config)
     defects = None if request.defects is None else read_defects(request.defects, collected.digests, cropping)
     wanted = parts_needed(request.overkill_rate, request.confidence)
@@ -110,8 +112,9 @@ def _calibrate(
     clock.lap("collect")
     checks = None if request.checks is None else learn_checks(request.checks, collected, progress)
     spec = input_for([(frame.width, frame.height) for frame in collected.frames])
-    bench = _workbench(request, spec, _sets(collected.frames, dealt, defects), progress)
-    made_from = [request.as_json(), collected.digest, defects and defects.digest, tools_used()]
+    sets = _sets(collected.frames, dealt, defects)
+    bench = replace(_workbench(request, spec, sets, progress), pose=laid.pose(spec))
+    made_from = [request.as_json(), collected.digest, defects and defects.digest, laid.key, tools_used()]
     fit = functools.partial(_fit, request, bench, collected)
     choice, draft = stages.once("fit", made_from, fit, _read_fit)
     clock.lap("fit")
@@ -119,6 +122,7 @@ def _calibrate(
     sizes = dealt.sizes()
     facts = ReportFacts(request.bundle_id, 0, collected, sizes, choice, request.fast, identity, checks, defects)
     tried = _try(request, stages, draft, facts, (bench, config), progress)
+    tried = replace(tried, sections=(*laid.sections(), *tried.sections))
     clock.lap("try")
     bundle = _write(request, draft, facts, tried, bench, progress)
     clock.lap("write")
@@ -128,7 +132,7 @@ def _calibrate(
             checks.save()
         bundle_store.activate(request.bundles_root, request.bundle_id, bundle.model_id.version)
     stages.finish({"bundle": str(bundle.path), "activated": activated})
-    return _result(bundle, facts, tried, clock, activated=activated, reused=tuple(stages.reused))
+    return _result(bundle, facts, tried, clock, advice=laid.advice, activated=activated, reused=tuple(stages.reused))
 
 
 def _workbench(request: CalibrationRequest, spec: InputSpec, sets: FrameSets, progress: Progress) -> Workbench:
@@ -219,7 +223,14 @@ def _write(
 
 
 def _result(
-    bundle: Bundle, facts: ReportFacts, tried: Found, clock: "_Clock", *, activated: bool, reused: tuple[str, ...]
+    bundle: Bundle,
+    facts: ReportFacts,
+    tried: Found,
+    clock: "_Clock",
+    *,
+    advice: str,
+    activated: bool,
+    reused: tuple[str, ...],
 ) -> CalibrationResult:
     choice: Choice = facts.choice
     return CalibrationResult(
@@ -235,6 +246,7 @@ def _result(
         activated=activated,
         seconds=clock.seconds,
         tried=tried,
+        advice=advice,
         checks=facts.checks,
         trade=facts.trade,
         reused=reused,

@@ -32,6 +32,7 @@ class CalibrationRequest:
         checks: whose camera's checks are learned from the same frames, if any.
         product: whose recipe judges parts; one of the bundle's name and the usual rules if left out.
         repeats: folder of pictures that a camera repeated of the same parts; None where there are none.
+        align: lay each frame on a reference, the mean of the good ones, before anything is learned or judged.
         tune_s: how long to look for the best plan of threads and streams; 0 leaves it out.
         station: the station's id, for the report.
         options: of the command, for the report.
@@ -51,6 +52,7 @@ class CalibrationRequest:
     checks: ChecksTarget | None = None
     product: ProductSection | None = None
     repeats: Path | None = None
+    align: bool = False
     tune_s: float = 0.0
     live: LiveWanted | None = None
     camera: str = ""

@@ -32,6 +32,7 @@ class CalibrationResult:
     activated: bool
     seconds: dict[str, float]
     tried: Found
+    advice: str = ""
     checks: LearnedChecks | None = None
     trade: TradeOff | None = None
     reused: tuple[str, ...] = ()
@@ -58,6 +59,7 @@ class CalibrationResult:
             "activated": self.activated,
             "seconds": self.seconds,
             "reused": list(self.reused),
+            "advice": self.advice,
             "against": self.tried.against,
             "escapes": None if self.trade is None else self.trade.as_json(),
             **{section.slot.value: section.json for section in self.tried.sections},
