@@ -28,5 +28,5 @@ def test_a_second_daemon_on_the_same_data_is_refused_and_harms_nothing(tmp_path:
     with line.daemon():
         line.run_parts(3)
         code, answer = run_json(["edge", "run", "-c", str(line.station.config), "--json"])
-        assert (code, answer["kind"]) == (3, "StorageError")
+        assert (code, answer["kind"]) == (3, "OwnedError")
         assert line.run_parts(3, "--prefix", "again")["untold"] == 0

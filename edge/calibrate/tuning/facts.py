@@ -1,6 +1,6 @@
 """What a plan depends on: the station's cameras and their frames, time limit, rules, images; and how long to look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,9 +15,10 @@ from edge.config import CameraSection, InferenceSection, ProductSection, Station
 from edge.decide.recipe import Recipe
 from edge.domain.errors import ConfigError
 from edge.domain.frame import Image
+from models.alignment import Golden
 from models.bundle import Bundle
-from models.errors import ModelError
-from models.scoring import read_image
+from models.errors import AlignmentError, ModelError
+from models.scoring import pose_of, read_image
 
 FRAMES = 4
 _NOISE = 8
@@ -88,7 +89,7 @@ def station_facts(
     for camera in config.camera:
         given = list((frames or {}).get(camera.id, ()))
         images, said = (given, origin) if given else _frames_of(camera, bundle, folder, reference)
-        found[camera.id], origin = _filled(images), said
+        found[camera.id], origin = _filled(_aligned(images, bundle, reference)), said
     line, kept = config.line, config.retention
     return StationFacts(
         found,
@@ -116,6 +117,28 @@ def _frames_of(
         return [reference], "the golden reference"
     images = [image for case in bundle.selftest if (image := _image(case.frame)) is not None]
     return images, "the bundle's self-test: a camera's frames of another size cost another letterboxing, see --from"
+
+
+def _aligned(images: Sequence[Image], bundle: Bundle, reference: Image | None) -> Sequence[Image]:
+    """Those that lie on the reference, where there is one: the others are answered at once and tell nothing of speed.
+
+    Raises:
+        ModelError: the bundle's own reference cannot be read.
+    """
+    pose = pose_of(bundle)
+    if pose is not None:
+        return [image for image in images if _lies(pose.place, image)] or [pose.reference]
+    if reference is None:
+        return images
+    return [image for image in images if _lies(Golden(reference, bundle.spec.alignment).onto, image)] or [reference]
+
+
+def _lies(lay: Callable[[Image], object], image: Image) -> bool:
+    try:
+        lay(image)
+    except AlignmentError:
+        return False
+    return True
 
 
 def _images(folder: Path) -> list[Image]:

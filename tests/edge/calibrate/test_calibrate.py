@@ -78,7 +78,7 @@ def test_few_frames_are_said_to_prove_little(calibrated: CalibrationResult) -> N
 
 def test_the_report_needs_no_other_file(calibrated: CalibrationResult) -> None:
     page = calibrated.report.read_text(encoding="utf-8")
-    assert page.count("<svg") == 3
+    assert page.count("<svg") >= 3
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     assert "<script" not in page
 
@@ -228,7 +228,7 @@ def test_a_kill_leaves_the_active_bundle_as_it_was_and_resume_goes_on(
     assert open_bundle(active_bundle(root, "plates")).model_id == calibrated.model_id
     if stage == "write":
         result = calibrate(unfinished(root, "plates"), SilentProgress(), resume=True)
-        assert result.reused == ("fit",)
+        assert result.reused == ("fit", "repeat")
         assert active_bundle(root, "plates") == result.bundle == root / "plates" / "v2"
         assert result.threshold.value == pytest.approx(calibrated.threshold.value, rel=1e-3)
         with pytest.raises(ConfigError, match="nothing to resume"):

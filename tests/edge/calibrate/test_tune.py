@@ -158,7 +158,7 @@ def test_as_a_library_it_keeps_nothing_by_itself_and_gives_a_section(station: St
     assert not config.plans_dir.exists()
     text = section(found)
     assert text.count("<svg") == 1
-    assert "Speed on this machine" in text
+    assert "parts a second in the whole station" in text
     json.dumps(found.as_json())
 
 

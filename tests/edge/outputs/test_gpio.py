@@ -81,6 +81,7 @@ def test_a_chip_that_goes_is_said_and_taken_again_when_it_is_back() -> None:
     chip = WrittenDown()
     with served_output(GpioOutput(gpio(), chip)) as served:
         served.tells()
+        eventually(lambda: chip.on()[-1])
         chip.broken = True
         served.port.set_ready(False, "stop")
         assert "the chip is gone" in served.fails()
