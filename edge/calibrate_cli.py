@@ -58,6 +58,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     tune_s: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds to look for the best threads and streams; 0: leave it.")
     ] = 25,
+    study: Annotated[bool, typer.Option(help="Look at the same parts again and again, as a gauge study.")] = True,  # noqa: FBT002
     activate: Annotated[bool, typer.Option(help="Make the bundle the active one.")] = True,  # noqa: FBT002 - a flag
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a calibration that was interrupted.")] = False,  # noqa: FBT002
     anew: Annotated[bool, typer.Option("--anew", help="Throw an interrupted calibration away.")] = False,  # noqa: FBT002
@@ -109,6 +110,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
             cropping=cropping,
             repeats=repeats,
             fast=fast,
+            study=study,
             tune_s=min(tune_s, _FAST_TUNE_S) if fast else tune_s,
         )
         _take_release(taking, checked, as_json)
@@ -132,6 +134,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         product=section,
         repeats=None if repeats is None else repeats.absolute(),
         align=align,
+        study=study,
         tune_s=min(tune_s, _FAST_TUNE_S) if fast else tune_s,
         station=checked.station.id,
         options=_given(context),

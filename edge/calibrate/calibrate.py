@@ -16,24 +16,14 @@ from edge.calibrate.defects import DefectFrames, read_defects
 from edge.calibrate.gather import cropping_for, gather
 from edge.calibrate.laying import lay
 from edge.calibrate.pictures import learn_checks
-from edge.calibrate.report.facts import ExtraSection, ReportFacts
+from edge.calibrate.report.facts import ReportFacts
 from edge.calibrate.report.identity import identify
 from edge.calibrate.report.page import write_report
 from edge.calibrate.request import CalibrationRequest, request_of, work_folder
 from edge.calibrate.result import CalibrationResult
 from edge.calibrate.stages import Stages, open_stages, read_request
-from edge.calibrate.study_parts import study_parts
-from edge.calibrate.trials import (
-    Draft,
-    Found,
-    meet_masters,
-    read_section,
-    repeat,
-    too_many_escapes,
-    tune_draft,
-    write_section,
-)
-from edge.capture.scales import scales_of
+from edge.calibrate.trials import Found
+from edge.calibrate.trying import try_draft
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError
 from models import bundle_store
@@ -45,7 +35,6 @@ from models.anomaly.packaging import Provenance, package
 from models.anomaly.threshold import parts_needed
 from models.bundle import Bundle, open_bundle
 from models.claims import tools_used
-from models.cpus import cpu_grant
 from models.near_twins import thumbnail_groups
 from models.networks.anomaly import feature_graph
 from models.networks.weights import read_weights
@@ -121,7 +110,7 @@ def _calibrate(
     identity = identify(request.bundle_id, draft.manifest.created_at, request.station, request.options)
     sizes = dealt.sizes()
     facts = ReportFacts(request.bundle_id, 0, collected, sizes, choice, request.fast, identity, checks, defects)
-    tried = _try(request, stages, draft, facts, (bench, config), progress)
+    tried = try_draft(request, stages, draft, facts, (bench, config), progress)
     tried = replace(tried, sections=(*laid.sections(), *tried.sections))
     clock.lap("try")
     bundle = _write(request, draft, facts, tried, bench, progress)
@@ -162,50 +151,6 @@ def _fit(request: CalibrationRequest, bench: Workbench, collected: Collected, fo
 
 def _read_fit(folder: Path) -> tuple[Choice, Bundle]:
     return read_choice(folder / _CHOICE), open_bundle(folder / _DRAFT)
-
-
-def _try(
-    request: CalibrationRequest,
-    stages: Stages,
-    draft: Bundle,
-    facts: ReportFacts,
-    where: tuple[Workbench, StationConfig | None],
-    progress: Progress,
-) -> Found:
-    """Repeats of the same parts and speed, kept as stages; the master parts each time, for they may have changed."""
-    bench, config = where
-    scales = {} if config is None else scales_of(config, request.section)
-    tested = Draft(draft, request.section, request.threads, scales)
-    parts = study_parts(bench.sets.gate, () if facts.defects is None else facts.defects.paths, request.repeats)
-
-    def repeated(folder: Path) -> None:
-        write_section(folder, repeat(tested, parts, request.seed, progress, fast=request.fast))
-
-    seen = [draft.model_id.sha256, request.section.model_dump(mode="json"), request.seed, request.fast]
-    repeats = stages.once("repeat", [*seen, [part.name for part in parts]], repeated, read_section)
-    escapes = too_many_escapes(facts.trade, request.escape_rate)
-    if config is None:
-        return Found((repeats,), escapes)
-    tuned = [_tuned(request, stages, tested, (bench.sets.gate, config), progress)] if request.tune_s else []
-    masters = meet_masters(config, tested, progress)
-    return Found((repeats, *tuned, *masters.sections), "; ".join(filter(None, (masters.against, escapes))))
-
-
-def _tuned(
-    request: CalibrationRequest,
-    stages: Stages,
-    draft: Draft,
-    where: tuple[tuple[Path, ...], StationConfig],
-    progress: Progress,
-) -> ExtraSection:
-    frames, config = where
-    plain = config.model_dump(mode="json", include={"inference", "line", "camera"})
-    made_from = [draft.bundle.model_id.sha256, plain, str(cpu_grant()), request.tune_s]
-
-    def tuned(folder: Path) -> None:
-        write_section(folder, tune_draft(config, draft, frames, request.tune_s, progress))
-
-    return stages.once("tune", made_from, tuned, read_section)
 
 
 def _write(

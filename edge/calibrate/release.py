@@ -63,7 +63,8 @@ class ReleaseRequest:
         options: of the command, for the report.
         cropping: the roi of the frames' camera, if it has one.
         repeats: folder of pictures that a camera repeated of the same parts; None where there are none.
-        fast: fewer parts looked at again and again.
+        study: look at the same parts again and again.
+        fast: fewer of them.
         tune_s: how long to look for the best plan of threads and streams; 0 leaves it out.
     """
 
@@ -84,6 +85,7 @@ class ReleaseRequest:
     options: tuple[tuple[str, str], ...] = ()
     cropping: Cropping | None = None
     repeats: Path | None = None
+    study: bool = True
     fast: bool = False
     tune_s: float = 0.0
 
@@ -232,8 +234,9 @@ def _tried(
     if trial is not None:
         if evidence_against(trial.proof):
             against.append(f"too many good parts are rejected: {trial.proof}.")
-        parts = study_parts(offer.good, () if defects is None else defects.paths, request.repeats)
-        sections.append(repeat(draft, parts, request.seed, progress, fast=request.fast))
+        if request.study:
+            parts = study_parts(offer.good, () if defects is None else defects.paths, request.repeats)
+            sections.append(repeat(draft, parts, request.seed, progress, fast=request.fast))
     if config is not None:
         if request.tune_s:
             sections.append(tune_draft(config, draft, offer.good, request.tune_s, progress))

@@ -33,6 +33,7 @@ class CalibrationRequest:
         product: whose recipe judges parts; one of the bundle's name and the usual rules if left out.
         repeats: folder of pictures that a camera repeated of the same parts; None where there are none.
         align: lay each frame on a reference, the mean of the good ones, before anything is learned or judged.
+        study: look at the same parts again and again.
         tune_s: how long to look for the best plan of threads and streams; 0 leaves it out.
         station: the station's id, for the report.
         options: of the command, for the report.
@@ -53,6 +54,7 @@ class CalibrationRequest:
     product: ProductSection | None = None
     repeats: Path | None = None
     align: bool = False
+    study: bool = True
     tune_s: float = 0.0
     live: LiveWanted | None = None
     camera: str = ""

@@ -115,7 +115,7 @@ def _calibrate(config: Path, good: Path, *, fast: bool) -> dict[str, object]:
         f"{OVERKILL}",
         "--json",
     ]
-    return ask_json(arguments + (["--fast"] if fast else []))
+    return ask_json(arguments + (["--fast", "--tune-s", "4"] if fast else []))
 
 
 def _inspect(folder: Path, kind: Kind, port: int, broker_port: int, parts: int, console: Console) -> dict[str, object]:

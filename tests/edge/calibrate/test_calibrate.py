@@ -97,7 +97,8 @@ def test_the_same_seed_and_frames_give_the_same_thresholds(
     calibrated: CalibrationResult, plates: Path, tmp_path: Path
 ) -> None:
     again = calibrate(
-        CalibrationRequest("plates", tmp_path / "bundles", plates, fast=True, activate=False), SilentProgress()
+        CalibrationRequest("plates", tmp_path / "bundles", plates, fast=True, activate=False, study=False),
+        SilentProgress(),
     )
     assert again.threshold.value == pytest.approx(calibrated.threshold.value, rel=1e-3)
     assert not again.activated
@@ -131,7 +132,9 @@ def test_bad_plates_among_the_good_are_named_and_no_good_one_is(plates: Path, tm
         image = plate(3000 + index)
         image[20 + 10 * index : 50 + 10 * index, 60:100] //= 4
         cv2.imwrite(str(folder / name), image)
-    result = calibrate(CalibrationRequest("mixed", tmp_path / "b", folder, fast=True, activate=False), SilentProgress())
+    result = calibrate(
+        CalibrationRequest("mixed", tmp_path / "b", folder, fast=True, activate=False, study=False), SilentProgress()
+    )
     named = {*result.left_out, *result.doubtful}
     assert named
     assert named <= set(bad)

