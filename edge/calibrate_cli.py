@@ -158,10 +158,14 @@ def _refuse_others(context: typer.Context) -> None:
 
 
 def _given(context: typer.Context) -> tuple[tuple[str, str], ...]:
-    """Names and values of the options that stood on the command line."""
+    """Names and values of the options that stood on the command line; a switch has no value."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     names = sorted(name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE")
-    return tuple((f"--{_OPTIONS.get(name, name.replace('_', '-'))}", str(context.params[name])) for name in names)
+    return tuple((f"--{_OPTIONS.get(name, name.replace('_', '-'))}", _value(context.params[name])) for name in names)
+
+
+def _value(given: object) -> str:
+    return ("" if given else "no") if isinstance(given, bool) else str(given)
 
 
 def _resume(config: "StationConfig", section: "ProductSection", as_json: bool) -> None:  # noqa: FBT001

@@ -32,7 +32,8 @@ def section(layout: Layout, *, aligned: bool) -> str:
     refused = [(path.name, why) for path, why in layout.misfits] if aligned else []
     warned = judged.worth is Worth.NEEDED and not aligned
     why = html.escape(judged.why.removesuffix(ADVICE) if aligned else judged.why)
-    sentence = f'<p class="verdict {"weak" if warned else "good"}">{why}.</p>'
+    tone = "weak" if warned else "" if judged.worth is Worth.OF_NO_USE else "good"
+    sentence = f'<p class="verdict {tone}">{why[:1].upper()}{why[1:]}.</p>'
     limit_px = limits.max_shift_px if aligned else None
     return (
         f"{sentence}<p>{done}.</p>{svg(_plot(layout, limit_px))}{table(('', ''), rows)}"
