@@ -110,6 +110,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
             repeats=repeats,
             fast=fast,
             tune_s=min(tune_s, _FAST_TUNE_S) if fast else tune_s,
+            activate=activate,
         )
         _take_release(taking, checked, as_json)
         return
@@ -248,6 +249,6 @@ def _take_release(request: "ReleaseRequest", config: "StationConfig", as_json: b
         f"{'active' if result.activated else 'imported'}: {taken.path}",
         f"report: {taken.path / REPORT}",
     ]
-    say(as_json, {"ok": result.activated} | result.as_json(), "\n".join(text))
-    if not result.activated:
+    say(as_json, {"ok": not result.tried.against} | result.as_json(), "\n".join(text))
+    if result.tried.against:
         raise typer.Exit(EXIT_REFUSED)

@@ -65,6 +65,7 @@ class ReleaseRequest:
         repeats: folder of pictures that a camera repeated of the same parts; None where there are none.
         fast: fewer parts looked at again and again.
         tune_s: how long to look for the best plan of threads and streams; 0 leaves it out.
+        activate: make it the active one, where nothing speaks against it.
     """
 
     product: ProductSection
@@ -86,6 +87,7 @@ class ReleaseRequest:
     repeats: Path | None = None
     fast: bool = False
     tune_s: float = 0.0
+    activate: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +106,7 @@ class ReleaseResult:
     @property
     def verdict(self) -> str:
         """One sentence on what was found."""
-        if not self.activated:
+        if self.tried.against:
             return f"not activated: {self.tried.against}"
         if self.trial is None:
             return "overkill not measured: give frames of good parts with --from"
@@ -165,7 +167,7 @@ def take_release(request: ReleaseRequest, progress: Progress, config: StationCon
         progress.stage("write", 1)
         facts = _facts(request, released, offer, (speed_ms, trial, checks, tried))
         taken = _put(request, offer.bundle, facts)
-    good = not tried.against
+    good = request.activate and not tried.against
     if good:
         if checks is not None:
             checks.save()
