@@ -16,6 +16,7 @@ from edge.calibrate.defects import DefectFrames, read_defects
 from edge.calibrate.gather import cropping_for, gather
 from edge.calibrate.laying import lay
 from edge.calibrate.pictures import learn_checks
+from edge.calibrate.report.decisions import stricter_said
 from edge.calibrate.report.facts import ExtraSection, ReportFacts
 from edge.calibrate.report.identity import identify
 from edge.calibrate.report.page import write_report
@@ -31,6 +32,7 @@ from edge.calibrate.trials import (
     repeat,
     too_many_escapes,
     tune_draft,
+    weigh,
     write_section,
 )
 from edge.capture.scales import scales_of
@@ -42,7 +44,7 @@ from models.anomaly.dealing import Indices, Split, split
 from models.anomaly.fit import FAST_FRAMES, FULL_FRAMES, input_for
 from models.anomaly.kept import keep_choice, read_choice
 from models.anomaly.packaging import Provenance, package
-from models.anomaly.threshold import parts_needed
+from models.anomaly.threshold import evidence_against, parts_needed
 from models.bundle import Bundle, open_bundle
 from models.claims import tools_used
 from models.cpus import cpu_grant
@@ -121,6 +123,7 @@ def _calibrate(
     identity = identify(request.bundle_id, draft.manifest.created_at, request.station, request.options)
     sizes = dealt.sizes()
     facts = ReportFacts(request.bundle_id, 0, collected, sizes, choice, request.fast, identity, checks, defects)
+    facts = _weigh(request, draft, facts, (bench, config), progress)
     tried = _try(request, stages, draft, facts, (bench, config), progress)
     tried = replace(tried, sections=(*laid.sections(), *tried.sections))
     clock.lap("try")
@@ -164,6 +167,21 @@ def _read_fit(folder: Path) -> tuple[Choice, Bundle]:
     return read_choice(folder / _CHOICE), open_bundle(folder / _DRAFT)
 
 
+def _weigh(
+    request: CalibrationRequest,
+    draft: Bundle,
+    facts: ReportFacts,
+    where: tuple[Workbench, StationConfig | None],
+    progress: Progress,
+) -> ReportFacts:
+    """What the product's own rules make of the gate's good frames and of labelled defects: areas and zones let pass."""
+    bench, config = where
+    scales = {} if config is None else scales_of(config, request.section)
+    tested = Draft(draft, request.section, request.threads, scales)
+    found = weigh(tested, request.camera, (bench.sets.gate, facts.defects), bench.target, progress)
+    return replace(facts, weighed=found.trade, by_recipe=found.overkill)
+
+
 def _try(
     request: CalibrationRequest,
     stages: Stages,
@@ -184,6 +202,8 @@ def _try(
     seen = [draft.model_id.sha256, request.section.model_dump(mode="json"), request.seed, request.fast]
     repeats = stages.once("repeat", [*seen, [part.name for part in parts]], repeated, read_section)
     escapes = too_many_escapes(facts.trade, request.escape_rate)
+    if facts.by_recipe is not None and evidence_against(facts.by_recipe):
+        escapes = " ".join(filter(None, (stricter_said(facts.by_recipe), escapes)))
     if config is None:
         return Found((repeats,), escapes)
     tuned = [_tuned(request, stages, tested, (bench.sets.gate, config), progress)] if request.tune_s else []

@@ -63,6 +63,7 @@ def test_json_holds_the_figures_of_the_page(labelled: tuple[str, dict[str, Any]]
     assert threshold["held_out"] == 160 == len(threshold["scores"])
     assert f"at most {threshold['proven_rate']:.2%}" in page
     assert escapes["known"] is True
+    assert escapes["good"] == 6, "how many of the threshold's own frames are rejected was chosen, and proves nothing"
     rate = clopper_pearson(int(str(escapes["missed"])), 24, 0.9)
     assert f"{rate.value:.1%}</td><td>{rate.low:.1%} to {rate.high:.1%}" in page
     assert isinstance(tried, dict)
