@@ -1,6 +1,7 @@
 """`edge calibrate`: what a line engineer asks for, and what came of it."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -165,7 +166,14 @@ def _given(context: typer.Context) -> tuple[tuple[str, str], ...]:
 def _resume(config: "StationConfig", section: "ProductSection", as_json: bool) -> None:  # noqa: FBT001
     from edge.calibrate.calibrate import unfinished
 
-    _learn_product(unfinished(config.bundles_dir, section.bundle), config, as_json, resume=True)
+    request = unfinished(config.bundles_dir, section.bundle)
+    if request.section.id != section.id:
+        raise ConfigError(
+            f"--resume: the interrupted calibration of bundle {section.bundle!r} is of product "
+            f"{request.section.id!r}: name that one with --product, or start with --anew"
+        )
+    request = replace(request, product=section)  # a draft is tried by the rules that will judge with it
+    _learn_product(request, config, as_json, resume=True)
 
 
 def _cropping(config: "StationConfig", product: "ProductSection", checks: "ChecksTarget | None") -> "Cropping | None":
