@@ -23,7 +23,7 @@ from edge.calibrate.report.page import write_report
 from edge.calibrate.request import CalibrationRequest, request_of, work_folder
 from edge.calibrate.result import CalibrationResult
 from edge.calibrate.stages import Stages, open_stages, read_request
-from edge.calibrate.study_parts import study_parts
+from edge.calibrate.study_parts import digest_of, study_parts
 from edge.calibrate.trials import (
     Draft,
     Found,
@@ -194,13 +194,14 @@ def _try(
     bench, config = where
     scales = {} if config is None else scales_of(config, request.section)
     tested = Draft(draft, request.section, request.threads, scales)
-    parts = study_parts(bench.sets.gate, () if facts.defects is None else facts.defects.paths, request.repeats)
+    bad = () if facts.defects is None else facts.defects.paths
+    parts = study_parts(bench.sets.gate, bad, request.repeats, cropping_for(request, stages, config))
 
     def repeated(folder: Path) -> None:
         write_section(folder, repeat(tested, parts, request.seed, progress, fast=request.fast))
 
-    seen = [draft.model_id.sha256, request.section.model_dump(mode="json"), request.seed, request.fast]
-    repeats = stages.once("repeat", [*seen, [part.name for part in parts]], repeated, read_section)
+    seen = [draft.model_id.sha256, request.section.model_dump(mode="json"), scales, request.seed, request.fast]
+    repeats = stages.once("repeat", [*seen, digest_of(parts)], repeated, read_section)
     escapes = too_many_escapes(facts.trade, request.escape_rate)
     if facts.by_recipe is not None and evidence_against(facts.by_recipe):
         escapes = " ".join(filter(None, (stricter_said(facts.by_recipe), escapes)))

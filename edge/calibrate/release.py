@@ -234,7 +234,8 @@ def _tried(
     if trial is not None:
         if evidence_against(trial.proof):
             against.append(f"too many good parts are rejected: {trial.proof}.")
-        parts = study_parts(offer.good, () if defects is None else defects.paths, request.repeats)
+        bad = () if defects is None else defects.paths
+        parts = study_parts(offer.good, bad, request.repeats, request.cropping)
         sections.append(repeat(draft, parts, request.seed, progress, fast=request.fast))
     if config is not None:
         if request.tune_s:
