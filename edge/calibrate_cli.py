@@ -231,6 +231,11 @@ def _said(result: "CalibrationResult") -> list[str]:
         f"runs as {result.precision.value}; INT8 gate: {result.gate.outcome.value}: {result.gate.reason}",
         f"overkill proven: at most {proof.proven_rate:.2%} at {proof.confidence:.0%} ({proof.held_out} held-out parts)",
         f"overkill asked: {proof.target_rate:.2%}, which needs {proof.needed} held-out good parts",
+        *(
+            [f"{result.misaligned} good frames cannot be laid on the reference, they would be UNDECIDED besides"]
+            if result.misaligned
+            else []
+        ),
         *(f"looks like no other good part, not learned from: {name}" for name in result.left_out),
         *(f"far above all other good parts, counts for the threshold: {name}: a bad part?" for name in result.doubtful),
         *([result.advice] if result.advice else []),

@@ -17,6 +17,7 @@ INDEPENDENT = (
     "says."
 )
 UNFIT = ", more than half: as it stands not fit for a line"
+UNLAID = " That is of parts that can be laid on the reference; the line rejects the others too."
 _UNFIT = 0.5
 SAME = "Nothing is said of another lighting, camera, lens or kind of part than these frames show."
 
@@ -56,8 +57,9 @@ def decide(facts: ReportFacts, extra: Sequence[str] = ()) -> Decisions:
     choice, proof = facts.choice, facts.chosen.candidate.proof
     proven: list[str] = []
     unproven: list[str] = []
-    met = proof.meets_target and (facts.by_recipe is None or facts.by_recipe.meets_target)
-    (proven if met else unproven).append(overkill_said(proof))
+    undecided = facts.collected.misaligned
+    met = proof.meets_target and not undecided and (facts.by_recipe is None or facts.by_recipe.meets_target)
+    (proven if met else unproven).append(overkill_said(proof) + (UNLAID if undecided else ""))
     unproven += [] if facts.by_recipe is None else [stricter_said(facts.by_recipe)]
     (proven if choice.gate.outcome is Outcome.PASSED else unproven).append(gate_said(choice))
     known = facts.trade is not None and len(facts.trade.defects) >= ENOUGH_DEFECTS
@@ -66,6 +68,8 @@ def decide(facts: ReportFacts, extra: Sequence[str] = ()) -> Decisions:
     unproven += [*(["A fast calibration: from fewer frames, for a first look."] if facts.fast else []), *extra]
     fine = met and choice.gate.outcome is Outcome.PASSED and not facts.against
     headline = f"{choice.precision} runs. {headline_rates(facts.by_recipe or proof, facts.trade)}"
+    if undecided:
+        headline += f" {undecided} of {undecided + len(facts.collected.frames)} good frames would be UNDECIDED besides."
     return Decisions(
         f"NOT activated: {facts.against} {headline}" if facts.against else headline,
         fine,

@@ -3,12 +3,15 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from report_kit import made_facts
 
+from edge.calibrate.collect import Refusal
+from edge.calibrate.laying import Laid
 from edge.calibrate.report.decisions import decide
 from edge.calibrate.report.facts import ExtraSection, Slot
 from edge.calibrate.report.page import SCHEMA, write_report
@@ -118,6 +121,19 @@ def test_what_is_met_is_proven_and_asks_for_nothing_more_of_it(tmp_path: Path) -
     assert any(line.startswith("Overkill: at most") for line in decisions.proven)
     assert not any("good parts" in line and "Grab" in line for line in decisions.todo)
     assert not decisions.fine, "twelve images prove nothing of INT8"
+
+
+def test_good_frames_that_cannot_be_laid_are_not_left_out_of_what_is_claimed(tmp_path: Path) -> None:
+    """The line rejects UNDECIDED parts too: a page once said "target met" beside a third of the parts thrown out."""
+    facts, _ = made_facts(tmp_path, held_out=160, defects=24)
+    lost = tuple(Refusal(f"{index}.png", "misaligned: 30 px beside") for index in range(20))
+    whole = replace(facts.collected, refused=lost)
+    decisions = decide(replace(facts, collected=whole))
+    assert not any(line.startswith("Overkill") for line in decisions.proven)
+    assert "20 of 186 good frames would be UNDECIDED besides" in decisions.headline
+    assert "cannot be laid" in Laid(whole, None, aligned=True).against((0.02, 0.95))
+    assert Laid(whole, None, aligned=True).against((0.2, 0.95)) == ""
+    assert Laid(facts.collected, None, aligned=True).against((0.02, 0.95)) == ""
 
 
 def test_a_model_that_passes_most_defects_is_called_unfit_in_the_first_line(tmp_path: Path) -> None:
