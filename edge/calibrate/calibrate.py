@@ -37,7 +37,7 @@ from edge.calibrate.trials import (
 )
 from edge.capture.scales import scales_of
 from edge.config import StationConfig
-from edge.domain.errors import ConfigError
+from edge.domain.errors import ConfigError, StorageError
 from models import bundle_store
 from models.anomaly.bench import Choice, FrameSets, Workbench
 from models.anomaly.dealing import Indices, Split, split
@@ -88,8 +88,11 @@ def calibrate(
             f"product {request.section.id!r}: its recipe is for a {kind}, and good parts alone teach an anomaly model: "
             "take a release with --bundle, or write a recipe of kind anomaly"
         )
-    with open_stages(request.work_folder, request.as_json(), resume=resume, anew=anew) as stages:
-        return _calibrate(request, stages, progress, config)
+    try:
+        with open_stages(request.work_folder, request.as_json(), resume=resume, anew=anew) as stages:
+            return _calibrate(request, stages, progress, config)
+    except OSError as error:
+        raise StorageError(f"calibrate: cannot write: {error}: free the disk, then --resume") from error
 
 
 def unfinished(bundles_root: Path, bundle_id: str) -> CalibrationRequest:

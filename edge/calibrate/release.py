@@ -24,7 +24,7 @@ from edge.calibrate.study_parts import study_parts
 from edge.calibrate.trials import Draft, Found, meet_masters, repeat, too_many_escapes, tune_draft
 from edge.capture.scales import load_scale, scales_of
 from edge.config import ProductSection, StationConfig
-from edge.domain.errors import ConfigError
+from edge.domain.errors import ConfigError, StorageError
 from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
 from edge.infer.openvino import OpenVinoEngine
@@ -153,6 +153,7 @@ def take_release(request: ReleaseRequest, progress: Progress, config: StationCon
         RequestError: it cannot be quantized, or not with so few frames.
         ModelError: the bundle does not verify, or does not answer here as it says.
         GateError: it runs in INT8, and its own manifest does not say that the gate let it.
+        StorageError: it cannot be written.
     """
     progress.stage("open", 1)
     released = open_for_line(request.release)
@@ -166,7 +167,10 @@ def take_release(request: ReleaseRequest, progress: Progress, config: StationCon
         tried = _tried(request, offer, (trial, defects), config, progress)
         progress.stage("write", 1)
         facts = _facts(request, released, offer, (speed_ms, trial, checks, tried))
-        taken = _put(request, offer.bundle, facts)
+        try:
+            taken = _put(request, offer.bundle, facts)
+        except OSError as error:
+            raise StorageError(f"calibrate: cannot write the bundle: {error}: free the disk") from error
     good = request.activate and not tried.against
     if good:
         if checks is not None:
