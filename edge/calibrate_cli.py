@@ -1,6 +1,9 @@
 """`edge calibrate`: what a line engineer asks for, and what came of it."""
 
+import contextlib
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,11 +86,11 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         _resume(checked, section, as_json)
         return
     checks = checks_target(checked, section.id, camera)
-    cropping = _cropping(checked, section, checks)
     if live and (frames is not None or bundle is not None or checks_only):
         raise ConfigError("--live takes frames to learn a product from; for all else, `edge camera collect` and --from")
     if checks_only:
-        _learn_checks(checks, frames or Path("frames"), cropping, as_json)
+        with _cropping(checked, section, checks) as cropping:
+            _learn_checks(checks, frames or Path("frames"), cropping, as_json)
         return
     if bundle is not None:
         from edge.calibrate.release import ReleaseRequest
@@ -107,13 +110,13 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
             seed=seed,
             station=checked.station.id,
             options=_given(context),
-            cropping=cropping,
             repeats=repeats,
             fast=fast,
             tune_s=min(tune_s, _FAST_TUNE_S) if fast else tune_s,
             activate=activate,
         )
-        _take_release(taking, checked, as_json)
+        with _cropping(checked, section, checks) as cropping:
+            _take_release(replace(taking, cropping=cropping), checked, as_json)
         return
     pace = Pace(interval_ms / 1000, every_frame=every_frame, by_hand=by_hand)
     request = CalibrationRequest(
@@ -176,14 +179,23 @@ def _resume(config: "StationConfig", section: "ProductSection", as_json: bool) -
     _learn_product(request, config, as_json, resume=True)
 
 
-def _cropping(config: "StationConfig", product: "ProductSection", checks: "ChecksTarget | None") -> "Cropping | None":
+@contextlib.contextmanager
+def _cropping(
+    config: "StationConfig", product: "ProductSection", checks: "ChecksTarget | None"
+) -> "Iterator[Cropping | None]":
+    """How pictures are cut; the cut ones lie in a folder of this run alone, beside any calibration that runs too."""
     from edge.calibrate.cropping import cropping_of
-    from edge.calibrate.gather import CROPPED
     from edge.calibrate.request import work_folder
 
     known = {} if checks is None else {section.id: section for section in config.camera}
     section = None if checks is None else known[checks.camera]
-    return None if section is None else cropping_of(section, work_folder(config.bundles_dir, product.bundle) / CROPPED)
+    if section is None or section.roi is None:
+        yield None
+        return
+    place = work_folder(config.bundles_dir, product.bundle).parent
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".cropped-", dir=place) as folder:
+        yield cropping_of(section, Path(folder))
 
 
 def _learn_checks(

@@ -134,3 +134,13 @@ def test_another_products_calibration_of_the_same_bundle_is_not_resumed(station:
     code, answer = run_json(["edge", "calibrate", "-c", str(config), "--json", "--product", "other", "--resume"])
     assert code == 2
     assert "is of product 'plate'" in str(answer["error"])
+
+
+def test_what_is_cut_for_checks_lies_apart_from_a_calibration_that_runs(station: Path, plates: Path) -> None:
+    """It once lay in its folder: learning another camera's checks put that one's pictures under a running fit."""
+    config = station / "station.toml"
+    config.write_text(config.read_text().replace("fps = 20", "fps = 20\nroi = [10, 10, 150, 120]"))
+    options = ["--json", "--checks-only", "--from", str(plates)]
+    code, answer = run_json(["edge", "calibrate", "-c", str(config), *options])
+    assert (code, answer["ok"]) == (0, True), answer
+    assert list((station / "data" / "calibrations").iterdir()) == []
