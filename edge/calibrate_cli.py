@@ -1,6 +1,10 @@
 """`edge calibrate`: what a line engineer asks for, and what came of it."""
 
+import contextlib
 import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,11 +87,11 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         _resume(checked, section, as_json)
         return
     checks = checks_target(checked, section.id, camera)
-    cropping = _cropping(checked, section, checks)
     if live and (frames is not None or bundle is not None or checks_only):
         raise ConfigError("--live takes frames to learn a product from; for all else, `edge camera collect` and --from")
     if checks_only:
-        _learn_checks(checks, frames or Path("frames"), cropping, as_json)
+        with _cropping(checked, section, checks) as cropping:
+            _learn_checks(checks, frames or Path("frames"), cropping, as_json)
         return
     if bundle is not None:
         from edge.calibrate.release import ReleaseRequest
@@ -107,13 +111,14 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
             seed=seed,
             station=checked.station.id,
             options=_given(context),
-            cropping=cropping,
             repeats=repeats,
             fast=fast,
             study=study,
             tune_s=min(tune_s, _FAST_TUNE_S) if fast else tune_s,
+            activate=activate,
         )
-        _take_release(taking, checked, as_json)
+        with _cropping(checked, section, checks) as cropping:
+            _take_release(replace(taking, cropping=cropping), checked, as_json)
         return
     pace = Pace(interval_ms / 1000, every_frame=every_frame, by_hand=by_hand)
     request = CalibrationRequest(
@@ -171,17 +176,33 @@ def _value(given: object) -> str:
 def _resume(config: "StationConfig", section: "ProductSection", as_json: bool) -> None:  # noqa: FBT001
     from edge.calibrate.calibrate import unfinished
 
-    _learn_product(unfinished(config.bundles_dir, section.bundle), config, as_json, resume=True)
+    request = unfinished(config.bundles_dir, section.bundle)
+    if request.section.id != section.id:
+        raise ConfigError(
+            f"--resume: the interrupted calibration of bundle {section.bundle!r} is of product "
+            f"{request.section.id!r}: name that one with --product, or start with --anew"
+        )
+    request = replace(request, product=section)  # a draft is tried by the rules that will judge with it
+    _learn_product(request, config, as_json, resume=True)
 
 
-def _cropping(config: "StationConfig", product: "ProductSection", checks: "ChecksTarget | None") -> "Cropping | None":
+@contextlib.contextmanager
+def _cropping(
+    config: "StationConfig", product: "ProductSection", checks: "ChecksTarget | None"
+) -> "Iterator[Cropping | None]":
+    """How pictures are cut; the cut ones lie in a folder of this run alone, beside any calibration that runs too."""
     from edge.calibrate.cropping import cropping_of
-    from edge.calibrate.gather import CROPPED
     from edge.calibrate.request import work_folder
 
     known = {} if checks is None else {section.id: section for section in config.camera}
     section = None if checks is None else known[checks.camera]
-    return None if section is None else cropping_of(section, work_folder(config.bundles_dir, product.bundle) / CROPPED)
+    if section is None or section.roi is None:
+        yield None
+        return
+    place = work_folder(config.bundles_dir, product.bundle).parent
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".cropped-", dir=place) as folder:
+        yield cropping_of(section, Path(folder))
 
 
 def _learn_checks(
@@ -229,6 +250,11 @@ def _said(result: "CalibrationResult") -> list[str]:
         f"runs as {result.precision.value}; INT8 gate: {result.gate.outcome.value}: {result.gate.reason}",
         f"overkill proven: at most {proof.proven_rate:.2%} at {proof.confidence:.0%} ({proof.held_out} held-out parts)",
         f"overkill asked: {proof.target_rate:.2%}, which needs {proof.needed} held-out good parts",
+        *(
+            [f"{result.misaligned} good frames cannot be laid on the reference, they would be UNDECIDED besides"]
+            if result.misaligned
+            else []
+        ),
         *(f"looks like no other good part, not learned from: {name}" for name in result.left_out),
         *(f"far above all other good parts, counts for the threshold: {name}: a bad part?" for name in result.doubtful),
         *([result.advice] if result.advice else []),
@@ -255,6 +281,6 @@ def _take_release(request: "ReleaseRequest", config: "StationConfig", as_json: b
         f"{'active' if result.activated else 'imported'}: {taken.path}",
         f"report: {taken.path / REPORT}",
     ]
-    say(as_json, {"ok": result.activated} | result.as_json(), "\n".join(text))
-    if not result.activated:
+    say(as_json, {"ok": not result.tried.against} | result.as_json(), "\n".join(text))
+    if result.tried.against:
         raise typer.Exit(EXIT_REFUSED)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import openvino as ov
 
+from models.compile import save_graph
 from models.evaluate import Estimate
 from models.labelled_gate import LabelledResult
 from models.manifest import GateRecord, PrecisionName, Rate
@@ -43,7 +44,7 @@ def save_graphs(folder: Path, chosen: ov.Model, fp32: ov.Model) -> None:
     """Both graphs in a bundle's folder, every weight in the precision it has: halving FP32 weights changes scores."""
     for path, graph in ((folder / "model.xml", chosen), (folder / "fp32" / "model.xml", fp32)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        ov.save_model(graph, path, compress_to_fp16=False)
+        save_graph(graph, path)
 
 
 def rate_of(found: Estimate | None) -> Rate | None:

@@ -1,5 +1,6 @@
 """The one place where a graph is compiled, so that calibration, gate, self-test and inspection compute the same."""
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -16,6 +17,18 @@ _HINT = {Precision.FP32: "f32", Precision.INT8: "f32", Precision.BF16: "bf16"}
 _CORE = ov.Core()
 Hint = Literal["LATENCY", "THROUGHPUT"]
 Config = dict[str, str | int | bool]
+
+
+def save_graph(graph: ov.Model, path: Path) -> None:
+    """Write a graph and its weights, each in the precision that it has.
+
+    Raises:
+        OSError: the disk does not take them; OpenVINO itself names neither file nor reason.
+    """
+    try:
+        ov.save_model(graph, path, compress_to_fp16=False)
+    except RuntimeError as fault:
+        raise OSError(errno.EIO, f"the graph cannot be written ({fault})", str(path)) from fault
 
 
 def compile_bundle(bundle: "Bundle", *, threads: int = 0, streams: int = 1, pinning: bool = False) -> ov.CompiledModel:

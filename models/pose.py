@@ -66,11 +66,13 @@ class Pose:
         )
 
     def _onto(self, image: Image) -> Matrix:
-        """(3, 3) from the reference's pixels to the image's."""
+        """(3, 3) from the reference's pixels to the image's.
+
+        That a picture is all but the same as the reference, `Fit.same`, excuses nothing here: of a small or faint part
+        so is one without it. References that show too little to lay parts on never become a pose.
+        """
         fit, stretch = self.fit(image), resized(self._size, (image.shape[1], image.shape[0]))
         if why := misfit(fit, self.how):
-            if fit.same:
-                return stretch
             raise AlignmentError(why)
         return np.asarray(stretch @ np.vstack([fit.matrix, [0, 0, 1]]), np.float64)
 

@@ -17,7 +17,7 @@ import openvino as ov
 from models.alignment import Golden
 from models.bundle import Bundle, SelftestCase
 from models.classifying import classify_images
-from models.compile import compile_graph
+from models.compile import compile_graph, save_graph
 from models.detecting import detect_images, model_inputs
 from models.detections import FloatArray
 from models.errors import AlignmentError, RequestError
@@ -168,7 +168,7 @@ def write_graph(folder: Path, bundle: Bundle, found: Requantized) -> Manifest:
         kept.mkdir()
         for name in ("model.xml", "model.bin"):
             shutil.copyfile(folder / name, kept / name)
-    ov.save_model(found.graph, folder / "model.xml", compress_to_fp16=False)
+    save_graph(found.graph, folder / "model.xml")
     write_expected(folder, list(found.selftest))
     manifest = bundle.manifest
     thresholds = dict(manifest.thresholds)

@@ -23,9 +23,9 @@ from edge.calibrate.request import CalibrationRequest, request_of, work_folder
 from edge.calibrate.result import CalibrationResult
 from edge.calibrate.stages import Stages, open_stages, read_request
 from edge.calibrate.trials import Found
-from edge.calibrate.trying import try_draft
+from edge.calibrate.trying import try_draft, weigh_draft
 from edge.config import StationConfig
-from edge.domain.errors import ConfigError
+from edge.domain.errors import ConfigError, StorageError
 from models import bundle_store
 from models.anomaly.bench import Choice, FrameSets, Workbench
 from models.anomaly.dealing import Indices, Split, split
@@ -75,8 +75,11 @@ def calibrate(
             f"product {request.section.id!r}: its recipe is for a {kind}, and good parts alone teach an anomaly model: "
             "take a release with --bundle, or write a recipe of kind anomaly"
         )
-    with open_stages(request.work_folder, request.as_json(), resume=resume, anew=anew) as stages:
-        return _calibrate(request, stages, progress, config)
+    try:
+        with open_stages(request.work_folder, request.as_json(), resume=resume, anew=anew) as stages:
+            return _calibrate(request, stages, progress, config)
+    except OSError as error:
+        raise StorageError(f"calibrate: cannot write: {error}: free the disk, then --resume") from error
 
 
 def unfinished(bundles_root: Path, bundle_id: str) -> CalibrationRequest:
@@ -110,8 +113,10 @@ def _calibrate(
     identity = identify(request.bundle_id, draft.manifest.created_at, request.station, request.options)
     sizes = dealt.sizes()
     facts = ReportFacts(request.bundle_id, 0, collected, sizes, choice, request.fast, identity, checks, defects)
+    facts = weigh_draft(request, draft, facts, (bench, config), progress)
     tried = try_draft(request, stages, draft, facts, (bench, config), progress)
-    tried = replace(tried, sections=(*laid.sections(), *tried.sections))
+    against = " ".join(filter(None, (laid.against(bench.target), tried.against)))
+    tried = Found((*laid.sections(), *tried.sections), against)
     clock.lap("try")
     bundle = _write(request, draft, facts, tried, bench, progress)
     clock.lap("write")

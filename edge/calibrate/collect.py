@@ -30,6 +30,7 @@ from models.near_twins import thumbnail
 from models.progress import Progress
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+MISALIGNED = "misaligned"
 SHOWN = 24
 _SIDE_MIN = 32
 _SHOWN_PX = 96
@@ -104,6 +105,11 @@ class Collected:
     def summary(self) -> dict[str, int]:
         """How many were refused, by reason."""
         return dict(Counter(refusal.word for refusal in self.refused))
+
+    @property
+    def misaligned(self) -> int:
+        """Good frames that cannot be laid on a reference: UNDECIDED at the station, which the line rejects."""
+        return self.summary().get(MISALIGNED, 0)
 
     @property
     def told(self) -> str:

@@ -2,19 +2,18 @@
 
 from dataclasses import dataclass, replace
 
-from edge.calibrate.collect import Collected, Refusal, pixel_digest
+from edge.calibrate.collect import MISALIGNED, Collected, Refusal, pixel_digest
 from edge.calibrate.report.facts import ExtraSection, Slot
 from edge.calibrate.request import CalibrationRequest
 from models.anomaly.dealing import FRAMES_MIN
 from models.anomaly.layout import Layout, Worth, survey
 from models.anomaly.layout_page import section
+from models.anomaly.threshold import evidence_against, prove
 from models.evaluate import clopper_pearson
 from models.pose import Pose
 from models.progress import Progress
 from models.scoring import read_image
 from models.spec import InputSpec
-
-MISALIGNED = "misaligned"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,9 +56,25 @@ class Laid:
         unproven = tuple(filter(None, (self._undecided() if self.aligned else self.advice,)))
         return (ExtraSection(Slot.POSE, "How the parts lie", page, self.layout.as_json(), unproven),)
 
+    @property
+    def missed(self) -> int:
+        """Good frames that cannot be laid on the reference."""
+        return self.collected.misaligned
+
+    def against(self, target: tuple[float, float]) -> str:
+        """Why a bundle that lays frames so must not become active; empty where nothing speaks against it.
+
+        Args:
+            target: overkill rate and confidence.
+        """
+        if not self.aligned or not self.missed:
+            return ""
+        proof = prove(self.missed + len(self.collected.frames), self.missed, *target)
+        return f"too many good parts cannot be laid on the reference: {proof}." if evidence_against(proof) else ""
+
     def _undecided(self) -> str:
         """Good parts that do not lie on the reference are UNDECIDED at the station, beside those that it rejects."""
-        missed = sum(refusal.word == MISALIGNED for refusal in self.collected.refused)
+        missed = self.missed
         rate = clopper_pearson(missed, missed + len(self.collected.frames))
         return (
             f"{missed} of {missed + len(self.collected.frames)} good frames cannot be laid on the reference: up to "

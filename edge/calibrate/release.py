@@ -24,7 +24,7 @@ from edge.calibrate.study_parts import study_parts
 from edge.calibrate.trials import Draft, Found, meet_masters, repeat, too_many_escapes, tune_draft
 from edge.capture.scales import load_scale, scales_of
 from edge.config import ProductSection, StationConfig
-from edge.domain.errors import ConfigError
+from edge.domain.errors import ConfigError, StorageError
 from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
 from edge.infer.openvino import OpenVinoEngine
@@ -66,6 +66,7 @@ class ReleaseRequest:
         study: look at the same parts again and again.
         fast: fewer of them.
         tune_s: how long to look for the best plan of threads and streams; 0 leaves it out.
+        activate: make it the active one, where nothing speaks against it.
     """
 
     product: ProductSection
@@ -88,6 +89,7 @@ class ReleaseRequest:
     study: bool = True
     fast: bool = False
     tune_s: float = 0.0
+    activate: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +108,7 @@ class ReleaseResult:
     @property
     def verdict(self) -> str:
         """One sentence on what was found."""
-        if not self.activated:
+        if self.tried.against:
             return f"not activated: {self.tried.against}"
         if self.trial is None:
             return "overkill not measured: give frames of good parts with --from"
@@ -153,6 +155,7 @@ def take_release(request: ReleaseRequest, progress: Progress, config: StationCon
         RequestError: it cannot be quantized, or not with so few frames.
         ModelError: the bundle does not verify, or does not answer here as it says.
         GateError: it runs in INT8, and its own manifest does not say that the gate let it.
+        StorageError: it cannot be written.
     """
     progress.stage("open", 1)
     released = open_for_line(request.release)
@@ -166,8 +169,11 @@ def take_release(request: ReleaseRequest, progress: Progress, config: StationCon
         tried = _tried(request, offer, (trial, defects), config, progress)
         progress.stage("write", 1)
         facts = _facts(request, released, offer, (speed_ms, trial, checks, tried))
-        taken = _put(request, offer.bundle, facts)
-    good = not tried.against
+        try:
+            taken = _put(request, offer.bundle, facts)
+        except OSError as error:
+            raise StorageError(f"calibrate: cannot write the bundle: {error}: free the disk") from error
+    good = request.activate and not tried.against
     if good:
         if checks is not None:
             checks.save()
@@ -235,7 +241,8 @@ def _tried(
         if evidence_against(trial.proof):
             against.append(f"too many good parts are rejected: {trial.proof}.")
         if request.study:
-            parts = study_parts(offer.good, () if defects is None else defects.paths, request.repeats)
+            bad = () if defects is None else defects.paths
+            parts = study_parts(offer.good, bad, request.repeats, request.cropping)
             sections.append(repeat(draft, parts, request.seed, progress, fast=request.fast))
     if config is not None:
         if request.tune_s:

@@ -73,22 +73,24 @@ def try_on(
     collected: Collected, paths: Sequence[Path], defects: DefectFrames | None, looking: Looking, progress: Progress
 ) -> Trial:
     """Look at good frames, and at defects where there are some."""
-    good = _look("good frames", paths, looking, progress)
+    good = look("good frames", paths, looking, progress)
     rejected, misaligned = good.count(Verdict.REJECT), good.count(Verdict.UNDECIDED)
     proof = prove(len(paths), rejected + misaligned, *looking.target)
     advice = suggest(good.scores, *looking.target, looking.score_floor)
     names = tuple(path.name for path in paths)
-    trade = None if defects is None else _trade(good, defects, _look("defects", defects.paths, looking, progress))
+    trade = None if defects is None else trade_off(good, defects, look("defects", defects.paths, looking, progress))
     return Trial(collected, names, good.scores, rejected, misaligned, proof, advice, trade)
 
 
-def _trade(good: Looked, defects: DefectFrames, seen: Looked) -> TradeOff:
+def trade_off(good: Looked, defects: DefectFrames, seen: Looked) -> TradeOff:
+    """Escapes and overkill by the verdicts of the recipe, whatever the scores."""
     passed = np.array([verdict is Verdict.PASS for verdict in seen.verdicts], np.bool_)
     rejected = np.array([verdict is not Verdict.PASS for verdict in good.verdicts], np.bool_)
     return TradeOff(Defects(defects.names, defects.kinds, seen.scores, passed), good.scores, rejected)
 
 
-def _look(stage: str, paths: Sequence[Path], looking: Looking, progress: Progress) -> Looked:
+def look(stage: str, paths: Sequence[Path], looking: Looking, progress: Progress) -> Looked:
+    """Frames through engine and recipe, as on the line."""
     progress.stage(stage, len(paths))
     scores: list[float] = []
     verdicts: list[Verdict] = []

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edge.calibrate.collect import Refusal
+from edge.calibrate.collect import MISALIGNED, Refusal
 from edge.calibrate.pictures import LearnedChecks
 from edge.calibrate.trials import Found
 from models.anomaly.bench import AnyGate
@@ -41,6 +41,11 @@ class CalibrationResult:
     def report(self) -> Path:
         """The page a person reads."""
         return self.bundle / "report.html"
+
+    @property
+    def misaligned(self) -> int:
+        """Good frames that cannot be laid on the reference; the overkill that is proven does not count them."""
+        return sum(refusal.word == MISALIGNED for refusal in self.refused)
 
     @property
     def precision(self) -> Precision:

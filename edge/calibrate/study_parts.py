@@ -2,19 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
+from edge.calibrate.cropping import Cropping
 from edge.domain.errors import ConfigError
+from models.dataset.image_files import picture_sha256
 from models.errors import RequestError
 from models.letterbox import Image
 from models.scoring import read_image
 from models.synthetic import with_defect
 
 _FEWEST = 2
+_REPEATS = ".repeats"
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
 
@@ -90,15 +93,54 @@ def mixed(drawn: list[Drawn]) -> list[Drawn]:
     return sorted(drawn, key=lambda part: places[id(part)])
 
 
-def study_parts(good: Sequence[Path], defects: Sequence[Path] = (), repeats: Path | None = None) -> list[StudyPart]:
+def study_parts(
+    good: Sequence[Path],
+    defects: Sequence[Path] = (),
+    repeats: Path | None = None,
+    cropping: Cropping | None = None,
+) -> list[StudyPart]:
     """Parts from files: held-out good ones, labelled defects, and a folder of real repeats of good parts.
+
+    Args:
+        good: files, cut to the camera's roi already.
+        defects: files, cut as well.
+        repeats: folder of pictures that a camera repeated.
+        cropping: the roi of the frames' camera, if it has one, which the repeats are cut to.
 
     Raises:
         ConfigError: the folder of repeats will not do.
+        StorageError: a cut picture cannot be written.
     """
     parts = [StudyPart(file.name, Truth.GOOD, (file,)) for file in good]
     parts += [StudyPart(f"{file.parent.name}/{file.name}", Truth.DEFECT, (file,)) for file in defects]
-    return parts if repeats is None else [*parts, *real_repeats(repeats)]
+    if repeats is None:
+        return parts
+    real = real_repeats(repeats)
+    return [*parts, *(real if cropping is None else _cropped(real, cropping))]
+
+
+def digest_of(parts: Sequence[StudyPart]) -> list[object]:
+    """Names the parts, and what their real repeats show."""
+    return [
+        [part.name, [picture_sha256(one) for one in part.images if isinstance(one, Path) and len(part.images) > 1]]
+        for part in parts
+    ]
+
+
+def _cropped(parts: Sequence[StudyPart], cropping: Cropping) -> list[StudyPart]:
+    """Real repeats as the camera's roi leaves them."""
+    whole = cropping.whole([one for part in parts for one in part.images if isinstance(one, Path)])
+
+    def cut(part: StudyPart, one: Image | Path) -> Image | Path:
+        if not isinstance(one, Path):
+            return one
+        own = replace(cropping, folder=cropping.folder / _REPEATS / part.name)
+        found = own.apply(one, read_image(one), whole)
+        if isinstance(found, str):
+            raise ConfigError(f"repeats: {one}: {found}")
+        return found[0]
+
+    return [replace(part, images=tuple(cut(part, one) for one in part.images)) for part in parts]
 
 
 def real_repeats(folder: Path, truth: Truth = Truth.GOOD) -> list[StudyPart]:

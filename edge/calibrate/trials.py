@@ -11,6 +11,8 @@ from pydantic import TypeAdapter
 
 from edge.assembly import fitting_recipes, fitting_reference
 from edge.calibrate import repeatability_page
+from edge.calibrate.defects import DefectFrames
+from edge.calibrate.release_trial import Looking, look, trade_off
 from edge.calibrate.repeatability import StudyLimits, study
 from edge.calibrate.report.facts import ExtraSection, Slot
 from edge.calibrate.study_parts import StudyPart
@@ -20,7 +22,9 @@ from edge.calibrate.tuning.tune import tune
 from edge.capture.pictures.checks import Check
 from edge.capture.pictures.watch import CameraRules, PictureWatch
 from edge.config import ProductSection, StationConfig
+from edge.domain.part import Verdict
 from edge.health import Health
+from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
 from edge.infer.openvino import OpenVinoEngine
 from edge.infer.plan import Plan
@@ -28,8 +32,10 @@ from edge.masters.check import Judge, Request, check_masters
 from edge.masters.store import MasterStore, whoever
 from edge.pipeline import Product
 from edge.record.checks import CheckOutcome, CheckRecord, MasterRecord
+from models.anomaly.threshold import ThresholdProof, prove
 from models.bundle import Bundle
 from models.compile import usable_threads
+from models.gate import THRESHOLD
 from models.page import table
 from models.progress import Progress
 from models.scoring import read_image
@@ -88,6 +94,55 @@ class Draft:
         with contextlib.closing(OpenVinoEngine(self.bundle, plan)) as engine:
             looking = engine if reference is None else ComparingEngine(engine, reference)
             yield Product(self.product.id, looking, recipe, by_camera=own)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weighed:
+    """What the product's recipe makes of good parts and of labelled defects.
+
+    Args:
+        trade: escapes and overkill by its verdicts; None without defects.
+        overkill: what good parts prove where it asks for less than the model's own threshold, so that it rejects parts
+            that the threshold's proof lets pass; None where it does not.
+    """
+
+    trade: TradeOff | None = None
+    overkill: ThresholdProof | None = None
+
+
+def weigh(
+    draft: Draft,
+    camera: str,
+    frames: tuple[Sequence[Path], DefectFrames | None],
+    target: tuple[float, float],
+    progress: Progress,
+) -> Weighed:
+    """Escapes and overkill as the station will have them: areas, counts, zones and scores of the recipe decide.
+
+    Args:
+        draft: is run.
+        camera: whose frames these are, for the scale of its rules.
+        frames: good parts of no other use than the gate's, and labelled defects, if any.
+        target: overkill rate and confidence.
+        progress: told of each frame.
+
+    Raises:
+        ConfigError, ModelError: recipe or reference do not suit the draft, or it does not run.
+    """
+    good, defects = frames
+    with draft.running() as product:
+        recipe = product.recipe_for(camera)
+        asks_more = min(rule.min_score for rule in recipe.rules.values()) < THRESHOLD
+        if defects is None and not asks_more:
+            return Weighed()
+        looking = Looking(product.engine, recipe, target, reported(draft.bundle).score_floor)
+        seen = look("good frames", good, looking, progress)
+        bad = None if defects is None else look("defects", defects.paths, looking, progress)
+    rejected = len(good) - seen.count(Verdict.PASS)
+    return Weighed(
+        None if defects is None or bad is None else trade_off(seen, defects, bad),
+        prove(len(good), rejected, *target) if asks_more else None,
+    )
 
 
 def repeat(draft: Draft, parts: Sequence[StudyPart], seed: int, progress: Progress, *, fast: bool) -> ExtraSection:

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 from pydantic import TypeAdapter
 
 from models.anomaly.bench import AnyGate, Choice, Trial
 from models.anomaly.fit import Candidate
 from models.anomaly.threshold import ThresholdProof
-from models.compile import read_graph
+from models.compile import read_graph, save_graph
 from models.gate import GateResult
 from models.labelled_gate import LabelledResult
 from models.scoring import Scored
@@ -26,7 +25,7 @@ _GATES: Mapping[bool, TypeAdapter[AnyGate]] = {False: TypeAdapter(GateResult), T
 def keep_choice(folder: Path, choice: Choice) -> None:
     """Write it into an empty folder: graphs, scores, proofs and the gate's answer."""
     for precision, trial in choice.trials.items():
-        ov.save_model(trial.candidate.graph, folder / f"{precision}.xml", compress_to_fp16=False)
+        save_graph(trial.candidate.graph, folder / f"{precision}.xml")
         _keep_scores(folder / f"{precision}.npz", trial)
     proofs = {name: _PROOF.dump_python(trial.candidate.proof, mode="json") for name, trial in choice.trials.items()}
     dump_gate = _GATES[choice.labelled].dump_python

@@ -140,7 +140,8 @@ def _moved(image: Image, pose: Pose) -> Image:
 
 
 def _save_frame(path: Path, image: Image) -> Path:
-    cv2.imwrite(str(path), image)
+    """Lossless. Raises OSError, which `cv2.imwrite` swallows: a picture that a full disk cut short reads as another."""
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
     return path
 
 

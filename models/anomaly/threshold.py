@@ -18,6 +18,8 @@ from scipy.stats import beta
 from models.errors import RequestError
 from models.evaluate import Estimate, clopper_pearson
 
+_EVEN, _USUAL = 0.5, 0.9
+
 
 @dataclass(frozen=True, slots=True)
 class ThresholdProof:
@@ -43,12 +45,15 @@ class ThresholdProof:
     needed: int
     fixed: bool = False
 
-    def interval(self, confidence: float = 0.9) -> Estimate:
+    def interval(self, confidence: float | None = None) -> Estimate:
         """The true overkill rate, what is expected of it and where it lies, two-sided.
 
-        At 90 % its upper end is what 95 % one-sided proves. A threshold that is one of the scores has a rate that
-        follows Beta(k + 1, n - k), one that was fixed before the interval of Clopper and Pearson.
+        Left out, its confidence is such that its upper end is what is proven one-sided: 90 % for 95 %. A threshold that
+        is one of the scores has a rate that follows Beta(k + 1, n - k), one that was fixed before the interval of
+        Clopper and Pearson.
         """
+        if confidence is None:
+            confidence = round(2 * self.confidence - 1, 9) if self.confidence > _EVEN else _USUAL
         if self.fixed:
             return clopper_pearson(self.rejected, self.held_out, confidence)
         ends = beta.ppf(((1 - confidence) / 2, (1 + confidence) / 2), self.rejected + 1, self.held_out - self.rejected)

@@ -5,11 +5,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import openvino as ov
 import pytest
+from openvino import opset13 as ops
 from station_kit import blob_graph, make_bundle
 
 from models.bundle import MANIFEST, file_entries, open_bundle, write_bundle
-from models.compile import compile_bundle, compile_graph
+from models.compile import compile_bundle, compile_graph, save_graph
 from models.errors import ModelError
 from models.manifest import Manifest
 from models.selftest import check_selftest, run_selftest
@@ -129,3 +132,13 @@ def test_opening_a_bundle_imports_nothing_heavy(bundle: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(bundle)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_graph_that_a_full_disk_does_not_take_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    """OpenVINO says "basic_ios::clear: iostream error", which ended `edge calibrate` in a traceback."""
+    parameter = ops.parameter([1, 500], np.float32)
+    weights = ops.constant(np.ones((500, 500), np.float32))
+    graph = ov.Model([ops.matmul(parameter, weights, False, False)], [parameter])
+    (tmp_path / "model.bin").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="the graph cannot be written"):
+        save_graph(graph, tmp_path / "model.xml")

@@ -200,3 +200,21 @@ def test_without_a_limit_to_turn_within_only_shifts_are_sought() -> None:
     graph = compile_graph(usual_graph(model_input(seen(PART), INPUT)), Precision.FP32, threads=1)
     score = score_images(graph, [seen(PART, 0.5, 0)], INPUT, pose=Pose(seen(PART), how, INPUT)).scores[0]
     assert score < 0.4
+
+
+@pytest.mark.parametrize("level", [14, 40])
+def test_a_picture_without_its_part_is_never_judged_as_if_it_lay_right(level: int) -> None:
+    """A small part of a plain picture: without it the rest is all but the same, and was judged as it came."""
+
+    def picture(right: int, *, shown: bool = True) -> Picture:
+        image = np.full((300, 300, 3), 120, np.uint8)
+        if shown:
+            image[120:180, 120 + right : 180 + right] += np.uint8(level)
+            image[130:135, 125 + right : 175 + right] -= np.uint8(level // 2)
+        return image
+
+    pose = Pose(picture(0), Alignment(20, 0.5), InputSpec("image", 256, 256, fit=Fit.STRETCH))
+    assert pose.place(picture(5)).to_frame is not None
+    for wrong in (picture(0, shown=False), picture(60), picture(-45)):
+        with pytest.raises(AlignmentError):
+            pose.place(wrong)

@@ -17,6 +17,7 @@ INDEPENDENT = (
     "says."
 )
 UNFIT = ", more than half: as it stands not fit for a line"
+UNLAID = " That is of parts that can be laid on the reference; the line rejects the others too."
 _UNFIT = 0.5
 SAME = "Nothing is said of another lighting, camera, lens or kind of part than these frames show."
 
@@ -56,14 +57,19 @@ def decide(facts: ReportFacts, extra: Sequence[str] = ()) -> Decisions:
     choice, proof = facts.choice, facts.chosen.candidate.proof
     proven: list[str] = []
     unproven: list[str] = []
-    (proven if proof.meets_target else unproven).append(overkill_said(proof))
+    undecided = facts.collected.misaligned
+    met = proof.meets_target and not undecided and (facts.by_recipe is None or facts.by_recipe.meets_target)
+    (proven if met else unproven).append(overkill_said(proof) + (UNLAID if undecided else ""))
+    unproven += [] if facts.by_recipe is None else [stricter_said(facts.by_recipe)]
     (proven if choice.gate.outcome is Outcome.PASSED else unproven).append(gate_said(choice))
     known = facts.trade is not None and len(facts.trade.defects) >= ENOUGH_DEFECTS
     (proven if known else unproven).append(escapes_said(facts.trade))
     proven.append("No frame had two uses: learning, quantization, threshold and gate each had their own.")
     unproven += [*(["A fast calibration: from fewer frames, for a first look."] if facts.fast else []), *extra]
-    fine = proof.meets_target and choice.gate.outcome is Outcome.PASSED and not facts.against
-    headline = f"{choice.precision} runs. {headline_rates(proof, facts.trade)}"
+    fine = met and choice.gate.outcome is Outcome.PASSED and not facts.against
+    headline = f"{choice.precision} runs. {headline_rates(facts.by_recipe or proof, facts.trade)}"
+    if undecided:
+        headline += f" {undecided} of {undecided + len(facts.collected.frames)} good frames would be UNDECIDED besides."
     return Decisions(
         f"NOT activated: {facts.against} {headline}" if facts.against else headline,
         fine,
@@ -79,6 +85,14 @@ def overkill_said(proof: ThresholdProof) -> str:
     if proof.meets_target:
         return f"Overkill: {proof}."
     return f"Overkill of {proof.target_rate:.2%} is not proven: {proof}."
+
+
+def stricter_said(proof: ThresholdProof) -> str:
+    """What is known of good parts that a recipe rejects below the model's threshold."""
+    return (
+        "The recipe's min_score lies below the model's threshold of 0.5, so it rejects more good parts than the "
+        f"threshold's proof says; on the gate's good frames: {proof}."
+    )
 
 
 def escapes_said(trade: TradeOff | None) -> str:

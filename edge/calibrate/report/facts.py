@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-import numpy as np
-
 from edge.calibrate.collect import Collected
 from edge.calibrate.defects import DefectFrames
 from edge.calibrate.pictures import LearnedChecks
 from edge.calibrate.report.identity import Identity
 from models.anomaly.bench import Choice, Trial
+from models.anomaly.threshold import ThresholdProof
 from models.tradeoff import TradeOff, at_threshold
 
 
@@ -60,6 +59,8 @@ class ReportFacts:
         defects: labelled ones, in the order that the workbench was given them.
         parent: digest of the bundle it was made from, if any.
         against: why it does not become active; empty where nothing speaks against it.
+        weighed: escapes and overkill by the verdicts of the product's recipe; None: the model's threshold alone.
+        by_recipe: the overkill that a recipe proves which asks for less than the model's threshold; else None.
     """
 
     bundle_id: str
@@ -73,6 +74,8 @@ class ReportFacts:
     defects: DefectFrames | None = None
     parent: str | None = None
     against: str = ""
+    weighed: TradeOff | None = None
+    by_recipe: ThresholdProof | None = None
 
     @property
     def title(self) -> str:
@@ -86,9 +89,11 @@ class ReportFacts:
 
     @cached_property
     def trade(self) -> TradeOff | None:
-        """Labelled defects against the good parts that nothing was learned from; None without labels."""
+        """Labelled defects against the gate's good parts; None without labels.
+
+        Those that set the threshold are not among them: how many of these are rejected was chosen, not found.
+        """
         found = self.chosen.labelled
-        if self.defects is None or found is None:
-            return None
-        good = np.concatenate([self.chosen.candidate.scores, self.chosen.good.scores])
-        return at_threshold(self.defects.names, self.defects.kinds, found.scores, good)
+        if self.defects is None or found is None or self.weighed is not None:
+            return self.weighed
+        return at_threshold(self.defects.names, self.defects.kinds, found.scores, self.chosen.good.scores)

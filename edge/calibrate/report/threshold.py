@@ -1,5 +1,6 @@
 """The section on the threshold: what good parts scored, what that proves, and how many more would prove more."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,10 +30,10 @@ def threshold_section(
         defective: what the others are, and their scores, for the plot.
     """
     found = proof.interval()
-    interval = (
-        f"{found.value:.2%} expected, {found.low:.2%} to {found.high:.2%} ({found.confidence:.0%} interval; its upper "
-        f"end is what {proof.confidence:.0%} one-sided proves)"
-    )
+    same = math.isclose(found.high, proof.proven_rate, abs_tol=1e-6)
+    upper = f"; its upper end is what {proof.confidence * 100:.3g} % one-sided proves" if same else ""
+    sure = f"{found.confidence * 100:.3g} % interval{upper}"
+    interval = f"{found.value:.2%} expected, {found.low:.2%} to {found.high:.2%} ({sure})"
     facts = [
         ("Asked", f"at most {proof.target_rate:.2%} of good parts rejected, {proof.confidence:.0%} sure"),
         ("Proven", f"at most {proof.proven_rate:.2%}"),

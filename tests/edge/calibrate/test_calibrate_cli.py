@@ -13,6 +13,8 @@ from brokers import eventually
 from plates_kit import plate
 from station_kit import run_json
 
+from edge.calibrate.request import CalibrationRequest
+from edge.config import load_config
 from edge.processes import command
 from models.bundle_store import list_bundles
 
@@ -130,3 +132,26 @@ def test_what_cannot_be_is_said_before_anything_is_made(
     assert code == 2, json.dumps(answer)
     assert says in str(answer["error"])
     assert not (station / "data" / "bundles").exists()
+
+
+def test_another_products_calibration_of_the_same_bundle_is_not_resumed(station: Path, plates: Path) -> None:
+    """It once was: tried by the other product's recipe, and made active for this one."""
+    config = station / "station.toml"
+    config.write_text(config.read_text() + '[[product]]\nid = "other"\nbundle = "plates"\n')
+    plain = CalibrationRequest("plates", station / "data" / "bundles", plates, product=load_config(config).product[0])
+    work = station / "data" / "calibrations" / "plates"
+    work.mkdir(parents=True)
+    (work / "request.json").write_text(json.dumps(plain.as_json()))
+    code, answer = run_json(["edge", "calibrate", "-c", str(config), "--json", "--product", "other", "--resume"])
+    assert code == 2
+    assert "is of product 'plate'" in str(answer["error"])
+
+
+def test_what_is_cut_for_checks_lies_apart_from_a_calibration_that_runs(station: Path, plates: Path) -> None:
+    """It once lay in its folder: learning another camera's checks put that one's pictures under a running fit."""
+    config = station / "station.toml"
+    config.write_text(config.read_text().replace("fps = 20", "fps = 20\nroi = [10, 10, 150, 120]"))
+    options = ["--json", "--checks-only", "--from", str(plates)]
+    code, answer = run_json(["edge", "calibrate", "-c", str(config), *options])
+    assert (code, answer["ok"]) == (0, True), answer
+    assert list((station / "data" / "calibrations").iterdir()) == []

@@ -96,6 +96,18 @@ def test_it_is_imported_with_its_parent_and_activated(station: Station, release:
     assert load_limits(limits_path(station.folder / "data", "blob", "top")) is not None
 
 
+def test_what_shall_not_become_active_is_taken_and_does_not(station: Station, release: Path) -> None:
+    """--no-activate once meant nothing beside --bundle: the release went live."""
+    result = take_release(replace(request(station, release, None), activate=False), SilentProgress())
+    assert result.activated is False
+    assert result.tried.against == ""
+    assert [bundle.active for bundle in list_bundles(station.bundles)] == [False]
+    options = ["calibrate", "-c", str(station.config), "--bundle", str(release), "--no-activate", "--tune-s", "0"]
+    code, answer = run_json(["edge", *options, "--json"], 60)
+    assert (code, answer["ok"], answer["activated"]) == (0, True, False)
+    assert [bundle.active for bundle in list_bundles(station.bundles)] == [False, False]
+
+
 def defects(folder: Path, count: int) -> Path:
     """Folders per class: squares where none belong, and some too faint to see."""
     for kind, level in (("square", 255), ("faint", 0)):

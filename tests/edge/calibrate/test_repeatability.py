@@ -13,10 +13,11 @@ from detector_kit import make_detector, pattern, with_square
 from numpy.typing import NDArray
 from station_kit import bad_frame, good_frame, make_bundle
 
+from edge.calibrate.cropping import Cropping
 from edge.calibrate.disturbances import Disturber, Kind, Sizes, sizes_of
 from edge.calibrate.repeatability import Repeatability, StudyLimits, study
 from edge.calibrate.repeatability_page import headline, section
-from edge.calibrate.study_parts import StudyPart, Truth, real_repeats, study_parts
+from edge.calibrate.study_parts import StudyPart, Truth, digest_of, real_repeats, study_parts
 from edge.decide.recipe import Recipe, Rule
 from edge.domain.errors import ConfigError
 from edge.infer.comparing import ComparingEngine
@@ -276,3 +277,20 @@ def test_frames_that_show_no_spread_get_the_least_that_is_usual() -> None:
     found = sizes_of([flat(128, (640, 480))] * 8)
     assert (found.shift_px, found.light_share, found.noise_levels) == (1, 0.02, 1.0)
     assert "cannot be seen" in found.origin
+
+
+def test_repeats_are_cut_to_the_cameras_roi_and_named_by_what_they_show(tmp_path: Path) -> None:
+    """Whole pictures of repeats were judged by a model that had learned cut ones; changed ones were not looked at."""
+    folder = tmp_path / "repeats"
+    folder.mkdir()
+    for name in ("17-1", "17-2", "18-1", "18-2"):
+        cv2.imwrite(str(folder / f"{name}.png"), np.full((60, 80, 3), 90, np.uint8))
+    parts = study_parts([], (), folder, Cropping((10, 10, 50, 40), tmp_path / "cut"))
+    assert [cv2.imread(str(image)).shape for part in parts for image in part.images] == [(30, 40, 3)] * 4
+    before = digest_of(parts)
+    assert digest_of(study_parts([], (), folder, Cropping((10, 10, 50, 40), tmp_path / "cut"))) == before
+    cv2.imwrite(str(folder / "18-2.png"), np.full((60, 80, 3), 91, np.uint8))
+    assert digest_of(study_parts([], (), folder, Cropping((10, 10, 50, 40), tmp_path / "cut"))) != before
+    cv2.imwrite(str(folder / "18-2.png"), np.full((50, 80, 3), 91, np.uint8))
+    with pytest.raises(ConfigError, match=r"18-2\.png: size"):
+        study_parts([], (), folder, Cropping((10, 10, 50, 40), tmp_path / "cut"))

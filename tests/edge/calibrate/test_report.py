@@ -3,12 +3,15 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from report_kit import made_facts
 
+from edge.calibrate.collect import Refusal
+from edge.calibrate.laying import Laid
 from edge.calibrate.report.decisions import decide
 from edge.calibrate.report.facts import ExtraSection, Slot
 from edge.calibrate.report.page import SCHEMA, write_report
@@ -63,6 +66,7 @@ def test_json_holds_the_figures_of_the_page(labelled: tuple[str, dict[str, Any]]
     assert threshold["held_out"] == 160 == len(threshold["scores"])
     assert f"at most {threshold['proven_rate']:.2%}" in page
     assert escapes["known"] is True
+    assert escapes["good"] == 6, "how many of the threshold's own frames are rejected was chosen, and proves nothing"
     rate = clopper_pearson(int(str(escapes["missed"])), 24, 0.9)
     assert f"{rate.value:.1%}</td><td>{rate.low:.1%} to {rate.high:.1%}" in page
     assert isinstance(tried, dict)
@@ -117,6 +121,19 @@ def test_what_is_met_is_proven_and_asks_for_nothing_more_of_it(tmp_path: Path) -
     assert any(line.startswith("Overkill: at most") for line in decisions.proven)
     assert not any("good parts" in line and "Grab" in line for line in decisions.todo)
     assert not decisions.fine, "twelve images prove nothing of INT8"
+
+
+def test_good_frames_that_cannot_be_laid_are_not_left_out_of_what_is_claimed(tmp_path: Path) -> None:
+    """The line rejects UNDECIDED parts too: a page once said "target met" beside a third of the parts thrown out."""
+    facts, _ = made_facts(tmp_path, held_out=160, defects=24)
+    lost = tuple(Refusal(f"{index}.png", "misaligned: 30 px beside") for index in range(20))
+    whole = replace(facts.collected, refused=lost)
+    decisions = decide(replace(facts, collected=whole))
+    assert not any(line.startswith("Overkill") for line in decisions.proven)
+    assert "20 of 186 good frames would be UNDECIDED besides" in decisions.headline
+    assert "cannot be laid" in Laid(whole, None, aligned=True).against((0.02, 0.95))
+    assert Laid(whole, None, aligned=True).against((0.2, 0.95)) == ""
+    assert Laid(facts.collected, None, aligned=True).against((0.02, 0.95)) == ""
 
 
 def test_a_model_that_passes_most_defects_is_called_unfit_in_the_first_line(tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
 """What a draft is put through: it must say of the master parts what is known of them, or it does not become active."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import pytest
 from masters_kit import masters_station
 from station_kit import bad_frame, good_frame, make_bundle
 
+from edge.calibrate.defects import read_defects
 from edge.calibrate.report.facts import Slot
 from edge.calibrate.study_parts import StudyPart, Truth
-from edge.calibrate.trials import Draft, meet_masters, read_section, repeat, write_section
-from edge.config import StationConfig, load_config
+from edge.calibrate.trials import Draft, meet_masters, read_section, repeat, weigh, write_section
+from edge.config import ProductSection, StationConfig, load_config
 from models.progress import SilentProgress
 
 
@@ -53,3 +56,35 @@ def test_repeats_are_kept_with_what_they_do_not_prove(config: StationConfig, tmp
     assert any("--repeats" in line for line in section.unproven)
     write_section(tmp_path, section)
     assert read_section(tmp_path) == section
+
+
+def ruled(made: Draft, **rule: object) -> Draft:
+    plain = made.product.model_dump(mode="json")
+    plain["recipe"]["classes"]["anomaly"] |= rule
+    return replace(made, product=ProductSection.model_validate(plain))
+
+
+def test_escapes_are_those_of_the_recipe_not_of_the_score_alone(config: StationConfig, tmp_path: Path) -> None:
+    """A recipe that counts large regions only passed 24 of 24; "0 of 24 pass" was reported, and it went live."""
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    for folder, frame in ((good, good_frame), (bad, bad_frame)):
+        folder.mkdir()
+        for seed in range(6):
+            cv2.imwrite(str(folder / f"{seed}.png"), frame(seed=seed))
+    frames, made = (sorted(good.iterdir()), read_defects(bad)), draft(config)
+    for rule, passed in (({}, 0), ({"min_area_px": 10**6}, 6), ({"zones": [[0, 0, 1, 1]]}, 6), ({"max_count": 9}, 6)):
+        found = weigh(ruled(made, **rule), "top", frames, (0.02, 0.95), SilentProgress())
+        assert found.trade is not None
+        assert (int(found.trade.defects.passed.sum()), int(found.trade.rejected.sum())) == (passed, 0), rule
+        assert found.overkill is None
+
+
+def test_a_recipe_that_asks_for_less_than_the_threshold_proves_its_own_overkill(
+    config: StationConfig, tmp_path: Path
+) -> None:
+    cv2.imwrite(str(tmp_path / "good.png"), good_frame(seed=1))
+    strict, frames = ruled(draft(config), min_score=0.4), ([tmp_path / "good.png"], None)
+    found = weigh(strict, "top", frames, (0.02, 0.95), SilentProgress())
+    assert found.trade is None
+    assert found.overkill is not None
+    assert (found.overkill.held_out, found.overkill.fixed, found.overkill.meets_target) == (1, True, False)

@@ -83,6 +83,13 @@ def test_the_interval_holds_the_true_rate_in_9_of_10_draws_and_ends_at_what_is_p
     assert held / 2000 == pytest.approx(0.9, abs=0.025)
 
 
+@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95, 0.99, 0.999])
+def test_the_interval_ends_where_the_proof_does_whatever_confidence_was_asked(confidence: float) -> None:
+    """Asked 99 % sure, a page called the upper end of a 90 % interval what 99 % proves: 1.18 % instead of 1.65 %."""
+    for proof in (choose(np.linspace(0, 1, 400), 0.02, confidence), prove(400, 3, 0.02, confidence)):
+        assert proof.interval().high == pytest.approx(proof.proven_rate)
+
+
 @pytest.mark.parametrize(("rejected", "low"), [(0, 0.0), (3, 0.014)], ids=["none", "three"])
 def test_a_threshold_that_was_there_before_has_the_interval_of_its_counts(rejected: int, low: float) -> None:
     found = prove(60, rejected, 0.02, 0.95).interval()
