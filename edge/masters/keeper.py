@@ -58,6 +58,7 @@ class MasterKeeper:
             for product, (_, check) in last_checks(station.config.database_path).items()
         }
         self._standings: dict[str, Standing] = {}
+        self._runs = {product: (runs, datetime.now(UTC)) for product, runs in station.products.items()}
         self._watching = threading.Lock()  # or one thread could say what the other has just seen to be over
         self._asked: queue.Queue[tuple[int, VerifyMasters]] = queue.Queue(_MOST_WAITING)
         self._stop = threading.Event()
@@ -79,6 +80,7 @@ class MasterKeeper:
         """Drop `ready` for each product whose last check does not count any more, and take that back where one does."""
         with self._watching:
             for product, terms in self._terms.items():
+                self._note_change(product, now)
                 found = standing(product, terms, self._last(product), now, now_s)
                 before = self._standings.get(product)
                 self._standings[product] = found
@@ -89,6 +91,11 @@ class MasterKeeper:
     def standings(self) -> dict[str, object]:
         """How each product stands, for the status file."""
         return {product: dataclasses.asdict(found) for product, found in self._standings.items()}
+
+    def _note_change(self, product: str, now: datetime) -> None:
+        runs = self._station.products[product]
+        if self._runs[product][0] is not runs:
+            self._runs[product] = runs, now
 
     def _last(self, product: str) -> LastCheck | None:
         seen = self._seen.get(product)
@@ -153,7 +160,9 @@ class MasterKeeper:
             return check_masters(self._store(asked.product), judge, self._request(asked))
 
     def _shown(self, asked: VerifyMasters, product: Product) -> CheckRecord:
-        look_up = partial(shown_master, self._station.config.database_path, asked.shown, product)
+        runs, since = self._runs[asked.product]
+        since = since if runs is product else datetime.now(UTC)
+        look_up = partial(shown_master, self._station.config.database_path, asked.shown, product, since)
         return check_each(self._store(asked.product), product, self._request(asked), look_up)
 
     def _store(self, product: str) -> MasterStore:
