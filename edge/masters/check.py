@@ -51,11 +51,15 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Which station, who asked, and whether stored pictures are looked at or what was shown is looked up."""
+    """Which station, who asked, whether stored pictures are looked at or what was shown is looked up, and what looks.
+
+    `eyes` is of `eyes_digest`; a check without it counts in the run that made it only.
+    """
 
     station: str
     asked_by: str
     how: Literal["stored", "live"] = "stored"
+    eyes: str | None = None
 
 
 def check_masters(store: MasterStore, judge: Judge, request: Request) -> CheckRecord:
@@ -89,6 +93,7 @@ def check_each(
         how=request.how,
         model=ModelRecord(id=model.id, version=model.version, sha256=model.sha256, precision=model.precision.value),
         recipe_version=product.recipe.version,
+        eyes_sha256=request.eyes,
         masters=tuple(masters),
         outcome=outcome,
         why=why,

@@ -23,6 +23,7 @@ from edge.domain.frame import Image
 from edge.infer.engine import Engine, Ticket
 from edge.line.protocol import MastersAnswer, VerifyMasters
 from edge.masters.check import Judge, Request, check_each, check_masters
+from edge.masters.eyes import eyes_digest
 from edge.masters.shown import shown_master
 from edge.masters.standing import LastCheck, Standing, may_check, standing, terms_of
 from edge.masters.store import MasterStore
@@ -52,6 +53,8 @@ class MasterKeeper:
 
     def __init__(self, station: Assembly) -> None:
         self._station = station
+        self._sections = {section.id: section for section in station.config.product}
+        self._eyes = {product: self._eyes_of(product) for product in self._sections}
         self._terms = {section.id: terms_of(section.masters) for section in station.config.product}
         self._seen = {
             product: _Seen(check, None, None)
@@ -96,14 +99,18 @@ class MasterKeeper:
         runs = self._station.products[product]
         if self._runs[product][0] is not runs:
             self._runs[product] = runs, now
+            self._eyes[product] = self._eyes_of(product)
 
     def _last(self, product: str) -> LastCheck | None:
         seen = self._seen.get(product)
         if seen is None:
             return None
         runs = self._station.products[product]
-        same = runs is seen.product if seen.product is not None else made_with(seen.check, runs)
+        same = runs is seen.product if seen.product is not None else made_with(seen.check, runs, self._eyes[product])
         return LastCheck(seen.check.outcome, seen.check.why, seen.check.at, seen.at_s, same)
+
+    def _eyes_of(self, product: str) -> str:
+        return eyes_digest(self._station.config, self._sections[product], self._station.products[product])
 
     def _ask(self, peer: int, asked: VerifyMasters) -> str:
         has_masters = self._store(asked.product).exists
@@ -170,7 +177,8 @@ class MasterKeeper:
 
     def _request(self, asked: VerifyMasters) -> Request:
         how: Literal["stored", "live"] = "live" if asked.shown else "stored"
-        return Request(self._station.config.station.id, asked.asked_by or "the line", how)
+        eyes = self._eyes_of(asked.product)
+        return Request(self._station.config.station.id, asked.asked_by or "the line", how, eyes)
 
     def _count(self, product: str, seen: _Seen) -> None:
         self._seen = {**self._seen, product: seen}
@@ -197,10 +205,10 @@ def masters_fault(product_id: str) -> str:
     return f"masters:{product_id}"
 
 
-def made_with(check: CheckRecord, product: Product) -> bool:
-    """Whether an earlier run's check was made with this bundle and these rules."""
+def made_with(check: CheckRecord, product: Product, eyes: str) -> bool:
+    """Whether an earlier run's check was made with this bundle and all else that looks at parts now."""
     model = product.engine.model_id
     return check.model is not None and (
-        (check.model.sha256, check.model.precision, check.recipe_version)
-        == (model.sha256, model.precision.value, product.recipe.version)
+        (check.model.sha256, check.model.precision, check.recipe_version, check.eyes_sha256)
+        == (model.sha256, model.precision.value, product.recipe.version, eyes)
     )

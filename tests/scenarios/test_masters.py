@@ -13,8 +13,9 @@ from daemon_kit import daemon, line_to, status
 from edge_kit import LineClient
 from edge_rows import rows
 from masters_kit import masters_station, new, pictures
-from station_kit import Station, end, make_bundle, process, run_json, write_frames
+from station_kit import Station, end, good_frame, make_bundle, process, run_json, write_frames
 
+from edge.capture.pictures.limits import Learner, limits_path, save_limits
 from edge.masters.store import MasterStore
 from edge.record.lock import sole_owner
 from models.bundle_store import rollback
@@ -181,6 +182,30 @@ def test_a_check_too_old_drops_ready_and_the_time_before_it_is_a_warning(tmp_pat
     with daemon(made), line_to(made) as line:
         line.hear_ready(ready=True)
         eventually(lambda: status(made)["masters"]["blob"]["word"] == "passed")
+
+
+@pytest.mark.parametrize("changed", ["rule", "limits", "region"])
+def test_a_good_check_of_an_earlier_run_does_not_count_for_other_eyes(tmp_path: Path, changed: str) -> None:
+    """The recipe's version is a person's word: a rule that lets the bad part pass kept yesterday's good check."""
+    made = masters_station(tmp_path, "every_h = 8")
+    with daemon(made), line_to(made) as line:
+        assert ask(line)["outcome"] == "passed"
+    with daemon(made), line_to(made) as line:
+        line.hear_ready(ready=True)
+    match changed:
+        case "rule":
+            made.config.write_text(made.config.read_text() + STRICT)
+        case "region":
+            made.config.write_text(made.config.read_text().replace("[[camera]]", "[[camera]]\nroi = [0, 0, 60, 60]"))
+        case "limits":
+            learner = Learner()
+            for seed in range(20):
+                learner.see(good_frame(seed=seed))
+            limits = learner.limits()
+            assert limits is not None
+            save_limits(limits_path(made.folder / "data", "blob", "top"), "blob", "top", limits, 20)
+    with daemon(made), line_to(made) as line:
+        assert "with what looks at its parts now" in _why(line)
 
 
 def test_a_check_that_cannot_be_written_counts_for_nothing(tmp_path: Path) -> None:
