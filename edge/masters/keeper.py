@@ -162,7 +162,8 @@ class MasterKeeper:
     def _stored(self, asked: VerifyMasters, product: Product) -> CheckRecord:
         station = self._station
         timeout_s = station.config.inference.timeout_ms / 1000
-        judge = Judge(product, station.pictures, _BetweenParts(station, product.engine, self._stop), timeout_s)
+        start = _BetweenParts(station, product.engine, self._stop)
+        judge = Judge(product, station.pictures, start, timeout_s, station.config.cut_sizes)
         with station.pipeline.pauses.wanted():
             return check_masters(self._store(asked.product), judge, self._request(asked))
 

@@ -262,6 +262,19 @@ def test_a_picture_that_the_cameras_checks_doubt_is_undecided_here_too(tmp_path:
     assert said["checks"][0]["masters"][2]["reasons"] == ["camera_black"]
 
 
+def test_a_picture_of_before_the_cameras_roi_proves_nothing_and_is_not_added(tmp_path: Path) -> None:
+    """It shows more than a part shows now: a defect out there would be told, and on a part not even seen."""
+    made = masters_station(tmp_path)
+    assert verify(made)[0] == 0
+    made.config.write_text(made.config.read_text().replace("[[camera]]", "[[camera]]\nroi = [0, 0, 60, 60]"))
+    code, said = verify(made)
+    assert code == 1
+    assert [one["reasons"] for one in said["checks"][0]["masters"]] == [["camera_size"], ["camera_size"]]
+    code, said = command(made, "masters", "add", str(made.folder / "pictures" / "fine.png"), "--good", "--name", "new")
+    assert (code, said["kind"]) == (2, "ConfigError")
+    assert "the roi of camera 'top' leaves 60x60" in said["error"]
+
+
 def test_master_parts_are_added_listed_and_removed_by_command(tmp_path: Path) -> None:
     made = Station(tmp_path / "station")
     made.write_config()

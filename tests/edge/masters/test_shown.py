@@ -30,7 +30,7 @@ def master(*, good: bool = False) -> Master:
     return Master(name="blot", camera="top", good=good, sha256="b" * 64, size_bytes=1, added_at=START, added_by="anna")
 
 
-def record(triggered_at: datetime = NOW - timedelta(minutes=5), **verdicts: str) -> InspectionRecord:
+def record(verdicts: dict[str, str], triggered_at: datetime = NOW - timedelta(minutes=5)) -> InspectionRecord:
     views = [
         ViewRecord(
             camera=camera,
@@ -76,7 +76,7 @@ def record(triggered_at: datetime = NOW - timedelta(minutes=5), **verdicts: str)
     ],
 )
 def test_a_bad_part_is_known_by_its_own_camera(good: bool, verdicts: dict[str, str], got: str) -> None:  # noqa: FBT001
-    found = judge_shown(master(good=good), record(**verdicts), product(), START, NOW)
+    found = judge_shown(master(good=good), record(verdicts), product(), START, NOW)
     assert (found.got, found.ok) == (got, got == ("PASS" if good else "REJECT"))
 
 
@@ -96,6 +96,6 @@ def test_what_was_shown_at_another_time_proves_nothing(
     since: datetime,
     counts: bool,  # noqa: FBT001
 ) -> None:
-    found = judge_shown(master(), record(triggered_at, top="REJECT"), product(), since, NOW)
+    found = judge_shown(master(), record({"top": "REJECT"}, triggered_at), product(), since, NOW)
     assert found.ok is counts
     assert found.got == (Verdict.REJECT if counts else Verdict.UNDECIDED)
