@@ -25,7 +25,9 @@ def bench(  # noqa: PLR0913, PLR0917 - each is an option of the command
     cameras: Annotated[str, typer.Option(help="Camera counts to measure.")] = "1,2,4",
     parts: Annotated[int, typer.Option(min=1, help="At most so many parts in each run.")] = 2000,
     rate: Annotated[float, typer.Option(min=0, help="Parts per second of paced runs; 0: half the fastest.")] = 0,
-    seconds: Annotated[float, typer.Option(min=0, help="At most so long each run; 0: 7, or 1.5 with --quick.")] = 0,
+    seconds: Annotated[
+        float, typer.Option(min=0, max=300, help="At most so long each run; 0: 7, or 1.5 with --quick.")
+    ] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Half a minute: 1 and 2 cameras, short runs.")] = False,  # noqa: FBT002
     out: Annotated[Path, typer.Option(help="Where bench.json and bench.html go.")] = Path("bench"),
     config: ConfigOption = DEFAULT_CONFIG,

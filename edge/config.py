@@ -214,7 +214,7 @@ class StationConfig(_Section):
 
     @model_validator(mode="after")
     def _regions_inside_the_rois(self) -> "StationConfig":
-        seen = {camera.id: size_of(camera.roi) for camera in self.camera if camera.roi is not None}
+        seen = self.cut_sizes
         for product in self.product:
             code = product.code
             if code is not None and code.roi is not None:
@@ -232,6 +232,11 @@ class StationConfig(_Section):
             if unknown:
                 raise ValueError(f"output {output.id!r} names product {min(unknown)!r}, and there is no such product")
         return self
+
+    @property
+    def cut_sizes(self) -> dict[str, tuple[int, int]]:
+        """(width, height) of the pictures of each camera that has a roi."""
+        return {camera.id: size_of(camera.roi) for camera in self.camera if camera.roi is not None}
 
     @property
     def bundles_dir(self) -> Path:

@@ -50,7 +50,8 @@ def masters_add(  # noqa: PLR0913, PLR0917 - each is an option of the command
         known = ", ".join(section.recipe.classes)
         raise ConfigError(f"--class is for --bad parts, and one of {known}, got {expect!r}")
     by, at = whoever(), datetime.now(UTC)
-    new = [NewMaster(file, name or file.stem, owner, good, by, at, expect or None, note) for file in files]
+    size = checked.cut_sizes.get(owner)
+    new = [NewMaster(file, name or file.stem, owner, good, by, at, expect or None, note, size) for file in files]
     store = MasterStore(checked.station.data_dir, section.id)
     added = store.add(new)
     left = _wanting(store.masters())

@@ -126,7 +126,8 @@ def _set(folder: Path) -> frozenset[int]:
 
 
 def _lines(file: Path) -> list[str]:
+    """A file of /proc; names of mounts and groups are bytes of any kind there, and only a newline ends a line."""
     try:
-        return file.read_text(encoding="utf-8").splitlines()
+        return list(filter(None, file.read_text(encoding="utf-8", errors="surrogateescape").split("\n")))
     except OSError:
         return []

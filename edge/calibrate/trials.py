@@ -169,7 +169,8 @@ def meet_masters(config: StationConfig, draft: Draft, progress: Progress) -> Fou
     progress.stage("masters", 1)
     watch = PictureWatch({camera.id: CameraRules(frozenset(Check)) for camera in config.camera}, {}, Health())
     with draft.running() as product:
-        judge = Judge(product, watch, product.engine.submit, config.inference.timeout_ms / 1000)
+        timeout_s = config.inference.timeout_ms / 1000
+        judge = Judge(product, watch, product.engine.submit, timeout_s, config.cut_sizes)
         check = check_masters(store, judge, Request(config.station.id, whoever()))
     progress.advance()
     against = "" if check.outcome is CheckOutcome.PASSED else check.why

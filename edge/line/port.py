@@ -322,6 +322,9 @@ class LinePort:
                 self._product_of[trigger.part_id] = product
             self._on_trigger(Part(trigger.part_id, product, datetime.now(UTC), now_s, trigger.cameras, trigger.master))
         else:
+            if not trigger.master and trigger.part_id in self._masters:  # outputs must hear of this one
+                self._masters.discard(trigger.part_id)
+                self._product_of[trigger.part_id] = product
             self._refuse_duplicate(peer, trigger.part_id)
 
     def _refuse_duplicate(self, peer: int, part_id: str) -> None:

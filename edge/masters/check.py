@@ -5,14 +5,15 @@ trusted from the camera proves nothing about the parts that come from it. Only `
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
 import structlog
 
 from cloud_sync.wire.records import ModelRecord
+from edge.capture.pictures.checks import Check
 from edge.capture.pictures.watch import PictureWatch
 from edge.decide.recipe import decide
 from edge.domain.errors import StorageError
@@ -29,6 +30,7 @@ from models.errors import AlignmentError, ModelError
 log = structlog.get_logger()
 LIMIT_S = 60.0
 _SHOWN = 3
+_OTHER_SIZE = f"camera_{Check.SIZE}"
 Start = Callable[[Image, float], Ticket]
 
 
@@ -41,21 +43,27 @@ class Judge:
         pictures: the checks of the cameras.
         start: starts the engine on a frame within so many seconds; raises NoPauseError, ModelError.
         timeout_s: how long the model may take.
+        sizes: (width, height) that the roi of a camera leaves; a stored picture of another shows what no part shows.
     """
 
     product: Product
     pictures: PictureWatch
     start: Start
     timeout_s: float
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Which station, who asked, and whether stored pictures are looked at or what was shown is looked up."""
+    """Which station, who asked, whether stored pictures are looked at or what was shown is looked up, and what looks.
+
+    `eyes` is of `eyes_digest`; a check without it counts in the run that made it only.
+    """
 
     station: str
     asked_by: str
     how: Literal["stored", "live"] = "stored"
+    eyes: str | None = None
 
 
 def check_masters(store: MasterStore, judge: Judge, request: Request) -> CheckRecord:
@@ -89,6 +97,7 @@ def check_each(
         how=request.how,
         model=ModelRecord(id=model.id, version=model.version, sha256=model.sha256, precision=model.precision.value),
         recipe_version=product.recipe.version,
+        eyes_sha256=request.eyes,
         masters=tuple(masters),
         outcome=outcome,
         why=why,
@@ -143,7 +152,7 @@ def look(master: Master, store: MasterStore, judge: Judge, until_s: float) -> Ma
         unread = judged(master, Verdict.UNDECIDED, (str(error),), None)
         return unread.model_copy(update={"got": None})
     try:
-        doubts = judge.pictures.doubts(judge.product.product_id, master.camera, image)
+        doubts = _doubts(master, image, judge)
         found = judge.start(image, until_s - time.monotonic()).result(judge.timeout_s)
         verdict, reasons = _decide(found, judge.product, master.camera)
     except NoPauseError:
@@ -153,6 +162,13 @@ def look(master: Master, store: MasterStore, judge: Judge, until_s: float) -> Ma
     if doubts:
         return judged(master, Verdict.UNDECIDED, doubts, round(found.frame_score, 6))
     return judged(master, verdict, reasons, round(found.frame_score, 6))
+
+
+def _doubts(master: Master, image: Image, judge: Judge) -> tuple[str, ...]:
+    size = image.shape[1], image.shape[0]
+    doubts = judge.pictures.doubts(judge.product.product_id, master.camera, image)
+    cut = judge.sizes.get(master.camera, size) == size
+    return doubts if cut else tuple(dict.fromkeys((*doubts, _OTHER_SIZE)))
 
 
 def _decide(found: Detections, product: Product, camera: str) -> tuple[Verdict, tuple[str, ...]]:

@@ -23,6 +23,7 @@ from edge.domain.frame import Image
 from edge.infer.engine import Engine, Ticket
 from edge.line.protocol import MastersAnswer, VerifyMasters
 from edge.masters.check import Judge, Request, check_each, check_masters
+from edge.masters.eyes import eyes_digest
 from edge.masters.shown import shown_master
 from edge.masters.standing import LastCheck, Standing, may_check, standing, terms_of
 from edge.masters.store import MasterStore
@@ -52,12 +53,15 @@ class MasterKeeper:
 
     def __init__(self, station: Assembly) -> None:
         self._station = station
+        self._sections = {section.id: section for section in station.config.product}
+        self._eyes = {product: self._eyes_of(product) for product in self._sections}
         self._terms = {section.id: terms_of(section.masters) for section in station.config.product}
         self._seen = {
             product: _Seen(check, None, None)
             for product, (_, check) in last_checks(station.config.database_path).items()
         }
         self._standings: dict[str, Standing] = {}
+        self._runs = {product: (runs, datetime.now(UTC)) for product, runs in station.products.items()}
         self._watching = threading.Lock()  # or one thread could say what the other has just seen to be over
         self._asked: queue.Queue[tuple[int, VerifyMasters]] = queue.Queue(_MOST_WAITING)
         self._stop = threading.Event()
@@ -79,6 +83,7 @@ class MasterKeeper:
         """Drop `ready` for each product whose last check does not count any more, and take that back where one does."""
         with self._watching:
             for product, terms in self._terms.items():
+                self._note_change(product, now)
                 found = standing(product, terms, self._last(product), now, now_s)
                 before = self._standings.get(product)
                 self._standings[product] = found
@@ -90,13 +95,22 @@ class MasterKeeper:
         """How each product stands, for the status file."""
         return {product: dataclasses.asdict(found) for product, found in self._standings.items()}
 
+    def _note_change(self, product: str, now: datetime) -> None:
+        runs = self._station.products[product]
+        if self._runs[product][0] is not runs:
+            self._runs[product] = runs, now
+            self._eyes[product] = self._eyes_of(product)
+
     def _last(self, product: str) -> LastCheck | None:
         seen = self._seen.get(product)
         if seen is None:
             return None
         runs = self._station.products[product]
-        same = runs is seen.product if seen.product is not None else made_with(seen.check, runs)
+        same = runs is seen.product if seen.product is not None else made_with(seen.check, runs, self._eyes[product])
         return LastCheck(seen.check.outcome, seen.check.why, seen.check.at, seen.at_s, same)
+
+    def _eyes_of(self, product: str) -> str:
+        return eyes_digest(self._station.config, self._sections[product], self._station.products[product])
 
     def _ask(self, peer: int, asked: VerifyMasters) -> str:
         has_masters = self._store(asked.product).exists
@@ -148,12 +162,15 @@ class MasterKeeper:
     def _stored(self, asked: VerifyMasters, product: Product) -> CheckRecord:
         station = self._station
         timeout_s = station.config.inference.timeout_ms / 1000
-        judge = Judge(product, station.pictures, _BetweenParts(station, product.engine, self._stop), timeout_s)
+        start = _BetweenParts(station, product.engine, self._stop)
+        judge = Judge(product, station.pictures, start, timeout_s, station.config.cut_sizes)
         with station.pipeline.pauses.wanted():
             return check_masters(self._store(asked.product), judge, self._request(asked))
 
     def _shown(self, asked: VerifyMasters, product: Product) -> CheckRecord:
-        look_up = partial(shown_master, self._station.config.database_path, asked.shown, product)
+        runs, since = self._runs[asked.product]
+        since = since if runs is product else datetime.now(UTC)
+        look_up = partial(shown_master, self._station.config.database_path, asked.shown, product, since)
         return check_each(self._store(asked.product), product, self._request(asked), look_up)
 
     def _store(self, product: str) -> MasterStore:
@@ -161,7 +178,8 @@ class MasterKeeper:
 
     def _request(self, asked: VerifyMasters) -> Request:
         how: Literal["stored", "live"] = "live" if asked.shown else "stored"
-        return Request(self._station.config.station.id, asked.asked_by or "the line", how)
+        eyes = self._eyes_of(asked.product)
+        return Request(self._station.config.station.id, asked.asked_by or "the line", how, eyes)
 
     def _count(self, product: str, seen: _Seen) -> None:
         self._seen = {**self._seen, product: seen}
@@ -188,10 +206,10 @@ def masters_fault(product_id: str) -> str:
     return f"masters:{product_id}"
 
 
-def made_with(check: CheckRecord, product: Product) -> bool:
-    """Whether an earlier run's check was made with this bundle and these rules."""
+def made_with(check: CheckRecord, product: Product, eyes: str) -> bool:
+    """Whether an earlier run's check was made with this bundle and all else that looks at parts now."""
     model = product.engine.model_id
     return check.model is not None and (
-        (check.model.sha256, check.model.precision, check.recipe_version)
-        == (model.sha256, model.precision.value, product.recipe.version)
+        (check.model.sha256, check.model.precision, check.recipe_version, check.eyes_sha256)
+        == (model.sha256, model.precision.value, product.recipe.version, eyes)
     )

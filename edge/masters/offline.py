@@ -12,6 +12,7 @@ from edge.health import Health
 from edge.infer.comparing import ComparingEngine
 from edge.infer.openvino import OpenVinoEngine
 from edge.masters.check import Judge, Request, check_masters
+from edge.masters.eyes import eyes_digest
 from edge.masters.store import MasterStore
 from edge.pipeline import Product
 from edge.record.checks import CheckRecord, insert_check
@@ -35,10 +36,10 @@ def verify_offline(config: StationConfig, section: ProductSection, asked_by: str
         with contextlib.closing(OpenVinoEngine(bundle, station_plan(config, bundle))) as engine:
             looking = engine if reference is None else ComparingEngine(engine, reference)
             product = Product(section.id, looking, recipe, by_camera=own)
-            judge = Judge(product, make_watch(config, Health()), looking.submit, config.inference.timeout_ms / 1000)
-            check = check_masters(
-                MasterStore(config.station.data_dir, section.id), judge, Request(config.station.id, asked_by)
-            )
+            timeout_s = config.inference.timeout_ms / 1000
+            judge = Judge(product, make_watch(config, Health()), looking.submit, timeout_s, config.cut_sizes)
+            request = Request(config.station.id, asked_by, eyes=eyes_digest(config, section, product))
+            check = check_masters(MasterStore(config.station.data_dir, section.id), judge, request)
         return _write(config, check), check
 
 

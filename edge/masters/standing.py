@@ -32,7 +32,7 @@ class LastCheck:
         why: why it failed.
         at: when, by the wall clock.
         at_s: when, by this run's monotonic clock; None where an earlier run made it.
-        same_eyes: what looks at parts now is what looked at the masters then: bundle, rules, and in this run limits.
+        same_eyes: what looks at parts now is what looked at the masters then: bundle, rules, picture limits, regions.
     """
 
     outcome: CheckOutcome

@@ -75,7 +75,10 @@ class _Manifest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class NewMaster:
-    """A picture that shall become a master part; `by` and `at` say who adds it and when."""
+    """A picture that shall become a master part; `by` and `at` say who adds it and when.
+
+    With `size`, (width, height) that the camera's roi leaves, no other picture will do.
+    """
 
     file: Path
     name: str
@@ -85,6 +88,7 @@ class NewMaster:
     at: datetime
     expected_class: str | None = None
     note: str = ""
+    size: tuple[int, int] | None = None
 
 
 class MasterStore:
@@ -215,6 +219,12 @@ def _encoded(new: NewMaster) -> tuple[Master, bytes]:
         image = read_image(new.file)
     except ModelError as error:
         raise ConfigError(f"master part {new.name!r}: {new.file} is no readable picture") from error
+    size = image.shape[1], image.shape[0]
+    if new.size is not None and size != new.size:
+        raise ConfigError(
+            f"master part {new.name!r}: {new.file} has {size[0]}x{size[1]} pixels, and the roi of camera "
+            f"{new.camera!r} leaves {new.size[0]}x{new.size[1]}: give what `edge camera grab` writes"
+        )
     content = cv2.imencode(".png", image)[1].tobytes()
     master = Master(
         name=new.name,

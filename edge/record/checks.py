@@ -38,7 +38,10 @@ class MasterRecord(BaseModel):
 
 
 class CheckRecord(BaseModel):
-    """One check of a product's master parts; `model` is null where none could be run."""
+    """One check of a product's master parts; `model` is null where none could be run.
+
+    `eyes_sha256` names the rules, picture limits and regions that judged (`edge.masters.eyes`); null: not known.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,6 +53,7 @@ class CheckRecord(BaseModel):
     how: Literal["stored", "live"] = "stored"
     model: ModelRecord | None
     recipe_version: str
+    eyes_sha256: Sha256 | None = None
     masters: tuple[MasterRecord, ...]
     outcome: CheckOutcome
     why: str

@@ -73,6 +73,25 @@ def test_what_found_no_pause_never_runs_and_the_next_one_does(looking: Looking) 
     assert ran == ["third"]
 
 
+def test_an_errand_that_began_in_time_is_waited_for_however_long_it_takes(looking: Looking) -> None:
+    """It has started a request: whoever gave it up would never give that back, and the engine has few."""
+    begun, may_end, ended = threading.Event(), threading.Event(), list[str]()
+
+    def errand() -> None:
+        begun.set()
+        may_end.wait(5)
+        ended.append("ended")
+
+    asking = threading.Thread(target=lambda: (looking.pauses.run(errand, 0.1, lambda: False), ended.append("heard")))
+    asking.start()
+    assert begun.wait(5)
+    asking.join(0.4)
+    assert asking.is_alive()
+    may_end.set()
+    asking.join(5)
+    assert ended == ["ended", "heard"]
+
+
 def test_a_steady_line_is_interrupted_after_half_a_second_and_no_sooner(looking: Looking) -> None:
     looking.slack = 0.9
     done = threading.Event()

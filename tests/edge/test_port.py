@@ -270,3 +270,15 @@ def test_a_callback_that_fails_ends_the_thread_loudly_and_every_connection() -> 
         line.trigger("p-1")
         line.hear_end()
         eventually(lambda: isinstance(served.port.failure, ZeroDivisionError))
+
+
+def test_a_part_of_the_production_under_a_waiting_masters_id_is_told_to_who_listens(served: Served) -> None:
+    with LineClient(served.where) as output, LineClient(served.where) as person, LineClient(served.where) as line:
+        output.send({"type": "listen"}, {"type": "ping"})
+        output.hear("pong")
+        person.trigger("p-1", master="fine")
+        served.part()
+        line.trigger("p-1")
+        assert line.hear()["reasons"] == ["duplicate_trigger"]
+        told = output.hear("told")
+        assert (told["part_id"], told["product"], told["verdict"]) == ("p-1", "blob", "UNDECIDED")

@@ -156,6 +156,14 @@ def test_a_cpuset_leaves_its_cpus_alone(tmp_path: Path, groups: str, mounts: str
     assert cpu_grant(tree(tmp_path, groups, mounts, files), range(8)).cpus == (2, 3, 6)
 
 
+def test_a_mount_whose_name_is_no_utf8_hides_no_quota(tmp_path: Path) -> None:
+    """A stick with an old label in the machine ended the daemon at its start."""
+    root = tree(tmp_path, "0::/s\n", "", {"fs/cgroup/s/cpu.max": "150000 100000"})
+    stick = b"40 22 8:2 / /media/caf\xe9\x85 rw - ext4 /dev/sdb rw\n"
+    (root / "proc/self/mountinfo").write_bytes(stick + V2.encode() + b"\n")
+    assert cpu_grant(root, range(8)).amount == pytest.approx(1.5)
+
+
 def test_two_hardware_threads_are_one_core_and_nodes_are_counted(tmp_path: Path) -> None:
     files = {"devices/system/cpu/online": "0-7", "devices/system/node/node0/cpulist": "0-3"}
     files |= {

@@ -6,7 +6,9 @@ folder of its own. Not in it: the transfer and decoding of camera images (each f
 cloud's connections.
 """
 
+import os
 import queue
+import shutil
 import tempfile
 import threading
 import time
@@ -35,6 +37,7 @@ from edge.record.images import ImageStore
 from edge.record.recorder import Recorder
 from models.errors import ModelError
 
+_PREFIX = ".tune-"
 _PATIENCE_S = 20.0
 _STOP_S = 10.0
 _SETTLE_S = 0.5
@@ -191,9 +194,9 @@ class Rehearsal:
     def _temporary(self) -> Path:
         try:
             self._staging.folder.mkdir(parents=True, exist_ok=True)
-            return Path(
-                self._stack.enter_context(tempfile.TemporaryDirectory(prefix=".tune-", dir=self._staging.folder))
-            )
+            remove_left(self._staging.folder)
+            own = tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-", dir=self._staging.folder)
+            return Path(self._stack.enter_context(own))
         except OSError as error:
             raise StorageError(f"cannot write {self._staging.folder}: {error.strerror}") from error
 
@@ -232,3 +235,11 @@ class Rehearsal:
             while drain.counters.received == 0 and time.monotonic() < until_s:
                 pause.wait(0.005)
             drain.take(claim, until_s)
+
+
+def remove_left(folder: Path) -> None:
+    """Remove what a rehearsal that was killed left in the station's data folder: records and images of its own."""
+    for left in folder.glob(f"{_PREFIX}*"):
+        owner = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
+            shutil.rmtree(left, ignore_errors=True)

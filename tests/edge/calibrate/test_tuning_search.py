@@ -1,12 +1,17 @@
 """Which plan is chosen, from made tables of what each costs: no model runs here."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from edge.calibrate.tuning.candidates import MOST, Contender, candidates, may_run, pinned
 from edge.calibrate.tuning.planning import Room, best_by_cores, beyond
+from edge.calibrate.tuning.rehearsal import remove_left
 from edge.calibrate.tuning.scaling import Scaled, Way, ways
 from edge.calibrate.tuning.search import Reading, Tally, choose, in_turns, ranked, ratio, search, settle
 from edge.infer.plan import Plan
@@ -246,3 +251,12 @@ def test_a_fifth_is_kept_in_reserve_and_late_parts_are_none() -> None:
         480,
     )
     assert Room(2, 10.0, 800.0, fits=False).advised_per_minute == 0
+
+
+def test_what_a_killed_rehearsal_left_in_the_data_folder_goes_with_the_next_one(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left, running = tmp_path / f".tune-{int(ended.stdout)}-ab", tmp_path / f".tune-{os.getpid()}-cd"
+    for folder in (left, running):
+        (folder / "images").mkdir(parents=True)
+    remove_left(tmp_path)
+    assert (left.exists(), running.exists()) == (False, True)
