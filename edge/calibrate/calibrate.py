@@ -145,6 +145,7 @@ def _sets(frames: tuple[Frame, ...], dealt: Split, defects: DefectFrames | None)
 def _fit(request: CalibrationRequest, bench: Workbench, collected: Collected, folder: Path) -> None:
     """Choose, and put the choice and a draft of the bundle into the folder."""
     choice = bench.choose(feature_graph(read_weights(), bench.spec))
+    collected.check_unchanged()
     kept, scratch = folder / _CHOICE, folder / "files"
     kept.mkdir()
     keep_choice(kept, choice)

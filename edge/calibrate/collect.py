@@ -73,7 +73,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One usable frame's file, size, sha256 of its pixels, sharpness, and the thumbnail that finds near-twins."""
+    """One usable frame's file, size, sha256 of its pixels, sharpness, and the thumbnail that finds near-twins.
+
+    `stamp` is the file's, from before it was read.
+    """
 
     path: Path
     width: int
@@ -81,6 +84,7 @@ class Frame:
     sha256: str
     detail: float
     thumbnail: NDArray[np.float32]
+    stamp: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +105,15 @@ class Collected:
     def digests(self) -> frozenset[str]:
         """Of every usable frame's pixels."""
         return frozenset(frame.sha256 for frame in self.frames)
+
+    def check_unchanged(self) -> None:
+        """Raises ConfigError where a file is not the one that was judged: what was learned then has no name."""
+        changed = [frame.path.name for frame in self.frames if _stamp(frame.path) != frame.stamp]
+        if changed:
+            raise ConfigError(
+                f"calibrate: {len(changed)} frames changed or went while they were used, such as {changed[0]}: leave "
+                "the folder alone until it is done, and start again"
+            )
 
     def summary(self) -> dict[str, int]:
         """How many were refused, by reason."""
@@ -203,6 +216,7 @@ def _read(files: Sequence[Path], cropping: Cropping | None, progress: Progress) 
 
 
 def _judge(file: Path, cropping: Cropping | None, whole: Size | None) -> _Seen | str:
+    stamp = _stamp(file)
     name, pixels = file.name, decode(file, cv2.IMREAD_COLOR)
     if pixels is None:
         return "unreadable: no image, or cut short"
@@ -211,6 +225,7 @@ def _judge(file: Path, cropping: Cropping | None, whole: Size | None) -> _Seen |
         if isinstance(cropped, str):
             return cropped
         file, pixels = cropped
+        stamp = _stamp(file)
     width, height = pixels.shape[1], pixels.shape[0]
     if min(width, height) < _SIDE_MIN:
         return f"small: {width}x{height} pixels"
@@ -219,8 +234,17 @@ def _judge(file: Path, cropping: Cropping | None, whole: Size | None) -> _Seen |
         return looks.flaw
     gauge = Gauge()
     signs = Signs((width, height), looks, gauge.signs(pixels).sharpness, gauge.thumbnail())
-    frame = Frame(file, width, height, pixel_digest(pixels), looks.detail, thumbnail(pixels))
+    frame = Frame(file, width, height, pixel_digest(pixels), looks.detail, thumbnail(pixels), stamp)
     return _Seen(name, frame, signs, small(pixels))
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """When a file was written, and its size; zeros where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 def _near_duplicates(seen: Sequence[_Seen], odd: dict[int, str]) -> dict[int, str]:

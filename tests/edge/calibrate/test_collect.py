@@ -3,6 +3,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from plates_kit import write_plates
 
 from edge.calibrate.collect import collect
 from edge.domain.errors import ConfigError
@@ -80,3 +81,15 @@ def test_dark_dull_and_soft_parts_are_not_refused(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "dark.png"), (image * 0.08 + 6).astype(np.uint8))
     cv2.imwrite(str(tmp_path / "soft.png"), cv2.GaussianBlur(image, (0, 0), 2))
     assert len(collect(tmp_path, SilentProgress()).frames) == 2
+
+
+def test_a_folder_that_changes_under_a_calibration_is_told(tmp_path: Path) -> None:
+    """All frames once became others after they were judged, and a bundle of those went live under the old digest."""
+    folder = write_plates(tmp_path / "good", 3)
+    collected = collect(folder, SilentProgress())
+    collected.check_unchanged()
+    first, second, _ = sorted(folder.iterdir())
+    cv2.imwrite(str(first), 255 - cv2.imread(str(first)))
+    second.unlink()
+    with pytest.raises(ConfigError, match="2 frames changed or went"):
+        collected.check_unchanged()
