@@ -189,3 +189,13 @@ def test_a_camera_that_went_black_is_undecided_drops_ready_and_comes_back(tmp_pa
             assert line.hear()["verdict"] == "PASS"
         line.hear_ready(ready=True)
     assert "camera:top:black" not in status(made)["faults"]
+
+
+@pytest.mark.parametrize("off", [frozenset(), frozenset(Check)])
+def test_a_picture_of_another_size_than_the_scales_is_not_judged(health: Health, off: frozenset[Check]) -> None:
+    """A camera set to a tenth of its resolution had a hundredth of the area: a rule in mm2 passed its defects."""
+    seen = frame()
+    assert watch(health, off=off, scaled=seen.size).reasons("blob", seen) == ()
+    other = watch(health, off=off, scaled=(10 * seen.size[0], 10 * seen.size[1]))
+    assert other.reasons("blob", seen) == ("camera_size",)
+    assert other.doubts("blob", "top", seen.image) == ("camera_size",)

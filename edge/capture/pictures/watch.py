@@ -9,13 +9,14 @@ Invariants:
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from edge.capture.open import is_replayed
 from edge.capture.pictures.checks import Check, Finding, Gauge, Limits, find
 from edge.capture.pictures.limits import limits_path, load_limits
+from edge.capture.scales import load_scale
 from edge.config import CameraSection, StationConfig
 from edge.domain.frame import Frame, Image
 from edge.health import Health
@@ -34,10 +35,13 @@ class CameraRules:
     Args:
         off: checks that are not made.
         live: it is a device, so a picture repeats only when it is stuck, and its size never changes.
+        scaled: (width, height) of the pictures in which its scale was measured, where a recipe's areas go by that:
+            areas of pictures of another size would be wrong, so no other will do, whatever is off.
     """
 
     off: frozenset[Check] = frozenset()
     live: bool = False
+    scaled: tuple[int, int] | None = None
 
     @property
     def notes_repeats(self) -> bool:
@@ -78,7 +82,7 @@ class PictureWatch:
         rules = self._cameras[frame.camera_id]
         limits = self._limits.get((product_id, frame.camera_id))
         found = [*find(self._gauges[frame.camera_id], frame.image, limits), *self._by_the_last(frame, rules, limits)]
-        found = [finding for finding in found if finding.check not in rules.off]
+        found = [*(finding for finding in found if finding.check not in rules.off), *_unscaled(frame.size, rules)]
         self._tell(frame.camera_id, found, time.monotonic())
         return tuple(dict.fromkeys(finding.reason for finding in found))
 
@@ -87,9 +91,11 @@ class PictureWatch:
 
         Whether it repeats the one before it says nothing of a stored picture.
         """
-        off = self._cameras[camera_id].off
+        rules = self._cameras[camera_id]
         found = find(Gauge(), image, self._limits.get((product_id, camera_id)))
-        return tuple(dict.fromkeys(finding.reason for finding in found if finding.check not in off))
+        wanted = [finding for finding in found if finding.check not in rules.off]
+        wanted += _unscaled((image.shape[1], image.shape[0]), rules)
+        return tuple(dict.fromkeys(finding.reason for finding in wanted))
 
     def take(self, product_id: str, camera_id: str, limits: Limits | None) -> None:
         """Judge by these limits from the next picture on. From any thread."""
@@ -135,6 +141,13 @@ class PictureWatch:
             self._health.clear(picture_fault(camera_id, check))
 
 
+def _unscaled(size: tuple[int, int], rules: CameraRules) -> list[Finding]:
+    if rules.scaled is None or size == rules.scaled:
+        return []
+    why = f"{size} pixels, and its scale was measured in {rules.scaled}: run `edge camera scale --save` again"
+    return [Finding(Check.SIZE, why)]
+
+
 def picture_fault(camera_id: str, check: Check) -> str:
     """The name of the alarm that a check of a camera raises."""
     return f"camera:{camera_id}:{check}"
@@ -160,7 +173,13 @@ def make_watch(config: StationConfig, health: Health) -> PictureWatch:
     for product, camera in _pairs(config):
         if (product, camera) not in limits:
             log.info("no limits learned: black, clipped, frozen alone are checked", product=product, camera=camera)
-    return PictureWatch({camera.id: camera_rules(camera) for camera in config.camera}, limits, health)
+    return PictureWatch({camera.id: _rules(config, camera) for camera in config.camera}, limits, health)
+
+
+def _rules(config: StationConfig, section: CameraSection) -> CameraRules:
+    wanted = any(product.recipe.wants_scale for product in config.product)
+    kept = load_scale(config.station.data_dir, section.id) if wanted else None
+    return replace(camera_rules(section), scaled=None if kept is None else kept.frame_size)
 
 
 def _pairs(config: StationConfig) -> list[tuple[str, str]]:
