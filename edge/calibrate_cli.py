@@ -87,6 +87,13 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         _resume(checked, section, as_json)
         return
     checks = checks_target(checked, section.id, camera)
+    if checks is None and any(section.roi for section in checked.camera):
+        raise ConfigError("the station has several cameras and a roi: name the one these frames are from with --camera")
+    unheeded = {"--align": align, "--anew": anew} if bundle is not None else {"--quantize": quantize}
+    if given := [name for name, asked in unheeded.items() if asked]:
+        raise ConfigError(
+            f"{given[0]} means nothing {'with' if bundle is not None else 'without'} --bundle: leave it out"
+        )
     if live and (frames is not None or bundle is not None or checks_only):
         raise ConfigError("--live takes frames to learn a product from; for all else, `edge camera collect` and --from")
     if checks_only:

@@ -91,7 +91,7 @@ def _record(batch: Batch, payload: bytes) -> NewRecord:
         raise LinkError(f"expected a record of {expected}, got {record.station!r} and {record.epoch}")
     verdict = outcome = None
     if isinstance(record, InspectionRecord):
-        verdict = record.verdict
+        verdict = None if record.master else record.verdict  # a known part shown to the camera is no production
     elif isinstance(record, OutcomeRecord):
         verdict, outcome = record.told_verdict, record.outcome
     key = Key(batch.station, batch.epoch, batch.stream, record.seq)

@@ -39,7 +39,7 @@ from models.gate import THRESHOLD
 from models.page import table
 from models.progress import Progress
 from models.scoring import read_image
-from models.tradeoff import TradeOff
+from models.tradeoff import ENOUGH_DEFECTS, TradeOff
 
 _REQUESTS = 2
 _FAST = StudyLimits(parts=12, seconds=15.0)
@@ -202,7 +202,8 @@ def too_many_escapes(trade: TradeOff | None, most: float | None) -> str:
         return ""
     if trade is None:
         return f"at most {most:.1%} of bad parts may pass, and none were given: name a folder of them with --defects"
-    return "" if trade.escape.value <= most else f"{trade.claim} At most {most:.1%} was asked."
+    few = len(trade.defects) < ENOUGH_DEFECTS
+    return f"{trade.claim} At most {most:.1%} was asked." if few or trade.escape.value > most else ""
 
 
 def _masters_section(check: CheckRecord) -> ExtraSection:

@@ -115,6 +115,8 @@ def test_interrupted_at_the_camera_and_while_it_fits_it_goes_on_as_it_was_asked(
         pytest.param(["--resume"], "nothing to resume", id="nothing was interrupted"),
         pytest.param(["--product", "other"], "--product must be one of plate", id="no such product"),
         pytest.param(["--overkill", "2"], "lie between 0 and 1", id="no rate"),
+        pytest.param(["--quantize"], "means nothing without --bundle", id="quantize nothing"),
+        pytest.param(["--bundle", "nowhere", "--align"], "means nothing with --bundle", id="align a release"),
         pytest.param(["--live", "50"], "edge camera collect", id="from a folder and live"),
     ],
 )
