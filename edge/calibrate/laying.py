@@ -78,8 +78,8 @@ class Laid:
         rate = clopper_pearson(missed, missed + len(self.collected.frames))
         return (
             f"{missed} of {missed + len(self.collected.frames)} good frames cannot be laid on the reference: up to "
-            f"{rate.high:.1%} of good parts will be UNDECIDED, which comes on top of the overkill rate. What of a part lies "
-            "outside its picture is not seen: the reference stands there, so parts must lie whole in the picture."
+            f"{rate.high:.1%} of good parts will be UNDECIDED, which comes on top of the overkill rate. What of a part "
+            "lies outside its picture is not seen: the reference stands there. Parts must lie whole in the picture."
         )
 
 

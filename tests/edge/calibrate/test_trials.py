@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from masters_kit import masters_station
 from station_kit import bad_frame, good_frame, make_bundle
@@ -11,9 +12,10 @@ from station_kit import bad_frame, good_frame, make_bundle
 from edge.calibrate.defects import read_defects
 from edge.calibrate.report.facts import Slot
 from edge.calibrate.study_parts import StudyPart, Truth
-from edge.calibrate.trials import Draft, meet_masters, read_section, repeat, weigh, write_section
+from edge.calibrate.trials import Draft, meet_masters, read_section, repeat, too_many_escapes, weigh, write_section
 from edge.config import ProductSection, StationConfig, load_config
 from models.progress import SilentProgress
+from models.tradeoff import at_threshold
 
 
 @pytest.fixture
@@ -46,6 +48,27 @@ def test_without_masters_there_is_nothing_to_meet(config: StationConfig, tmp_pat
     station = config.station.model_copy(update={"data_dir": tmp_path / "elsewhere"})
     found = meet_masters(config.model_copy(update={"station": station}), draft(config), SilentProgress())
     assert found.sections == ()
+
+
+@pytest.mark.parametrize(
+    ("passed", "of", "most", "says"),
+    [
+        pytest.param(0, 20, 0.05, "", id="enough defects, none passes"),
+        pytest.param(2, 20, 0.05, "At most 5.0% was asked", id="too many pass"),
+        pytest.param(0, 1, 0.05, "At most 5.0% was asked", id="one defect shows nothing"),
+        pytest.param(20, 20, None, "", id="nobody asked"),
+    ],
+)
+def test_escapes_that_were_asked_for_need_enough_defects(passed: int, of: int, most: float | None, says: str) -> None:
+    scores = np.array([0.4] * passed + [0.9] * (of - passed), np.float32)
+    trade = at_threshold([str(index) for index in range(of)], [""] * of, scores, np.full(30, 0.2, np.float32))
+    found = too_many_escapes(trade, most)
+    assert says in found
+    assert bool(says) is bool(found)
+
+
+def test_without_defects_no_escape_rate_is_kept() -> None:
+    assert "--defects" in too_many_escapes(None, 0.05)
 
 
 def test_repeats_are_kept_with_what_they_do_not_prove(config: StationConfig, tmp_path: Path) -> None:
