@@ -14,9 +14,9 @@ from edge.domain.errors import EXIT_INTERRUPTED, EXIT_REFUSED, ConfigError
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, say
 
 if TYPE_CHECKING:
-    from edge.calibrate.cropping import Cropping
+    from edge.calibrate.frames.cropping import Cropping
     from edge.calibrate.pictures import ChecksTarget
-    from edge.calibrate.release import ReleaseRequest
+    from edge.calibrate.releases.release import ReleaseRequest
     from edge.calibrate.request import CalibrationRequest
     from edge.calibrate.result import CalibrationResult
     from edge.config import ProductSection, StationConfig
@@ -74,8 +74,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     bundle as it is: verify, self-test, measure, try on good parts if --from names some, import, activate. Exit 1, and
     not activated, when the good parts show more overkill than asked.
     """
-    from edge.calibrate.live import LiveWanted
-    from edge.calibrate.passing_parts import Pace
+    from edge.calibrate.frames.live import LiveWanted
+    from edge.calibrate.frames.passing_parts import Pace
     from edge.calibrate.pictures import checks_target
     from edge.calibrate.request import CalibrationRequest
     from edge.config import load_config
@@ -101,7 +101,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
             _learn_checks(checks, frames or Path("frames"), cropping, as_json)
         return
     if bundle is not None:
-        from edge.calibrate.release import ReleaseRequest
+        from edge.calibrate.releases.release import ReleaseRequest
 
         taking = ReleaseRequest(
             product=section,
@@ -198,7 +198,7 @@ def _cropping(
     config: "StationConfig", product: "ProductSection", checks: "ChecksTarget | None"
 ) -> "Iterator[Cropping | None]":
     """How pictures are cut; the cut ones lie in a folder of this run alone, beside any calibration that runs too."""
-    from edge.calibrate.cropping import cropping_of
+    from edge.calibrate.frames.cropping import cropping_of
     from edge.calibrate.request import work_folder
 
     known = {} if checks is None else {section.id: section for section in config.camera}
@@ -273,7 +273,7 @@ def _said(result: "CalibrationResult") -> list[str]:
 
 
 def _take_release(request: "ReleaseRequest", config: "StationConfig", as_json: bool) -> None:  # noqa: FBT001 - how to say it
-    from edge.calibrate.release import take_release
+    from edge.calibrate.releases.release import take_release
     from edge.calibrate.report.release import REPORT
     from models.progress import RichProgress
 

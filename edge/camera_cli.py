@@ -10,7 +10,7 @@ from edge.domain.secrets import redacted
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from edge.calibrate.scale import Scale
+    from edge.calibrate.scale.measuring import Scale
     from edge.config import CameraSection, StationConfig
 
 camera_app = typer.Typer(help="The cameras of this station.", no_args_is_help=True)
@@ -135,8 +135,8 @@ def camera_collect(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
     A standing belt gives one picture, not many: the part must have changed. Exit 3 when too few came in time.
     """
-    from edge.calibrate.live import LiveWanted, collect_live
-    from edge.calibrate.passing_parts import Pace
+    from edge.calibrate.frames.live import LiveWanted, collect_live
+    from edge.calibrate.frames.passing_parts import Pace
     from edge.capture.open import make_camera
     from edge.config import load_config
     from models.progress import RichProgress
@@ -168,7 +168,7 @@ def camera_scale(  # noqa: PLR0913, PLR0917 - each is an option of the command
     The target lies where the parts lie, straight below the camera. It says how sure the scale is, and how oblique the
     target is seen; exit 2 where the picture does not show it. A running station takes a kept scale at its next start.
     """
-    from edge.calibrate.scale_command import ScaleRequest, measure_scale, take_picture
+    from edge.calibrate.scale.command import ScaleRequest, measure_scale, take_picture
     from edge.config import load_config
 
     asked = ScaleRequest(checkerboard, square_mm, qr_mm, points, mm)
@@ -186,7 +186,7 @@ def camera_scale(  # noqa: PLR0913, PLR0917 - each is an option of the command
 def _keep(config: "StationConfig", section: "CameraSection", scale: "Scale") -> Path:
     from datetime import UTC, datetime
 
-    from edge.calibrate.scale_command import kept_scale
+    from edge.calibrate.scale.command import kept_scale
     from edge.capture.scales import save_scale
 
     return save_scale(config.station.data_dir, kept_scale(section.id, scale, datetime.now(UTC)))

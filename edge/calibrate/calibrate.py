@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge.calibrate.collect import Collected, Frame
-from edge.calibrate.defects import DefectFrames, read_defects
+from edge.calibrate.frames.collect import Collected, Frame
+from edge.calibrate.frames.defects import DefectFrames, read_defects
 from edge.calibrate.gather import cropping_for, gather
 from edge.calibrate.laying import lay
 from edge.calibrate.pictures import learn_checks

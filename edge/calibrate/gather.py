@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from edge.calibrate.collect import Collected, collect
-from edge.calibrate.cropping import Cropping, cropping_of
-from edge.calibrate.live import collect_live
+from edge.calibrate.frames.collect import Collected, collect
+from edge.calibrate.frames.cropping import Cropping, cropping_of
+from edge.calibrate.frames.live import collect_live
 from edge.calibrate.request import CalibrationRequest
 from edge.calibrate.stages import Stages
 from edge.capture.open import make_camera

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from edge.calibrate.collect import MISALIGNED, Collected, Refusal, pixel_digest
+from edge.calibrate.frames.collect import MISALIGNED, Collected, Refusal, pixel_digest
 from edge.calibrate.report.facts import ExtraSection, Slot
 from edge.calibrate.request import CalibrationRequest
 from models.anomaly.dealing import FRAMES_MIN

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.calibrate.collect import Collected, collect
-from edge.calibrate.cropping import Cropping
+from edge.calibrate.frames.collect import Collected, collect
+from edge.calibrate.frames.cropping import Cropping
 from edge.capture.pictures.checks import Limits
 from edge.capture.pictures.limits import FEWEST_FRAMES, Learner, limits_path, save_limits
 from edge.config import StationConfig

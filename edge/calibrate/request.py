@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from edge.calibrate.live import LiveWanted
+from edge.calibrate.frames.live import LiveWanted
 from edge.calibrate.pictures import ChecksTarget
 from edge.config import ProductSection
 from edge.domain.errors import ConfigError

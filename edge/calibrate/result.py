@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from edge.calibrate.collect import MISALIGNED, Refusal
+from edge.calibrate.frames.collect import MISALIGNED, Refusal
 from edge.calibrate.pictures import LearnedChecks
 from edge.calibrate.trials import Found
 from models.anomaly.bench import AnyGate

@@ -10,12 +10,12 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from edge.assembly import fitting_recipes, fitting_reference
-from edge.calibrate import repeatability_page
-from edge.calibrate.defects import DefectFrames
-from edge.calibrate.release_trial import Looking, look, trade_off
-from edge.calibrate.repeatability import StudyLimits, study
+from edge.calibrate.frames.defects import DefectFrames
+from edge.calibrate.gauge import repeatability_page
+from edge.calibrate.gauge.repeatability import StudyLimits, study
+from edge.calibrate.gauge.study_parts import StudyPart
+from edge.calibrate.releases.trial import Looking, look, trade_off
 from edge.calibrate.report.facts import ExtraSection, Slot
-from edge.calibrate.study_parts import StudyPart
 from edge.calibrate.tuning import section as tuning_page
 from edge.calibrate.tuning.facts import FRAMES, TuneLimits, station_facts
 from edge.calibrate.tuning.tune import tune

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-from edge.calibrate.defects import DefectFrames
+from edge.calibrate.frames.defects import DefectFrames
 from edge.calibrate.gather import cropping_for
+from edge.calibrate.gauge.study_parts import digest_of, study_parts
 from edge.calibrate.report.decisions import stricter_said
 from edge.calibrate.report.facts import ExtraSection, ReportFacts
 from edge.calibrate.request import CalibrationRequest
 from edge.calibrate.stages import Stages
-from edge.calibrate.study_parts import digest_of, study_parts
 from edge.calibrate.trials import (
     Draft,
     Found,

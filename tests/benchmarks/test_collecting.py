@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from faults_kit import Image, blurred, exposed, moved
 
-from edge.calibrate.collect import SUFFIXES, collect
+from edge.calibrate.frames.collect import SUFFIXES, collect
 from edge.demo.cells import load_cells
 from models.dataset.image_files import decode
 from models.progress import SilentProgress

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scale_kit import CODE_MM, SQUARE_MM, Picture, bent, board, code, taken
 
-from edge.calibrate.scale import Scale, from_board, from_code
+from edge.calibrate.scale.measuring import Scale, from_board, from_code
 from edge.domain.errors import ConfigError
 
 MM_PER_PX = (0.07, 0.1, 0.13)

@@ -11,7 +11,7 @@ from classifier_kit import SPEC, bright_graph, frame, make_classifier
 from daemon_kit import daemon, line_to
 from station_kit import SIDE, Station
 
-from edge.calibrate.release import ReleaseRequest, take_release
+from edge.calibrate.releases.release import ReleaseRequest, take_release
 from edge.config import load_config
 from edge.daemon import Daemon
 from edge.domain.errors import ConfigError

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from live_kit import section
 
-from edge.calibrate.live import LiveWanted, collect_live
-from edge.calibrate.passing_parts import Pace
+from edge.calibrate.frames.live import LiveWanted, collect_live
+from edge.calibrate.frames.passing_parts import Pace
 from edge.capture.open import make_camera
 from models.progress import SilentProgress
 

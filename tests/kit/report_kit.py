@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from plates_kit import plate
 
-from edge.calibrate.collect import Collected, Refusal, collect
-from edge.calibrate.defects import read_defects
+from edge.calibrate.frames.collect import Collected, Refusal, collect
+from edge.calibrate.frames.defects import read_defects
 from edge.calibrate.report.facts import ReportFacts
 from edge.calibrate.report.identity import Identity
 from models.anomaly.bench import Choice, FrameSets, Trial, Workbench

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-from edge.calibrate.collect import Collected
-from edge.calibrate.defects import DefectFrames
+from edge.calibrate.frames.collect import Collected
+from edge.calibrate.frames.defects import DefectFrames
 from edge.calibrate.pictures import LearnedChecks
 from edge.calibrate.report.identity import Identity
 from models.anomaly.bench import Choice, Trial

@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from edge.calibrate.frames.refused_section import refused_section
 from edge.calibrate.pictures import LearnedChecks, checks_section
-from edge.calibrate.refused_section import refused_section
 from edge.calibrate.report.decisions import Decisions, decide, decisions_section
 from edge.calibrate.report.examples import examples_section
 from edge.calibrate.report.facts import ExtraSection, ReportFacts, Slot

@@ -5,9 +5,10 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from edge.calibrate.frames.refused_section import refused_section
 from edge.calibrate.pictures import LearnedChecks, checks_section
-from edge.calibrate.refused_section import refused_section
-from edge.calibrate.release_trial import Trial
+from edge.calibrate.releases.requantize import Offer
+from edge.calibrate.releases.trial import Trial
 from edge.calibrate.report.decisions import (
     INDEPENDENT,
     SAME,
@@ -21,7 +22,6 @@ from edge.calibrate.report.decisions import (
 from edge.calibrate.report.identity import Identity, files_json, identity_section
 from edge.calibrate.report.page import checks_json, escapes_json, head, tail
 from edge.calibrate.report.threshold import threshold_json, threshold_section
-from edge.calibrate.requantize import Offer
 from edge.calibrate.trials import NOTHING, Found
 from models import tradeoff_page
 from models.bundle import Bundle

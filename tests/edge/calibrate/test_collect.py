@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from plates_kit import write_plates
 
-from edge.calibrate.collect import collect
+from edge.calibrate.frames.collect import collect
 from edge.domain.errors import ConfigError
 from models.progress import SilentProgress
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from plates_kit import labelled_plates, plate
 
-from edge.calibrate.collect import collect
-from edge.calibrate.defects import read_defects
+from edge.calibrate.frames.collect import collect
+from edge.calibrate.frames.defects import read_defects
 from edge.domain.errors import ConfigError
 from models.progress import SilentProgress
 

@@ -14,9 +14,9 @@ from brokers import eventually
 from live_kit import Image, MortalCamera, section, show, shown
 from paced_kit import PacedCamera
 
-from edge.calibrate.live import LiveTaken, LiveWanted, collect_live
-from edge.calibrate.live_folder import LiveFolder
-from edge.calibrate.passing_parts import Look, Pace, PassingParts
+from edge.calibrate.frames.live import LiveTaken, LiveWanted, collect_live
+from edge.calibrate.frames.live_folder import LiveFolder
+from edge.calibrate.frames.passing_parts import Look, Pace, PassingParts
 from edge.capture.camera import Camera
 from edge.capture.open import make_camera
 from edge.config import CameraSection

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.calibrate.min_score import suggest
+from edge.calibrate.releases.min_score import suggest
 
 
 def test_it_lies_just_above_the_order_statistic_so_that_the_part_that_set_it_passes() -> None:

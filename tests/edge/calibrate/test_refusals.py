@@ -11,11 +11,11 @@ from faults_kit import black, blurred, exposed, halved, moved
 from live_kit import Image, shown
 from plates_kit import plate
 
-from edge.calibrate.collect import SHOWN, Collected, Refusal, collect
-from edge.calibrate.cropping import Cropping, cropping_of
-from edge.calibrate.near_copies import copies, is_copy, residue_limit, small
+from edge.calibrate.frames.collect import SHOWN, Collected, Refusal, collect
+from edge.calibrate.frames.cropping import Cropping, cropping_of
+from edge.calibrate.frames.near_copies import copies, is_copy, residue_limit, small
+from edge.calibrate.frames.refused_section import refused_json, refused_section
 from edge.calibrate.pictures import ChecksTarget, only_checks
-from edge.calibrate.refused_section import refused_json, refused_section
 from edge.config import CameraSection
 from models.progress import SilentProgress
 

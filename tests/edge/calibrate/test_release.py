@@ -13,7 +13,7 @@ from detector_kit import RECIPE, make_detector, pattern, with_square
 from station_kit import Station, run_json, ungated_int8
 
 from edge.calibrate.pictures import checks_target
-from edge.calibrate.release import ReleaseRequest, take_release
+from edge.calibrate.releases.release import ReleaseRequest, take_release
 from edge.calibrate.report.release import DATA, REPORT
 from edge.capture.pictures.limits import limits_path, load_limits
 from edge.config import load_config

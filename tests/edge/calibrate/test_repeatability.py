@@ -13,11 +13,11 @@ from detector_kit import make_detector, pattern, with_square
 from numpy.typing import NDArray
 from station_kit import bad_frame, good_frame, make_bundle
 
-from edge.calibrate.cropping import Cropping
-from edge.calibrate.disturbances import Disturber, Kind, Sizes, sizes_of
-from edge.calibrate.repeatability import Repeatability, StudyLimits, study
-from edge.calibrate.repeatability_page import headline, section
-from edge.calibrate.study_parts import StudyPart, Truth, digest_of, real_repeats, study_parts
+from edge.calibrate.frames.cropping import Cropping
+from edge.calibrate.gauge.disturbances import Disturber, Kind, Sizes, sizes_of
+from edge.calibrate.gauge.repeatability import Repeatability, StudyLimits, study
+from edge.calibrate.gauge.repeatability_page import headline, section
+from edge.calibrate.gauge.study_parts import StudyPart, Truth, digest_of, real_repeats, study_parts
 from edge.decide.recipe import Recipe, Rule
 from edge.domain.errors import ConfigError
 from edge.infer.comparing import ComparingEngine

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from report_kit import made_facts
 
-from edge.calibrate.collect import Refusal
+from edge.calibrate.frames.collect import Refusal
 from edge.calibrate.laying import Laid
 from edge.calibrate.report.decisions import decide
 from edge.calibrate.report.facts import ExtraSection, Slot

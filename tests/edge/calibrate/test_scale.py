@@ -11,8 +11,8 @@ import pytest
 from scale_kit import CODE_MM, SIZE, SQUARE_MM, Picture, bent, board, code, taken
 from station_kit import Station, run_json
 
-from edge.calibrate.scale import from_board, from_code, from_points
-from edge.calibrate.scale_command import ScaleRequest, measure_scale
+from edge.calibrate.scale.command import ScaleRequest, measure_scale
+from edge.calibrate.scale.measuring import from_board, from_code, from_points
 from edge.capture.scales import load_scale
 from edge.domain.errors import ConfigError
 

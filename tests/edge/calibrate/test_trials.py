@@ -9,9 +9,9 @@ import pytest
 from masters_kit import masters_station
 from station_kit import bad_frame, good_frame, make_bundle
 
-from edge.calibrate.defects import read_defects
+from edge.calibrate.frames.defects import read_defects
+from edge.calibrate.gauge.study_parts import StudyPart, Truth
 from edge.calibrate.report.facts import Slot
-from edge.calibrate.study_parts import StudyPart, Truth
 from edge.calibrate.trials import Draft, meet_masters, read_section, repeat, too_many_escapes, weigh, write_section
 from edge.config import ProductSection, StationConfig, load_config
 from models.progress import SilentProgress

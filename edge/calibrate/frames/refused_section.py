@@ -3,7 +3,7 @@
 import base64
 import html
 
-from edge.calibrate.collect import Collected, Refusal
+from edge.calibrate.frames.collect import Collected, Refusal
 from models.page import table
 
 _SHEET = "display:flex;flex-wrap:wrap;gap:.8rem;margin:.8rem 0"

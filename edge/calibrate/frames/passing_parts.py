@@ -8,7 +8,7 @@ because hands are no parts.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from edge.calibrate.near_copies import is_copy, residue_limit, small
+from edge.calibrate.frames.near_copies import is_copy, residue_limit, small
 from edge.domain.frame import Image
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.calibrate.collect import Collected
-from edge.calibrate.defects import DefectFrames
+from edge.calibrate.frames.collect import Collected
+from edge.calibrate.frames.defects import DefectFrames
 from models.anomaly.dealing import split_ranges
 from models.bundle import MANIFEST, Bundle, file_entries, write_bundle
 from models.letterbox import Image

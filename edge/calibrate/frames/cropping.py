@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.calibrate.picture_files import write_picture
+from edge.calibrate.frames.picture_files import write_picture
 from edge.capture.roi import Roi, Size, cut, fitting, whole_size
 from edge.config import CameraSection
 from edge.config_looks import size_of

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.calibrate.collect import Collected
-from edge.calibrate.defects import DefectFrames
-from edge.calibrate.min_score import MinScore, suggest
+from edge.calibrate.frames.collect import Collected
+from edge.calibrate.frames.defects import DefectFrames
+from edge.calibrate.releases.min_score import MinScore, suggest
 from edge.decide.recipe import Recipe, decide
 from edge.domain.part import Verdict
 from edge.infer.engine import Engine

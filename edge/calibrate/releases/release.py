@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.assembly import fitting_recipe, fitting_reference
-from edge.calibrate.collect import Collected, collect
-from edge.calibrate.cropping import Cropping
-from edge.calibrate.defects import DefectFrames, read_defects
+from edge.calibrate.frames.collect import Collected, collect
+from edge.calibrate.frames.cropping import Cropping
+from edge.calibrate.frames.defects import DefectFrames, read_defects
+from edge.calibrate.gauge.study_parts import study_parts
 from edge.calibrate.pictures import ChecksTarget, LearnedChecks, learn_checks
-from edge.calibrate.release_trial import Looking, Trial, try_on
+from edge.calibrate.releases.requantize import Offer, QuantizeRequest, quantized
+from edge.calibrate.releases.trial import Looking, Trial, try_on
 from edge.calibrate.report.identity import identify
 from edge.calibrate.report.release import REPORT, ReleaseFacts, write_release_report
-from edge.calibrate.requantize import Offer, QuantizeRequest, quantized
-from edge.calibrate.study_parts import study_parts
 from edge.calibrate.trials import Draft, Found, meet_masters, repeat, too_many_escapes, tune_draft
 from edge.capture.scales import load_scale, scales_of
 from edge.config import ProductSection, StationConfig

@@ -5,10 +5,10 @@ import html
 import numpy as np
 from matplotlib.figure import Figure
 
-from edge.calibrate.disturbances import STEPS, Kind
-from edge.calibrate.repeatability import Repeatability
-from edge.calibrate.study_looks import Agreement
-from edge.calibrate.study_parts import Truth
+from edge.calibrate.gauge.disturbances import STEPS, Kind
+from edge.calibrate.gauge.repeatability import Repeatability
+from edge.calibrate.gauge.study_looks import Agreement
+from edge.calibrate.gauge.study_parts import Truth
 from models.agreement import Kappa, Rate
 from models.page import BAD, GOOD, LINE, svg, table
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.calibrate.disturbances import Kind
-from edge.calibrate.study_parts import Truth
+from edge.calibrate.gauge.disturbances import Kind
+from edge.calibrate.gauge.study_parts import Truth
 from edge.domain.part import Verdict
 from models.agreement import (
     Kappa,

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.calibrate.cropping import Cropping
-from edge.calibrate.near_copies import Small, copies, residue_limit, small
-from edge.calibrate.odd_frames import Signs, odd_frames
+from edge.calibrate.frames.cropping import Cropping
+from edge.calibrate.frames.near_copies import Small, copies, residue_limit, small
+from edge.calibrate.frames.odd_frames import Signs, odd_frames
 from edge.capture.pictures.checks import Gauge
 from edge.capture.pictures.flaws import look
 from edge.capture.roi import Size

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.calibrate.cropping import Cropping
+from edge.calibrate.frames.cropping import Cropping
 from edge.domain.errors import ConfigError
 from models.dataset.image_files import picture_sha256
 from models.errors import RequestError

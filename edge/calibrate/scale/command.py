@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.calibrate.scale import Scale, from_board, from_code, from_points
+from edge.calibrate.scale.measuring import Scale, from_board, from_code, from_points
 from edge.capture.grab import look
 from edge.capture.open import make_camera
 from edge.capture.scales import KeptScale

@@ -10,9 +10,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from edge.calibrate.live_folder import LiveFolder
-from edge.calibrate.live_source import LiveSource, opened
-from edge.calibrate.passing_parts import Look, Pace, PassingParts
+from edge.calibrate.frames.live_folder import LiveFolder
+from edge.calibrate.frames.live_source import LiveSource, opened
+from edge.calibrate.frames.passing_parts import Look, Pace, PassingParts
 from edge.capture.camera import Camera
 from edge.capture.pictures.flaws import look
 from edge.config import CameraSection

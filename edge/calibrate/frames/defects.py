@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 
-from edge.calibrate.collect import SUFFIXES, Refusal, pixel_digest
-from edge.calibrate.cropping import Cropping
+from edge.calibrate.frames.collect import SUFFIXES, Refusal, pixel_digest
+from edge.calibrate.frames.cropping import Cropping
 from edge.domain.errors import CameraError, ConfigError
 from edge.domain.frame import Image
 from models.dataset.image_files import decode

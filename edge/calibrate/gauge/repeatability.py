@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.calibrate.disturbances import STEPS, Disturber, Kind, Sizes, sizes_of
-from edge.calibrate.study_looks import Agreement, Look, Looked, agree
-from edge.calibrate.study_parts import Drawn, StudyPart, Truth, draw, mixed, read_part
+from edge.calibrate.gauge.disturbances import STEPS, Disturber, Kind, Sizes, sizes_of
+from edge.calibrate.gauge.study_looks import Agreement, Look, Looked, agree
+from edge.calibrate.gauge.study_parts import Drawn, StudyPart, Truth, draw, mixed, read_part
 from edge.decide.recipe import Recipe, decide
 from edge.domain.part import Verdict
 from edge.infer.engine import Engine

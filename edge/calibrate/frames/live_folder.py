@@ -10,7 +10,7 @@ from pathlib import Path
 
 import cv2
 
-from edge.calibrate.picture_files import sync_folder, write_picture
+from edge.calibrate.frames.picture_files import sync_folder, write_picture
 from edge.domain.errors import ConfigError, StorageError
 from edge.domain.frame import Image
 from models.dataset.image_files import decode

@@ -1,0 +1,1 @@
+"""Repeatability: the same parts looked at again and again."""

@@ -1,0 +1,1 @@
+"""Releases that others trained: tried at the station and taken."""

@@ -1,0 +1,1 @@
+"""How many millimetres a camera's pixel is."""
