@@ -4,7 +4,7 @@ import contextlib
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +15,7 @@ from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, say
 
 if TYPE_CHECKING:
     from edge.calibrate.frames.cropping import Cropping
+    from edge.calibrate.frames.live import LiveWanted
     from edge.calibrate.pictures import ChecksTarget
     from edge.calibrate.releases.release import ReleaseRequest
     from edge.calibrate.request import CalibrationRequest
@@ -74,10 +75,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     bundle as it is: verify, self-test, measure, try on good parts if --from names some, import, activate. Exit 1, and
     not activated, when the good parts show more overkill than asked.
     """
-    from edge.calibrate.frames.live import LiveWanted
-    from edge.calibrate.frames.passing_parts import Pace
     from edge.calibrate.pictures import checks_target
-    from edge.calibrate.request import CalibrationRequest
     from edge.config import load_config
 
     checked = load_config(config)
@@ -86,72 +84,134 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         _refuse_others(context)
         _resume(checked, section, as_json)
         return
-    checks = checks_target(checked, section.id, camera)
-    if checks is None and any(section.roi for section in checked.camera):
-        raise ConfigError("the station has several cameras and a roi: name the one these frames are from with --camera")
-    unheeded = {"--align": align, "--anew": anew} if bundle is not None else {"--quantize": quantize}
-    if given := [name for name, asked in unheeded.items() if asked]:
-        raise ConfigError(
-            f"{given[0]} means nothing {'with' if bundle is not None else 'without'} --bundle: leave it out"
-        )
+    live_asked = _LiveAsked(live, interval_ms, limit_s, by_hand=by_hand, every_frame=every_frame)
+    sure = _Sure(overkill, confidence, escape, seed)
+    trials = _Trials(repeats, min(tune_s, _FAST_TUNE_S) if fast else tune_s, fast=fast, study=study)
+    place = _Place(checked, section, checks_target(checked, section.id, camera), _given(context))
+    _refuse_unheeded(bundle, {"--align": align, "--anew": anew}, {"--quantize": quantize})
     if live and (frames is not None or bundle is not None or checks_only):
         raise ConfigError("--live takes frames to learn a product from; for all else, `edge camera collect` and --from")
     if checks_only:
-        with _cropping(checked, section, checks) as cropping:
-            _learn_checks(checks, frames or Path("frames"), cropping, as_json)
-        return
-    if bundle is not None:
-        from edge.calibrate.releases.release import ReleaseRequest
+        _learn_checks(place, frames or Path("frames"), as_json)
+    elif bundle is not None:
+        request = _release(place, bundle, frames, sure, trials)
+        request = replace(request, defects=defects, quantize=quantize, activate=activate)
+        _take_release(place, request, as_json)
+    else:
+        learned = _calibration(place, frames or Path("frames"), live_asked, sure, trials)
+        bad = None if defects is None else defects.absolute()
+        learned = replace(learned, defects=bad, align=align, activate=activate)
+        _learn_product(learned, checked, as_json, anew=anew)
 
-        taking = ReleaseRequest(
-            product=section,
-            bundles_root=checked.bundles_dir,
-            release=bundle,
-            frames=frames,
-            overkill_rate=overkill,
-            confidence=confidence,
-            escape_rate=escape,
-            threads=checked.inference.threads,
-            checks=checks,
-            defects=defects,
-            quantize=quantize,
-            seed=seed,
-            station=checked.station.id,
-            options=_given(context),
-            repeats=repeats,
-            fast=fast,
-            study=study,
-            tune_s=min(tune_s, _FAST_TUNE_S) if fast else tune_s,
-            activate=activate,
-        )
-        with _cropping(checked, section, checks) as cropping:
-            _take_release(replace(taking, cropping=cropping), checked, as_json)
-        return
-    pace = Pace(interval_ms / 1000, every_frame=every_frame, by_hand=by_hand)
-    request = CalibrationRequest(
-        bundle_id=section.bundle,
-        bundles_root=checked.bundles_dir,
-        frames=(frames or Path("frames")).absolute(),
-        defects=None if defects is None else defects.absolute(),
-        overkill_rate=overkill,
-        confidence=confidence,
-        escape_rate=escape,
-        seed=seed,
-        fast=fast,
-        threads=checked.inference.threads,
-        activate=activate,
-        checks=checks,
-        live=LiveWanted(live, pace, limit_s) if live else None,
-        camera="" if checks is None else checks.camera,
-        product=section,
-        repeats=None if repeats is None else repeats.absolute(),
-        align=align,
-        study=study,
-        tune_s=min(tune_s, _FAST_TUNE_S) if fast else tune_s,
-        station=checked.station.id,
-        options=_given(context),
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The station, its product, whose camera the frames are, and the options that stood on the command line."""
+
+    config: "StationConfig"
+    product: "ProductSection"
+    checks: "ChecksTarget | None"
+    options: tuple[tuple[str, str], ...]
+
+    def needs_camera(self) -> None:
+        """Refuse frames of nobody knows which camera, where a roi would cut those of one. Raises ConfigError."""
+        if self.checks is None and any(section.roi for section in self.config.camera):
+            raise ConfigError("the station has several cameras and a roi: name whose frames these are with --camera")
+
+
+@dataclass(frozen=True, slots=True)
+class _LiveAsked:
+    parts: int
+    interval_ms: float
+    limit_s: float
+    by_hand: bool
+    every_frame: bool
+
+    def wanted(self) -> "LiveWanted | None":
+        """None where no frame is taken live."""
+        from edge.calibrate.frames.live import LiveWanted
+        from edge.calibrate.frames.passing_parts import Pace
+
+        pace = Pace(self.interval_ms / 1000, every_frame=self.every_frame, by_hand=self.by_hand)
+        return LiveWanted(self.parts, pace, self.limit_s) if self.parts else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sure:
+    """What must be proven, and the chance that deals the frames."""
+
+    overkill: float
+    confidence: float
+    escape: float | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Trials:
+    """What a draft is put through."""
+
+    repeats: Path | None
+    tune_s: float
+    fast: bool
+    study: bool
+
+
+def _refuse_unheeded(bundle: Path | None, learned_only: dict[str, bool], release_only: dict[str, bool]) -> None:
+    word, unheeded = ("without", release_only) if bundle is None else ("with", learned_only)
+    for name, asked in unheeded.items():
+        if asked:
+            raise ConfigError(f"{name} means nothing {word} --bundle: leave it out")
+
+
+def _release(place: _Place, bundle: Path, frames: Path | None, sure: _Sure, trials: _Trials) -> "ReleaseRequest":
+    from edge.calibrate.releases.release import ReleaseRequest
+
+    if frames is not None:
+        place.needs_camera()
+    return ReleaseRequest(
+        product=place.product,
+        bundles_root=place.config.bundles_dir,
+        release=bundle,
+        frames=frames,
+        overkill_rate=sure.overkill,
+        confidence=sure.confidence,
+        escape_rate=sure.escape,
+        threads=place.config.inference.threads,
+        checks=place.checks,
+        seed=sure.seed,
+        station=place.config.station.id,
+        options=place.options,
+        repeats=trials.repeats,
+        fast=trials.fast,
+        study=trials.study,
+        tune_s=trials.tune_s,
     )
-    _learn_product(request, checked, as_json, anew=anew)
+
+
+def _calibration(place: _Place, frames: Path, live: _LiveAsked, sure: _Sure, trials: _Trials) -> "CalibrationRequest":
+    from edge.calibrate.request import CalibrationRequest
+
+    place.needs_camera()
+    return CalibrationRequest(
+        bundle_id=place.product.bundle,
+        bundles_root=place.config.bundles_dir,
+        frames=frames.absolute(),
+        overkill_rate=sure.overkill,
+        confidence=sure.confidence,
+        escape_rate=sure.escape,
+        seed=sure.seed,
+        fast=trials.fast,
+        threads=place.config.inference.threads,
+        checks=place.checks,
+        live=live.wanted(),
+        camera="" if place.checks is None else place.checks.camera,
+        product=place.product,
+        repeats=None if trials.repeats is None else trials.repeats.absolute(),
+        study=trials.study,
+        tune_s=trials.tune_s,
+        station=place.config.station.id,
+        options=place.options,
+    )
 
 
 def _product(config: "StationConfig", wanted: str) -> "ProductSection":
@@ -194,37 +254,30 @@ def _resume(config: "StationConfig", section: "ProductSection", as_json: bool) -
 
 
 @contextlib.contextmanager
-def _cropping(
-    config: "StationConfig", product: "ProductSection", checks: "ChecksTarget | None"
-) -> "Iterator[Cropping | None]":
+def _cropping(place: _Place) -> "Iterator[Cropping | None]":
     """How pictures are cut; the cut ones lie in a folder of this run alone, beside any calibration that runs too."""
     from edge.calibrate.frames.cropping import cropping_of
     from edge.calibrate.request import work_folder
 
-    known = {} if checks is None else {section.id: section for section in config.camera}
-    section = None if checks is None else known[checks.camera]
+    known = {} if place.checks is None else {section.id: section for section in place.config.camera}
+    section = None if place.checks is None else known[place.checks.camera]
     if section is None or section.roi is None:
         yield None
         return
-    place = work_folder(config.bundles_dir, product.bundle).parent
-    place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".cropped-", dir=place) as folder:
+    beside = work_folder(place.config.bundles_dir, place.product.bundle).parent
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".cropped-", dir=beside) as folder:
         yield cropping_of(section, Path(folder))
 
 
-def _learn_checks(
-    target: "ChecksTarget | None",
-    frames: Path,
-    cropping: "Cropping | None",
-    as_json: bool,  # noqa: FBT001 - how to say it
-) -> None:
+def _learn_checks(place: _Place, frames: Path, as_json: bool) -> None:  # noqa: FBT001 - how to say it
     from edge.calibrate.pictures import only_checks
     from models.progress import RichProgress
 
-    if target is None:
+    if place.checks is None:
         raise ConfigError("the station has several cameras: name the one these frames are from with --camera")
-    with RichProgress() as progress:
-        learned = only_checks(target, frames, progress, cropping=cropping)
+    with _cropping(place) as cropping, RichProgress() as progress:
+        learned = only_checks(place.checks, frames, progress, cropping=cropping)
     say(as_json, {"ok": True, "checks": learned.as_json()}, learned.summary)
 
 
@@ -272,13 +325,13 @@ def _said(result: "CalibrationResult") -> list[str]:
     ]
 
 
-def _take_release(request: "ReleaseRequest", config: "StationConfig", as_json: bool) -> None:  # noqa: FBT001 - how to say it
+def _take_release(place: _Place, request: "ReleaseRequest", as_json: bool) -> None:  # noqa: FBT001 - how to say it
     from edge.calibrate.releases.release import take_release
     from edge.calibrate.report.release import REPORT
     from models.progress import RichProgress
 
-    with RichProgress() as progress:
-        result = take_release(request, progress, config)
+    with _cropping(place) as cropping, RichProgress() as progress:
+        result = take_release(replace(request, cropping=cropping), progress, place.config)
     taken = result.bundle
     text = [
         f"self-test good; milliseconds per frame: {result.speed_ms}",
