@@ -2,6 +2,7 @@
 
 import json
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,20 +46,26 @@ def ask_json(arguments: Sequence[str], *, may_refuse: bool = False) -> dict[str,
 
 
 @contextmanager
-def running(arguments: Sequence[str], log: Path, *, wait_for_line: bool = False) -> Iterator[subprocess.Popen[str]]:
+def running(
+    arguments: Sequence[str], log: Path, *, wait_for_line: bool = False, outlives: bool = True
+) -> Iterator[subprocess.Popen[str]]:
     """A command that runs until the block ends, then gets SIGTERM; its stderr goes to `log`.
 
     Args:
         arguments: `edge` or `cloud` and what follows.
         log: file for its stderr.
         wait_for_line: wait until it printed a line on stdout.
+        outlives: it runs on where this process is killed; else, where util-linux is there, it gets SIGTERM then.
 
     Raises:
         OutputError: it ended before it was ready.
     """
     with log.open("ab") as errors:
         process = subprocess.Popen(
-            [command(arguments[0]), *arguments[1:]], stdout=subprocess.PIPE, stderr=errors, text=True
+            [*([] if outlives else _bound()), command(arguments[0]), *arguments[1:]],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
         )
         try:
             if wait_for_line and not _says_something(process):
@@ -66,6 +73,12 @@ def running(arguments: Sequence[str], log: Path, *, wait_for_line: bool = False)
             yield process
         finally:
             _end(process)
+
+
+def _bound() -> list[str]:
+    """What runs a command so that it ends with the thread that started it."""
+    found = shutil.which("setpriv")
+    return [] if found is None else [found, "--pdeathsig", "TERM"]
 
 
 def follow(process: subprocess.Popen[str], step: Callable[[], None], every_s: float = 0.2) -> int:

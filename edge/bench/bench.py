@@ -69,7 +69,7 @@ def run_bench(request: BenchRequest, progress: Progress) -> BenchResult:
     for count in request.cameras:
         _plan(request, bundle, count)  # refuses what cannot be before anything starts
     with _scratch(request.out) as scratch:
-        frames = prepare_frames(bundle, request.frames, scratch / "frames")
+        frames = prepare_frames(bundle, request.frames, scratch / "frames", request.config.camera[0].roi)
         copying = Copying(request.config, request.product, frames, scratch)
         rows, missing = _measure_all(request, bundle, copying, progress)
     if any(row.setting.broker is BrokerState.UP for row in rows) and not has_collector():

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 
 from edge.capture.replay import image_files
+from edge.capture.roi import Roi, as_seen
 from edge.domain.errors import CameraError, ConfigError, StorageError
 from models.bundle import Bundle
 from models.scoring import read_image
@@ -37,13 +38,14 @@ class Frames:
         return {"source": self.source, "count": self.count, "size": list(self.size)}
 
 
-def prepare_frames(bundle: Bundle, source: Path | None, folder: Path) -> Frames:
+def prepare_frames(bundle: Bundle, source: Path | None, folder: Path, roi: Roi | None = None) -> Frames:
     """Write frames as bitmaps.
 
     Args:
         bundle: whose self-test frames are taken where no source is given.
         source: a folder of images; at most 64 of them, 256 MiB as bitmaps, are taken.
         folder: made; where they go.
+        roi: of the camera that took the source's, which are cut by it.
 
     Raises:
         ConfigError: there is no image in the source.
@@ -51,10 +53,10 @@ def prepare_frames(bundle: Bundle, source: Path | None, folder: Path) -> Frames:
         StorageError: the folder cannot be written.
     """
     if source is not None:
-        return _written(_listed(source), folder, str(source), None)
+        return _written(_listed(source), folder, str(source), roi=roi)
     cases = [case for case in bundle.selftest if case.reference == bundle.selftest[0].reference]
     files = [case.frame for case in cases]
-    return _written(files, folder, "the bundle's self-test", cases[0].reference)
+    return _written(files, folder, "the bundle's self-test", reference=cases[0].reference)
 
 
 def _listed(source: Path) -> list[Path]:
@@ -64,11 +66,13 @@ def _listed(source: Path) -> list[Path]:
         raise ConfigError(f"bench: {error}: name a folder of images with --from") from error
 
 
-def _written(files: list[Path], folder: Path, source: str, reference: Path | None) -> Frames:
+def _written(
+    files: list[Path], folder: Path, source: str, *, reference: Path | None = None, roi: Roi | None = None
+) -> Frames:
     folder.mkdir(parents=True)
     left_bytes, count, size = _MOST_BYTES, 0, (0, 0)
     for file in files:
-        image = read_image(file)
+        image = as_seen(read_image(file), roi)
         left_bytes -= image.nbytes
         if count and left_bytes < 0:
             break

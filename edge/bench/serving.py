@@ -86,7 +86,9 @@ def serving(copying: Copying, setting: Setting) -> Iterator[ScratchStation]:
             broker.start()
         if setting.broker is BrokerState.UP and has_collector():
             stack.enter_context(_collector(station))
-        stack.enter_context(running(["edge", "run", "-c", str(station.file), "--json"], folder / "daemon.log"))
+        stack.enter_context(
+            running(["edge", "run", "-c", str(station.file), "--json"], folder / "daemon.log", outlives=False)
+        )
         simulate(station, "warm", ["--parts", str(_WARM_PARTS)])
         if broker is not None:
             _await_connected(station)
@@ -194,7 +196,7 @@ def _broker(station: ScratchStation) -> LocalBroker:
 @contextmanager
 def _collector(station: ScratchStation) -> Iterator[None]:
     where = ["--broker", str(station.config.sync.broker), "--store", str(station.folder / "cloud.db"), "--json"]
-    with running(["cloud", "collect", *where], station.folder / "collector.log", wait_for_line=True):
+    with running(["cloud", "collect", *where], station.folder / "collector.log", wait_for_line=True, outlives=False):
         yield
 
 

@@ -70,6 +70,14 @@ def cut(image: Image, roi: Roi, camera_id: str) -> Image:
     return image[top:bottom, left:right]
 
 
+def as_seen(image: Image, roi: Roi | None) -> Image:
+    """A stored picture as its camera shows it: a whole one is cut, as a view; one that was cut before stays."""
+    size = image.shape[1], image.shape[0]
+    if roi is None or size == size_of(roi) or not holds(size, roi):
+        return image
+    return image[roi[1] : roi[3], roi[0] : roi[2]]
+
+
 def holds(size: Size, roi: Roi) -> bool:
     """Whether a picture of this (width, height) holds the whole region."""
     return roi[2] <= size[0] and roi[3] <= size[1]

@@ -16,7 +16,7 @@ from edge.capture.camera import Shot
 from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.open import make_camera
 from edge.capture.replay import ReplayCamera
-from edge.capture.roi import CroppedCamera, cut, fitting, whole_size, with_roi
+from edge.capture.roi import CroppedCamera, as_seen, cut, fitting, whole_size, with_roi
 from edge.config import CameraSection, load_config
 from edge.domain.errors import CameraError, ConfigError
 from edge.domain.frame import Frame
@@ -114,6 +114,14 @@ def test_stored_pictures_are_cut_kept_or_refused_by_their_size(
     size: tuple[int, int], whole: tuple[int, int] | None, answer: str
 ) -> None:
     assert fitting(size, ROI, whole) == answer
+
+
+def test_a_stored_picture_is_measured_as_its_camera_shows_it() -> None:
+    whole, roi = np.arange(60 * 80 * 3, dtype=np.uint8).reshape(60, 80, 3), (10, 20, 50, 60)
+    assert np.array_equal(as_seen(whole, roi), whole[20:60, 10:50])
+    assert as_seen(whole, roi).base is not None
+    assert as_seen(whole[:40, :40], roi).shape == (40, 40, 3)
+    assert as_seen(whole, None) is whole
 
 
 def test_the_whole_pictures_size_is_the_commonest_that_holds_the_roi() -> None:

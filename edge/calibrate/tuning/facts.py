@@ -10,6 +10,7 @@ import numpy as np
 from edge.assembly import fitting_recipes, fitting_reference
 from edge.capture.open import is_replayed
 from edge.capture.replay import IMAGE_SUFFIXES
+from edge.capture.roi import as_seen
 from edge.capture.scales import scales_of
 from edge.config import CameraSection, InferenceSection, ProductSection, StationConfig
 from edge.decide.recipe import Recipe
@@ -110,9 +111,9 @@ def _frames_of(
     if folder is not None:
         if not (images := _images(folder)):
             raise ConfigError(f"--from {folder} holds no image that can be read: name a folder of frames")
-        return images, str(folder)
+        return [as_seen(image, camera.roi) for image in images], str(folder)
     if is_replayed(camera) and (images := _images(Path(str(camera.source)))):
-        return images, f"camera {camera.id}'s own files"
+        return [as_seen(image, camera.roi) for image in images], f"camera {camera.id}'s own files"
     if reference is not None:
         return [reference], "the golden reference"
     images = [image for case in bundle.selftest if (image := _image(case.frame)) is not None]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -233,3 +234,25 @@ def test_an_interrupted_bench_leaves_no_process_port_or_folder(
     assert b"stopped: everything that was started has ended" in errors
     assert list(in_session(child.pid)) == []
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="util-linux' setpriv is not here")
+def test_a_killed_bench_takes_its_station_with_it(station: Station) -> None:
+    arguments = bench(station, "--seconds", "60", "--from", str(station.folder / "frames"))
+    started, out = [command("edge"), *arguments[1:]], station.folder / "out"
+    child = subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        eventually(lambda: child.poll() is not None or list(out.glob(".bench-*/*/as-told.jsonl")), 60)
+        child.kill()
+        child.communicate(timeout=30)
+        eventually(lambda: not any("edge run" in _command_line(left) for left in in_session(child.pid)))
+    finally:
+        for left in in_session(child.pid):
+            os.kill(left, signal.SIGKILL)
+
+
+def _command_line(process: int) -> str:
+    try:
+        return (Path("/proc") / str(process) / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
