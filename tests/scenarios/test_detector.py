@@ -25,7 +25,18 @@ def test_a_released_detector_with_a_reference_runs_a_line(tmp_path: Path) -> Non
         cv2.imwrite(str(station.folder / "frames" / f"{number}.png"), frame)
     cv2.imwrite(str(station.folder / "golden.png"), good)
 
-    take = ["edge", "calibrate", "-c", str(station.config), "--bundle", str(release.path), "--tune-s", "1", "--json"]
+    take = [
+        "edge",
+        "calibrate",
+        "-c",
+        str(station.config),
+        "--bundle",
+        str(release.path),
+        "--tune-s",
+        "1",
+        "--no-study",
+        "--json",
+    ]
     assert run_json(take)[0] == 0
     log = tmp_path / "line.jsonl"
     with process(["edge", "run", "-c", str(station.config)], tmp_path / "daemon.log"):

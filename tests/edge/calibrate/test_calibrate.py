@@ -113,6 +113,7 @@ def test_a_dot_in_a_zone_is_never_passed_because_its_region_is_wide(
     assert seen > 30
 
 
+@pytest.mark.soak
 def test_bad_plates_among_the_good_are_named_and_no_good_one_is(plates: Path, tmp_path: Path) -> None:
     folder, bad = tmp_path / "mixed", [f"bad{index}.png" for index in range(6)]
     shutil.copytree(plates, folder)
@@ -207,7 +208,7 @@ calibrate(CalibrationRequest("plates", Path(sys.argv[1]), Path(sys.argv[2]), fas
 """
 
 
-@pytest.mark.parametrize("stage", ["quantize", "write"])
+@pytest.mark.parametrize("stage", [pytest.param("quantize", marks=pytest.mark.soak), "write"])
 def test_a_kill_leaves_the_active_bundle_as_it_was_and_resume_goes_on(
     calibrated: CalibrationResult, plates: Path, tmp_path: Path, stage: str
 ) -> None:

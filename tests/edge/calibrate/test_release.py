@@ -60,7 +60,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def request(made: Station, release: Path, frames: Path | None) -> ReleaseRequest:
     config = load_config(made.config)
     checks = checks_target(config, "blob", "")
-    return ReleaseRequest(config.product[0], config.bundles_dir, release, frames, threads=1, speed_s=0.1, checks=checks)
+    what = config.product[0], config.bundles_dir, release, frames
+    return ReleaseRequest(*what, threads=1, speed_s=0.1, checks=checks, study=False)
 
 
 @pytest.mark.parametrize("outcome", ["failed", "not run"])
@@ -77,7 +78,8 @@ def test_int8_that_its_gate_did_not_let_through_is_refused(
 
 def test_it_is_imported_with_its_parent_and_activated(station: Station, release: Path, tmp_path: Path) -> None:
     progress = SilentProgress()
-    result = take_release(request(station, release, good_parts(tmp_path / "good", 60)), progress)
+    asked = request(station, release, good_parts(tmp_path / "good", 60))
+    result = take_release(replace(asked, study=True, fast=True), progress)
     taken, released = open_bundle(active_bundle(station.bundles, "blob")), open_bundle(release)
     assert (taken.model_id.id, taken.model_id.version) == ("blob", 1)
     assert taken.manifest.parent == released.model_id.sha256
@@ -88,7 +90,7 @@ def test_it_is_imported_with_its_parent_and_activated(station: Station, release:
     assert result.trial is not None
     assert (result.trial.rejected, result.trial.misaligned, result.trial.proof.held_out) == (0, 0, 60)
     assert result.speed_ms["FP32"] > 0
-    assert {"self-test", "good frames", "measure", "write"} <= set(progress.stages)
+    assert {"self-test", "good frames", "measure", "repeat", "write"} <= set(progress.stages)
     page = (taken.path / REPORT).read_text()
     assert released.model_id.sha256 in page
     assert "needs 149 held-out parts" in page
@@ -223,7 +225,18 @@ def test_a_release_that_does_not_verify_or_fit_changes_nothing(station: Station,
 def test_the_command_ends_in_one_when_good_parts_speak_against_it_and_in_two_when_there_are_none(
     station: Station, release: Path, tmp_path: Path
 ) -> None:
-    base = ["edge", "calibrate", "--config", str(station.config), "--bundle", str(release), "--tune-s", "0", "--json"]
+    base = [
+        "edge",
+        "calibrate",
+        "--config",
+        str(station.config),
+        "--bundle",
+        str(release),
+        "--tune-s",
+        "0",
+        "--no-study",
+        "--json",
+    ]
     frames = good_parts(tmp_path / "good", 30, bad=10)
     code, said = run_json([*base, "--from", str(frames)])
     assert (code, said["ok"], said["activated"], said["overkill"]["rejected"]) == (1, False, False, 10)
