@@ -1,6 +1,7 @@
 """`edge tune`: how this machine runs this station's models best. Heavy imports stand inside, as in `edge.cli`."""
 
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +38,8 @@ def tune(  # noqa: PLR0913, PLR0917 - each is an option of the command
     """
     from edge.calibrate.tuning.facts import TuneLimits
 
+    if report is not None and find_spec("matplotlib") is None:
+        raise ConfigError("--report draws plots, and matplotlib is not here: pip install 'inspectd[calibrate]'")
     if report is not None and not report.absolute().parent.is_dir():
         raise ConfigError(f"--report {report}: its folder is not there: make it first")
     limits = TuneLimits(_THOROUGH_S if thorough else seconds, planning=not plan_only)
