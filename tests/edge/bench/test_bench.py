@@ -240,11 +240,11 @@ def test_an_interrupted_bench_leaves_no_process_port_or_folder(
 def test_a_killed_bench_takes_its_station_with_it(station: Station) -> None:
     arguments = bench(station, "--seconds", "60", "--from", str(station.folder / "frames"))
     started, out = [command("edge"), *arguments[1:]], station.folder / "out"
-    child = subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    child = subprocess.Popen(started, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         eventually(lambda: child.poll() is not None or list(out.glob(".bench-*/*/as-told.jsonl")), 60)
         child.kill()
-        child.communicate(timeout=30)
+        child.wait(30)
         eventually(lambda: not any("edge run" in _command_line(left) for left in in_session(child.pid)))
     finally:
         for left in in_session(child.pid):
