@@ -120,7 +120,7 @@ def test_a_killed_daemon_leaves_its_folder_to_the_next(tmp_path: Path) -> None:
 
 def test_a_start_that_fails_stops_what_it_started_and_can_be_tried_again(tmp_path: Path) -> None:
     with station(tmp_path) as made, daemon(made), line_to(made):
-        eventually(lambda: (made.folder / "data" / "status.json").exists())  # every thread of the first one has started
+        eventually((made.folder / "data" / "status.json").exists)  # every thread of the first one has started
         before = threading.active_count()
         second = Station(tmp_path / "second", port=made.port)
         second.write_config()

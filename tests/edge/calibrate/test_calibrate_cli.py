@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from plates_kit import plate
 from station_kit import run_json
 
 from edge.calibrate.request import CalibrationRequest
+from edge.cli import main
 from edge.config import load_config
 from edge.processes import command
 from models.bundle_store import list_bundles
@@ -121,7 +123,12 @@ def test_interrupted_at_the_camera_and_while_it_fits_it_goes_on_as_it_was_asked(
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_made(
-    station: Path, plates: Path, given: list[str], says: str
+    station: Path,
+    plates: Path,
+    given: list[str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (station / "empty").mkdir()
     (station / "broken").mkdir()
@@ -130,8 +137,12 @@ def test_what_cannot_be_is_said_before_anything_is_made(
     shutil.copy(plates / "0001.png", station / "twice" / "bad.png")
     named = [str(station / word) if (station / word).is_dir() or word == "nowhere" else word for word in given]
     options = [] if given == ["--resume"] else ["--from", str(plates)]
-    code, answer = run_json(["edge", "calibrate", "-c", str(station / "station.toml"), "--json", *options, *named])
-    assert code == 2, json.dumps(answer)
+    command_line = ["edge", "calibrate", "-c", str(station / "station.toml"), "--json", *options, *named]
+    monkeypatch.setattr(sys, "argv", command_line)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    answer = json.loads(capsys.readouterr().out)
+    assert ended.value.code == 2, json.dumps(answer)
     assert says in str(answer["error"])
     assert not (station / "data" / "bundles").exists()
 
