@@ -48,14 +48,15 @@ app.command()(tune)
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run the command line; an expected fault ends in one line on stderr, a defect in its traceback."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        app()
+        app(given)
     except Exception as error:  # noqa: BLE001 - a defect of ours must not end in the exit code of a gate that said no
         code = exit_code(error)
         sys.stderr.write(f"error: {error}\n" if isinstance(error, EXPECTED_ERRORS) else traceback.format_exc())
-        if "--json" in sys.argv:
+        if "--json" in given:
             print_json({"ok": False, "error": str(error), "kind": type(error).__name__, "exit_code": code})
         sys.exit(code)
 

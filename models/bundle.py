@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from models.durable import sync_directory
 from models.errors import GateError, ModelError
 from models.manifest import FileEntry, FindingEntry, Manifest, SelftestEntry, SelftestFile
 from models.spec import Alignment, Kind, ModelId, ModelSpec, Precision, Tiling
@@ -136,15 +137,6 @@ def write_bundle(source: Path, target: Path, manifest: Manifest) -> Bundle:
         raise
     sync_directory(target.parent)
     return open_bundle(target)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names inside a directory durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def sync_tree(path: Path) -> None:

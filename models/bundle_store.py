@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from models.bundle import MANIFEST, Bundle, file_entries, open_bundle, open_for_line, sync_directory, write_bundle
+from models.bundle import MANIFEST, Bundle, file_entries, open_bundle, open_for_line, write_bundle
+from models.durable import sync_directory
 from models.errors import ModelError
 from models.manifest import Manifest
 

@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
-from models.bundle import MANIFEST, Bundle, sync_directory
+from models.bundle import MANIFEST, Bundle
 from models.bundle_store import list_bundles
 from models.compile import Config, compile_configured, import_compiled
 from models.cpus import cpu_identity
+from models.durable import sync_directory
 from models.errors import ModelError
 
 _FORMAT = "inspectd.compiled.v1"

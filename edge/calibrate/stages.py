@@ -21,6 +21,7 @@ from typing import TypeVar
 from edge.domain.errors import ConfigError, StorageError
 from edge.record.lock import sole_owner
 from models.bundle import file_entries, sync_tree
+from models.durable import replace_file
 from models.errors import ModelError
 
 FRAMES = "frames"
@@ -169,6 +170,4 @@ def _digest(made_from: object) -> str:
 
 
 def _write_json(path: Path, content: dict[str, object]) -> None:
-    fresh = path.with_suffix(".part")
-    fresh.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    replace_file(path, json.dumps(content, indent=1, default=str) + "\n")

@@ -4,7 +4,6 @@ One file for each camera, not in a recipe: recipes are of products and hold for 
 camera stands.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from edge.config import ProductSection, StationConfig
 from edge.domain.errors import ConfigError, StorageError
+from models.durable import replace_file
 
 
 class KeptScale(BaseModel):
@@ -40,7 +40,7 @@ def save_scale(data_dir: Path, scale: KeptScale) -> Path:
     """Keep a camera's scale, whole or not at all, in place of the one before; returns its file. Raises StorageError."""
     path = scale_path(data_dir, scale.camera)
     try:
-        _replace(path, scale.model_dump_json(by_alias=True, indent=1) + "\n")
+        replace_file(path, scale.model_dump_json(by_alias=True, indent=1) + "\n")
     except OSError as error:
         raise StorageError(f"cannot write the camera's scale {path}: {error.strerror}") from error
     return path
@@ -91,18 +91,3 @@ def known_scales(config: StationConfig) -> dict[str, float | None]:
     """Millimetres a pixel of every camera, as kept; None of one that was never measured. Raises as `load_scale`."""
     kept = {section.id: load_scale(config.station.data_dir, section.id) for section in config.camera}
     return {camera: None if scale is None else scale.mm_per_px for camera, scale in kept.items()}
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -5,7 +5,6 @@
 """
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -17,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge.domain.errors import StorageError
 from edge.infer.plan import Plan
-from models.bundle import Bundle, sync_directory
+from models.bundle import Bundle
 from models.cpus import CpuGrant, cpu_grant, cpu_model
+from models.durable import replace_file
 
 _SCHEMA = "inspectd.plan.v1"
 _DIGITS = 16
@@ -135,15 +135,8 @@ def keep_plan(folder: Path, key: PlanKey, plan: Plan, parts_per_s: float, tuned_
         {"schema": _SCHEMA, "key": asdict(key), "plan": entry, "parts_per_s": parts_per_s, "tuned_at": tuned_at}
     )
     path = folder / f"{key.graph_sha256[:_DIGITS]}-{key.digest}.json"
-    temporary = path.with_suffix(".part")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(content.model_dump_json(by_alias=True, indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_directory(folder)
+        replace_file(path, content.model_dump_json(by_alias=True, indent=1))
     except OSError as error:
         raise StorageError(f"cannot keep the plan {path}: {error.strerror}") from error
     return path

@@ -26,7 +26,7 @@ from cloud_sync.wire.records import Sha256
 from edge.domain.errors import ConfigError, StorageError
 from edge.domain.frame import Image
 from edge.domain.part import Verdict
-from models.bundle import sync_directory
+from models.durable import replace_file, sync_directory
 from models.errors import ModelError
 from models.scoring import read_image
 
@@ -145,7 +145,7 @@ class MasterStore:
         with self._changing() as manifest:
             _check_addition(manifest, [master for master, _ in made])
             for master, content in made:
-                _replace(self.path(master), content)
+                replace_file(self.path(master), content)
             masters = (*manifest.masters, *(master for master, _ in made))
             self._write(manifest.model_copy(update={"masters": masters}))
         return tuple(master for master, _ in made)
@@ -183,7 +183,7 @@ class MasterStore:
         return manifest
 
     def _write(self, manifest: _Manifest) -> None:
-        _replace(self._path, manifest.model_dump_json(by_alias=True, indent=1).encode())
+        replace_file(self._path, manifest.model_dump_json(by_alias=True, indent=1).encode())
 
     @contextmanager
     def _changing(self) -> Iterator[_Manifest]:
@@ -253,13 +253,3 @@ def _check_addition(manifest: _Manifest, added: Sequence[Master]) -> None:
         names[master.name] = pictures[master.sha256] = master
     if len(names) > MOST:
         raise ConfigError(f"product {manifest.product!r} would have {len(names)} master parts, and {MOST} is the most")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_directory(path.parent)

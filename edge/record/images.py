@@ -11,6 +11,7 @@ import numpy as np
 from edge.domain.errors import StorageError
 from edge.domain.frame import Frame
 from edge.domain.inspection import ImageRef
+from models.durable import sync_directory
 
 _ENCODINGS: Mapping[str, tuple[str, str, list[int]]] = {
     "jpeg": (".jpg", "image/jpeg", [cv2.IMWRITE_JPEG_QUALITY, 95]),
@@ -81,9 +82,5 @@ def _write_once(path: Path, data: memoryview) -> bool:
         file.flush()
         os.fdatasync(file.fileno())
     temporary.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_directory(path.parent)
     return True

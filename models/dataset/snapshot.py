@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from models.bundle import sync_directory
 from models.dataset.errors import DatasetError
 from models.dataset.records import Dataset, LabelledImage, Truth
+from models.durable import sync_directory
 
 SCHEMA = "inspectd/snapshot/1"
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from models.bundle import sync_directory
+from models.durable import sync_directory
 from models.errors import ModelError
 
 NAME = "checkpoint.pt"

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from models.bundle import sync_directory
+from models.durable import sync_directory
 from models.progress import Progress
 from models.training.checkpoint import load, save
 from models.training.detection import Detection

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import cv2
 
-from edge.calibrate.frames.picture_files import sync_folder, write_picture
+from edge.calibrate.frames.picture_files import write_picture
 from edge.domain.errors import ConfigError, StorageError
 from edge.domain.frame import Image
 from models.dataset.image_files import decode
+from models.durable import sync_directory
 
 ORIGIN = "taken.json"
 
@@ -42,7 +43,7 @@ class LiveFolder:
             there = sorted(path.glob("*.png"))
             self._check(there, origin, resume=resume)
             (path / ORIGIN).write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
-            sync_folder(path)
+            sync_directory(path)
         except OSError as error:
             raise StorageError(f"cannot collect frames in {path}: {error.strerror}") from error
         self.kept = len(there)

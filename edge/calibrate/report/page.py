@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from edge.calibrate.frames.refused_section import refused_section
+from edge.calibrate.frames.refused_section import refused_json, refused_section
 from edge.calibrate.pictures import LearnedChecks, checks_section
 from edge.calibrate.report.decisions import Decisions, decide, decisions_section
 from edge.calibrate.report.examples import examples_section
@@ -152,6 +152,7 @@ def _frames_json(facts: ReportFacts) -> dict[str, object]:
     return {
         "used": facts.split,
         "refused": {refusal.name: refusal.reason for refusal in facts.collected.refused},
+        "collected": refused_json(facts.collected),
         "left_out": [path.name for path in facts.choice.left_out],
         "doubtful": [path.name for path in facts.choice.doubtful],
         "fast": facts.fast,

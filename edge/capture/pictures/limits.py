@@ -5,7 +5,6 @@ stands and is lit, so a rollback to an older bundle, or a release from the cloud
 """
 
 import base64
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edge.capture.pictures.checks import Gauge, Grey, Limits, PlaceLimits, Signs, against, displaced, locate
 from edge.domain.errors import ConfigError, StorageError
 from edge.domain.frame import Image
+from models.durable import replace_file
 
 FEWEST_FRAMES = 20
 _ROOM = 0.1
@@ -147,7 +147,7 @@ def save_limits(path: Path, product: str, camera: str, limits: Limits, frames: i
         ),
     )
     try:
-        _replace(path, content.model_dump_json(by_alias=True, indent=1))
+        replace_file(path, content.model_dump_json(by_alias=True, indent=1))
     except OSError as error:
         raise StorageError(f"cannot write the camera's limits {path}: {error.strerror}") from error
 
@@ -183,21 +183,6 @@ def load_limits(path: Path) -> Limits | None:
         content.sharpness_low,
         limits,
     )
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _encode(reference: Grey) -> str:

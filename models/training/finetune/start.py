@@ -7,10 +7,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from models.bundle import sync_directory
 from models.classifier.probe import fit_probe, read_features
 from models.dataset.image_level import labels_of
 from models.dataset.records import Dataset
+from models.durable import sync_directory
 from models.networks.finetuned import Start
 from models.networks.weights import Weights
 from models.progress import Progress

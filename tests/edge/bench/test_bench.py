@@ -244,7 +244,7 @@ def test_a_killed_bench_takes_its_station_with_it(station: Station) -> None:
     try:
         eventually(lambda: child.poll() is not None or list(out.glob(".bench-*/*/as-told.jsonl")), 60)
         child.kill()
-        child.wait(30)
+        assert child.wait(30) == -signal.SIGKILL
         eventually(lambda: not any("edge run" in _command_line(left) for left in in_session(child.pid)))
     finally:
         for left in in_session(child.pid):

@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,7 +126,6 @@ def test_what_cannot_be_is_said_before_anything_is_made(
     plates: Path,
     given: list[str],
     says: str,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (station / "empty").mkdir()
@@ -137,10 +135,8 @@ def test_what_cannot_be_is_said_before_anything_is_made(
     shutil.copy(plates / "0001.png", station / "twice" / "bad.png")
     named = [str(station / word) if (station / word).is_dir() or word == "nowhere" else word for word in given]
     options = [] if given == ["--resume"] else ["--from", str(plates)]
-    command_line = ["edge", "calibrate", "-c", str(station / "station.toml"), "--json", *options, *named]
-    monkeypatch.setattr(sys, "argv", command_line)
     with pytest.raises(SystemExit) as ended:
-        main()
+        main(["calibrate", "-c", str(station / "station.toml"), "--json", *options, *named])
     answer = json.loads(capsys.readouterr().out)
     assert ended.value.code == 2, json.dumps(answer)
     assert says in str(answer["error"])
