@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -164,6 +165,7 @@ def _refuse_unheeded(bundle: Path | None, learned_only: dict[str, bool], release
 
 
 def _release(place: _Place, bundle: Path, frames: Path | None, sure: _Sure, trials: _Trials) -> "ReleaseRequest":
+    _check_extra()
     from edge.calibrate.releases.release import ReleaseRequest
 
     if frames is not None:
@@ -189,6 +191,7 @@ def _release(place: _Place, bundle: Path, frames: Path | None, sure: _Sure, tria
 
 
 def _calibration(place: _Place, frames: Path, live: _LiveAsked, sure: _Sure, trials: _Trials) -> "CalibrationRequest":
+    _check_extra()
     from edge.calibrate.request import CalibrationRequest
 
     place.needs_camera()
@@ -241,6 +244,7 @@ def _value(given: object) -> str:
 
 
 def _resume(config: "StationConfig", section: "ProductSection", as_json: bool) -> None:  # noqa: FBT001
+    _check_extra()
     from edge.calibrate.calibrate import unfinished
 
     request = unfinished(config.bundles_dir, section.bundle)
@@ -279,6 +283,13 @@ def _learn_checks(place: _Place, frames: Path, as_json: bool) -> None:  # noqa: 
     with _cropping(place) as cropping, RichProgress() as progress:
         learned = only_checks(place.checks, frames, progress, cropping=cropping)
     say(as_json, {"ok": True, "checks": learned.as_json()}, learned.summary)
+
+
+def _check_extra() -> None:
+    """Refuse in one line where only what a running station needs is installed. Raises ConfigError."""
+    missing = [name for name in ("matplotlib", "nncf", "scipy", "sklearn") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"edge calibrate needs {', '.join(missing)}: pip install 'inspectd[calibrate]'")
 
 
 def _learn_product(

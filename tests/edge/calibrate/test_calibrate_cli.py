@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,3 +165,16 @@ def test_what_is_cut_for_checks_lies_apart_from_a_calibration_that_runs(station:
     code, answer = run_json(["edge", "calibrate", "-c", str(config), *options])
     assert (code, answer["ok"]) == (0, True), answer
     assert list((station / "data" / "calibrations").iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [["--from", "frames"], ["--bundle", "release"], ["--resume"]], ids=" ".join)
+def test_without_its_extra_it_says_what_to_install(station: Path, options: list[str]) -> None:
+    text = "import sys; sys.modules['scipy'] = None; from edge.cli import main; main(sys.argv[1:])"
+    arguments = ["calibrate", "-c", str(station / "station.toml"), *options]
+    done = subprocess.run(
+        [sys.executable, "-c", text, *arguments], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: edge calibrate needs scipy: pip install 'inspectd[calibrate]'\n",
+    )
