@@ -8,8 +8,10 @@ DATA ?= ../shared/data
 MINUTES ?= 50
 # Half of the tests' time is waiting, so two files at once; threads that wait for work must not spin beside the other.
 WORKERS ?= 2
-# Debian packages that tests use where they are there: broker, simulated GigE camera, network namespaces, RTSP server.
+# Debian packages that tests use where they are there: broker, database, fault injection, simulated GigE
+# camera, network namespaces, RTSP server.
 SYSTEM_PACKAGES = mosquitto
+SYSTEM_PACKAGES += postgresql strace xfsprogs libfaketime
 SYSTEM_PACKAGES += aravis-tools libaravis-0.8-0
 SYSTEM_PACKAGES += iproute2 nftables
 SYSTEM_PACKAGES += python3-gi gir1.2-gst-rtsp-server-1.0

@@ -16,7 +16,16 @@ from cloud_sync.wire.envelopes import Batch, unpack_batch
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Message
 from cloud_sync.wire.outbox import Stream
-from cloud_sync.wire.records import SEQ_LIMIT, ImagesRecord, InspectionRecord, OutcomeRecord, Record
+from cloud_sync.wire.records import (
+    SEQ_LIMIT,
+    FeedbackRecord,
+    ImagesRecord,
+    InspectionRecord,
+    LossRecord,
+    OutcomeRecord,
+    PartRecord,
+    Record,
+)
 from cloud_sync.wire.strict_json import loads
 
 _REASON_SHOWN = 300
@@ -25,6 +34,8 @@ _MODELS: dict[Stream, type[Record]] = {
     Stream.INSPECTIONS: InspectionRecord,
     Stream.OUTCOMES: OutcomeRecord,
     Stream.IMAGES: ImagesRecord,
+    Stream.LOSSES: LossRecord,
+    Stream.FEEDBACK: FeedbackRecord,
 }
 
 
@@ -95,7 +106,7 @@ def _record(batch: Batch, payload: bytes) -> NewRecord:
     elif isinstance(record, OutcomeRecord):
         verdict, outcome = record.told_verdict, record.outcome
     key = Key(batch.station, batch.epoch, batch.stream, record.seq)
-    return NewRecord(key, payload, record.part_id, verdict, outcome)
+    return NewRecord(key, payload, record.part_id if isinstance(record, PartRecord) else "", verdict, outcome)
 
 
 def _reason(stream: Stream, error: ValidationError) -> str:

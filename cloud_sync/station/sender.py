@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 
 from cloud_sync.station.ledger import Ledger
 from cloud_sync.wire import topics
@@ -62,12 +63,12 @@ class Sender:
     def settle(self, ack: Ack) -> None:
         """Delete what the collector has. Raises whatever the outbox raises, and can then be called again."""
         self._outbox.acknowledge(ack.stream, ack.epoch, ack.ranges)
-        if ack.epoch != self._outbox.epoch:
-            return
         self.counts.acknowledged += self._ledger.settle(ack.stream, ack.ranges)
         for item in ack.quarantined:
             self.counts.quarantined += item.last - item.first + 1
             _logger.error("the collector held other %s under seq %d to %d", ack.stream, item.first, item.last)
+        if ack.quarantined:
+            self._outbox.renew(ack.epoch)
 
     def send_new(self, now_s: float) -> bool:
         """Send what was not sent yet; False if the link or the ledger had no room for all of it."""
@@ -112,7 +113,7 @@ class Sender:
             seqs = [seq for seq in seqs if seq > end]
 
     def _send(self, rows: list[OutboxRow], now_s: float) -> bool:
-        for run in split(rows, self._limit_bytes):
+        for run in _runs(rows, self._limit_bytes):
             if not self._send_batch(run):
                 return False
             if self._ledger.is_under_way(run[0].stream, run[0].seq):
@@ -124,9 +125,15 @@ class Sender:
 
     def _send_batch(self, run: list[OutboxRow]) -> bool:
         try:
-            packed = pack_batch(self._station, self._outbox.epoch, run, datetime.now(UTC))
+            packed = pack_batch(self._station, run[0].epoch, run, datetime.now(UTC))
             return self._publish(self._topic, packed)
         except LinkError as error:
             self.counts.too_large += 1
             _logger.error("%s seq %d cannot be sent: %s", run[0].stream, run[0].seq, error)
             return True
+
+
+def _runs(rows: list[OutboxRow], limit_bytes: int) -> Iterator[list[OutboxRow]]:
+    """Rows cut where the epoch changes and where a batch is full."""
+    for _, same in groupby(rows, lambda row: row.epoch):
+        yield from split(same, limit_bytes)

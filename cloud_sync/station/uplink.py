@@ -217,7 +217,7 @@ class Uplink:
         looks = now_s >= self._next_look_s
         if looks:
             self._next_look_s = now_s + self._poll_s
-            self._depth = self._outbox.depth()
+            self._depth = sum(self._outbox.depths().values())
         limits = self._limits
         if limits is None:
             return

@@ -1,17 +1,23 @@
-"""What the uplink needs of whoever keeps the station's records, and nothing more."""
+"""What the uplink needs of whoever keeps the station's records and images, and nothing more."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 
 class Stream(StrEnum):
-    """The kinds of record a station sends; each is counted by the inspection's seq."""
+    """The kinds of record a station sends.
 
+    Inspections, their outcomes and images are counted by the inspection's seq; losses and feedback by their own.
+    The order is that in which they are sent: verdicts first, what a person said of them after.
+    """
+
+    LOSSES = "losses"
     INSPECTIONS = "inspections"
     OUTCOMES = "outcomes"
     IMAGES = "images"
+    FEEDBACK = "feedback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +26,15 @@ class OutboxRow:
 
     Args:
         stream: which kind of record.
-        seq: the inspection's number; (station, epoch, stream, seq) is the record's identity.
+        seq: its number; (station, epoch, stream, seq) is the record's identity.
         payload: the record as canonical JSON, UTF-8; its sha256 is the content hash.
+        epoch: the one that it was made in, 32 hex digits.
     """
 
     stream: Stream
     seq: int
     payload: bytes
+    epoch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +52,22 @@ class SeqRange:
 class Outbox(Protocol):
     """The station's unacknowledged records, on its disk. Safe to call from the uplink's thread."""
 
-    @property
-    def epoch(self) -> str:
-        """The database's random name: 32 hex digits, made with the database."""
-        ...
-
     def after(self, stream: Stream, seq: int, limit: int) -> Sequence[OutboxRow]:
         """At most `limit` unacknowledged rows of the stream with a seq above `seq`, in seq order."""
         ...
 
     def acknowledge(self, stream: Stream, epoch: str, ranges: Sequence[SeqRange]) -> None:
-        """Delete exactly these rows; another epoch's acknowledgement deletes nothing."""
+        """Delete exactly these rows; rows of another epoch stay."""
         ...
 
-    def depth(self) -> int:
-        """How many rows wait."""
+    def bury(self, rows: Sequence[OutboxRow], reason: str) -> None:
+        """Move rows that can never be sent out of the way, into the dead letters; nothing of them is lost."""
+        ...
+
+    def renew(self, epoch: str) -> None:
+        """Count in a new epoch from now on; nothing happens unless the one named is still the current one."""
+        ...
+
+    def depths(self) -> Mapping[Stream, int]:
+        """How many rows of each stream wait; quick, however many."""
         ...

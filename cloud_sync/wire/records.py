@@ -29,6 +29,11 @@ class Record(BaseModel):
     station: Name
     epoch: Epoch
     seq: Annotated[int, Field(ge=1, le=SEQ_LIMIT)]
+
+
+class PartRecord(Record):
+    """A record about one part."""
+
     part_id: Name
 
 
@@ -80,7 +85,7 @@ class ViewRecord(BaseModel):
     model: ModelRecord | None
 
 
-class InspectionRecord(Record):
+class InspectionRecord(PartRecord):
     """One inspection: what was decided of one part, from what, by what; `code` is what its QR code or barcode says.
 
     With `master` it is no production: the master part of that name was shown, to check the station.
@@ -100,7 +105,7 @@ class InspectionRecord(Record):
     master: Name | None = None
 
 
-class OutcomeRecord(Record):
+class OutcomeRecord(PartRecord):
     """What became of the verdict at the line; `told_verdict` is what the line was told, if anything."""
 
     schema_: Literal["inspectd.outcome.v1"] = Field("inspectd.outcome.v1", alias="schema")
@@ -109,12 +114,39 @@ class OutcomeRecord(Record):
     told_ms: Annotated[float, Field(ge=0)] | None
 
 
-class ImagesRecord(Record):
+class ImagesRecord(PartRecord):
     """Where the inspection's images are: one reference for each camera that had a frame and kept it."""
 
     schema_: Literal["inspectd.images.v1"] = Field("inspectd.images.v1", alias="schema")
     images: dict[str, ImageRecord]
     dropped: list[str]
+
+
+class FeedbackRecord(PartRecord):
+    """What a person said of an inspection: the verdict was right or wrong, and what the part really is."""
+
+    schema_: Literal["inspectd.feedback.v1"] = Field("inspectd.feedback.v1", alias="schema")
+    inspection_epoch: Epoch
+    inspection_seq: Annotated[int, Field(ge=1, le=SEQ_LIMIT)]
+    verdict: VerdictText
+    is_right: bool
+    label: Annotated[str, Field(max_length=128)] = ""
+    note: Annotated[str, Field(max_length=1000)] = ""
+    by: Name
+    at: datetime
+
+
+class LossRecord(Record):
+    """A tombstone: records that the station gave up unsent because its disk was full, counted one by one."""
+
+    schema_: Literal["inspectd.loss.v1"] = Field("inspectd.loss.v1", alias="schema")
+    stream: Literal["inspections", "outcomes", "images", "feedback"]
+    of_epoch: Epoch
+    ranges: list[tuple[int, int]]
+    records: Annotated[int, Field(ge=1)]
+    verdicts: dict[VerdictText, int]
+    why: Annotated[str, Field(min_length=1, max_length=300)]
+    at: datetime
 
 
 def canonical_json(record: Record) -> bytes:

@@ -8,7 +8,14 @@ from cloud_sync.wire.errors import LinkError
 
 ROOT = "inspectd/v1"
 STATION_PATTERN = r"[a-z0-9][a-z0-9-]{0,62}"
+SHARE = "$share/collectors/"  # one of the collectors gets each message: only for messages that say all by themselves
 ANY_INSPECTIONS = f"{ROOT}/+/up/inspections"
+ANY_FEEDBACK = f"{ROOT}/+/up/feedback"
+ANY_FILE = f"{ROOT}/+/up/file/#"
+ANY_WANT = f"{ROOT}/+/up/want"
+ANY_HEALTH = f"{ROOT}/+/up/health"
+ANY_JOB = f"{ROOT}/+/up/job/+"
+ANY_STATE = f"{ROOT}/+/up/state"  # never shared: the broker gives what it retains to no shared subscription
 
 Direction = Literal["up", "down"]
 
@@ -42,9 +49,69 @@ def state(station: str) -> str:
     return _up(station, "state")
 
 
+def feedback(station: str) -> str:
+    """Where a station sends what people said of inspections."""
+    return _up(station, "feedback")
+
+
+def health(station: str) -> str:
+    """Where a station says now and then how it is; the next word replaces the last."""
+    return _up(station, "health")
+
+
+def file_init(station: str, file_id: str) -> str:
+    """Where a station offers a file, and asks which bytes of it are there."""
+    return _up(station, f"file/{file_id}/init")
+
+
+def file_chunk(station: str, file_id: str, offset: int) -> str:
+    """Where a station sends a file's bytes from `offset` on."""
+    return _up(station, f"file/{file_id}/{offset}")
+
+
+def file_fin(station: str, file_id: str) -> str:
+    """Where a station says that it has sent all of a file."""
+    return _up(station, f"file/{file_id}/fin")
+
+
+def want(station: str) -> str:
+    """Where a station asks for blocks of a release."""
+    return _up(station, "want")
+
+
+def job_state(station: str, job_id: str) -> str:
+    """Where a station says how far it came with what it was offered."""
+    return _up(station, f"job/{job_id}")
+
+
 def ack(station: str) -> str:
     """Where the collector names the records that it has committed."""
-    return f"{ROOT}/{checked_station(station)}/down/ack"
+    return _down(station, "ack")
+
+
+def file_ack(station: str) -> str:
+    """Where the collector names the bytes of a file that it has committed."""
+    return _down(station, "file-ack")
+
+
+def command(station: str) -> str:
+    """Where the cloud tells a station to do something at once: `new-epoch`."""
+    return _down(station, "command")
+
+
+def job(station: str) -> str:
+    """Where the cloud offers, retained, a release."""
+    return _down(station, "job")
+
+
+def block(station: str, name: str, number: int) -> str:
+    """Where a block of a release comes; a station that asks subscribes to `down/block/#`."""
+    return _down(station, f"block/{name}/{number}")
+
+
+def blocks(station: str) -> str:
+    """What a station subscribes to for blocks."""
+    return _down(station, "block/#")
 
 
 def parse(topic: str) -> Topic:
@@ -58,3 +125,7 @@ def parse(topic: str) -> Topic:
 
 def _up(station: str, subject: str) -> str:
     return f"{ROOT}/{checked_station(station)}/up/{subject}"
+
+
+def _down(station: str, subject: str) -> str:
+    return f"{ROOT}/{checked_station(station)}/down/{subject}"

@@ -1,6 +1,8 @@
 """The station's one SQLite database: what it holds and how it is opened.
 
-WAL with synchronous=FULL: a commit that returned survives a power cut.
+- WAL with synchronous=FULL: a commit that returned survives a power cut.
+- Rows say which epoch they were made in by its number in `epochs`; the newest epoch is the current one.
+- A database of version 1 is brought to this version where it is opened for writing.
 """
 
 import sqlite3
@@ -10,10 +12,11 @@ from pathlib import Path
 
 from edge.domain.errors import StorageError
 
-_SCHEMA_VERSION = "1"
+_SCHEMA_VERSION = "2"
 _BUSY_TIMEOUT_S = 5.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS epochs (id INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS inspections (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     part_id TEXT NOT NULL,
@@ -22,7 +25,8 @@ CREATE TABLE IF NOT EXISTS inspections (
     triggered_at TEXT NOT NULL,
     outcome TEXT,
     told_verdict TEXT,
-    told_ms REAL
+    told_ms REAL,
+    epoch INTEGER NOT NULL DEFAULT 1 REFERENCES epochs (id)
 );
 CREATE INDEX IF NOT EXISTS inspections_by_part ON inspections (part_id);
 CREATE INDEX IF NOT EXISTS inspections_open ON inspections (seq) WHERE outcome IS NULL;
@@ -41,13 +45,33 @@ CREATE TABLE IF NOT EXISTS records (
     seq INTEGER NOT NULL,
     sha256 TEXT NOT NULL,
     payload BLOB NOT NULL,
+    epoch INTEGER NOT NULL DEFAULT 1 REFERENCES epochs (id),
     UNIQUE (stream, seq)
 );
 CREATE TABLE IF NOT EXISTS outbox (
     stream TEXT NOT NULL,
     seq INTEGER NOT NULL,
+    epoch INTEGER NOT NULL DEFAULT 1 REFERENCES epochs (id),
     PRIMARY KEY (stream, seq)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dead_letters (
+    stream TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    epoch INTEGER NOT NULL REFERENCES epochs (id),
+    reason TEXT NOT NULL,
+    at TEXT NOT NULL,
+    PRIMARY KEY (stream, seq)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uploads (
+    sha256 TEXT PRIMARY KEY,
+    media_type TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    value INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    camera TEXT NOT NULL,
+    refused TEXT
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS uploads_by_value ON uploads (value DESC, seq) WHERE refused IS NULL;
 CREATE TABLE IF NOT EXISTS master_checks (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     product TEXT NOT NULL,
@@ -57,6 +81,15 @@ CREATE TABLE IF NOT EXISTS master_checks (
     payload BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS master_checks_by_product ON master_checks (product, seq);
+"""
+_FROM_1 = """
+CREATE TABLE epochs (id INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE);
+INSERT INTO epochs SELECT 1, value FROM meta WHERE key = 'epoch';
+ALTER TABLE inspections ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE records ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE outbox ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
+DELETE FROM meta WHERE key = 'epoch';
+UPDATE meta SET value = '2' WHERE key = 'schema';
 """
 
 
@@ -84,8 +117,21 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def epoch_of(connection: sqlite3.Connection) -> str:
-    """The database's random name, made with it: 32 hex digits."""
-    return _meta(connection, "epoch")
+    """The current epoch: 32 random hex digits, the first made with the database."""
+    return current_epoch(connection)[1]
+
+
+def current_epoch(connection: sqlite3.Connection) -> tuple[int, str]:
+    """Number and name of the current epoch."""
+    number, epoch = connection.execute("SELECT id, epoch FROM epochs ORDER BY id DESC LIMIT 1").fetchone()
+    return int(number), str(epoch)
+
+
+def begin_epoch(connection: sqlite3.Connection) -> str:
+    """Make a new epoch the current one, and say its name."""
+    epoch = uuid.uuid4().hex
+    connection.execute("INSERT INTO epochs (epoch) VALUES (?)", (epoch,))
+    return epoch
 
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -99,9 +145,24 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    connection.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN; {_SCHEMA} COMMIT;")
-    connection.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (_SCHEMA_VERSION,))
-    connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (uuid.uuid4().hex,))
+    connection.executescript("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        found = _version(connection)
+        if found in {"", "1", _SCHEMA_VERSION}:  # a newer one is refused and left as it is
+            _write_schema(connection, found)
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        connection.rollback()
+        raise
+
+
+def _write_schema(connection: sqlite3.Connection, found: str) -> None:
+    for statement in (_FROM_1 if found == "1" else "").split(";") + _SCHEMA.split(";"):
+        connection.execute(statement)
+    if not found:
+        connection.execute("INSERT INTO meta VALUES ('schema', ?)", (_SCHEMA_VERSION,))
+        begin_epoch(connection)
 
 
 def _checked(
@@ -121,13 +182,16 @@ def _checked(
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
-    version = _meta(connection, "schema")
+    version = _version(connection)
     if version != _SCHEMA_VERSION:
         raise StorageError(
-            f"{path} has schema {version}, this version reads {_SCHEMA_VERSION}: install the newer inspectd"
+            f"{path} has schema {version}, this version reads {_SCHEMA_VERSION}: the daemon of a newer "
+            "inspectd brings it up to date; an older one cannot read it"
         )
 
 
-def _meta(connection: sqlite3.Connection, key: str) -> str:
-    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+def _version(connection: sqlite3.Connection) -> str:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+        return ""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
     return str(row[0]) if row else ""

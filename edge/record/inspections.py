@@ -18,6 +18,7 @@ from cloud_sync.wire.records import (
     inspection_id,
 )
 from edge.domain.inspection import Committed, ImageRef, Inspection, OutcomeOf, View
+from edge.record.database import current_epoch
 
 _DETECTIONS_LIMIT = 64  # of all views together, so that a record stays below RECORD_LIMIT_BYTES
 
@@ -29,20 +30,20 @@ def next_seq(connection: sqlite3.Connection) -> int:
 
 
 def insert_inspection(
-    connection: sqlite3.Connection, station: str, epoch: str, seq: int, inspection: Inspection, *, keeps_image: bool
+    connection: sqlite3.Connection, station: str, seq: int, inspection: Inspection, *, keeps_image: bool
 ) -> Committed:
     """Write an inspection under its number; what is returned holds only once the transaction is committed."""
-    part = inspection.part
+    part, (number, epoch) = inspection.part, current_epoch(connection)
     record = _inspection_record(station, epoch, seq, inspection, keeps_image=keeps_image)
     connection.execute(
-        "INSERT INTO inspections (seq, part_id, product, verdict, triggered_at) VALUES (?, ?, ?, ?, ?)",
-        (seq, part.part_id, part.product, inspection.verdict.value, part.triggered_at.isoformat()),
+        "INSERT INTO inspections (seq, part_id, product, verdict, triggered_at, epoch) VALUES (?, ?, ?, ?, ?, ?)",
+        (seq, part.part_id, part.product, inspection.verdict.value, part.triggered_at.isoformat(), number),
     )
-    sha256 = _insert_record(connection, Stream.INSPECTIONS, record)
+    sha256 = insert_record(connection, Stream.INSPECTIONS, record, number)
     return Committed(inspection, seq, inspection_id(station, epoch, seq), sha256)
 
 
-def insert_outcome(connection: sqlite3.Connection, station: str, epoch: str, outcome: OutcomeOf) -> None:
+def insert_outcome(connection: sqlite3.Connection, station: str, outcome: OutcomeOf) -> None:
     """Write what became of an inspection's verdict; the first outcome stays."""
     told = None if outcome.told_verdict is None else outcome.told_verdict.value
     changed = connection.execute(
@@ -51,6 +52,7 @@ def insert_outcome(connection: sqlite3.Connection, station: str, epoch: str, out
     ).rowcount
     if not changed:
         return
+    number, epoch = _epoch_of_inspection(connection, outcome.seq)
     record = OutcomeRecord.model_validate(
         {
             "station": station,
@@ -62,13 +64,12 @@ def insert_outcome(connection: sqlite3.Connection, station: str, epoch: str, out
             "told_ms": None if outcome.told_ms is None else round(outcome.told_ms, 3),
         }
     )
-    _insert_record(connection, Stream.OUTCOMES, record)
+    insert_record(connection, Stream.OUTCOMES, record, number)
 
 
 def insert_images(
     connection: sqlite3.Connection,
     station: str,
-    epoch: str,
     seq: int,
     part_id: str,
     images: Mapping[str, ImageRef],
@@ -85,6 +86,7 @@ def insert_images(
         "INSERT INTO images (seq, camera, sha256, size_bytes, media_type) VALUES (?, ?, ?, ?, ?)",
         [(seq, camera, ref.sha256, ref.size_bytes, ref.media_type) for camera, ref in images.items()],
     )
+    number, epoch = _epoch_of_inspection(connection, seq)
     record = ImagesRecord(
         station=station,
         epoch=epoch,
@@ -96,7 +98,7 @@ def insert_images(
         },
         dropped=list(dropped),
     )
-    _insert_record(connection, Stream.IMAGES, record)
+    insert_record(connection, Stream.IMAGES, record, number)
 
 
 def open_inspections(connection: sqlite3.Connection, up_to_seq: int) -> Iterator[tuple[int, str]]:
@@ -129,12 +131,21 @@ def pending_images(connection: sqlite3.Connection, seqs: range) -> Iterator[tupl
             yield record.seq, record.part_id, [view.camera for view in record.views if view.frame_seq is not None]
 
 
-def _insert_record(connection: sqlite3.Connection, stream: Stream, record: Record) -> str:
+def insert_record(connection: sqlite3.Connection, stream: Stream, record: Record, epoch_number: int) -> str:
+    """Write a record and its outbox mark; says its content hash."""
     payload = canonical_json(record)
     sha256 = content_hash(payload)
-    connection.execute("INSERT INTO records VALUES (?, ?, ?, ?)", (stream.value, record.seq, sha256, payload))
-    connection.execute("INSERT INTO outbox VALUES (?, ?)", (stream.value, record.seq))
+    columns = "INSERT INTO records (stream, seq, sha256, payload, epoch) VALUES (?, ?, ?, ?, ?)"
+    connection.execute(columns, (stream.value, record.seq, sha256, payload, epoch_number))
+    connection.execute("INSERT INTO outbox VALUES (?, ?, ?)", (stream.value, record.seq, epoch_number))
     return sha256
+
+
+def _epoch_of_inspection(connection: sqlite3.Connection, seq: int) -> tuple[int, str]:
+    """Number and name of the epoch that an inspection was made in: what follows it keeps its identity."""
+    query = "SELECT epochs.id, epochs.epoch FROM inspections JOIN epochs ON epochs.id = inspections.epoch WHERE seq = ?"
+    number, epoch = connection.execute(query, (seq,)).fetchone()
+    return int(number), str(epoch)
 
 
 def _inspection_record(

@@ -1,7 +1,8 @@
 """The outbox as the uplink sees it: read beside the writer, deleted through it."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cloud_sync.wire.outbox import OutboxRow, SeqRange, Stream
 from edge.domain.errors import StorageError
@@ -16,28 +17,32 @@ class SqliteOutbox:
         self._recorder = recorder
         self._reader: sqlite3.Connection | None = None
 
-    @property
-    def epoch(self) -> str:
-        """The database's random name."""
-        return self._recorder.epoch
-
     def after(self, stream: Stream, seq: int, limit: int) -> Sequence[OutboxRow]:
         """Unacknowledged rows above `seq`, in order. Raises StorageError."""
         rows = self._read(
-            "SELECT seq, payload FROM outbox JOIN records USING (stream, seq)"
-            " WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+            "SELECT seq, payload, epochs.epoch FROM outbox JOIN records USING (stream, seq)"
+            " JOIN epochs ON epochs.id = outbox.epoch WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
             (stream.value, seq, limit),
         )
-        return [OutboxRow(stream, int(number), bytes(payload)) for number, payload in rows]
+        return [OutboxRow(stream, number, payload, epoch) for number, payload, epoch in rows]
 
     def acknowledge(self, stream: Stream, epoch: str, ranges: Sequence[SeqRange]) -> None:
-        """Delete exactly these rows; nothing when the epoch is another database's. Raises StorageError."""
-        if epoch == self.epoch and ranges:
-            self._recorder.forget_acknowledged(stream, ranges)
+        """Delete exactly these rows; rows of another epoch stay. Raises StorageError."""
+        if ranges:
+            self._recorder.forget_acknowledged(stream, epoch, ranges)
 
-    def depth(self) -> int:
-        """How many rows wait. Raises StorageError."""
-        return int(self._read("SELECT count(*) FROM outbox", ())[0][0])
+    def bury(self, rows: Sequence[OutboxRow], reason: str) -> None:
+        """Move rows to the dead letters. Raises StorageError."""
+        self._recorder.bury(rows, reason)
+
+    def renew(self, epoch: str) -> None:
+        """Begin a new epoch if this is the current one. Raises StorageError."""
+        self._recorder.renew_epoch(epoch)
+
+    def depths(self) -> Mapping[Stream, int]:
+        """How many rows of each stream wait. Raises StorageError."""
+        counted = dict(self._read("SELECT stream, count(*) FROM outbox GROUP BY stream", ()))
+        return {stream: counted.get(stream, 0) for stream in Stream}
 
     def close(self) -> None:
         """Let go of the database; the next read opens it again."""
@@ -45,7 +50,7 @@ class SqliteOutbox:
         if reader is not None:
             reader.close()
 
-    def _read(self, query: str, values: tuple[object, ...]) -> list[tuple[int, bytes]]:
+    def _read(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         try:
             if self._reader is None:
                 self._reader = open_reader(self._recorder.path)

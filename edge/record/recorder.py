@@ -11,16 +11,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import structlog
 
-from cloud_sync.wire.outbox import SeqRange, Stream
+from cloud_sync.wire.outbox import OutboxRow, SeqRange, Stream
 from edge.domain.errors import StorageError
 from edge.domain.frame import Frame
 from edge.domain.inspection import Committed, ImageRef, Inspection, Outcome, OutcomeOf
-from edge.record.database import epoch_of, open_database
+from edge.record.database import begin_epoch, epoch_of, open_database
 from edge.record.inspections import (
     insert_images,
     insert_inspection,
@@ -62,7 +63,6 @@ class Recorder:
         on_storage: Callable[[bool, str], None],
     ) -> None:
         with open_database(path) as connection:
-            self.epoch = epoch_of(connection)
             self._earlier_seq = next_seq(connection) - 1
         connection.close()
         self.path = path
@@ -117,7 +117,7 @@ class Recorder:
 
         def write(connection: sqlite3.Connection) -> None:
             for outcome in outcomes:
-                insert_outcome(connection, self._station, self.epoch, outcome)
+                insert_outcome(connection, self._station, outcome)
 
         again = partial(self.record_outcomes, outcomes)
         self._writer.submit(Work(write, lambda: None, partial(self._keep_for_later, again)))
@@ -127,21 +127,49 @@ class Recorder:
 
         def write(connection: sqlite3.Connection) -> None:
             part_id = committed.inspection.part.part_id
-            insert_images(connection, self._station, self.epoch, committed.seq, part_id, images, dropped)
+            insert_images(connection, self._station, committed.seq, part_id, images, dropped)
 
         again = partial(self.record_images, committed, images, dropped)
         self._writer.submit(Work(write, lambda: None, partial(self._keep_for_later, again)))
 
-    def forget_acknowledged(self, stream: Stream, ranges: Sequence[SeqRange]) -> None:
-        """Delete outbox marks that the collector acknowledged; waits for the commit.
+    def forget_acknowledged(self, stream: Stream, epoch: str, ranges: Sequence[SeqRange]) -> None:
+        """Delete outbox marks of an epoch that the collector acknowledged; waits for the commit.
 
         Raises:
             StorageError: the disk refused, or did not answer in time.
         """
-        rows = [(stream.value, span.first, span.last) for span in ranges]
+        rows = [(stream.value, span.first, span.last, epoch) for span in ranges]
+        query = (
+            "DELETE FROM outbox WHERE stream = ? AND seq BETWEEN ? AND ?"
+            " AND epoch = (SELECT id FROM epochs WHERE epoch = ?)"
+        )
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.executemany("DELETE FROM outbox WHERE stream = ? AND seq BETWEEN ? AND ?", rows)
+            connection.executemany(query, rows)
+
+        self.write_and_wait(write)
+
+    def bury(self, rows: Sequence[OutboxRow], reason: str) -> None:
+        """Move outbox marks to the dead letters; waits for the commit. Raises StorageError."""
+        at = datetime.now(UTC).isoformat()
+        marks = [(row.stream.value, row.seq) for row in rows]
+        move = (
+            "INSERT OR REPLACE INTO dead_letters"
+            " SELECT stream, seq, epoch, ?, ? FROM outbox WHERE stream = ? AND seq = ?"
+        )
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany(move, [(reason, at, *mark) for mark in marks])
+            connection.executemany("DELETE FROM outbox WHERE stream = ? AND seq = ?", marks)
+
+        self.write_and_wait(write)
+
+    def renew_epoch(self, epoch: str) -> None:
+        """Begin a new epoch if the one named is the current one; waits for the commit. Raises StorageError."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            if epoch_of(connection) == epoch:
+                log.warning("the cloud knows this epoch otherwise: a new one begins", now=begin_epoch(connection))
 
         self.write_and_wait(write)
 
@@ -162,7 +190,7 @@ class Recorder:
 
     def _insert(self, connection: sqlite3.Connection, inspection: Inspection, *, has_frames: bool) -> Committed:
         seq, keeps_image = next_seq(connection), has_frames and self._keeps_image(inspection)
-        return insert_inspection(connection, self._station, self.epoch, seq, inspection, keeps_image=keeps_image)
+        return insert_inspection(connection, self._station, seq, inspection, keeps_image=keeps_image)
 
     def _keep_gap(self, inspection: Inspection, error: StorageError) -> None:
         if isinstance(error, RefusedError):
@@ -205,7 +233,7 @@ class Recorder:
     def _close_open(self, connection: sqlite3.Connection) -> None:
         for seq, part_id in open_inspections(connection, self._earlier_seq):
             outcome = OutcomeOf(seq, part_id, Outcome.UNCONFIRMED, None, None)
-            insert_outcome(connection, self._station, self.epoch, outcome)
+            insert_outcome(connection, self._station, outcome)
         recent = range(self._earlier_seq - _LATER_LIMIT, self._earlier_seq + 1)
         for seq, part_id, cameras in pending_images(connection, recent):
-            insert_images(connection, self._station, self.epoch, seq, part_id, {}, cameras)
+            insert_images(connection, self._station, seq, part_id, {}, cameras)

@@ -35,6 +35,14 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
     recorder.stop(10)
 
 
+def epoch(outbox: Outbox) -> str:
+    return outbox.after(Stream.INSPECTIONS, 0, 1)[0].epoch if seqs(outbox) else "0" * 32
+
+
+def depth(outbox: Outbox) -> int:
+    return sum(outbox.depths().values())
+
+
 def seqs(outbox: Outbox, after: int = 0, limit: int = 100) -> list[int]:
     return [row.seq for row in outbox.after(Stream.INSPECTIONS, after, limit)]
 
@@ -57,27 +65,27 @@ def test_rows_come_in_order_above_a_number_and_no_more_than_asked(outbox: Outbox
 def test_exactly_what_is_acknowledged_is_gone_when_the_call_returns(
     outbox: Outbox, ranges: list[SeqRange], left: list[int]
 ) -> None:
-    outbox.acknowledge(Stream.INSPECTIONS, outbox.epoch, ranges)
+    outbox.acknowledge(Stream.INSPECTIONS, epoch(outbox), ranges)
     assert seqs(outbox) == left
-    assert outbox.depth() == len(left)
-    outbox.acknowledge(Stream.INSPECTIONS, outbox.epoch, ranges)
-    assert outbox.depth() == len(left)
+    assert depth(outbox) == len(left)
+    outbox.acknowledge(Stream.INSPECTIONS, epoch(outbox), ranges)
+    assert depth(outbox) == len(left)
 
 
 def test_another_epoch_or_stream_deletes_nothing(outbox: Outbox) -> None:
     outbox.acknowledge(Stream.INSPECTIONS, "f" * 32, [SeqRange(1, 10)])
-    outbox.acknowledge(Stream.IMAGES, outbox.epoch, [SeqRange(1, 10)])
-    assert outbox.depth() == ROWS
+    outbox.acknowledge(Stream.IMAGES, epoch(outbox), [SeqRange(1, 10)])
+    assert depth(outbox) == ROWS
 
 
 def test_a_payload_never_changes(outbox: Outbox) -> None:
     first = outbox.after(Stream.INSPECTIONS, 0, 100)
     assert [row.payload for row in outbox.after(Stream.INSPECTIONS, 0, 100)] == [row.payload for row in first]
-    assert len(outbox.epoch) == 32
+    assert len(epoch(outbox)) == 32
 
 
 def test_an_acknowledgement_that_is_not_on_disk_raises(outbox: Outbox) -> None:
     assert isinstance(outbox, SqliteOutbox)
     with pytest.raises(StorageError):
         outbox._recorder.write_and_wait(lambda connection: connection.execute("SELECT 1 / 0 FROM nothing").fetchone())  # noqa: SLF001
-    assert outbox.depth() == ROWS
+    assert depth(outbox) == ROWS

@@ -2,7 +2,8 @@
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,14 +25,16 @@ class SqliteOutbox:
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute(
-            "CREATE TABLE IF NOT EXISTS outbox (stream TEXT, seq INTEGER, payload BLOB, PRIMARY KEY (stream, seq))"
+            "CREATE TABLE IF NOT EXISTS outbox"
+            " (stream TEXT, seq INTEGER, payload BLOB, epoch TEXT, reason TEXT, PRIMARY KEY (stream, seq))"
         )
 
     def add(self, rows: Sequence[OutboxRow]) -> None:
         with self._lock:
             self._database.execute("BEGIN")
             self._database.executemany(
-                "INSERT INTO outbox VALUES (?, ?, ?)", [(row.stream, row.seq, row.payload) for row in rows]
+                "INSERT INTO outbox VALUES (?, ?, ?, ?, NULL)",
+                [(row.stream, row.seq, row.payload, row.epoch) for row in rows],
             )
             self._database.execute("COMMIT")
 
@@ -39,26 +42,42 @@ class SqliteOutbox:
         self._check()
         with self._lock:
             found = self._database.execute(
-                "SELECT seq, payload FROM outbox WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+                "SELECT seq, payload, epoch FROM outbox WHERE stream = ? AND seq > ? AND reason IS NULL"
+                " ORDER BY seq LIMIT ?",
                 (stream, seq, limit),
             ).fetchall()
-        return [OutboxRow(stream, found_seq, payload) for found_seq, payload in found]
+        return [OutboxRow(stream, found_seq, payload, epoch) for found_seq, payload, epoch in found]
 
     def acknowledge(self, stream: Stream, epoch: str, ranges: Sequence[SeqRange]) -> None:
         self._check()
-        if epoch != self.epoch:
-            return
         with self._lock:
             self._database.execute("BEGIN")
             self._database.executemany(
-                "DELETE FROM outbox WHERE stream = ? AND seq BETWEEN ? AND ?",
-                [(stream, item.first, item.last) for item in ranges],
+                "DELETE FROM outbox WHERE stream = ? AND seq BETWEEN ? AND ? AND epoch = ?",
+                [(stream, item.first, item.last, epoch) for item in ranges],
             )
             self._database.execute("COMMIT")
 
-    def depth(self) -> int:
+    def bury(self, rows: Sequence[OutboxRow], reason: str) -> None:
         self._check()
-        return self.count()
+        with self._lock:
+            self._database.executemany(
+                "UPDATE outbox SET reason = ? WHERE stream = ? AND seq = ?",
+                [(reason, row.stream, row.seq) for row in rows],
+            )
+
+    def renew(self, epoch: str) -> None:
+        self._check()
+        if epoch == self.epoch:
+            self.epoch = uuid.uuid4().hex
+
+    def depths(self) -> Mapping[Stream, int]:
+        self._check()
+        with self._lock:
+            found = self._database.execute(
+                "SELECT stream, count(*) FROM outbox WHERE reason IS NULL GROUP BY stream"
+            ).fetchall()
+        return dict.fromkeys(Stream, 0) | {Stream(stream): count for stream, count in found}
 
     def count(self) -> int:
         with self._lock:
@@ -88,19 +107,19 @@ def inspection(seq: int, *, station: str = STATION, epoch: str = EPOCH, part_id:
         image="pending",
         replayed=False,
     )
-    return OutboxRow(Stream.INSPECTIONS, seq, canonical_json(record))
+    return OutboxRow(Stream.INSPECTIONS, seq, canonical_json(record), epoch)
 
 
 def outcome(seq: int) -> OutboxRow:
     record = OutcomeRecord(
         station=STATION, epoch=EPOCH, seq=seq, part_id=f"part-{seq}", outcome="told", told_verdict="PASS", told_ms=12.5
     )
-    return OutboxRow(Stream.OUTCOMES, seq, canonical_json(record))
+    return OutboxRow(Stream.OUTCOMES, seq, canonical_json(record), EPOCH)
 
 
 def images(seq: int) -> OutboxRow:
     record = ImagesRecord(station=STATION, epoch=EPOCH, seq=seq, part_id=f"part-{seq}", images={}, dropped=["top"])
-    return OutboxRow(Stream.IMAGES, seq, canonical_json(record))
+    return OutboxRow(Stream.IMAGES, seq, canonical_json(record), EPOCH)
 
 
 def hashes(rows: Sequence[OutboxRow]) -> dict[tuple[str, int], str]:

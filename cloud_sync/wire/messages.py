@@ -1,0 +1,147 @@
+"""What travels beside the records: a station's state and health, files, releases by blocks, commands.
+
+None of these is counted: a word of state replaces the last one, bytes of a file are named by file and offset.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cloud_sync.wire.errors import LinkError
+from cloud_sync.wire.records import SEQ_LIMIT, Epoch, Name, Sha256
+from cloud_sync.wire.strict_json import loads
+
+BLOCK_BYTES = 32 * 1024  # a file travels in pieces of this size, the last one shorter
+FILE_LIMIT_BYTES = 2 * 1024**3
+BLOCKS_PER_WANT = 16
+_REASON_SHOWN = 300
+
+Count = Annotated[int, Field(ge=0, le=SEQ_LIMIT)]
+FileSize = Annotated[int, Field(ge=1, le=FILE_LIMIT_BYTES)]
+ReleaseName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,127}$")]  # a file's name, never a path
+JobId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+
+
+class WireMessage(BaseModel):
+    """A JSON message that is no record."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> Self:
+        """The message in the bytes. Raises LinkError on anything else."""
+        loads(payload)  # our limits on JSON hold here too
+        try:
+            return cls.model_validate_json(payload)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(step) for step in first["loc"]) or "message"
+            raise LinkError(f"expected {cls.__name__}, got {where}: {first['msg']}"[:_REASON_SHOWN]) from error
+
+    def pack(self) -> bytes:
+        """The message as bytes."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+class StateMessage(WireMessage):
+    """`up/state`, retained: whether a station is online. The last will says offline and no more.
+
+    `next_seq` is the number that the next inspection will have: where the cloud holds a greater one of this epoch, the
+    station's database was restored, and the cloud commands a new epoch.
+    """
+
+    schema_: Literal["inspectd.state.v1"] = Field("inspectd.state.v1", alias="schema")
+    state: Literal["online", "offline"]
+    epoch: Epoch | None = None
+    next_seq: Annotated[int, Field(ge=1, le=SEQ_LIMIT)] | None = None
+    version: Annotated[str, Field(max_length=64)] = ""
+    at: datetime | None = None
+
+
+class HealthMessage(WireMessage):
+    """`up/health`, once a minute: how a station is. Counts are since its database was made, gauges are of now."""
+
+    schema_: Literal["inspectd.health.v1"] = Field("inspectd.health.v1", alias="schema")
+    at: datetime
+    epoch: Epoch
+    ready: bool
+    faults: dict[Name, Annotated[str, Field(max_length=300)]]
+    alarms: dict[Name, Annotated[str, Field(max_length=300)]]
+    outbox: dict[Name, Count]
+    dead_letters: Count
+    losses: Count
+    uploads: Count
+    spool_bytes: Count
+    disk_free_bytes: Count
+
+
+class CommandMessage(WireMessage):
+    """`down/command`: begin a new epoch if this one is still the current one."""
+
+    schema_: Literal["inspectd.command.v1"] = Field("inspectd.command.v1", alias="schema")
+    command: Literal["new-epoch"]
+    epoch: Epoch
+
+
+class FileInit(WireMessage):
+    """`up/file/{id}/init`: a station has this file, and asks which bytes of it are there; the id is its sha256."""
+
+    schema_: Literal["inspectd.file-init.v1"] = Field("inspectd.file-init.v1", alias="schema")
+    file: Sha256
+    size_bytes: FileSize
+    media_type: Name
+    kind: Literal["image"]
+    epoch: Epoch
+    seq: Annotated[int, Field(ge=1, le=SEQ_LIMIT)]
+    camera: Name
+
+
+class FileFin(WireMessage):
+    """`up/file/{id}/fin`: all bytes were sent."""
+
+    schema_: Literal["inspectd.file-fin.v1"] = Field("inspectd.file-fin.v1", alias="schema")
+    file: Sha256
+    size_bytes: FileSize
+
+
+class FileAck(WireMessage):
+    """`down/file-ack`: the bytes that are committed, as ascending [first, end); `complete`: hash checked, stored.
+
+    With an `error` the file is refused for good: it is not what its name says, or no file of ours.
+    """
+
+    schema_: Literal["inspectd.file-ack.v1"] = Field("inspectd.file-ack.v1", alias="schema")
+    file: Sha256
+    ranges: list[tuple[Count, Count]]
+    complete: bool = False
+    error: Annotated[str, Field(max_length=300)] | None = None
+
+
+class Want(WireMessage):
+    """`up/want`: send `count` blocks of a release, from the byte `offset` on, a multiple of the block size."""
+
+    name: ReleaseName
+    offset: Annotated[int, Field(ge=0, le=FILE_LIMIT_BYTES, multiple_of=BLOCK_BYTES)]
+    count: Annotated[int, Field(ge=1, le=BLOCKS_PER_WANT)]
+
+
+class Job(WireMessage):
+    """`down/job`, retained: a release is offered. Its blocks come as raw bytes on `down/block/{name}/{number}`."""
+
+    schema_: Literal["inspectd.job.v1"] = Field("inspectd.job.v1", alias="schema")
+    job: JobId
+    kind: Literal["release"]
+    name: ReleaseName
+    size_bytes: FileSize
+    sha256: Sha256
+
+
+class JobState(WireMessage):
+    """`up/job/{id}`: how far a station came with what it was offered."""
+
+    schema_: Literal["inspectd.job-state.v1"] = Field("inspectd.job-state.v1", alias="schema")
+    job: JobId
+    state: Literal["offered", "downloading", "verified", "rejected"]
+    why: Annotated[str, Field(max_length=300)] = ""
+    at: datetime
