@@ -1,4 +1,4 @@
-"""Where a kind of message is dealt with: the collector opens the transaction, desks write in it, replies go after it."""
+"""Where a kind of message is dealt with: desks write in the collector's transaction, replies go after its commit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
