@@ -41,6 +41,11 @@ def test_damaged_input_raises_what_is_declared_and_changes_nothing(targets: list
 @pytest.mark.timeout(5400)
 def test_a_million_damaged_inputs(targets: list[Target]) -> None:
     seed = os.environ.get("FUZZ_SEED") or str(random.SystemRandom().randrange(10**9))
-    sys.stdout.write(f"\nFUZZ_SEED={seed}\n")
+    say(f"FUZZ_SEED={seed}")
     for target, count in shares(targets, SOAK_INPUTS):
-        target.run(seed, count, lambda line: print(line, flush=True))
+        target.run(seed, count, say)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

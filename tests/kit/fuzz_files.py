@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzz_kit import Target
-from mutator import damaged_lines
+from mutator import Json, damaged_lines
 from station_kit import Station, make_bundle
 
 import edge
@@ -123,7 +123,7 @@ def _opens(bundle: Path) -> bool:
     return True
 
 
-def _is_finite(value: Any) -> bool:
+def _is_finite(value: Json) -> bool:
     if isinstance(value, dict):
         return all(_is_finite(item) for item in value.values())
     if isinstance(value, list):

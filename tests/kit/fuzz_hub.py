@@ -5,11 +5,10 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from clouds import stored
 from fuzz_kit import Target
-from mutator import Mutator, canonical, damaged, damaged_bytes
+from mutator import Json, canonical, damaged, damaged_bytes
 from outboxes import AT, EPOCH, STATION, images, inspection, outcome
 from wire_samples import MESSAGES, feedback, loss
 
@@ -20,6 +19,7 @@ from cloud_sync.wire.envelopes import pack_batch
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Message
 from cloud_sync.wire.outbox import OutboxRow
+from cloud_sync.wire.records import content_hash
 
 _GROUP = 64
 PREVIOUS = Path(__file__).parents[1] / "cloud_sync" / "previous"
@@ -57,7 +57,7 @@ class HubEnd:
         before = len(self._held)
         for record in records:
             if (record.key.station, record.key.epoch) == (STATION, EPOCH):
-                self._held.setdefault((record.key.stream, record.key.seq), content(record.payload))
+                self._held.setdefault((record.key.stream, record.key.seq), content_hash(record.payload))
         assert inserted.stored == len(self._held) - before
         self._since_compared += 1
         if self._since_compared >= 20:
@@ -73,13 +73,6 @@ class HubEnd:
         self.commit()
         self.compare()
         self._store.close()
-
-
-def content(payload: bytes) -> str:
-    """The content hash."""
-    import hashlib
-
-    return hashlib.sha256(payload).hexdigest()
 
 
 def _check(intake: Intake, message: Message) -> None:
@@ -115,7 +108,7 @@ def resealed(seed: object, number: int) -> bytes:
 
 
 def _damaged_row(row: OutboxRow, dice: random.Random) -> OutboxRow:
-    value: Any = json.loads(row.payload)
+    value: Json = json.loads(row.payload)
     for _ in range(dice.choice((0, 1, 1, 2, 4))):
         value = damaged(value, dice)
     return OutboxRow(row.stream, row.seq, canonical(value), row.epoch)
@@ -159,6 +152,3 @@ def hub_targets(folder: Path) -> Iterator[list[Target]]:
         Target("topic", batches, topic, _topic),
     ]
     end.close()
-
-
-

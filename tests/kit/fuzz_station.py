@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzz_kit import Target
+from mutator import Mutator
 from outboxes import EPOCH, STATION, SqliteOutbox, inspection, outcome
 from schemas_kit import validator
 from wire_samples import MESSAGES
@@ -68,7 +69,7 @@ class StationEnd:
         return {(stream.value, row.seq) for stream in Stream for row in self._outbox.after(stream, 0, 1000)}
 
 
-def _named(ack: Any) -> _Rows:
+def _named(ack: dict[str, Any]) -> _Rows:
     """What an acknowledgement names of the outbox's epoch, read without the code under test."""
     if ack["epoch"] != EPOCH:
         return set()
@@ -95,8 +96,6 @@ def _ack_input(seed: object, number: int) -> bytes:
     settled = to_ranges(dice.sample(_SEQS, dice.randint(0, 6)))
     quarantined = to_ranges(dice.sample(_SEQS, 2)) if dice.random() < 0.1 else ()
     ack = Ack(dice.choice((Stream.INSPECTIONS, Stream.OUTCOMES)), dice.choice((EPOCH, "f" * 32)), settled, quarantined)
-    from mutator import Mutator
-
     return Mutator(f"{seed}/{number}").input(number, [pack_ack(ack)])
 
 

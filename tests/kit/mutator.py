@@ -3,9 +3,11 @@
 import json
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeAlias
 
-ODD_VALUES: tuple[Any, ...] = (
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+ODD_VALUES: tuple[Json, ...] = (
     None,
     True,
     False,
@@ -77,7 +79,7 @@ class Mutator:
         dump: how a damaged value is written again; canonical JSON passes checks that others stop at.
     """
 
-    def __init__(self, seed: object, dump: Callable[[Any], bytes] | None = None) -> None:
+    def __init__(self, seed: object, dump: Callable[[Json], bytes] | None = None) -> None:
         self._seed = seed
         self._dump = dump or canonical
 
@@ -99,13 +101,13 @@ class Mutator:
         return self._dump(value) if dice.random() < 0.9 else json.dumps(value).encode()
 
 
-def canonical(value: Any) -> bytes:
+def canonical(value: Json) -> bytes:
     """As our own writer does it, but for what that one refuses."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode(errors="surrogatepass")
 
 
-def damaged(value: Any, dice: random.Random) -> Any:
+def damaged(value: Json, dice: random.Random) -> Json:
     """The value with one node of it changed."""
     if isinstance(value, dict) and value and dice.random() < 0.9:
         name = dice.choice(list(value))
@@ -122,7 +124,7 @@ def damaged(value: Any, dice: random.Random) -> Any:
     return _another(value, dice)
 
 
-def _damaged_member(value: dict[str, Any], name: str, dice: random.Random) -> dict[str, Any]:
+def _damaged_member(value: dict[str, Json], name: str, dice: random.Random) -> dict[str, Json]:
     without = {key: item for key, item in value.items() if key != name}
     match dice.randrange(4):
         case 0:
@@ -135,7 +137,7 @@ def _damaged_member(value: dict[str, Any], name: str, dice: random.Random) -> di
             return value | {name: value[dice.choice(list(value))]}
 
 
-def _another(value: Any, dice: random.Random) -> Any:
+def _another(value: Json, dice: random.Random) -> Json:
     if isinstance(value, bool) or dice.random() < 0.6:
         return dice.choice(ODD_VALUES)
     if isinstance(value, int):
@@ -161,7 +163,9 @@ def damaged_bytes(content: bytes, dice: random.Random) -> bytes:
             case 2:
                 made[at:at] = made[: dice.randrange(1, 50)]
             case 3:
-                made[at:at] = dice.choice((b'"', b"}", b"]", b"\xff", b"null", b"1e999", b"\\u0000", b"[" * 3000, b"\n"))
+                made[at:at] = dice.choice(
+                    (b'"', b"}", b"]", b"\xff", b"null", b"1e999", b"\\u0000", b"[" * 3000, b"\n")
+                )
             case _:
                 made[at : at + 1] = bytes([dice.randrange(256)])
     return bytes(made)
@@ -190,7 +194,14 @@ def damaged_lines(content: bytes, dice: random.Random) -> bytes:
 _LINE_VALUES = (
     *(b"0", b"-1", b"1", b"9" * 30, b"1" * 5000, b"nan", b"inf", b"-inf", b"1e400", b"0.5", b"true", b'""', b"''"),
     *(b'"\\u0000"', b'"a/../../b"', b'"tcp://x:99999999"', b'"' + b"x" * 9000 + b'"', b"[]", b"{}", b"[[]]"),
-    *(b"1979-05-27T07:32:00Z", b"9999-99-99", b"[" * 2000, b"[" * 300 + b"]" * 300, b'"\\ud800"', b"0x7fffffffffffffff"),
+    *(
+        b"1979-05-27T07:32:00Z",
+        b"9999-99-99",
+        b"[" * 2000,
+        b"[" * 300 + b"]" * 300,
+        b'"\\ud800"',
+        b"0x7fffffffffffffff",
+    ),
     *(b"{a.b.c = 1}", b'["a", 1, {}]', b"{" * 500, b'"rtsp://u:p@h/"', b'"http://[::1"', b"1_000", b"-0.0"),
 )
 _EXTRA_LINES = (b"[line]", b"[[camera]]", b"x = 1", b"[a.b.c]", b"[[product]]", b'"" = 1', b"[[output]]", b"\xff", b"=")
