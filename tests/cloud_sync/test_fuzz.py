@@ -1,4 +1,4 @@
-"""Whatever comes in on any topic, in station.toml or a bundle's manifest: one of the declared errors, or it is right."""
+"""Whatever comes in on any topic, in station.toml or a manifest: one of the declared errors, or it is right."""
 
 import os
 import random
