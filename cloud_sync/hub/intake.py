@@ -25,6 +25,7 @@ from cloud_sync.wire.records import (
     OutcomeRecord,
     PartRecord,
     Record,
+    read_record,
 )
 from cloud_sync.wire.strict_json import loads
 
@@ -102,7 +103,7 @@ def _sort(batch: Batch, topic: str) -> Intake:
 
 def _record(batch: Batch, payload: bytes) -> NewRecord:
     try:
-        record = _MODELS[batch.stream].model_validate_json(payload, strict=True)
+        record = read_record(_MODELS[batch.stream], payload)
     except ValidationError as error:
         raise LinkError(_reason(batch.stream, error)) from error
     if (record.station, record.epoch) != (batch.station, batch.epoch):

@@ -62,7 +62,6 @@ def test_a_foreign_message_is_one_dead_letter_and_settles_nothing(came: Message,
 
 
 BAD_RECORDS = [
-    pytest.param(altered(inspection(2), extra=1), True, id="a member too many"),
     pytest.param(altered(inspection(2), verdict="MAYBE"), True, id="unknown verdict"),
     pytest.param(altered(inspection(2), schema="inspectd.inspection.v2"), True, id="a later schema"),
     pytest.param(altered(inspection(2), latency_ms={"infer": "1.5"}), True, id="a number as text"),
