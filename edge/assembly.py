@@ -37,6 +37,7 @@ from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
+from edge.record.upload_choice import UploadRule
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
 from models.compiled_store import CompiledStore, graphs_in_use
@@ -168,6 +169,7 @@ class Assembly:
             on_committed=self._committed,
             on_unrecorded=self._unrecorded,
             on_storage=lambda works, why: self.health.set_fault("storage", "" if works else why),
+            uploads=UploadRule(self.config.sync.images, self.config.sync.audit_share),
         )
 
     def _image_writer(self) -> ImageWriter:
