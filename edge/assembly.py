@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import structlog
 
 from cloud_sync.station.connection import station_link
-from cloud_sync.station.uplink import Uplink, UplinkSettings
+from cloud_sync.station.passenger import Passenger
+from cloud_sync.station.status import UplinkSettings
+from cloud_sync.station.uplink import Uplink
 from cloud_sync.wire.link import Address as BrokerAddress
 from edge.capture.codes.desk import CodeDesk, code_rules
 from edge.capture.drain import CaptureLimits, Drain
@@ -38,6 +41,7 @@ from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
 from edge.record.upload_choice import UploadRule
+from edge.standing import read_state
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
 from models.compiled_store import CompiledStore, graphs_in_use
@@ -203,7 +207,13 @@ class Assembly:
             outbox=SqliteOutbox(self.recorder),
             link=station_link(self.config.station.id, broker),
             settings=UplinkSettings(resend_after_s=self.config.sync.resend_s),
+            passengers=self._passengers(),
+            state=partial(read_state, self.config.database_path),
         )
+
+    def _passengers(self) -> list[Passenger]:
+        """Who else sends and hears over the uplink, in the order of their importance."""
+        return []
 
 
 def station_plan(config: StationConfig, bundle: Bundle) -> Plan:

@@ -34,7 +34,7 @@ HARD_VALUES = [
 
 def row_of(value: object, seq: int = 1) -> OutboxRow:
     text = json.dumps({"v": value}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return OutboxRow(Stream.INSPECTIONS, seq, text.encode())
+    return OutboxRow(Stream.INSPECTIONS, seq, text.encode(), EPOCH)
 
 
 @pytest.mark.parametrize("value", HARD_VALUES)
