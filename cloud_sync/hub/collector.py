@@ -94,6 +94,7 @@ class Collector:
         self._acks = PendingAcks()
         self._queue: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._stopping = False
+        self.connected = False
 
     def run(self) -> None:
         """Collect until stopped; what is in hand then is committed first if the store lets it."""
@@ -116,12 +117,14 @@ class Collector:
 
     def on_connected(self, limits: Limits) -> None:  # noqa: ARG002 - acknowledgements are small
         """The link's word; see `Listener`."""
+        self.connected = True
         if self._on_ready is not None:
             self._on_ready()
         self._queue.put(None)
 
     def on_disconnected(self, why: str) -> None:
         """The link's word; see `Listener`."""
+        self.connected = False
         if not self._stopping:
             _logger.warning("the collector is offline: %s", why)
 

@@ -50,6 +50,7 @@ def collecting(place: Path, desk: EchoDesk) -> Iterator[tuple[Collector, Sender]
     broker = MemoryBroker()
     link = MemoryLink(broker, "collector", EVERYTHING)
     with CloudThread(place, link, desks=[desk]) as collector, sender(broker, (ECHO,)) as sending:
+        eventually(lambda: collector.connected)
         yield collector, sending
 
 
