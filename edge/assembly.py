@@ -9,6 +9,8 @@ import numpy as np
 import structlog
 
 from cloud_sync.station.connection import station_link
+from cloud_sync.station.downlink import Downlink, DownPace
+from cloud_sync.station.files import FilePace, FileSender
 from cloud_sync.station.passenger import Passenger
 from cloud_sync.station.status import UplinkSettings
 from cloud_sync.station.uplink import Uplink
@@ -41,6 +43,7 @@ from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
 from edge.record.upload_choice import UploadRule
+from edge.record.uploads import SqliteUploads
 from edge.standing import read_state
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
@@ -213,7 +216,12 @@ class Assembly:
 
     def _passengers(self) -> list[Passenger]:
         """Who else sends and hears over the uplink, in the order of their importance."""
-        return []
+        station, patience_s = self.config.station.id, self.config.sync.resend_s
+        uploads = SqliteUploads(self.recorder, ImageStore(self.config.images_dir, self.config.retention.image_format))
+        return [
+            FileSender(station, uploads, FilePace(patience_s, max(patience_s, 300.0))),
+            Downlink(station, self.config.releases_dir, DownPace(min(patience_s, 10.0))),
+        ]
 
 
 def station_plan(config: StationConfig, bundle: Bundle) -> Plan:

@@ -1,4 +1,4 @@
-"""Fetches what the cloud offers: a release in blocks, asked for a few at a time, into a file that is whole or not there.
+"""Fetches what the cloud offers: a release in blocks, a few at a time, into a file that is whole or not there.
 
 - Blocks are written in order to `.NAME.part`, synced now and then. After a kill at any byte it goes on at the last
   whole block; the hash over the whole file decides, so nothing else has to be remembered.
