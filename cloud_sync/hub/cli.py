@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloud_sync.hub.model_cli import register
+from cloud_sync.hub import model_cli, release_cli
 from cloud_sync.wire.errors import LinkError
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def stations(store: Store, *, as_json: AsJson = False) -> None:
                 typer.echo(item.station)
 
 
-register(app)
+model_cli.register(app)
+release_cli.register(app)
 
 
 def main() -> None:
