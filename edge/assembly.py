@@ -40,6 +40,7 @@ from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
+from edge.record.upload_choice import UploadRule
 from edge.standing import read_state
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
@@ -172,6 +173,7 @@ class Assembly:
             on_committed=self._committed,
             on_unrecorded=self._unrecorded,
             on_storage=lambda works, why: self.health.set_fault("storage", "" if works else why),
+            uploads=UploadRule(self.config.sync.images, self.config.sync.audit_share),
         )
 
     def _image_writer(self) -> ImageWriter:

@@ -167,6 +167,8 @@ class SyncSection(_Section):
 
     broker: Annotated[str, Field(pattern=r"^[^:/\s]+:\d{1,5}$")] | None = None
     resend_s: Annotated[float, Field(gt=0)] = 30
+    images: Literal["none", "not_pass", "all"] = "not_pass"
+    audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
 
 
 class RetentionSection(_Section):
@@ -257,6 +259,11 @@ class StationConfig(_Section):
     def images_dir(self) -> Path:
         """Where stored images lie, named by content."""
         return self.station.data_dir / "images"
+
+    @property
+    def releases_dir(self) -> Path:
+        """Where releases from the cloud lie, whole or half fetched."""
+        return self.station.data_dir / "releases"
 
     @property
     def plans_dir(self) -> Path:

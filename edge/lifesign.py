@@ -47,6 +47,7 @@ class Lifesign:
             "ready": ready and running,
             "why": why if running else "stopped",
             "faults": station.health.faults(),
+            "alarms": station.health.alarms(),
             "product": station.port.chosen,
             "line": _counters(station.port.counters),
             "outputs": {output.output_id: _output(output) for output in station.outputs},

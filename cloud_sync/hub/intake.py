@@ -25,9 +25,14 @@ from cloud_sync.wire.records import (
     OutcomeRecord,
     PartRecord,
     Record,
+    read_record,
 )
 from cloud_sync.wire.strict_json import loads
 
+RECORD_SUBJECTS = {
+    "inspections": frozenset({Stream.LOSSES, Stream.INSPECTIONS, Stream.OUTCOMES, Stream.IMAGES}),
+    "feedback": frozenset({Stream.FEEDBACK}),
+}  # where records come, and which
 _REASON_SHOWN = 300
 
 _MODELS: dict[Stream, type[Record]] = {
@@ -58,24 +63,28 @@ def take_in(message: Message) -> Intake:
     """Sort a message's content into records and dead letters."""
     station: str | None = None
     try:
-        station = _station(message.topic)
+        parsed = topics.parse(message.topic)
+        station = parsed.station
+        streams = _streams(parsed)
         batch = unpack_batch(message.payload)
-        _check_sender(station, batch)
+        _check_sender(station, streams, batch)
     except LinkError as error:
         return Intake(dead=(DeadLetter(message.topic, message.payload, str(error), station),))
     return _sort(batch, message.topic)
 
 
-def _station(topic: str) -> str:
-    parsed = topics.parse(topic)
-    if (parsed.direction, parsed.subject) != ("up", "inspections"):
-        raise LinkError(f"expected a topic .../up/inspections, got {topic!r}")
-    return parsed.station
+def _streams(topic: topics.Topic) -> frozenset[Stream]:
+    if topic.direction != "up" or topic.subject not in RECORD_SUBJECTS:
+        found = f"{topic.direction}/{topic.subject}"
+        raise LinkError(f"expected a topic .../up/inspections or .../up/feedback, got .../{found}")
+    return RECORD_SUBJECTS[topic.subject]
 
 
-def _check_sender(station: str, batch: Batch) -> None:
+def _check_sender(station: str, streams: frozenset[Stream], batch: Batch) -> None:
     if batch.station != station:
         raise LinkError(f"expected records of {station!r}, as their topic says, got some of {batch.station!r}")
+    if batch.stream not in streams:
+        raise LinkError(f"expected records of {', '.join(sorted(streams))} here, got some of {batch.stream}")
 
 
 def _sort(batch: Batch, topic: str) -> Intake:
@@ -94,7 +103,7 @@ def _sort(batch: Batch, topic: str) -> Intake:
 
 def _record(batch: Batch, payload: bytes) -> NewRecord:
     try:
-        record = _MODELS[batch.stream].model_validate_json(payload, strict=True)
+        record = read_record(_MODELS[batch.stream], payload)
     except ValidationError as error:
         raise LinkError(_reason(batch.stream, error)) from error
     if (record.station, record.epoch) != (batch.station, batch.epoch):

@@ -24,16 +24,16 @@ JobId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 
 class WireMessage(BaseModel):
-    """A JSON message that is no record."""
+    """A JSON message that is no record. Its versions follow the rules of records: see there."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
     def unpack(cls, payload: bytes) -> Self:
-        """The message in the bytes. Raises LinkError on anything else."""
+        """The message in the bytes, members that a later version added left out. Raises LinkError on anything else."""
         loads(payload)  # our limits on JSON hold here too
         try:
-            return cls.model_validate_json(payload)
+            return cls.model_validate_json(payload, strict=True, extra="ignore")
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(step) for step in first["loc"]) or "message"

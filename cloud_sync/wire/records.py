@@ -2,12 +2,17 @@
 
 A record's bytes are made once, at the station, as canonical JSON; their sha256 is the content hash that
 simulator log, station and cloud are joined by. Nobody re-serialises a record on its way.
+
+Stations and collectors are brought up to date in any order. So under one schema name:
+- a version that comes later may add members that have a default, and nothing else; what a member means, may hold, and
+  whether it is required, stays as it is. Whatever else changes gets a new name, and a collector that knows it first.
+- who makes a record knows all its members; who reads one leaves those it does not know unread, in its bytes.
 """
 
 import hashlib
 import json
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,6 +34,9 @@ class Record(BaseModel):
     station: Name
     epoch: Epoch
     seq: Annotated[int, Field(ge=1, le=SEQ_LIMIT)]
+
+
+RecordKind = TypeVar("RecordKind", bound=Record)
 
 
 class PartRecord(Record):
@@ -153,6 +161,11 @@ def canonical_json(record: Record) -> bytes:
     """The record's bytes: sorted keys, no spaces, UTF-8. Raises ValueError on NaN or infinity."""
     content = record.model_dump(mode="json", by_alias=True)
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def read_record(kind: type[RecordKind], payload: bytes) -> RecordKind:
+    """What a reader of today makes of a record, its unknown members left out. Raises pydantic's ValidationError."""
+    return kind.model_validate_json(payload, strict=True, extra="ignore")
 
 
 def content_hash(payload: bytes) -> str:

@@ -182,16 +182,6 @@ def test_what_cannot_be_a_store_is_refused_in_words(tmp_path: Path, place: str, 
         StoreWriter(place.format(dir=tmp_path))
 
 
-def test_a_store_of_another_version_is_left_alone(place: str) -> None:
-    StoreWriter(place).close()
-    with sqlite3.connect(place) as database:
-        database.execute("UPDATE meta SET value = '2' WHERE name = 'schema_version'")
-    database.close()
-
-    with pytest.raises(StoreError, match="schema version 2, this program knows 1"):
-        StoreWriter(place)
-
-
 def test_reading_makes_no_store(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no store"):
         StoreReader(str(tmp_path / "absent.db"))

@@ -4,17 +4,19 @@ One transaction holds everything that a call brings; after it has returned, all 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 import sqlalchemy as sa
 
 from cloud_sync.hub.store.engine import BUSY_TIMEOUT_S, open_engine
-from cloud_sync.hub.store.errors import StoreError
+from cloud_sync.hub.store.errors import ContentError, StoreError
 from cloud_sync.hub.store.tables import dead_letters, quarantine, records, stations
 from cloud_sync.wire.outbox import Stream
 from cloud_sync.wire.records import content_hash
+
+T = TypeVar("T")
 
 _SEQS_PER_QUERY = 500
 _DEAD_LETTER_LIMIT_BYTES = 64 * 1024
@@ -88,18 +90,19 @@ class StoreWriter:
     def __init__(self, place: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self._engine = open_engine(place, create=True, busy_timeout_s=busy_timeout_s)
 
-    def insert(self, new: Sequence[NewRecord], dead: Sequence[DeadLetter], at_ms: int) -> Inserted:
-        """Commit all of it or nothing. Raises StoreError; then nothing of it is in the store."""
+    def commit(self, write: Callable[[sa.Connection], T]) -> T:
+        """Run `write` in one transaction, and commit. Raises StoreError; then nothing of it is in the store."""
         try:
             with self._engine.begin() as connection:
-                names = {record.key.station for record in new} | {letter.station for letter in dead if letter.station}
-                _note_stations(connection, names, at_ms)
-                inserted = _insert_records(connection, new, at_ms)
-                _add_absent(connection, dead_letters, [_dead_letter_row(letter, at_ms) for letter in dead])
-                return inserted
+                return write(connection)
         except sa.exc.SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
-            raise StoreError(f"cannot write {len(new)} records to {self._engine.url!r}: {cause}") from error
+            kind = StoreError if is_fault_of_database(error) else ContentError
+            raise kind(f"cannot write to {self._engine.url!r}: {cause}") from error
+
+    def insert(self, new: Sequence[NewRecord], dead: Sequence[DeadLetter], at_ms: int) -> Inserted:
+        """Commit all of it or nothing. Raises StoreError; then nothing of it is in the store."""
+        return self.commit(lambda connection: write_records(connection, new, dead, (), at_ms))
 
     def close(self) -> None:
         """Give back what the database lent."""
@@ -110,6 +113,28 @@ class StoreWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def write_records(
+    connection: sa.Connection,
+    new: Sequence[NewRecord],
+    dead: Sequence[DeadLetter],
+    heard: Collection[str],
+    at_ms: int,
+) -> Inserted:
+    """Put records and dead letters in, and note that these stations were heard of. Raises SQLAlchemyError."""
+    names = {record.key.station for record in new} | {letter.station for letter in dead if letter.station}
+    _note_stations(connection, names | set(heard), at_ms)
+    inserted = _insert_records(connection, new, at_ms)
+    _add_absent(connection, dead_letters, [_dead_letter_row(letter, at_ms) for letter in dead])
+    return inserted
+
+
+def is_fault_of_database(error: Exception) -> bool:
+    """Whether it lies with disk, server or connection and may pass; otherwise with what was to be written."""
+    if not isinstance(error, sa.exc.DBAPIError):
+        return isinstance(error, sa.exc.SQLAlchemyError)
+    return not isinstance(error, sa.exc.DataError | sa.exc.IntegrityError | sa.exc.ProgrammingError)
 
 
 def _insert_records(connection: sa.Connection, new: Sequence[NewRecord], at_ms: int) -> Inserted:
