@@ -296,7 +296,7 @@ def load_config(path: Path) -> StationConfig:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}: run `edge init` to write one") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number of 5,000 digits, 1,000 brackets
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     try:
         config = StationConfig.model_validate(content)

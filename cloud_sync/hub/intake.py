@@ -69,7 +69,7 @@ def take_in(message: Message) -> Intake:
         batch = unpack_batch(message.payload)
         _check_sender(station, streams, batch)
     except LinkError as error:
-        return Intake(dead=(DeadLetter(message.topic, message.payload, str(error), station),))
+        return Intake(dead=(DeadLetter(_text(message.topic), message.payload, _text(str(error)), station),))
     return _sort(batch, message.topic)
 
 
@@ -96,7 +96,7 @@ def _sort(batch: Batch, topic: str) -> Intake:
             records.append(_record(batch, payload))
             settled.append(records[-1].key)
         except LinkError as error:
-            dead.append(DeadLetter(topic, payload, str(error), batch.station))
+            dead.append(DeadLetter(topic, payload, _text(str(error)), batch.station))
             settled += _claimed(batch, payload)
     return Intake(tuple(records), tuple(dead), tuple(settled))
 
@@ -115,7 +115,13 @@ def _record(batch: Batch, payload: bytes) -> NewRecord:
     elif isinstance(record, OutcomeRecord):
         verdict, outcome = record.told_verdict, record.outcome
     key = Key(batch.station, batch.epoch, batch.stream, record.seq)
-    return NewRecord(key, payload, record.part_id if isinstance(record, PartRecord) else "", verdict, outcome)
+    part_id = _text(record.part_id) if isinstance(record, PartRecord) else ""
+    return NewRecord(key, payload, part_id, verdict, outcome)
+
+
+def _text(said: str) -> str:
+    """As every database holds it: PostgreSQL takes no NUL, and one that came would stop the collector for good."""
+    return said.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _reason(stream: Stream, error: ValidationError) -> str:
