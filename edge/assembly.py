@@ -33,6 +33,7 @@ from edge.line.outputs.teller import Teller
 from edge.line.port import LinePort, PortTimes
 from edge.line.protocol import Address, parse_address
 from edge.pipeline import Eyes, Pipeline, PipelineLimits, Product
+from edge.record.eviction import Limits
 from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
@@ -171,11 +172,14 @@ class Assembly:
         )
 
     def _image_writer(self) -> ImageWriter:
+        kept = self.config.retention
         return ImageWriter(
-            ImageStore(self.config.images_dir, self.config.retention.image_format),
+            ImageStore(self.config.images_dir, kept.image_format),
             self.recorder,
-            self.config.retention.quota_bytes,
+            Limits(kept.quota_bytes, kept.records_bytes, kept.free_bytes),
             lambda works, why: self.health.set_fault("images", "" if works else why),
+            on_alarm=self.health.set_alarm,
+            sends=self.config.sync.broker is not None,
         )
 
     def _pipeline(self) -> Pipeline:

@@ -30,6 +30,7 @@ from edge.record.inspections import (
     open_inspections,
     pending_images,
 )
+from edge.record.letting_go import give_up_unsent
 from edge.record.marks import bury, forget, revive
 from edge.record.writer import GroupWriter, RefusedError, Work
 
@@ -155,6 +156,11 @@ class Recorder:
         moved: list[int] = []
         self.write_and_wait(lambda connection: moved.append(revive(connection, stream)))
         return moved[-1]
+
+    def give_up(self, seqs: Sequence[int], why: str, at: datetime) -> None:
+        """Delete inspections that the cloud never saw, counted by tombstones; waits for the commit. Raises StorageError."""
+        log.warning("records are given up unsent", inspections=len(seqs), first=seqs[0], last=seqs[-1], why=why)
+        self.write_and_wait(lambda connection: give_up_unsent(connection, self._station, seqs, why, at))
 
     def renew_epoch(self, epoch: str) -> None:
         """Begin a new epoch if the one named is the current one; waits for the commit. Raises StorageError."""
