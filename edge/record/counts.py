@@ -2,8 +2,8 @@
 
 - Triggers count inside the transaction that changes a row: a failed commit, a kill or another program cannot put them
   at odds with the rows, and reading one costs the same however many rows there are.
-- `outbox:`, `dead:`, `records:` and `outcome:open` are of now; the others go up for as long as the database lives, though old
-  records are let go of.
+- `outbox:`, `dead:`, `records:` and `outcome:open` are of now; the others go up for as long as the
+  database lives, though old records are let go of.
 - Rows of the counted tables are never written by INSERT OR REPLACE: what it replaces, no trigger sees.
 """
 
