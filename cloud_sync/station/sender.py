@@ -126,27 +126,30 @@ class Sender:
         self._outbox.renew(epoch)
         self._on_renewed()
 
-    def send(self, now_s: float, depths: Mapping[Stream, int] | None) -> None:
-        """Send what is due; with depths, also again what waited too long, and what came in below what was sent."""
+    def send(self, now_s: float, depths: Mapping[Stream, int] | None) -> bool:
+        """Send what is due; with depths, also again what waited too long, and what came in below what was sent.
+
+        False where something is left that there was no room for.
+        """
         self._bury_guilty()
         if self.is_alone:
-            return
+            return False
         suspect = self.suspects.next(now_s)
         if suspect is None or self._owes_flow:
             self._owes_flow = False
-            self._send_all(now_s, depths)
-        elif self._window.is_empty:
+            return self._send_all(now_s, depths)
+        if self._window.is_empty:
             self._send_alone(suspect)
+        return False
 
-    def _send_all(self, now_s: float, depths: Mapping[Stream, int] | None) -> None:
+    def _send_all(self, now_s: float, depths: Mapping[Stream, int] | None) -> bool:
         if depths is not None and not self._send_due(now_s):
-            return
-        if self._send_new(now_s) and depths is not None:
-            late = [stream for stream in Stream if depths.get(stream, 0) > self._ledger.under_way(stream)]
-            for stream in late:
-                self._cursors[stream] = 0
-                if not self._send_stream(stream, now_s):
-                    return
+            return False
+        if not self._send_new(now_s):
+            return False
+        late = [stream for stream in Stream if depths and depths.get(stream, 0) > self._ledger.under_way(stream)]
+        self._cursors.update(dict.fromkeys(late, 0))
+        return all(self._send_stream(stream, now_s) for stream in late)
 
     def _send_new(self, now_s: float) -> bool:
         return all(self._send_stream(stream, now_s) for stream in Stream)

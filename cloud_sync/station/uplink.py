@@ -231,9 +231,11 @@ class Uplink:
         if self._window.limits is None or self._sender.is_alone or not self._own.say(now_s):
             return
         self._put_off_sending = depths is None and now_s < self._next_sending_s
-        if not self._put_off_sending:
+        if self._put_off_sending:
+            return
+        before = self._sender.counts.sent
+        if self._sender.send(now_s, depths) and self._sender.counts.sent > before:
             self._next_sending_s = now_s + self._pace.gather_s
-            self._sender.send(now_s, depths)
         if not self._sender.is_alone:
             self._passengers.work(now_s, self._ride)
 
