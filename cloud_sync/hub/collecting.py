@@ -9,6 +9,7 @@ import sys
 
 from cloud_sync.hub.collector import Collector, collector_link
 from cloud_sync.hub.desk import Desk
+from cloud_sync.hub.station_desks import HealthDesk, StateDesk
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire.link import Address
 
@@ -28,7 +29,7 @@ def collect_until_signal(address: Address, store: str, client_id: str, *, as_jso
 
 def desks() -> list[Desk]:
     """Who deals with what is no record."""
-    return []
+    return [StateDesk(), HealthDesk()]
 
 
 def _say(event: dict[str, object], *, as_json: bool) -> None:

@@ -118,7 +118,8 @@ def _record(batch: Batch, payload: bytes) -> NewRecord:
         verdict, outcome = record.told_verdict, record.outcome
     key = Key(batch.station, batch.epoch, batch.stream, record.seq)
     part_id = record.part_id if isinstance(record, PartRecord) else ""
-    return NewRecord(key, payload, part_id, verdict, outcome, _made_at_ms(record))
+    lost = record.records if isinstance(record, LossRecord) else 0
+    return NewRecord(key, payload, part_id, verdict, outcome, _made_at_ms(record), lost)
 
 
 def _made_at_ms(record: Record) -> int | None:
