@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
-from cloud_sync.hub.store.entries import DeadLetter, Key, NewRecord
+from cloud_sync.hub.store.entries import DeadLetter, Key, NewRecord, storable
 from cloud_sync.wire import topics
 from cloud_sync.wire.envelopes import Batch, unpack_batch
 from cloud_sync.wire.errors import LinkError
@@ -26,6 +26,7 @@ from cloud_sync.wire.records import (
     OutcomeRecord,
     PartRecord,
     Record,
+    read_record,
 )
 from cloud_sync.wire.strict_json import loads
 
@@ -70,7 +71,7 @@ def take_in(message: Message) -> Intake:
         batch = unpack_batch(message.payload)
         _check_sender(station, streams, batch)
     except LinkError as error:
-        return Intake(dead=(DeadLetter(message.topic, message.payload, str(error), station),))
+        return Intake(dead=(DeadLetter(_text(message.topic), message.payload, _text(str(error)), station),))
     return _sort(batch, message.topic)
 
 
@@ -98,14 +99,14 @@ def _sort(batch: Batch, topic: str) -> Intake:
             settled.append(records[-1].key)
         except LinkError as error:
             claimed = _claimed(batch, payload)
-            dead.append(DeadLetter(topic, payload, str(error), batch.station, claimed))
+            dead.append(DeadLetter(topic, payload, _text(str(error)), batch.station, claimed))
             settled += [claimed] if claimed else []
     return Intake(tuple(records), tuple(dead), tuple(settled))
 
 
 def _record(batch: Batch, payload: bytes) -> NewRecord:
     try:
-        record = _MODELS[batch.stream].model_validate_json(payload, strict=True)
+        record = read_record(_MODELS[batch.stream], payload)
     except ValidationError as error:
         raise LinkError(_reason(batch.stream, error)) from error
     if (record.station, record.epoch) != (batch.station, batch.epoch):
@@ -117,7 +118,7 @@ def _record(batch: Batch, payload: bytes) -> NewRecord:
     elif isinstance(record, OutcomeRecord):
         verdict, outcome = record.told_verdict, record.outcome
     key = Key(batch.station, batch.epoch, batch.stream, record.seq)
-    part_id = record.part_id if isinstance(record, PartRecord) else ""
+    part_id = storable(record.part_id) if isinstance(record, PartRecord) else ""
     lost = record.records if isinstance(record, LossRecord) else 0
     return NewRecord(key, payload, part_id, verdict, outcome, _made_at_ms(record), lost)
 
