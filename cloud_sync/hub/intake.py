@@ -71,7 +71,7 @@ def take_in(message: Message) -> Intake:
         batch = unpack_batch(message.payload)
         _check_sender(station, streams, batch)
     except LinkError as error:
-        return Intake(dead=(DeadLetter(_text(message.topic), message.payload, _text(str(error)), station),))
+        return Intake(dead=(DeadLetter(storable(message.topic), message.payload, storable(str(error)), station),))
     return _sort(batch, message.topic)
 
 
@@ -99,7 +99,7 @@ def _sort(batch: Batch, topic: str) -> Intake:
             settled.append(records[-1].key)
         except LinkError as error:
             claimed = _claimed(batch, payload)
-            dead.append(DeadLetter(topic, payload, _text(str(error)), batch.station, claimed))
+            dead.append(DeadLetter(topic, payload, storable(str(error)), batch.station, claimed))
             settled += [claimed] if claimed else []
     return Intake(tuple(records), tuple(dead), tuple(settled))
 
