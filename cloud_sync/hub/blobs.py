@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from cloud_sync.hub.store.errors import BlobError
 from models.durable import sync_directory
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ _PIECE_BYTES = 1024**2
 _TIMEOUT = "20s"
 _RETRIED_S = 10
 _OPTIONS = {"endpoint", "region"}
-
-
-class BlobError(Exception):
-    """The blob store cannot be reached, or does not hold what was asked for."""
 
 
 class Blobs(Protocol):

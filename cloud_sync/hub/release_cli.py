@@ -1,7 +1,6 @@
 """`cloud release offer | status`: releases for the stations, from the command line. Heavy imports stand inside."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,18 +8,16 @@ from typing import Annotated
 
 import typer
 
-WRONG_USAGE = 2
-WORLD_FAILED = 3
+from cloud_sync.hub.errors_said import clear_errors
+from cloud_sync.hub.fleet_cli import AsJson, Store
 
-Store = Annotated[
-    str, typer.Option(help="Where the collector keeps records: a file's path (SQLite) or a database URL.")
-]
+WRONG_USAGE = 2
+
 Blobs = Annotated[
     str | None,
     typer.Option(help="Where files go: a folder, or s3://BUCKET/PREFIX?endpoint=URL (left out: beside the store)."),
 ]
 Broker = Annotated[str, typer.Option(help="The broker's HOST:PORT.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 _release = typer.Typer(help="Offer releases to stations, and see how far each came.", no_args_is_help=True)
 
@@ -41,7 +38,7 @@ def offer(
     as_json: AsJson = False,
 ) -> None:
     """Offer a file to stations: they fetch it in blocks, check its hash, and activate nothing."""
-    with _clear_errors():
+    with _clear_offer():
         from cloud_sync.hub import releases
         from cloud_sync.hub.blobs import open_blobs
         from cloud_sync.hub.file_desks import blobs_beside
@@ -60,7 +57,7 @@ def offer(
 @_release.command()
 def status(store: Store, *, as_json: AsJson = False) -> None:
     """Say of each offer how far its station came; `asked`: it did not answer yet."""
-    with _clear_errors():
+    with clear_errors():
         from cloud_sync.hub import releases
 
         rows = releases.job_rows(store)
@@ -72,21 +69,13 @@ def status(store: Store, *, as_json: AsJson = False) -> None:
 
 
 @contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Turn the faults that are expected into one line on stderr and an exit code."""
-    from cloud_sync.hub.blobs import BlobError
+def _clear_offer() -> Iterator[None]:
+    """As everywhere, and an offer that cannot be made is wrong usage."""
     from cloud_sync.hub.releases import OfferError
-    from cloud_sync.hub.store.errors import StoreError
-    from cloud_sync.wire.errors import LinkError
 
-    try:
-        yield
-    except OfferError as error:
-        _fail(error, WRONG_USAGE)
-    except (StoreError, BlobError, LinkError) as error:
-        _fail(error, WORLD_FAILED)
-
-
-def _fail(error: Exception, code: int) -> None:
-    sys.stderr.write(f"cloud: {error}\n")
-    raise typer.Exit(code)
+    with clear_errors():
+        try:
+            yield
+        except OfferError as error:
+            typer.echo(f"cloud: {error}", err=True)
+            raise typer.Exit(WRONG_USAGE) from error
