@@ -2,17 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import structlog
 
-from cloud_sync.station.connection import station_link
-from cloud_sync.station.passenger import Passenger
-from cloud_sync.station.status import UplinkSettings
-from cloud_sync.station.uplink import Uplink
-from cloud_sync.wire.link import Address as BrokerAddress
 from edge.capture.codes.desk import CodeDesk, code_rules
 from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.open import is_replayed, make_camera
@@ -38,10 +32,10 @@ from edge.line.protocol import Address, parse_address
 from edge.pipeline import Eyes, Pipeline, PipelineLimits, Product
 from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
-from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
 from edge.record.upload_choice import UploadRule
-from edge.standing import read_state
+from edge.standing import make_health
+from edge.sync import make_uplink
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
 from models.compiled_store import CompiledStore, graphs_in_use
@@ -72,7 +66,6 @@ class Assembly:
         self._compiled = CompiledStore(config.cache_dir, lambda: graphs_in_use(config.bundles_dir))
         self._running: dict[str, Path] = {}
         address = parse_address(config.line.port)
-        broker = None if config.sync.broker is None else BrokerAddress.parse(config.sync.broker)
         self.pictures, self._codes = make_watch(config, self.health), code_rules(config)
         self.drains = {section.id: self._drain(section) for section in config.camera}
         self.products = {section.id: self._product(section) for section in config.product}
@@ -81,7 +74,7 @@ class Assembly:
         self.images = self._image_writer()
         self.pipeline = self._pipeline()
         self.port = self._port(address)
-        self.uplink = None if broker is None else self._uplink(broker)
+        self.uplink = make_uplink(config, self.recorder, lambda: make_health(config, self.health))
 
     def take(self, section: ProductSection) -> None:
         """Run the product's active bundle from the next trigger on; its engines of two changes ago are let go.
@@ -100,6 +93,12 @@ class Assembly:
     def plan(self, product_id: str) -> Plan:
         """How the product's model is run."""
         return self.engines[self._running[product_id]].plan
+
+    def readiness_changed(self, ready: bool, why: str) -> None:  # noqa: FBT001 - ready is what is said
+        """Tell the line at once, and the cloud soon; must not block."""
+        self.port.set_ready(ready, why)
+        if self.uplink is not None:
+            self.uplink.health_changed()
 
     def _committed(self, committed: Committed, frames: tuple[Frame, ...]) -> None:
         self.port.tell(committed)
@@ -200,20 +199,6 @@ class Assembly:
         line = self.config.line
         times = PortTimes(line.deadline_ms / 1000, line.ack_timeout_ms / 1000, line.heartbeat_ms / 1000)
         return LinePort(address, times, self._accept, self.recorder.record_outcomes, self.products)
-
-    def _uplink(self, broker: BrokerAddress) -> Uplink:
-        return Uplink(
-            station=self.config.station.id,
-            outbox=SqliteOutbox(self.recorder),
-            link=station_link(self.config.station.id, broker),
-            settings=UplinkSettings(resend_after_s=self.config.sync.resend_s),
-            passengers=self._passengers(),
-            state=partial(read_state, self.config.database_path),
-        )
-
-    def _passengers(self) -> list[Passenger]:
-        """Who else sends and hears over the uplink, in the order of their importance."""
-        return []
 
 
 def station_plan(config: StationConfig, bundle: Bundle) -> Plan:

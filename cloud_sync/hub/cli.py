@@ -25,6 +25,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Blobs = Annotated[
+    str | None,
+    typer.Option(help="Where files go: a folder, or s3://BUCKET/PREFIX?endpoint=URL (left out: beside the store)."),
+]
 Store = Annotated[str, typer.Option(help="Where records are kept: a file's path (SQLite) or a database URL.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 AsRecords = Annotated[bool, typer.Option("--records", help="One line per record: its identity and content hash.")]
@@ -34,6 +38,7 @@ AsRecords = Annotated[bool, typer.Option("--records", help="One line per record:
 def collect(
     store: Store,
     broker: Annotated[str, typer.Option(help="The broker's HOST:PORT.")] = "127.0.0.1:1883",
+    blobs: Blobs = None,
     client_id: Annotated[str, typer.Option(help="Our name at the broker; one per collector.")] = "inspectd-collector",
     *,
     as_json: AsJson = False,
@@ -47,7 +52,7 @@ def collect(
             address = Address.parse(broker)
         except LinkError as error:
             raise typer.BadParameter(str(error), param_hint="--broker") from error
-        collect_until_signal(address, store, client_id, as_json=as_json)
+        collect_until_signal(address, store, blobs, client_id, as_json=as_json)
 
 
 @app.command()
@@ -103,11 +108,12 @@ def main() -> None:
 @contextmanager
 def _clear_errors() -> Iterator[None]:
     """Turn the faults that are expected into one line on stderr and an exit code."""
+    from cloud_sync.hub.blobs import BlobError
     from cloud_sync.hub.store.errors import StoreError
 
     try:
         yield
-    except (StoreError, LinkError) as error:
+    except (StoreError, BlobError, LinkError) as error:
         typer.echo(f"cloud: {error}", err=True)
         raise typer.Exit(WORLD_FAILED) from error
     except BrokenPipeError:
