@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import structlog
 
+from cloud_sync.wire.records import FeedbackRecord, inspection_id
 from edge.capture.codes.desk import CodeDesk, code_rules
 from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.open import is_replayed, make_camera
@@ -15,7 +17,8 @@ from edge.capture.scales import scales_of
 from edge.config import CameraSection, ProductSection, StationConfig
 from edge.config_outputs import OutputSection
 from edge.decide.recipe import Recipe, Rule, check_fit
-from edge.domain.errors import ConfigError
+from edge.domain.errors import ConfigError, StorageError
+from edge.domain.feedback import Feedback
 from edge.domain.frame import Frame, Image
 from edge.domain.inspection import Committed, Inspection
 from edge.domain.part import Part, Verdict
@@ -28,8 +31,9 @@ from edge.infer.plan import Plan, make_plan
 from edge.line.outputs.open import make_teller
 from edge.line.outputs.teller import Teller
 from edge.line.port import LinePort, PortTimes
-from edge.line.protocol import Address, parse_address
+from edge.line.protocol import NOT_KEPT, Address, FeedbackAnswer, parse_address
 from edge.pipeline import Eyes, Pipeline, PipelineLimits, Product
+from edge.record.eviction import Limits
 from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
 from edge.record.recorder import Recorder
@@ -75,6 +79,7 @@ class Assembly:
         self.pipeline = self._pipeline()
         self.port = self._port(address)
         self.uplink = make_uplink(config, self.recorder, lambda: make_health(config, self.health))
+        self.port.on_feedback(self._note_feedback)
 
     def take(self, section: ProductSection) -> None:
         """Run the product's active bundle from the next trigger on; its engines of two changes ago are let go.
@@ -109,6 +114,21 @@ class Assembly:
 
     def _unrecorded(self, inspection: Inspection) -> None:
         self.port.tell_unrecorded(inspection.part, inspection.all_reasons)
+
+    def _note_feedback(self, peer: int, said: Feedback) -> None:
+        def done(record: FeedbackRecord | None) -> None:
+            if record is None:
+                self.port.answer_feedback(peer, f"no part {said.part_id!r} is on record here")
+                return
+            identity = inspection_id(record.station, record.inspection_epoch, record.inspection_seq)
+            self.port.answer_feedback(peer, FeedbackAnswer(said.part_id, record.verdict, identity, record.seq))
+            if self.uplink is not None:
+                self.uplink.notify()
+
+        def failed(error: StorageError) -> None:
+            self.port.answer_feedback(peer, f"{NOT_KEPT}: {error}")
+
+        self.recorder.record_feedback(said, datetime.now(UTC), done, failed)
 
     def _accept(self, part: Part) -> None:
         self.pipeline.accept(part)
@@ -176,11 +196,14 @@ class Assembly:
         )
 
     def _image_writer(self) -> ImageWriter:
+        kept = self.config.retention
         return ImageWriter(
-            ImageStore(self.config.images_dir, self.config.retention.image_format),
+            ImageStore(self.config.images_dir, kept.image_format),
             self.recorder,
-            self.config.retention.quota_bytes,
+            Limits(kept.quota_bytes, kept.records_bytes, kept.free_bytes),
             lambda works, why: self.health.set_fault("images", "" if works else why),
+            on_alarm=self.health.set_alarm,
+            sends=self.config.sync.broker is not None,
         )
 
     def _pipeline(self) -> Pipeline:

@@ -172,11 +172,13 @@ class SyncSection(_Section):
 
 
 class RetentionSection(_Section):
-    """Which images are kept, how, and the disk they may take."""
+    """Which images are kept, how, and the disk that images and records may take."""
 
     images: Literal["all", "not_pass", "none"] = "all"
     image_format: Literal["jpeg", "png"] = "jpeg"
     quota_bytes: Annotated[int, Field(ge=1_000_000)] = 20_000_000_000
+    records_bytes: Annotated[int, Field(ge=8_000_000)] = 10_000_000_000
+    free_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
 
 
 class StationConfig(_Section):
@@ -296,7 +298,7 @@ def load_config(path: Path) -> StationConfig:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}: run `edge init` to write one") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number of 5,000 digits, 1,000 brackets
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     try:
         config = StationConfig.model_validate(content)

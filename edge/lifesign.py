@@ -1,5 +1,6 @@
 """What the daemon says of itself each second, in status.json: that it lives, whether it is ready, what it counted."""
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -55,6 +56,7 @@ class Lifesign:
             "models": {name: self._model(product) for name, product in station.products.items()},
             "masters": self._masters(),
             "images": {"stored": station.images.stored, "dropped": station.images.dropped},
+            "disk": dataclasses.asdict(station.images.usage),
             "sync": self._sync(),
         }
 

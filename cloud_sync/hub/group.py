@@ -13,7 +13,9 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.desk import Desk, Reply
 from cloud_sync.hub.intake import RECORD_SUBJECTS, Intake, take_in
-from cloud_sync.hub.store.writing import DeadLetter, Inserted, Key, is_fault_of_database, write_records
+from cloud_sync.hub.store.entries import DeadLetter, Inserted, Key
+from cloud_sync.hub.store.inserting import write_records
+from cloud_sync.hub.store.writing import is_fault_of_database
 from cloud_sync.wire import topics
 from cloud_sync.wire.envelopes import BATCH_LIMIT_BYTES
 from cloud_sync.wire.errors import LinkError
@@ -92,7 +94,8 @@ def take(connection: sa.Connection, group: Sorted, at_ms: int) -> Taken:
     records = [record for intake in group.intakes for record in intake.records]
     heard = {topic.station for _, topic, _ in group.others}
     inserted = write_records(connection, records, dead, heard, at_ms)
-    settled = tuple(key for intake in group.intakes for key in intake.settled)
+    unkept = {letter.claims for letter in inserted.dropped}  # their stations are to keep them
+    settled = tuple(key for intake in group.intakes for key in intake.settled if key not in unkept)
     return Taken(inserted, tuple(dead), settled, tuple(replies))
 
 

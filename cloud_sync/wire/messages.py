@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloud_sync.wire.errors import LinkError
-from cloud_sync.wire.records import SEQ_LIMIT, Epoch, Name, Sha256
+from cloud_sync.wire.records import SEQ_LIMIT, Epoch, Items, Name, Sha256
 from cloud_sync.wire.strict_json import loads
 
 BLOCK_BYTES = 32 * 1024  # a file travels in pieces of this size, the last one shorter
@@ -113,7 +113,7 @@ class FileAck(WireMessage):
 
     schema_: Literal["inspectd.file-ack.v1"] = Field("inspectd.file-ack.v1", alias="schema")
     file: Sha256
-    ranges: list[tuple[Count, Count]]
+    ranges: Items[tuple[Count, Count]]
     complete: bool = False
     error: Annotated[str, Field(max_length=300)] | None = None
 

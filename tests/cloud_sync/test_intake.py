@@ -85,6 +85,18 @@ def test_a_bad_record_is_kept_as_a_dead_letter_and_spoils_no_other(bad: OutboxRo
     assert [key.seq for key in intake.settled] == ([1, 2, 3] if settled else [1, 3])
 
 
+def test_a_nul_reaches_no_column_of_text_and_stays_in_the_bytes() -> None:
+    """PostgreSQL holds no such text: the collector would have tried to write it for ever."""
+    named, misnamed = inspection(1, part_id="a\x00b"), altered(inspection(2), latency_ms={"a\x00": "no number"})
+
+    intake = take_in(message(named, misnamed))
+
+    assert [record.payload for record in intake.records] == [named.payload]
+    assert intake.records[0].part_id == "a\ufffdb"
+    assert [letter.payload for letter in intake.dead] == [misnamed.payload]
+    assert "latency_ms.a\ufffd" in intake.dead[0].reason
+
+
 def test_a_record_of_another_stream_is_a_dead_letter() -> None:
     disguised = OutboxRow(Stream.INSPECTIONS, 1, outcome(1).payload, EPOCH)
 
