@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import structlog
@@ -31,7 +32,7 @@ from edge.infer.plan import Plan, make_plan
 from edge.line.outputs.open import make_teller
 from edge.line.outputs.teller import Teller
 from edge.line.port import LinePort, PortTimes
-from edge.line.protocol import NOT_KEPT, Address, FeedbackAnswer, parse_address
+from edge.line.protocol import NOT_KEPT, Address, FeedbackAnswer, RetryDead, parse_address
 from edge.pipeline import Eyes, Pipeline, PipelineLimits, Product
 from edge.record.eviction import Limits
 from edge.record.image_writer import ImageWriter
@@ -80,6 +81,7 @@ class Assembly:
         self.port = self._port(address)
         self.uplink = make_uplink(config, self.recorder, lambda: make_health(config, self.health))
         self.port.on_feedback(self._note_feedback)
+        self.port.on_retry_dead(self._retry_dead)
 
     def take(self, section: ProductSection) -> None:
         """Run the product's active bundle from the next trigger on; its engines of two changes ago are let go.
@@ -129,6 +131,18 @@ class Assembly:
             self.port.answer_feedback(peer, f"{NOT_KEPT}: {error}")
 
         self.recorder.record_feedback(said, datetime.now(UTC), done, failed)
+
+    def _retry_dead(self, peer: int, asked: RetryDead) -> None:
+        def retry() -> None:
+            try:
+                answer: int | str = self.recorder.retry_dead(asked.stream)
+            except StorageError as error:
+                answer = f"no dead letter was moved: {error}"
+            self.port.answer_retry_dead(peer, answer)
+            if self.uplink is not None:
+                self.uplink.notify()
+
+        Thread(target=retry, name="retry-dead", daemon=True).start()
 
     def _accept(self, part: Part) -> None:
         self.pipeline.accept(part)
