@@ -1,6 +1,6 @@
 """The station put together: every part built from station.toml and wired to the others, nothing started yet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from edge.decide.recipe import Recipe, Rule, check_fit
 from edge.domain.errors import ConfigError, StorageError
 from edge.domain.feedback import Feedback
 from edge.domain.frame import Frame, Image
-from edge.domain.inspection import Committed, Inspection
+from edge.domain.inspection import Committed, Inspection, OutcomeOf
 from edge.domain.part import Part, Verdict
 from edge.health import Health
 from edge.infer.answers import reported
@@ -41,6 +41,7 @@ from edge.record.recorder import Recorder
 from edge.record.upload_choice import UploadRule
 from edge.standing import make_health
 from edge.sync import make_uplink
+from edge.tally import Tally
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
 from models.compiled_store import CompiledStore, graphs_in_use
@@ -70,6 +71,7 @@ class Assembly:
         self.engines: dict[Path, OpenVinoEngine] = {}
         self._compiled = CompiledStore(config.cache_dir, lambda: graphs_in_use(config.bundles_dir))
         self._running: dict[str, Path] = {}
+        self.tally = Tally()
         address = parse_address(config.line.port)
         self.pictures, self._codes = make_watch(config, self.health), code_rules(config)
         self.drains = {section.id: self._drain(section) for section in config.camera}
@@ -143,6 +145,10 @@ class Assembly:
                 self.uplink.notify()
 
         Thread(target=retry, name="retry-dead", daemon=True).start()
+
+    def _note_outcomes(self, outcomes: Sequence[OutcomeOf]) -> None:
+        self.tally.note(outcomes)
+        self.recorder.record_outcomes(outcomes)
 
     def _accept(self, part: Part) -> None:
         self.pipeline.accept(part)
@@ -235,7 +241,7 @@ class Assembly:
     def _port(self, address: Address) -> LinePort:
         line = self.config.line
         times = PortTimes(line.deadline_ms / 1000, line.ack_timeout_ms / 1000, line.heartbeat_ms / 1000)
-        return LinePort(address, times, self._accept, self.recorder.record_outcomes, self.products)
+        return LinePort(address, times, self._accept, self._note_outcomes, self.products)
 
 
 def station_plan(config: StationConfig, bundle: Bundle) -> Plan:

@@ -16,6 +16,7 @@ from edge.changeover import Changeover
 from edge.config import StationConfig
 from edge.lifesign import Lifesign
 from edge.masters.keeper import MasterKeeper
+from edge.metrics import MetricsServer
 from edge.pipeline import model_fault
 from edge.record.lock import sole_owner
 from models.errors import ModelError
@@ -94,6 +95,8 @@ class Daemon:
             stack.callback(station.recorder.settle, _STOP_S)
             stack.callback(station.pipeline.stop, _STOP_S)
             station.pipeline.start()
+            if station.config.metrics.listen is not None:
+                stack.enter_context(MetricsServer(station, station.config.metrics.listen))
             for drain in station.drains.values():
                 station.health.raise_fault(
                     camera_fault(drain.camera_id), f"camera {drain.camera_id!r} gave no image yet"
