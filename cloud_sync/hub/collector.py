@@ -10,6 +10,7 @@
 import logging
 import queue
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ SUBSCRIPTIONS = (
 
 _GROUP_MESSAGES = 32
 _QUEUE_MESSAGES = 1000
+_RECEIVE_LIMIT = 500
 _REPLIES = 10_000
 _TICK_S = 0.2
 _STOP_LINK_S = 2.0
@@ -64,8 +66,14 @@ class CollectorCounts:
 
 
 def collector_link(address: Address, client_id: str) -> MqttLink:
-    """The collector's link: its share of what all stations send; the broker keeps no session."""
-    return MqttLink(MqttSettings(address, client_id, SUBSCRIPTIONS))
+    """The collector's link: its share of what all stations send; the broker keeps no session.
+
+    Args:
+        address: where the broker listens.
+        client_id: our name there, which no other collector has; "" for one by chance.
+    """
+    name = client_id or f"inspectd-collector-{uuid.uuid4().hex[:12]}"
+    return MqttLink(MqttSettings(address, name, SUBSCRIPTIONS, receive_limit=_RECEIVE_LIMIT))
 
 
 class Collector:
