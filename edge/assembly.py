@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import structlog
 
 from cloud_sync.station.connection import station_link
-from cloud_sync.station.uplink import Uplink, UplinkSettings
+from cloud_sync.station.passenger import Passenger
+from cloud_sync.station.status import UplinkSettings
+from cloud_sync.station.uplink import Uplink
 from cloud_sync.wire.link import Address as BrokerAddress
+from cloud_sync.wire.records import FeedbackRecord, inspection_id
 from edge.capture.codes.desk import CodeDesk, code_rules
 from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.open import is_replayed, make_camera
@@ -18,7 +23,8 @@ from edge.capture.scales import scales_of
 from edge.config import CameraSection, ProductSection, StationConfig
 from edge.config_outputs import OutputSection
 from edge.decide.recipe import Recipe, Rule, check_fit
-from edge.domain.errors import ConfigError
+from edge.domain.errors import ConfigError, StorageError
+from edge.domain.feedback import Feedback
 from edge.domain.frame import Frame, Image
 from edge.domain.inspection import Committed, Inspection
 from edge.domain.part import Part, Verdict
@@ -31,12 +37,15 @@ from edge.infer.plan import Plan, make_plan
 from edge.line.outputs.open import make_teller
 from edge.line.outputs.teller import Teller
 from edge.line.port import LinePort, PortTimes
-from edge.line.protocol import Address, parse_address
+from edge.line.protocol import NOT_KEPT, Address, FeedbackAnswer, parse_address
 from edge.pipeline import Eyes, Pipeline, PipelineLimits, Product
+from edge.record.eviction import Limits
 from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
+from edge.record.upload_choice import UploadRule
+from edge.standing import read_state
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
 from models.compiled_store import CompiledStore, graphs_in_use
@@ -76,6 +85,7 @@ class Assembly:
         self.images = self._image_writer()
         self.pipeline = self._pipeline()
         self.port = self._port(address)
+        self.port.on_feedback(self._note_feedback)
         self.uplink = None if broker is None else self._uplink(broker)
 
     def take(self, section: ProductSection) -> None:
@@ -105,6 +115,21 @@ class Assembly:
 
     def _unrecorded(self, inspection: Inspection) -> None:
         self.port.tell_unrecorded(inspection.part, inspection.all_reasons)
+
+    def _note_feedback(self, peer: int, said: Feedback) -> None:
+        def done(record: FeedbackRecord | None) -> None:
+            if record is None:
+                self.port.answer_feedback(peer, f"no part {said.part_id!r} is on record here")
+                return
+            identity = inspection_id(record.station, record.inspection_epoch, record.inspection_seq)
+            self.port.answer_feedback(peer, FeedbackAnswer(said.part_id, record.verdict, identity, record.seq))
+            if self.uplink is not None:
+                self.uplink.notify()
+
+        def failed(error: StorageError) -> None:
+            self.port.answer_feedback(peer, f"{NOT_KEPT}: {error}")
+
+        self.recorder.record_feedback(said, datetime.now(UTC), done, failed)
 
     def _accept(self, part: Part) -> None:
         self.pipeline.accept(part)
@@ -168,14 +193,18 @@ class Assembly:
             on_committed=self._committed,
             on_unrecorded=self._unrecorded,
             on_storage=lambda works, why: self.health.set_fault("storage", "" if works else why),
+            uploads=UploadRule(self.config.sync.images, self.config.sync.audit_share),
         )
 
     def _image_writer(self) -> ImageWriter:
+        kept = self.config.retention
         return ImageWriter(
-            ImageStore(self.config.images_dir, self.config.retention.image_format),
+            ImageStore(self.config.images_dir, kept.image_format),
             self.recorder,
-            self.config.retention.quota_bytes,
+            Limits(kept.quota_bytes, kept.records_bytes, kept.free_bytes),
             lambda works, why: self.health.set_fault("images", "" if works else why),
+            on_alarm=self.health.set_alarm,
+            sends=self.config.sync.broker is not None,
         )
 
     def _pipeline(self) -> Pipeline:
@@ -201,7 +230,13 @@ class Assembly:
             outbox=SqliteOutbox(self.recorder),
             link=station_link(self.config.station.id, broker),
             settings=UplinkSettings(resend_after_s=self.config.sync.resend_s),
+            passengers=self._passengers(),
+            state=partial(read_state, self.config.database_path),
         )
+
+    def _passengers(self) -> list[Passenger]:
+        """Who else sends and hears over the uplink, in the order of their importance."""
+        return []
 
 
 def station_plan(config: StationConfig, bundle: Bundle) -> Plan:

@@ -26,6 +26,7 @@ from edge.domain.errors import (
     StorageError,
     exit_code,
 )
+from edge.feedback_cli import feedback
 from edge.masters_cli import masters_app, verify_masters
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
 from edge.tune_cli import tune
@@ -42,6 +43,7 @@ app.add_typer(camera_app, name="camera")
 app.command()(calibrate)
 app.add_typer(masters_app, name="masters")
 app.command("verify-masters")(verify_masters)
+app.command()(feedback)
 app.command()(bench)
 app.command()(tune)
 

@@ -167,14 +167,18 @@ class SyncSection(_Section):
 
     broker: Annotated[str, Field(pattern=r"^[^:/\s]+:\d{1,5}$")] | None = None
     resend_s: Annotated[float, Field(gt=0)] = 30
+    images: Literal["none", "not_pass", "all"] = "not_pass"
+    audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
 
 
 class RetentionSection(_Section):
-    """Which images are kept, how, and the disk they may take."""
+    """Which images are kept, how, and the disk that images and records may take."""
 
     images: Literal["all", "not_pass", "none"] = "all"
     image_format: Literal["jpeg", "png"] = "jpeg"
     quota_bytes: Annotated[int, Field(ge=1_000_000)] = 20_000_000_000
+    records_bytes: Annotated[int, Field(ge=8_000_000)] = 10_000_000_000
+    free_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
 
 
 class StationConfig(_Section):
@@ -259,6 +263,11 @@ class StationConfig(_Section):
         return self.station.data_dir / "images"
 
     @property
+    def releases_dir(self) -> Path:
+        """Where releases from the cloud lie, whole or half fetched."""
+        return self.station.data_dir / "releases"
+
+    @property
     def plans_dir(self) -> Path:
         """Where the plans lie that `edge tune` found."""
         return self.station.data_dir / "plans"
@@ -289,7 +298,7 @@ def load_config(path: Path) -> StationConfig:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}: run `edge init` to write one") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number of 5,000 digits, 1,000 brackets
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     try:
         config = StationConfig.model_validate(content)

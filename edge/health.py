@@ -11,12 +11,15 @@ log = structlog.get_logger()
 class Health:
     """The open faults by name; each opening and closing is logged once and reported to the listener.
 
+    Alarms are a weaker word: somebody must look at it, and the station goes on inspecting. They are logged once too.
+
     Any thread may raise and clear faults. The listener is called with (ready, why), one call at a time and the newest
     state last; it must not block, nor raise or clear faults itself.
     """
 
     def __init__(self) -> None:
         self._faults: dict[str, str] = {}
+        self._alarms: dict[str, str] = {}
         self._lock = threading.Lock()
         self._saying = threading.Lock()
         self._listener: Callable[[bool, str], None] = lambda _ready, _why: None
@@ -63,6 +66,22 @@ class Health:
             self.raise_fault(name, why)
         else:
             self.clear(name)
+
+    def set_alarm(self, name: str, why: str) -> None:
+        """Open the alarm, give an open one its newest reason, or close it where the reason is empty."""
+        with self._lock:
+            before = self._alarms.pop(name, "")
+            if why:
+                self._alarms[name] = why
+        if why and not before:
+            log.warning("alarm", alarm=name, why=why)
+        if before and not why:
+            log.info("alarm over", alarm=name)
+
+    def alarms(self) -> dict[str, str]:
+        """The open alarms: name to reason."""
+        with self._lock:
+            return dict(self._alarms)
 
     def faults(self) -> dict[str, str]:
         """The open faults: name to reason."""

@@ -1,5 +1,6 @@
 """What the daemon says of itself each second, in status.json: that it lives, whether it is ready, what it counted."""
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -47,6 +48,7 @@ class Lifesign:
             "ready": ready and running,
             "why": why if running else "stopped",
             "faults": station.health.faults(),
+            "alarms": station.health.alarms(),
             "product": station.port.chosen,
             "line": _counters(station.port.counters),
             "outputs": {output.output_id: _output(output) for output in station.outputs},
@@ -54,6 +56,7 @@ class Lifesign:
             "models": {name: self._model(product) for name, product in station.products.items()},
             "masters": self._masters(),
             "images": {"stored": station.images.stored, "dropped": station.images.dropped},
+            "disk": dataclasses.asdict(station.images.usage),
             "sync": self._sync(),
         }
 

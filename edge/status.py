@@ -9,6 +9,7 @@ from typing import cast
 from edge.config import StationConfig
 from edge.domain.errors import StorageError
 from edge.record.checks import last_checks
+from edge.record.counts import counts_under, read_counts
 from edge.record.database import open_reader
 
 _SILENT_S = 5.0
@@ -36,16 +37,13 @@ def read_status(config: StationConfig) -> dict[str, object]:
 def _counts(config: StationConfig) -> dict[str, object]:
     connection = open_reader(config.database_path)
     try:
-        verdicts = dict(connection.execute("SELECT verdict, count(*) FROM inspections GROUP BY verdict").fetchall())
-        outcomes = dict(
-            connection.execute("SELECT coalesce(outcome, 'open'), count(*) FROM inspections GROUP BY 1").fetchall()
-        )
-        waiting = dict(connection.execute("SELECT stream, count(*) FROM outbox GROUP BY stream").fetchall())
+        counts = read_counts(connection)
     except sqlite3.Error as error:
         raise StorageError(f"cannot read {config.database_path}: {error}") from error
     finally:
         connection.close()
-    return {"verdicts": verdicts, "outcomes": outcomes, "outbox": waiting}
+    kinds = {"verdicts": "verdict", "outcomes": "outcome", "outbox": "outbox", "dead_letters": "dead", "lost": "lost"}
+    return {name: counts_under(counts, kind) for name, kind in kinds.items()}
 
 
 def _master_checks(config: StationConfig) -> dict[str, object]:

@@ -137,6 +137,7 @@ class MqttLink:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = self._settings.session_expiry_s
         properties.ReceiveMaximum = self._settings.receive_limit
+        properties.MaximumPacketSize = _PACKET_LIMIT_BYTES  # else whoever may publish to us fills our memory
         self._client.connect(
             self._settings.address.host,
             self._settings.address.port,

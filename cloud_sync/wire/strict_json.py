@@ -30,8 +30,8 @@ def canonical(value: object) -> bytes:
 
 
 def members(value: object, names: tuple[str, ...], what: str) -> dict[str, object]:
-    """The value as an object with exactly these members. Raises LinkError naming what is missing or unknown."""
-    if not isinstance(value, dict) or set(value) != set(names):
+    """The value as an object that has these members, perhaps among others. Raises LinkError naming what came."""
+    if not isinstance(value, dict) or not set(names) <= set(value):
         got = sorted(value) if isinstance(value, dict) else type(value).__name__
         raise LinkError(f"{what} has the members {', '.join(names)}, got {ascii(got)[: 2 * _SHOWN]}")
     return value

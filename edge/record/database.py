@@ -5,12 +5,15 @@
 - A database of version 1 is brought to this version where it is opened for writing.
 """
 
+import contextlib
 import sqlite3
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from edge.domain.errors import StorageError
+from edge.record.counts import count_from_now_on
 
 _SCHEMA_VERSION = "2"
 _BUSY_TIMEOUT_S = 5.0
@@ -37,9 +40,11 @@ CREATE TABLE IF NOT EXISTS images (
     size_bytes INTEGER NOT NULL,
     media_type TEXT NOT NULL,
     stored INTEGER NOT NULL DEFAULT 1,
+    good INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (seq, camera)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS images_by_content ON images (sha256);
+CREATE INDEX IF NOT EXISTS images_stored ON images (good, seq) WHERE stored;
 CREATE TABLE IF NOT EXISTS records (
     stream TEXT NOT NULL,
     seq INTEGER NOT NULL,
@@ -88,6 +93,8 @@ INSERT INTO epochs SELECT 1, value FROM meta WHERE key = 'epoch';
 ALTER TABLE inspections ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE records ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE outbox ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE images ADD COLUMN good INTEGER NOT NULL DEFAULT 0;
+UPDATE images SET good = 1 WHERE seq IN (SELECT seq FROM inspections WHERE verdict = 'PASS');
 DELETE FROM meta WHERE key = 'epoch';
 UPDATE meta SET value = '2' WHERE key = 'schema';
 """
@@ -101,6 +108,8 @@ def open_database(path: Path) -> sqlite3.Connection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            _refuse_newer(path)
         connection = _connect(path, read_only=False)
     except (sqlite3.Error, OSError) as error:
         raise StorageError(f"cannot open the station's database {path}: {error}") from error
@@ -160,6 +169,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 def _write_schema(connection: sqlite3.Connection, found: str) -> None:
     for statement in (_FROM_1 if found == "1" else "").split(";") + _SCHEMA.split(";"):
         connection.execute(statement)
+    count_from_now_on(connection)
     if not found:
         connection.execute("INSERT INTO meta VALUES ('schema', ?)", (_SCHEMA_VERSION,))
         begin_epoch(connection)
@@ -181,13 +191,21 @@ def _checked(
     return connection
 
 
+def _refuse_newer(path: Path) -> None:
+    """Raises StorageError for a database of a newer version; it is only read, so that not a byte of it changes."""
+    with closing(_connect(path, read_only=True)) as reader, contextlib.suppress(sqlite3.DatabaseError):
+        found = _version(reader)
+        if found.isdecimal() and int(found) > int(_SCHEMA_VERSION):
+            _check_version(reader, path)
+
+
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     version = _version(connection)
-    if version != _SCHEMA_VERSION:
-        raise StorageError(
-            f"{path} has schema {version}, this version reads {_SCHEMA_VERSION}: the daemon of a newer "
-            "inspectd brings it up to date; an older one cannot read it"
-        )
+    if version == _SCHEMA_VERSION:
+        return
+    newer = version.isdecimal() and int(version) > int(_SCHEMA_VERSION)
+    what = "install the newer inspectd" if newer else "`edge run` brings it up to date"
+    raise StorageError(f"{path} has schema {version or 'none'}, this version reads {_SCHEMA_VERSION}: {what}")
 
 
 def _version(connection: sqlite3.Connection) -> str:

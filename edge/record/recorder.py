@@ -18,10 +18,13 @@ from pathlib import Path
 import structlog
 
 from cloud_sync.wire.outbox import OutboxRow, SeqRange, Stream
+from cloud_sync.wire.records import FeedbackRecord
 from edge.domain.errors import StorageError
+from edge.domain.feedback import Feedback
 from edge.domain.frame import Frame
 from edge.domain.inspection import Committed, ImageRef, Inspection, Outcome, OutcomeOf
 from edge.record.database import begin_epoch, epoch_of, open_database
+from edge.record.feedback import insert_feedback
 from edge.record.inspections import (
     insert_images,
     insert_inspection,
@@ -30,6 +33,9 @@ from edge.record.inspections import (
     open_inspections,
     pending_images,
 )
+from edge.record.letting_go import give_up_unsent
+from edge.record.marks import bury, forget, revive
+from edge.record.upload_choice import UploadRule
 from edge.record.writer import GroupWriter, RefusedError, Work
 
 log = structlog.get_logger()
@@ -47,6 +53,7 @@ class Recorder:
         on_committed: called in the writer's thread for each inspection once it is on disk.
         on_unrecorded: called in the writer's thread for each inspection that the disk refused.
         on_storage: called with (storage works, why not) when that changes.
+        uploads: which images go up to the cloud.
 
     Raises:
         StorageError: the database cannot be opened.
@@ -61,6 +68,7 @@ class Recorder:
         on_committed: Callable[[Committed, tuple[Frame, ...]], None],
         on_unrecorded: Callable[[Inspection], None],
         on_storage: Callable[[bool, str], None],
+        uploads: UploadRule = UploadRule(),  # noqa: B008 - immutable
     ) -> None:
         with open_database(path) as connection:
             self._earlier_seq = next_seq(connection) - 1
@@ -71,6 +79,7 @@ class Recorder:
         self._on_committed = on_committed
         self._on_unrecorded = on_unrecorded
         self._on_storage = on_storage
+        self._uploads = uploads
         self._later: deque[Callable[[], None]] = deque(maxlen=_LATER_LIMIT)
         self._later_total = 0
         self._writer = GroupWriter(path, self._storage_changed)
@@ -127,10 +136,32 @@ class Recorder:
 
         def write(connection: sqlite3.Connection) -> None:
             part_id = committed.inspection.part.part_id
-            insert_images(connection, self._station, committed.seq, part_id, images, dropped)
+            insert_images(connection, self._station, committed.seq, part_id, images, dropped, self._uploads)
 
         again = partial(self.record_images, committed, images, dropped)
         self._writer.submit(Work(write, lambda: None, partial(self._keep_for_later, again)))
+
+    def record_feedback(
+        self,
+        said: Feedback,
+        at: datetime,
+        done: Callable[[FeedbackRecord | None], None],
+        failed: Callable[[StorageError], None],
+    ) -> None:
+        """Write what a person said of a part. Never blocks.
+
+        Args:
+            said: what was said.
+            at: when, UTC.
+            done: called in the writer's thread once it is on disk; with None where no such part is on record.
+            failed: called in the writer's thread instead when the disk refused: it must be said again.
+        """
+        written: list[FeedbackRecord | None] = []
+
+        def write(connection: sqlite3.Connection) -> None:
+            written.append(insert_feedback(connection, self._station, said, at))
+
+        self._writer.submit(Work(write, lambda: done(written[-1]), failed))
 
     def forget_acknowledged(self, stream: Stream, epoch: str, ranges: Sequence[SeqRange]) -> None:
         """Delete outbox marks of an epoch that the collector acknowledged; waits for the commit.
@@ -138,40 +169,43 @@ class Recorder:
         Raises:
             StorageError: the disk refused, or did not answer in time.
         """
-        rows = [(stream.value, span.first, span.last, epoch) for span in ranges]
-        query = (
-            "DELETE FROM outbox WHERE stream = ? AND seq BETWEEN ? AND ?"
-            " AND epoch = (SELECT id FROM epochs WHERE epoch = ?)"
-        )
-
-        def write(connection: sqlite3.Connection) -> None:
-            connection.executemany(query, rows)
-
-        self.write_and_wait(write)
+        self.write_and_wait(lambda connection: forget(connection, stream, epoch, ranges))
 
     def bury(self, rows: Sequence[OutboxRow], reason: str) -> None:
         """Move outbox marks to the dead letters; waits for the commit. Raises StorageError."""
         at = datetime.now(UTC).isoformat()
-        marks = [(row.stream.value, row.seq) for row in rows]
-        move = (
-            "INSERT OR REPLACE INTO dead_letters"
-            " SELECT stream, seq, epoch, ?, ? FROM outbox WHERE stream = ? AND seq = ?"
-        )
+        self.write_and_wait(lambda connection: bury(connection, rows, reason, at))
 
-        def write(connection: sqlite3.Connection) -> None:
-            connection.executemany(move, [(reason, at, *mark) for mark in marks])
-            connection.executemany("DELETE FROM outbox WHERE stream = ? AND seq = ?", marks)
+    def retry_dead(self, stream: Stream | None = None) -> int:
+        """Put the dead letters of a stream, or of all, back into the outbox; says how many once it is committed.
 
-        self.write_and_wait(write)
+        Raises:
+            StorageError: the disk refused, or did not answer in time.
+        """
+        moved: list[int] = []
+        self.write_and_wait(lambda connection: moved.append(revive(connection, stream)))
+        return moved[-1]
+
+    def give_up(self, seqs: Sequence[int], why: str, at: datetime) -> None:
+        """Delete inspections that the cloud never saw, counted by tombstones; waits for the commit.
+
+        Raises:
+            StorageError: the disk refused, or did not answer in time.
+        """
+        self.write_and_wait(lambda connection: give_up_unsent(connection, self._station, seqs, why, at))
 
     def renew_epoch(self, epoch: str) -> None:
         """Begin a new epoch if the one named is the current one; waits for the commit. Raises StorageError."""
+        begun: list[str] = []
 
         def write(connection: sqlite3.Connection) -> None:
+            begun.clear()
             if epoch_of(connection) == epoch:
-                log.warning("the cloud knows this epoch otherwise: a new one begins", now=begin_epoch(connection))
+                begun.append(begin_epoch(connection))
 
         self.write_and_wait(write)
+        for now in begun:
+            log.warning("the cloud knows this epoch otherwise: a new one begins", before=epoch, now=now)
 
     def write_and_wait(self, write: Callable[[sqlite3.Connection], None]) -> None:
         """Run `write` in a transaction and wait for its commit. Raises StorageError."""

@@ -5,6 +5,8 @@ Invariants:
 - A failed commit fails all of its works; none of them is half written.
 - A work that is itself wrong fails alone, with RefusedError; the others of its group are written.
 - While the disk refuses, works fail at once; the database is reopened until it takes writes again.
+- What a failed fsync left in the write-ahead log is never built upon: the kernel may hold pages of it for written that
+  are not, and a power cut would then take every commit behind them. Storage is back once the log begins anew.
 """
 
 import contextlib
@@ -176,6 +178,7 @@ class GroupWriter:
             return
         try:
             self._connection = open_database(self._path)
+            self._begin_log_anew(self._connection)
             self._connection.execute("CREATE TABLE IF NOT EXISTS probe (at REAL)")
             self._connection.execute("DELETE FROM probe")
             self._connection.execute("INSERT INTO probe VALUES (?)", (time.time(),))
@@ -184,3 +187,9 @@ class GroupWriter:
             return
         self._why = ""
         self._on_state(True, "")
+
+    def _begin_log_anew(self, connection: sqlite3.Connection) -> None:
+        """Bring all that the log holds into the database, synced, and empty it. Raises StorageError."""
+        busy, _pages, _done = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise StorageError(f"the log of {self._path} cannot be emptied yet: somebody reads it")

@@ -16,6 +16,7 @@ from edge_rows import rows
 from edge.domain.errors import StorageError
 from edge.domain.frame import Frame
 from edge.domain.part import Verdict
+from edge.record.eviction import Limits
 from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
 from edge.record.recorder import Recorder
@@ -70,7 +71,7 @@ def archive(
         on_storage=lambda _works, _why: None,
     )
     store = ImageStore(folder / "images", image_format)
-    writer = ImageWriter(store, recorder, quota_bytes, states)
+    writer = ImageWriter(store, recorder, Limits(quota_bytes), states)
     recorder.start()
     if start:
         writer.start()

@@ -354,14 +354,6 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         open_database(tmp_path / "station.db")
 
 
-def test_a_database_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    with closing(open_database(tmp_path / "station.db")) as connection:
-        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
-    for opens in (open_database, open_reader):
-        with pytest.raises(StorageError, match="install the newer inspectd"):
-            opens(tmp_path / "station.db")
-
-
 def test_a_database_that_is_not_there_is_not_made_by_reading(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         open_reader(tmp_path / "station.db")

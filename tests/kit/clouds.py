@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from cloud_sync.hub.collector import Collector
+from cloud_sync.hub.desk import Desk
 from cloud_sync.hub.store.reading import StoreReader
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire.link import Address, Link
@@ -65,9 +67,9 @@ class CloudProcess:
 class CloudThread:
     """A collector in this process; a context manager."""
 
-    def __init__(self, place: Path, link: Link, busy_timeout_s: float = 5.0) -> None:
+    def __init__(self, place: Path | str, link: Link, busy_timeout_s: float = 5.0, desks: Sequence[Desk] = ()) -> None:
         self._writer = StoreWriter(str(place), busy_timeout_s)
-        self.collector = Collector(self._writer, link)
+        self.collector = Collector(self._writer, link, desks)
         self._thread = threading.Thread(target=self.collector.run)
 
     def __enter__(self) -> Collector:

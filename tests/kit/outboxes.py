@@ -83,6 +83,11 @@ class SqliteOutbox:
         with self._lock:
             return int(self._database.execute("SELECT count(*) FROM outbox").fetchone()[0])
 
+    def buried(self) -> dict[tuple[str, int], str]:
+        with self._lock:
+            found = self._database.execute("SELECT stream, seq, reason FROM outbox WHERE reason IS NOT NULL")
+            return {(stream, seq): reason for stream, seq, reason in found}
+
     def close(self) -> None:
         self._database.close()
 
