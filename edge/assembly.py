@@ -1,15 +1,15 @@
 """The station put together: every part built from station.toml and wired to the others, nothing started yet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import structlog
 
-from cloud_sync.station.connection import station_link
-from cloud_sync.station.uplink import Uplink, UplinkSettings
-from cloud_sync.wire.link import Address as BrokerAddress
+from cloud_sync.wire.records import FeedbackRecord, inspection_id
 from edge.capture.codes.desk import CodeDesk, code_rules
 from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.open import is_replayed, make_camera
@@ -18,9 +18,10 @@ from edge.capture.scales import scales_of
 from edge.config import CameraSection, ProductSection, StationConfig
 from edge.config_outputs import OutputSection
 from edge.decide.recipe import Recipe, Rule, check_fit
-from edge.domain.errors import ConfigError
+from edge.domain.errors import ConfigError, StorageError
+from edge.domain.feedback import Feedback
 from edge.domain.frame import Frame, Image
-from edge.domain.inspection import Committed, Inspection
+from edge.domain.inspection import Committed, Inspection, OutcomeOf
 from edge.domain.part import Part, Verdict
 from edge.health import Health
 from edge.infer.answers import reported
@@ -31,13 +32,16 @@ from edge.infer.plan import Plan, make_plan
 from edge.line.outputs.open import make_teller
 from edge.line.outputs.teller import Teller
 from edge.line.port import LinePort, PortTimes
-from edge.line.protocol import Address, parse_address
+from edge.line.protocol import NOT_KEPT, Address, FeedbackAnswer, RetryDead, parse_address
 from edge.pipeline import Eyes, Pipeline, PipelineLimits, Product
+from edge.record.eviction import Limits
 from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
-from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
 from edge.record.upload_choice import UploadRule
+from edge.standing import make_health
+from edge.sync import make_uplink
+from edge.tally import Tally
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
 from models.compiled_store import CompiledStore, graphs_in_use
@@ -67,8 +71,8 @@ class Assembly:
         self.engines: dict[Path, OpenVinoEngine] = {}
         self._compiled = CompiledStore(config.cache_dir, lambda: graphs_in_use(config.bundles_dir))
         self._running: dict[str, Path] = {}
+        self.tally = Tally()
         address = parse_address(config.line.port)
-        broker = None if config.sync.broker is None else BrokerAddress.parse(config.sync.broker)
         self.pictures, self._codes = make_watch(config, self.health), code_rules(config)
         self.drains = {section.id: self._drain(section) for section in config.camera}
         self.products = {section.id: self._product(section) for section in config.product}
@@ -77,7 +81,9 @@ class Assembly:
         self.images = self._image_writer()
         self.pipeline = self._pipeline()
         self.port = self._port(address)
-        self.uplink = None if broker is None else self._uplink(broker)
+        self.uplink = make_uplink(config, self.recorder, lambda: make_health(config, self.health))
+        self.port.on_feedback(self._note_feedback)
+        self.port.on_retry_dead(self._retry_dead)
 
     def take(self, section: ProductSection) -> None:
         """Run the product's active bundle from the next trigger on; its engines of two changes ago are let go.
@@ -97,6 +103,12 @@ class Assembly:
         """How the product's model is run."""
         return self.engines[self._running[product_id]].plan
 
+    def readiness_changed(self, ready: bool, why: str) -> None:  # noqa: FBT001 - ready is what is said
+        """Tell the line at once, and the cloud soon; must not block."""
+        self.port.set_ready(ready, why)
+        if self.uplink is not None:
+            self.uplink.health_changed()
+
     def _committed(self, committed: Committed, frames: tuple[Frame, ...]) -> None:
         self.port.tell(committed)
         if frames and self._keeps_image(committed.inspection):
@@ -106,6 +118,37 @@ class Assembly:
 
     def _unrecorded(self, inspection: Inspection) -> None:
         self.port.tell_unrecorded(inspection.part, inspection.all_reasons)
+
+    def _note_feedback(self, peer: int, said: Feedback) -> None:
+        def done(record: FeedbackRecord | None) -> None:
+            if record is None:
+                self.port.answer_feedback(peer, f"no part {said.part_id!r} is on record here")
+                return
+            identity = inspection_id(record.station, record.inspection_epoch, record.inspection_seq)
+            self.port.answer_feedback(peer, FeedbackAnswer(said.part_id, record.verdict, identity, record.seq))
+            if self.uplink is not None:
+                self.uplink.notify()
+
+        def failed(error: StorageError) -> None:
+            self.port.answer_feedback(peer, f"{NOT_KEPT}: {error}")
+
+        self.recorder.record_feedback(said, datetime.now(UTC), done, failed)
+
+    def _retry_dead(self, peer: int, asked: RetryDead) -> None:
+        def retry() -> None:
+            try:
+                answer: int | str = self.recorder.retry_dead(asked.stream)
+            except StorageError as error:
+                answer = f"no dead letter was moved: {error}"
+            self.port.answer_retry_dead(peer, answer)
+            if self.uplink is not None:
+                self.uplink.notify()
+
+        Thread(target=retry, name="retry-dead", daemon=True).start()
+
+    def _note_outcomes(self, outcomes: Sequence[OutcomeOf]) -> None:
+        self.tally.note(outcomes)
+        self.recorder.record_outcomes(outcomes)
 
     def _accept(self, part: Part) -> None:
         self.pipeline.accept(part)
@@ -173,11 +216,14 @@ class Assembly:
         )
 
     def _image_writer(self) -> ImageWriter:
+        kept = self.config.retention
         return ImageWriter(
-            ImageStore(self.config.images_dir, self.config.retention.image_format),
+            ImageStore(self.config.images_dir, kept.image_format),
             self.recorder,
-            self.config.retention.quota_bytes,
+            Limits(kept.quota_bytes, kept.records_bytes, kept.free_bytes),
             lambda works, why: self.health.set_fault("images", "" if works else why),
+            on_alarm=self.health.set_alarm,
+            sends=self.config.sync.broker is not None,
         )
 
     def _pipeline(self) -> Pipeline:
@@ -195,15 +241,7 @@ class Assembly:
     def _port(self, address: Address) -> LinePort:
         line = self.config.line
         times = PortTimes(line.deadline_ms / 1000, line.ack_timeout_ms / 1000, line.heartbeat_ms / 1000)
-        return LinePort(address, times, self._accept, self.recorder.record_outcomes, self.products)
-
-    def _uplink(self, broker: BrokerAddress) -> Uplink:
-        return Uplink(
-            station=self.config.station.id,
-            outbox=SqliteOutbox(self.recorder),
-            link=station_link(self.config.station.id, broker),
-            settings=UplinkSettings(resend_after_s=self.config.sync.resend_s),
-        )
+        return LinePort(address, times, self._accept, self._note_outcomes, self.products)
 
 
 def station_plan(config: StationConfig, bundle: Bundle) -> Plan:

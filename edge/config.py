@@ -172,11 +172,19 @@ class SyncSection(_Section):
 
 
 class RetentionSection(_Section):
-    """Which images are kept, how, and the disk they may take."""
+    """Which images are kept, how, and the disk that images and records may take."""
 
     images: Literal["all", "not_pass", "none"] = "all"
     image_format: Literal["jpeg", "png"] = "jpeg"
     quota_bytes: Annotated[int, Field(ge=1_000_000)] = 20_000_000_000
+    records_bytes: Annotated[int, Field(ge=8_000_000)] = 10_000_000_000
+    free_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
+
+
+class MetricsSection(_Section):
+    """Figures for Prometheus; without an address none are served."""
+
+    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$")] | None = None
 
 
 class StationConfig(_Section):
@@ -189,6 +197,7 @@ class StationConfig(_Section):
     inference: InferenceSection = InferenceSection()
     sync: SyncSection = SyncSection()
     retention: RetentionSection = RetentionSection()
+    metrics: MetricsSection = MetricsSection()
     output: list[OutputSection] = []
 
     @model_validator(mode="after")

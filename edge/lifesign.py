@@ -1,5 +1,6 @@
 """What the daemon says of itself each second, in status.json: that it lives, whether it is ready, what it counted."""
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -55,6 +56,7 @@ class Lifesign:
             "models": {name: self._model(product) for name, product in station.products.items()},
             "masters": self._masters(),
             "images": {"stored": station.images.stored, "dropped": station.images.dropped},
+            "disk": dataclasses.asdict(station.images.usage),
             "sync": self._sync(),
         }
 
@@ -69,7 +71,18 @@ class Lifesign:
         if self._station.uplink is None:
             return None
         status = self._station.uplink.status()
-        return {"connected": status.connected, "depth": status.depth, "acknowledged": status.acknowledged}
+        last_ack_at = None if status.last_ack_at is None else status.last_ack_at.isoformat()
+        return {
+            "connected": status.connected,
+            "depth": status.depth,
+            "acknowledged": status.acknowledged,
+            "resent": status.resent,
+            "buried": status.buried,
+            "suspects": status.suspects,
+            "denied": status.denied,
+            "last_ack_at": last_ack_at,
+            "last_error": status.last_error,
+        }
 
 
 def _counters(counters: object) -> dict[str, int]:

@@ -7,10 +7,11 @@
 """
 
 from dataclasses import dataclass
+from datetime import UTC
 
 from pydantic import ValidationError
 
-from cloud_sync.hub.store.writing import DeadLetter, Key, NewRecord
+from cloud_sync.hub.store.entries import DeadLetter, Key, NewRecord, storable
 from cloud_sync.wire import topics
 from cloud_sync.wire.envelopes import Batch, unpack_batch
 from cloud_sync.wire.errors import LinkError
@@ -59,17 +60,17 @@ class Intake:
     settled: tuple[Key, ...] = ()
 
 
-def take_in(message: Message) -> Intake:
-    """Sort a message's content into records and dead letters."""
+def take_in(message: Message, topic: topics.Topic | None = None) -> Intake:
+    """Sort a message's content into records and dead letters; `topic` is its own, if that was parsed before."""
     station: str | None = None
     try:
-        parsed = topics.parse(message.topic)
+        parsed = topic or topics.parse(message.topic)
         station = parsed.station
         streams = _streams(parsed)
         batch = unpack_batch(message.payload)
         _check_sender(station, streams, batch)
     except LinkError as error:
-        return Intake(dead=(DeadLetter(_text(message.topic), message.payload, _text(str(error)), station),))
+        return Intake(dead=(DeadLetter(storable(message.topic), message.payload, storable(str(error)), station),))
     return _sort(batch, message.topic)
 
 
@@ -96,8 +97,9 @@ def _sort(batch: Batch, topic: str) -> Intake:
             records.append(_record(batch, payload))
             settled.append(records[-1].key)
         except LinkError as error:
-            dead.append(DeadLetter(topic, payload, _text(str(error)), batch.station))
-            settled += _claimed(batch, payload)
+            claimed = _claimed(batch, payload)
+            dead.append(DeadLetter(topic, payload, storable(str(error)), batch.station, claimed))
+            settled += [claimed] if claimed else []
     return Intake(tuple(records), tuple(dead), tuple(settled))
 
 
@@ -115,13 +117,20 @@ def _record(batch: Batch, payload: bytes) -> NewRecord:
     elif isinstance(record, OutcomeRecord):
         verdict, outcome = record.told_verdict, record.outcome
     key = Key(batch.station, batch.epoch, batch.stream, record.seq)
-    part_id = _text(record.part_id) if isinstance(record, PartRecord) else ""
-    return NewRecord(key, payload, part_id, verdict, outcome)
+    part_id = storable(record.part_id) if isinstance(record, PartRecord) else ""
+    lost = record.records if isinstance(record, LossRecord) else 0
+    return NewRecord(key, payload, part_id, verdict, outcome, _made_at_ms(record), lost)
 
 
-def _text(said: str) -> str:
-    """As every database holds it: PostgreSQL takes no NUL, and one that came would stop the collector for good."""
-    return said.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+def _made_at_ms(record: Record) -> int | None:
+    match record:
+        case InspectionRecord():
+            made = record.triggered_at
+        case FeedbackRecord() | LossRecord():
+            made = record.at
+        case _:
+            return None
+    return int((made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _reason(stream: Stream, error: ValidationError) -> str:
@@ -132,12 +141,12 @@ def _reason(stream: Stream, error: ValidationError) -> str:
     ]
 
 
-def _claimed(batch: Batch, payload: bytes) -> list[Key]:
+def _claimed(batch: Batch, payload: bytes) -> Key | None:
     """The identity of a record that is not valid, if at least that can be read and is the sender's own."""
     content = loads(payload)
     if not isinstance(content, dict) or (content.get("station"), content.get("epoch")) != (batch.station, batch.epoch):
-        return []
+        return None
     seq = content.get("seq")
     if type(seq) is not int or not 1 <= seq <= SEQ_LIMIT:
-        return []
-    return [Key(batch.station, batch.epoch, batch.stream, seq)]
+        return None
+    return Key(batch.station, batch.epoch, batch.stream, seq)

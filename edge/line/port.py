@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import structlog
 
 from edge.domain.errors import OutputError
+from edge.domain.feedback import Feedback
 from edge.domain.inspection import Committed, Outcome, OutcomeOf
 from edge.domain.part import Part, Verdict
 from edge.line.ledger import Ledger
@@ -22,18 +23,22 @@ from edge.line.protocol import (
     Ack,
     Address,
     Choose,
+    FeedbackAnswer,
     Listen,
     MastersAnswer,
     Ping,
+    RetryDead,
     Trigger,
     VerifyMasters,
     error_line,
+    feedback_answer_line,
     heartbeat_line,
     masters_line,
     parse_line,
     pong_line,
     product_line,
     ready_line,
+    retried_line,
     told_line,
     verdict_line,
 )
@@ -110,6 +115,8 @@ class LinePort:
         self._masters: set[str] = set()
         self._commands: queue.SimpleQueue[Committed | _Untold | _Answer] = queue.SimpleQueue()
         self._on_verify: Callable[[int, VerifyMasters], str] = lambda _peer, _asked: "no master parts are kept here"
+        self._on_feedback: Callable[[int, Feedback], None] = lambda _peer, _said: None
+        self._on_retry_dead: Callable[[int, RetryDead], None] = lambda _peer, _asked: None
         self._ready = (False, "starting")
         self._ready_said = self._ready
         self._stop = threading.Event()
@@ -156,6 +163,31 @@ class LinePort:
     def answer_masters(self, peer: int, answer: MastersAnswer) -> None:
         """Tell whoever asked; nobody if that connection is gone. From any thread."""
         self._commands.put(_Answer(peer, masters_line(answer)))
+        self._peers.wake()
+
+    def on_feedback(self, listener: Callable[[int, Feedback], None]) -> None:
+        """Hand over what a person says of a part.
+
+        Args:
+            listener: called in the port's thread with the connection's number, must not block; owes an
+                `answer_feedback`.
+        """
+        self._on_feedback = listener
+
+    def answer_feedback(self, peer: int, answer: FeedbackAnswer | str) -> None:
+        """Tell whoever said it that it is on disk, or why it is not. From any thread."""
+        self._commands.put(
+            _Answer(peer, error_line(answer) if isinstance(answer, str) else feedback_answer_line(answer))
+        )
+        self._peers.wake()
+
+    def on_retry_dead(self, listener: Callable[[int, RetryDead], None]) -> None:
+        """Hand over who wants dead letters tried again; as `on_feedback`, owing an `answer_retry_dead`."""
+        self._on_retry_dead = listener
+
+    def answer_retry_dead(self, peer: int, answer: int | str) -> None:
+        """Tell whoever asked how many records are back, or why none is. From any thread."""
+        self._commands.put(_Answer(peer, error_line(answer) if isinstance(answer, str) else retried_line(answer)))
         self._peers.wake()
 
     @property
@@ -287,6 +319,10 @@ class LinePort:
                 self._peers.send(peer, pong_line())
             case VerifyMasters():
                 self._verify(peer, message)
+            case Feedback():
+                self._on_feedback(peer, message)
+            case RetryDead():
+                self._on_retry_dead(peer, message)
             case Listen() if peer in self._peers:
                 self._listeners.add(peer)
 

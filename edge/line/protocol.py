@@ -3,11 +3,15 @@
 In:  {"type": "trigger", "part_id", "product"?, "cameras"?, "master"?}   {"type": "ack", "part_id"}   {"type": "ping"}
      {"type": "product", "product"}: what a trigger that names no product means from now on
      {"type": "listen"}   {"type": "verify_masters", "product", "asked_by"?, "shown"?}: check the product's master parts
+     {"type": "feedback", "part_id", "is_right", "by", "label"?, "note"?}: what a person says of a part's verdict
+     {"type": "retry_dead", "stream"?}: send again what could never be sent, of one stream or of all
 Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image", "code"?,
       "master"?}
      {"type": "product", "product"}
      {"type": "ready", "ready", "why"}   {"type": "pong"}   {"type": "heartbeat", "ready"}   {"type": "error", "why"}
      {"type": "masters", "product", "outcome", "why", "check_id", "at"}: to whoever asked
+     {"type": "feedback", "part_id", "verdict", "inspection_id", "number"}: it is on record; to whoever said it
+     {"type": "retry_dead", "records"}: so many are back in the outbox; to whoever asked
      {"type": "told", "part_id", "product", "verdict", "reasons", "inspection_id", "record_sha256", "code"?, "in_turn"}
 
 A verdict goes to the connection that triggered the part. One that sent `listen` hears `told` of every part besides, but
@@ -19,10 +23,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloud_sync.wire.outbox import Stream
 from edge.domain.errors import ConfigError, OutputError
+from edge.domain.feedback import Feedback
 from edge.domain.part import PART_ID_LIMIT, Verdict
 
 LINE_LIMIT_BYTES = 4096
+NOTE_LIMIT = 500  # of up to 4 bytes each
+NOT_KEPT = "not on record, say it again"  # how the error begins that is the disk's fault
 _MAX_PORT = 65_535
 
 
@@ -87,7 +95,24 @@ class MastersAnswer:
     at: str
 
 
-FromLine = Trigger | Ack | Choose | Ping | Listen | VerifyMasters
+@dataclass(frozen=True, slots=True)
+class FeedbackAnswer:
+    """What a person said is on disk: of which inspection, and the number that the word has."""
+
+    part_id: str
+    verdict: str
+    inspection_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDead:
+    """Somebody asks: try the dead letters of a stream again, or of all."""
+
+    stream: Stream | None
+
+
+FromLine = Trigger | Ack | Choose | Ping | Listen | VerifyMasters | Feedback | RetryDead
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +161,43 @@ def parse_line(line: bytes) -> FromLine:
             return Trigger(_part_id(message), product, _cameras(message), master)
         case "ack":
             return Ack(_part_id(message))
-        case "product":
-            return Choose(_product(message))
         case "ping":
             return Ping()
         case "listen":
             return Listen()
+        case other:
+            return _by_people(other, message)
+
+
+def _by_people(kind: object, message: dict[str, object]) -> Choose | VerifyMasters | Feedback | RetryDead:
+    match kind:
+        case "product":
+            return Choose(_product(message))
         case "verify_masters":
             given = {name: _text(message, name) for name in ("asked_by", "shown") if name in message}
             return VerifyMasters(_product(message), **given)
+        case "feedback":
+            return _feedback(message)
+        case "retry_dead":
+            return _retry_dead(message.get("stream"))
         case other:
-            raise OutputError(
-                f"expected type trigger, ack, product, ping, listen or verify_masters, got {other!r:.140}"
-            )
+            known = "trigger, ack, product, ping, listen, verify_masters, feedback or retry_dead"
+            raise OutputError(f"expected type {known}, got {other!r:.140}")
+
+
+def _retry_dead(stream: object) -> RetryDead:
+    if stream is not None and (not isinstance(stream, str) or stream not in set(Stream)):
+        raise OutputError(f"stream must be one of {', '.join(Stream)}, got {stream!r:.140}")
+    return RetryDead(None if stream is None else Stream(stream))
+
+
+def _feedback(message: dict[str, object]) -> Feedback:
+    is_right = message.get("is_right")
+    if not isinstance(is_right, bool):
+        raise OutputError(f"is_right must be true or false, got {is_right!r:.140}")
+    label = _text(message, "label") if message.get("label") else ""
+    note = _text(message, "note", NOTE_LIMIT) if message.get("note") else ""
+    return Feedback(_part_id(message), is_right, _text(message, "by"), label, note)
 
 
 def _part_id(message: dict[str, object]) -> str:
@@ -159,10 +208,10 @@ def _product(message: dict[str, object]) -> str:
     return _text(message, "product")
 
 
-def _text(message: dict[str, object], name: str) -> str:
+def _text(message: dict[str, object], name: str, limit: int = PART_ID_LIMIT) -> str:
     value = message.get(name)
-    if not isinstance(value, str) or not 1 <= len(value) <= PART_ID_LIMIT or not value.isprintable():
-        raise OutputError(f"{name} must be a string of 1 to {PART_ID_LIMIT} printable characters, got {value!r:.140}")
+    if not isinstance(value, str) or not 1 <= len(value) <= limit or not value.isprintable():
+        raise OutputError(f"{name} must be a string of 1 to {limit} printable characters, got {value!r:.140}")
     return value
 
 
@@ -245,6 +294,28 @@ def masters_line(answer: MastersAnswer) -> bytes:
     if answer.check_id is None and answer.outcome == "passed":
         raise OutputError(f"masters of {answer.product!r}: a passed check may be told only after its commit")
     return _encode({"type": "masters", **dataclasses.asdict(answer)})
+
+
+def feedback_line(said: Feedback) -> bytes:
+    """The word of a person who looked at a part."""
+    content = {"type": "feedback", **dataclasses.asdict(said)}
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def feedback_answer_line(answer: FeedbackAnswer) -> bytes:
+    """Said once it is on disk."""
+    return _encode({"type": "feedback", **dataclasses.asdict(answer)})
+
+
+def retry_dead_line(stream: Stream | None) -> bytes:
+    """Asks for the dead letters of a stream, or of all, to be tried again."""
+    asked: dict[str, object] = {"type": "retry_dead"}
+    return _encode(asked if stream is None else asked | {"stream": stream.value})
+
+
+def retried_line(records: int) -> bytes:
+    """So many records are back in the outbox."""
+    return _encode({"type": "retry_dead", "records": records})
 
 
 def ready_line(ready: bool, why: str) -> bytes:  # noqa: FBT001 - ready is what is said

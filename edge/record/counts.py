@@ -2,8 +2,8 @@
 
 - Triggers count inside the transaction that changes a row: a failed commit, a kill or another program cannot put them
   at odds with the rows, and reading one costs the same however many rows there are.
-- `outbox:`, `dead:` and `outcome:open` are of now; the others go up for as long as the database lives, though old
-  records are let go of.
+- `outbox:`, `dead:`, `records:` and `outcome:open` are of now; the others go up for as long as the
+  database lives, though old records are let go of.
 - Rows of the counted tables are never written by INSERT OR REPLACE: what it replaces, no trigger sees.
 """
 
@@ -28,7 +28,7 @@ def count_from_now_on(connection: sqlite3.Connection) -> None:
         ("'dead:' || stream", "dead_letters"),
         ("'verdict:' || verdict", "inspections"),
         ("'outcome:' || coalesce(outcome, 'open')", "inspections"),
-        ("'inspections'", "inspections"),
+        ("'records:' || stream", "records"),
     ):
         found = f"SELECT {name}, count(*) FROM {table} GROUP BY 1 HAVING count(*)"  # noqa: S608 - our own text
         connection.execute(f"INSERT OR REPLACE INTO counts {found}")
@@ -60,19 +60,17 @@ def next_number(connection: sqlite3.Connection, stream: Stream) -> int:
 
 def _names() -> Iterator[str]:
     for stream in Stream:
-        yield from (f"{kind}:{stream.value}" for kind in ("outbox", "dead", "lost"))
+        yield from (f"{kind}:{stream.value}" for kind in ("outbox", "dead", "records", "lost"))
     yield from (f"verdict:{verdict}" for verdict in _VERDICTS)
     yield from (f"outcome:{outcome}" for outcome in _OUTCOMES)
-    yield "inspections"
 
 
 def _triggers() -> Iterator[str]:
-    for kind, table in (("outbox", "outbox"), ("dead", "dead_letters")):
+    for kind, table in (("outbox", "outbox"), ("dead", "dead_letters"), ("records", "records")):
         yield _trigger(f"{kind}_added", f"INSERT ON {table}", (f"'{kind}:' || NEW.stream", _UP))
         yield _trigger(f"{kind}_gone", f"DELETE ON {table}", (f"'{kind}:' || OLD.stream", _DOWN))
     made = ("'verdict:' || NEW.verdict", _UP), ("'outcome:' || coalesce(NEW.outcome, 'open')", _UP)
-    yield _trigger("inspection_made", "INSERT ON inspections", *made, ("'inspections'", _UP))
-    yield _trigger("inspection_gone", "DELETE ON inspections", ("'inspections'", _DOWN))
+    yield _trigger("inspection_made", "INSERT ON inspections", *made)
     closed = (f"'outcome:' || coalesce({row}.outcome, 'open')" for row in ("OLD", "NEW"))
     yield _trigger("inspection_closed", "UPDATE OF outcome ON inspections", *zip(closed, (_DOWN, _UP), strict=True))
 

@@ -40,9 +40,11 @@ CREATE TABLE IF NOT EXISTS images (
     size_bytes INTEGER NOT NULL,
     media_type TEXT NOT NULL,
     stored INTEGER NOT NULL DEFAULT 1,
+    good INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (seq, camera)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS images_by_content ON images (sha256);
+CREATE INDEX IF NOT EXISTS images_stored ON images (good, seq) WHERE stored;
 CREATE TABLE IF NOT EXISTS records (
     stream TEXT NOT NULL,
     seq INTEGER NOT NULL,
@@ -91,6 +93,8 @@ INSERT INTO epochs SELECT 1, value FROM meta WHERE key = 'epoch';
 ALTER TABLE inspections ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE records ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE outbox ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE images ADD COLUMN good INTEGER NOT NULL DEFAULT 0;
+UPDATE images SET good = 1 WHERE seq IN (SELECT seq FROM inspections WHERE verdict = 'PASS');
 DELETE FROM meta WHERE key = 'epoch';
 UPDATE meta SET value = '2' WHERE key = 'schema';
 """

@@ -1,27 +1,23 @@
-"""The thread that stores images behind the verdicts' back and keeps them within their byte budget."""
+"""The thread that stores images behind the verdicts' back and keeps the station's disk within its budgets."""
 
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
-
-import structlog
 
 from edge.domain.errors import StorageError
 from edge.domain.frame import Frame
 from edge.domain.inspection import Committed, ImageRef
-from edge.record.database import open_reader
+from edge.record.eviction import Limits, Usage
 from edge.record.images import ImageStore
 from edge.record.recorder import Recorder
+from edge.record.retention import Retention
+from edge.record.shelf import Shelf
 
-log = structlog.get_logger()
 _QUEUE_LIMIT = 128
 _QUEUE_LIMIT_BYTES = 512 << 20
 _PATIENCE_S = 0.25
-_EVICT_ROWS = 256
-_EVICT_TO = 0.95
+_BUSY_PATIENCE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +35,44 @@ class ImageWriter:
 
     When the disk is slower than the line, images are given up and counted, never verdicts.
 
-    Invariants:
-    - A file is deleted only after the commit that says that no inspection needs it any more.
-    - What no inspection refers to, because a kill came between file and record, is deleted at the next start.
+    Between two images it lets go of what the disk has no room for, records among it.
 
     Args:
         store: where the files go; written by this thread alone.
         recorder: where their references go.
-        quota_bytes: how much the images may take; above it the oldest go, those of PASS first.
+        limits: how much of the disk may be taken.
         on_state: called with (images are stored, why not) when that changes.
+        on_alarm: called with an alarm's name and its reason, empty where it is over.
+        sends: whether the station has a cloud.
     """
 
     def __init__(
-        self, store: ImageStore, recorder: Recorder, quota_bytes: int, on_state: Callable[[bool, str], None]
+        self,
+        store: ImageStore,
+        recorder: Recorder,
+        limits: Limits,
+        on_state: Callable[[bool, str], None],
+        *,
+        on_alarm: Callable[[str, str], None] = lambda _name, _why: None,
+        sends: bool = True,
     ) -> None:
         self.failure: Exception | None = None
         self.stored = 0
         self.dropped = 0
-        self._store = store
         self._recorder = recorder
-        self._quota_bytes = quota_bytes
+        self._shelf = Shelf(store, recorder)
+        self._retention = Retention(self._shelf, recorder, limits, on_alarm, sends=sends)
         self._on_state = on_state
-        self._used_bytes = 0
         self._queue: queue.Queue[_Job] = queue.Queue(_QUEUE_LIMIT)
         self._queued_bytes = 0
         self._counting = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="images", daemon=True)
+
+    @property
+    def usage(self) -> Usage:
+        """What the station takes of its disk; from any thread."""
+        return self._retention.usage
 
     def start(self) -> None:
         """Start the thread."""
@@ -94,25 +101,17 @@ class ImageWriter:
 
     def _run(self) -> None:
         try:
-            self._settle()
+            self._shelf.settle()
+            busy = False
             while not (self._stop.is_set() and self._queue.empty()):
-                self._store_next()
+                self._store_next(_BUSY_PATIENCE_S if busy else _PATIENCE_S)
+                busy = self._retention.tidy()
         except Exception as error:  # noqa: BLE001 - the daemon must learn of it and stop
             self.failure = error
 
-    def _settle(self) -> None:
-        """Measure what is stored, and delete the files that no inspection refers to."""
-        with closing(open_reader(self._recorder.path)) as reader:
-            query = "SELECT DISTINCT sha256, size_bytes, media_type FROM images WHERE stored"
-            known = {self._store.path_of(sha256, kind): size for sha256, size, kind in reader.execute(query)}
-        self._used_bytes = sum(known.values())
-        for path in self._store.files():
-            if path not in known and path.is_file():
-                path.unlink(missing_ok=True)
-
-    def _store_next(self) -> None:
+    def _store_next(self, patience_s: float) -> None:
         try:
-            job = self._queue.get(timeout=_PATIENCE_S)
+            job = self._queue.get(timeout=patience_s)
         except queue.Empty:
             return
         with self._counting:
@@ -120,9 +119,11 @@ class ImageWriter:
         images: dict[str, ImageRef] = {}
         dropped: list[str] = []
         for frame in job.frames:
+            if not self._retention.has_room:
+                dropped.append(frame.camera_id)
+                continue
             try:
-                images[frame.camera_id], grown_bytes = self._store.put(frame)
-                self._used_bytes += grown_bytes
+                images[frame.camera_id] = self._shelf.put(frame)
             except StorageError as error:
                 dropped.append(frame.camera_id)
                 self._on_state(False, str(error))
@@ -131,49 +132,3 @@ class ImageWriter:
         self.stored += len(images)
         self.dropped += len(dropped)
         self._recorder.record_images(job.committed, images, dropped)
-        self._keep_quota()
-
-    def _keep_quota(self) -> None:
-        """Evict until the quota holds; a file that another inspection needs frees nothing, so a turn may not do."""
-        evicted = True
-        while evicted and self._used_bytes > self._quota_bytes:
-            evicted = self._evict()
-
-    def _evict(self) -> bool:
-        """Let go of the oldest images, those of PASS first: in the database, then on the disk. False: none could go."""
-        unused: list[tuple[str, str, int]] = []
-
-        def mark(connection: sqlite3.Connection) -> None:
-            unused.clear()
-            connection.executemany("UPDATE images SET stored = 0 WHERE seq = ? AND camera = ?", [*oldest])
-            for sha256, kind, size_bytes in contents:
-                needed = connection.execute("SELECT 1 FROM images WHERE sha256 = ? AND stored LIMIT 1", (sha256,))
-                if needed.fetchone() is None:
-                    unused.append((sha256, kind, size_bytes))
-
-        try:
-            oldest = self._oldest()
-            contents = set(oldest.values())
-            self._recorder.write_and_wait(mark)
-            for sha256, kind, size_bytes in unused:
-                self._store.remove(sha256, kind)
-                self._used_bytes -= size_bytes
-        except (StorageError, sqlite3.Error) as error:
-            log.error("cannot evict images", why=str(error))
-            return False
-        return bool(oldest)
-
-    def _oldest(self) -> dict[tuple[int, str], tuple[str, str, int]]:
-        """(seq, camera) of the next images to go, with (sha256, media type, size): enough, or what one turn takes."""
-        wanted_bytes = self._used_bytes - int(self._quota_bytes * _EVICT_TO)
-        query = (
-            "SELECT seq, camera, images.sha256, media_type, size_bytes FROM images JOIN inspections USING (seq)"
-            " WHERE stored ORDER BY verdict != 'PASS', seq LIMIT ?"
-        )
-        chosen: dict[tuple[int, str], tuple[str, str, int]] = {}
-        with closing(open_reader(self._recorder.path)) as reader:
-            for seq, camera, sha256, kind, size_bytes in reader.execute(query, (_EVICT_ROWS,)):
-                if sum(size for _, _, size in set(chosen.values())) >= wanted_bytes:
-                    break
-                chosen[seq, camera] = (sha256, kind, size_bytes)
-        return chosen

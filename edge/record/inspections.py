@@ -82,14 +82,18 @@ def insert_images(
 
     Those that the rule chooses wait to go up from now on.
 
-    A commit that reported a fault may yet have reached the disk, so writing it again must do nothing.
+    A commit that reported a fault may yet have reached the disk, so writing it again must do nothing; nor is anything
+    written of an inspection that was let go of since.
     """
     written = "SELECT 1 FROM records WHERE stream = ? AND seq = ?"
     if connection.execute(written, (Stream.IMAGES.value, seq)).fetchone():
         return
+    if not connection.execute(written, (Stream.INSPECTIONS.value, seq)).fetchone():
+        return
     connection.executemany(
-        "INSERT INTO images (seq, camera, sha256, size_bytes, media_type) VALUES (?, ?, ?, ?, ?)",
-        [(seq, camera, ref.sha256, ref.size_bytes, ref.media_type) for camera, ref in images.items()],
+        "INSERT INTO images (seq, camera, sha256, size_bytes, media_type, good)"
+        " SELECT seq, ?, ?, ?, ?, verdict = 'PASS' FROM inspections WHERE seq = ?",
+        [(camera, ref.sha256, ref.size_bytes, ref.media_type, seq) for camera, ref in images.items()],
     )
     number, epoch = _epoch_of_inspection(connection, seq)
     record = ImagesRecord(

@@ -18,10 +18,13 @@ from pathlib import Path
 import structlog
 
 from cloud_sync.wire.outbox import OutboxRow, SeqRange, Stream
+from cloud_sync.wire.records import FeedbackRecord
 from edge.domain.errors import StorageError
+from edge.domain.feedback import Feedback
 from edge.domain.frame import Frame
 from edge.domain.inspection import Committed, ImageRef, Inspection, Outcome, OutcomeOf
 from edge.record.database import begin_epoch, epoch_of, open_database
+from edge.record.feedback import insert_feedback
 from edge.record.inspections import (
     insert_images,
     insert_inspection,
@@ -30,6 +33,7 @@ from edge.record.inspections import (
     open_inspections,
     pending_images,
 )
+from edge.record.letting_go import give_up_unsent
 from edge.record.marks import bury, forget, revive
 from edge.record.upload_choice import UploadRule
 from edge.record.writer import GroupWriter, RefusedError, Work
@@ -137,6 +141,28 @@ class Recorder:
         again = partial(self.record_images, committed, images, dropped)
         self._writer.submit(Work(write, lambda: None, partial(self._keep_for_later, again)))
 
+    def record_feedback(
+        self,
+        said: Feedback,
+        at: datetime,
+        done: Callable[[FeedbackRecord | None], None],
+        failed: Callable[[StorageError], None],
+    ) -> None:
+        """Write what a person said of a part. Never blocks.
+
+        Args:
+            said: what was said.
+            at: when, UTC.
+            done: called in the writer's thread once it is on disk; with None where no such part is on record.
+            failed: called in the writer's thread instead when the disk refused: it must be said again.
+        """
+        written: list[FeedbackRecord | None] = []
+
+        def write(connection: sqlite3.Connection) -> None:
+            written.append(insert_feedback(connection, self._station, said, at))
+
+        self._writer.submit(Work(write, lambda: done(written[-1]), failed))
+
     def forget_acknowledged(self, stream: Stream, epoch: str, ranges: Sequence[SeqRange]) -> None:
         """Delete outbox marks of an epoch that the collector acknowledged; waits for the commit.
 
@@ -159,6 +185,14 @@ class Recorder:
         moved: list[int] = []
         self.write_and_wait(lambda connection: moved.append(revive(connection, stream)))
         return moved[-1]
+
+    def give_up(self, seqs: Sequence[int], why: str, at: datetime) -> None:
+        """Delete inspections that the cloud never saw, counted by tombstones; waits for the commit.
+
+        Raises:
+            StorageError: the disk refused, or did not answer in time.
+        """
+        self.write_and_wait(lambda connection: give_up_unsent(connection, self._station, seqs, why, at))
 
     def renew_epoch(self, epoch: str) -> None:
         """Begin a new epoch if the one named is the current one; waits for the commit. Raises StorageError."""

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from outboxes import EPOCH, STATION, inspection
-from postgres_kit import place, postgres
+from stores import engine, everything
 
 from cloud_sync.hub.store import StoreError, migrations
 from cloud_sync.hub.store.reading import StoreReader
@@ -18,8 +18,6 @@ from cloud_sync.hub.store.tables import SCHEMA_VERSION, metadata
 from cloud_sync.hub.store.writing import Key, NewRecord, StoreWriter
 from cloud_sync.wire.outbox import Stream
 from cloud_sync.wire.records import content_hash
-
-__all__ = ["place", "postgres"]
 
 # What the first released program made, word for word as SQLAlchemy had written it.
 VERSION_1 = """
@@ -37,10 +35,6 @@ CREATE TABLE stations (station VARCHAR(63) NOT NULL, first_seen_at_ms BIGINT NOT
 INSERT INTO meta VALUES ('schema_version', '1');
 """
 ROWS = [inspection(seq) for seq in range(1, 4)]
-
-
-def engine(place: str) -> sa.Engine:
-    return sa.create_engine(place if "://" in place else f"sqlite:///{place}", poolclass=sa.NullPool)
 
 
 def old_store(place: str) -> None:
@@ -65,17 +59,6 @@ def old_store(place: str) -> None:
             )
 
 
-def everything(place: str) -> dict[str, list[tuple[object, ...]]]:
-    with engine(place).connect() as connection:
-        tables = sorted(sa.inspect(connection).get_table_names())
-        return {name: rows(connection, name) for name in tables}
-
-
-def rows(connection: sa.Connection, table: str) -> list[tuple[object, ...]]:
-    found = connection.execute(sa.text(f"SELECT * FROM {table}"))  # noqa: S608 - one of our own tables
-    return sorted((tuple(row) for row in found), key=repr)
-
-
 def test_a_store_of_version_1_is_brought_forward_with_every_row(place: str) -> None:
     old_store(place)
     before = everything(place)
@@ -89,7 +72,7 @@ def test_a_store_of_version_1_is_brought_forward_with_every_row(place: str) -> N
         before[name] for name in ("records", "quarantine", "dead_letters")
     ]
     assert after["meta"] == [("schema_version", str(SCHEMA_VERSION))]
-    assert after["holdings"] == [(STATION, EPOCH, "inspections", 3, 3)]
+    assert after["holdings"] == [(STATION, EPOCH, "inspections", 3, 3, 0)]
 
 
 def test_the_steps_lead_to_the_tables_that_the_program_works_with(place: str) -> None:
@@ -124,7 +107,7 @@ def test_programs_that_start_at_once_bring_a_store_forward_once(place: str) -> N
     said = [process.communicate(timeout=60)[1] for process in started]
 
     assert [(process.returncode, text) for process, text in zip(started, said, strict=True)] == [(0, b"")] * 3
-    assert everything(place)["holdings"] == [(STATION, EPOCH, "inspections", 3, 3)]
+    assert everything(place)["holdings"] == [(STATION, EPOCH, "inspections", 3, 3, 0)]
 
 
 def test_a_step_that_is_cut_off_leaves_the_old_store(place: str) -> None:

@@ -105,7 +105,7 @@ def test_a_database_of_version_1_is_brought_up_to_date_with_everything_in_it(ver
     assert rows_of(version_1, waiting) == [(seq, EPOCH) for seq in range(151, 201)]
     assert rows(version_1, "SELECT DISTINCT epoch FROM inspections") == [(1,)]
     assert (counts["outbox:inspections"], counts["verdict:PASS"], counts["verdict:REJECT"]) == (50, 134, 66)
-    assert (counts["outcome:told"], counts["outcome:open"], counts["inspections"]) == (199, 1, 200)
+    assert (counts["outcome:told"], counts["outcome:open"], counts["records:inspections"]) == (199, 1, 200)
 
 
 def test_a_reader_of_a_database_of_version_1_says_who_brings_it_up_to_date(version_1: Path) -> None:

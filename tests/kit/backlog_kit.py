@@ -23,8 +23,8 @@ _BLOT = Detections(
 _REASON = "anomaly: score 0.831 > 0.500, area 1590.5 px"
 
 
-def fill(database: Path, station: str, parts: int) -> None:
-    """Add so many inspected and told parts that nobody sent yet, every twentieth a REJECT."""
+def fill(database: Path, station: str, parts: int, outcome: Outcome = Outcome.TOLD) -> None:
+    """Add so many inspected parts that nobody sent yet, every twentieth a REJECT; all have the same outcome."""
     with closing(open_database(database)) as connection:
         first = next_seq(connection)
         for start in range(first, first + parts, _PER_COMMIT):
@@ -32,8 +32,8 @@ def fill(database: Path, station: str, parts: int) -> None:
             for seq in range(start, min(start + _PER_COMMIT, first + parts)):
                 inspection = backlog_inspection(seq)
                 insert_inspection(connection, station, seq, inspection, keeps_image=False)
-                part_id, told = inspection.part.part_id, inspection.verdict
-                insert_outcome(connection, station, OutcomeOf(seq, part_id, Outcome.TOLD, told, 12.5 + seq % 7))
+                told = OutcomeOf(seq, inspection.part.part_id, outcome, inspection.verdict, 12.5 + seq % 7)
+                insert_outcome(connection, station, told)
             connection.execute("COMMIT")
 
 

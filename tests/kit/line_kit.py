@@ -27,6 +27,11 @@ class Line:
     store: Path
     log: Path
 
+    @classmethod
+    def at(cls, folder: Path, station: Station | None = None) -> "Line":
+        """The line whose files lie in a folder."""
+        return cls(station or Station(folder / "station"), folder / "cloud.db", folder / "line.jsonl")
+
     def told(self) -> int:
         """How many verdicts the line was told so far."""
         return self.log.read_bytes().count(b'"event": "told"') if self.log.exists() else 0
@@ -82,10 +87,10 @@ class Line:
             yield child
 
     @contextmanager
-    def simulator(self, parts: int, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    def simulator(self, parts: int, *options: str, log: Path | None = None) -> Iterator["subprocess.Popen[str]"]:
         """A simulated line."""
         address = f"tcp://127.0.0.1:{self.station.port}"
-        base = ["edge", "simulate", "--product", "blob", "--port", address, "--log", str(self.log), "--json"]
+        base = ["edge", "simulate", "--product", "blob", "--port", address, "--log", str(log or self.log), "--json"]
         with process([*base, "--parts", str(parts), *options], self.station.folder / "line.log") as child:
             yield child
 
@@ -112,4 +117,4 @@ def make_line(
     station.write_config()
     make_bundle(station.bundles, nan_above=nan_above)
     write_frames(station.folder / "frames", frames, bad_every=bad_every)
-    return Line(station, folder / "cloud.db", folder / "line.jsonl")
+    return Line.at(folder, station)

@@ -92,7 +92,7 @@ def running() -> Iterator[Postgres]:
         shutil.rmtree(folder)
 
 
-postgres = pytest.fixture(scope="module")(running)
+postgres = pytest.fixture(scope="session")(running)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,4 +1,4 @@
-"""kill -9 of daemon, broker and collector in turn at random while parts pass: no told verdict is lost, none is twice."""
+"""kill -9 of daemon, broker and collector in turn, at random, while parts pass: what was told is there, and once."""
 
 import random
 import signal

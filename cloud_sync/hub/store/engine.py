@@ -10,6 +10,7 @@ from cloud_sync.hub.store.migrating import migrate, newer, version_of
 from cloud_sync.hub.store.tables import SCHEMA_VERSION
 
 BUSY_TIMEOUT_S = 5.0
+_BACKENDS = ("sqlite", "postgresql")
 
 
 def open_engine(place: str, *, create: bool, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sa.Engine:
@@ -44,9 +45,12 @@ def _url(place: str) -> URL:
     if "://" not in place:
         return URL.create("sqlite", database=str(Path(place).absolute()))
     try:
-        return make_url(place)
+        url = make_url(place)
     except sa.exc.ArgumentError as error:
         raise StoreError(f"a store is a file's path or a database URL, got {place!r}") from error
+    if url.get_backend_name() not in _BACKENDS:
+        raise StoreError(f"a store is SQLite or PostgreSQL (postgresql+psycopg://...), got {url!r}")
+    return url
 
 
 def _engine(url: URL, busy_timeout_s: float, *, read_only: bool) -> sa.Engine:

@@ -32,6 +32,7 @@ from edge.domain.part import Part
 from edge.health import Health
 from edge.infer.engine import Engine
 from edge.pipeline import Eyes, Pipeline, PipelineLimits, Product
+from edge.record.eviction import Limits
 from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
 from edge.record.recorder import Recorder
@@ -115,7 +116,7 @@ class Rehearsal:
             self._images = ImageWriter(
                 ImageStore(self._folder / "images", staging.images or "jpeg"),
                 self._recorder,
-                _FREE_BYTES,
+                Limits(_FREE_BYTES),
                 lambda _works, _why: None,
             )
             self._pipeline = self._make_pipeline(engines)

@@ -1,0 +1,59 @@
+"""How a person's word on an inspection is written: a record with a number of its own, and its outbox mark."""
+
+import sqlite3
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from cloud_sync.wire.outbox import Stream
+from cloud_sync.wire.records import FeedbackRecord
+from edge.domain.errors import StorageError
+from edge.domain.feedback import Feedback
+from edge.record.counts import next_number
+from edge.record.database import current_epoch, open_database
+from edge.record.inspections import insert_record
+
+
+def insert_feedback(
+    connection: sqlite3.Connection, station: str, said: Feedback, at: datetime
+) -> FeedbackRecord | None:
+    """Write what was said of the last inspection under a part id; None, and nothing written, where there is none."""
+    query = (
+        "SELECT seq, verdict, epochs.epoch FROM inspections JOIN epochs ON epochs.id = inspections.epoch"
+        " WHERE part_id = ? ORDER BY seq DESC LIMIT 1"
+    )
+    row = connection.execute(query, (said.part_id,)).fetchone()
+    if row is None:
+        return None
+    number, epoch = current_epoch(connection)
+    content = {
+        "station": station,
+        "epoch": epoch,
+        "seq": next_number(connection, Stream.FEEDBACK),
+        "part_id": said.part_id,
+        "inspection_seq": row[0],
+        "verdict": row[1],
+        "inspection_epoch": row[2],
+        "is_right": said.is_right,
+        "label": said.label,
+        "note": said.note,
+        "by": said.by,
+        "at": at,
+    }
+    record = FeedbackRecord.model_validate(content)
+    insert_record(connection, Stream.FEEDBACK, record, number)
+    return record
+
+
+def write_feedback(path: Path, station: str, said: Feedback, at: datetime) -> FeedbackRecord | None:
+    """The same where no daemon runs, on disk when this returns; for who owns the data folder. Raises StorageError."""
+    if not path.exists():
+        raise StorageError(f"there is no {path}: has `edge run` ever run here?")
+    with closing(open_database(path)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            record = insert_feedback(connection, station, said, at)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot write {path}: {error}") from error
+    return record

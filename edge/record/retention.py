@@ -1,0 +1,190 @@
+"""Keeps what lies on the station's disk within its budgets, a bounded turn at a time."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+
+import structlog
+
+from cloud_sync.wire.outbox import Stream
+from edge.domain.errors import StorageError
+from edge.record.counts import read_counts
+from edge.record.database import open_reader
+from edge.record.eviction import (
+    IMAGES,
+    Eviction,
+    Kind,
+    Limits,
+    Usage,
+    is_filling,
+    is_short_of_disk,
+    may_give_back,
+    next_to_go,
+)
+from edge.record.letting_go import NEWEST_KEPT, find_history, find_unsent, forget_history
+from edge.record.recorder import Recorder
+from edge.record.shelf import Shelf
+
+log = structlog.get_logger()
+_INSPECTIONS_A_TURN = 64
+_PAGES_A_TURN = 64
+_TURNS_AT_ONCE = 16
+_UNSENT_IN_TURN = (
+    (Stream.INSPECTIONS, True),
+    (Stream.INSPECTIONS, False),
+    (Stream.OUTCOMES, False),
+    (Stream.IMAGES, False),
+)
+
+
+class Retention:
+    """Looks how much is taken and lets go of what is worth least; for the images' thread.
+
+    A verdict that is being written waits for one turn at most: a few milliseconds.
+
+    Args:
+        shelf: the images.
+        recorder: the records.
+        limits: what all of it may take.
+        on_alarm: called with an alarm's name and its reason, empty where it is over.
+        sends: whether the station has a cloud at all; without one, records that go are missed by nobody.
+    """
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        recorder: Recorder,
+        limits: Limits,
+        on_alarm: Callable[[str, str], None],
+        *,
+        sends: bool = True,
+    ) -> None:
+        self.usage = Usage()
+        self.has_room = True
+        self._shelf = shelf
+        self._recorder = recorder
+        self._limits = limits
+        self._on_alarm = on_alarm
+        self._sends = sends
+        self._history_seq = 0
+        self._unsent_seqs = [0] * len(_UNSENT_IN_TURN)
+        self._gives_back = True
+        self._fails = False
+
+    def tidy(self) -> bool:
+        """Let go of what one turn takes; True where the next turn should follow soon."""
+        try:
+            with closing(open_reader(self._recorder.path)) as reader:
+                busy = self._let_go(reader)
+                self._say_alarms(reader)
+        except (StorageError, sqlite3.Error, OSError) as error:
+            if not self._fails:
+                log.error("cannot look after the disk", why=str(error))
+            self._fails = True
+            return False
+        self._fails = False
+        return busy
+
+    def _let_go(self, reader: sqlite3.Connection) -> bool:
+        gone: set[Kind] = set()
+        for _ in range(_TURNS_AT_ONCE):
+            self.usage = self._measure(reader)
+            eviction = next_to_go(self.usage, self._limits, gone)
+            if eviction is None:
+                break
+            if not self._evict(reader, eviction):
+                gone.add(eviction.kind)
+            elif eviction.kind not in IMAGES or self.usage.images_bytes <= self._limits.images_bytes:
+                return True  # what a file system frees, it may say a little later
+        self.has_room = not is_short_of_disk(self.usage, self._limits) or not gone >= IMAGES
+        return may_give_back(self.usage, self._limits) and self._give_back()
+
+    def _measure(self, reader: sqlite3.Connection) -> Usage:
+        page_bytes, pages, unused = (
+            int(reader.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_size", "page_count", "freelist_count")
+        )
+        disk = os.statvfs(self._recorder.path.parent)
+        return Usage(
+            images_bytes=self._shelf.used_bytes,
+            records_bytes=(pages - unused) * page_bytes,
+            reusable_bytes=unused * page_bytes,
+            free_bytes=disk.f_bavail * disk.f_frsize,
+        )
+
+    def _evict(self, reader: sqlite3.Connection, eviction: Eviction) -> bool:
+        match eviction.kind:
+            case Kind.HISTORY:
+                return self._forget_history(reader)
+            case Kind.UNSENT:
+                return self._give_up_unsent(reader)
+            case _:
+                return self._shelf.evict(reader, eviction)
+
+    def _forget_history(self, reader: sqlite3.Connection) -> bool:
+        """Forget the oldest of what the cloud has; False where there is none."""
+        counts = read_counts(reader)
+        kept = counts.get("outbox:inspections", 0) + counts.get("dead:inspections", 0) + NEWEST_KEPT
+        if counts.get("records:inspections", 0) <= kept and not self._history_seq:
+            return False
+        found = find_history(reader, self._history_seq, _INSPECTIONS_A_TURN)
+        self._history_seq = 0 if found.at_end else found.looked_to_seq
+        if found.seqs:
+            self._recorder.write_and_wait(lambda connection: forget_history(connection, found.seqs))
+        return bool(found.seqs) or not found.at_end
+
+    def _give_up_unsent(self, reader: sqlite3.Connection) -> bool:
+        """Give up the oldest of what the cloud never saw, good parts first; False where there is none."""
+        why = f"the records' budget of {self._limits.records_bytes} bytes is full"
+        for turn, (stream, only_good) in enumerate(_UNSENT_IN_TURN):
+            found = find_unsent(reader, stream, self._unsent_seqs[turn], _INSPECTIONS_A_TURN, only_good=only_good)
+            self._unsent_seqs[turn] = found.looked_to_seq
+            if found.seqs:
+                self._recorder.give_up(found.seqs, why, datetime.now(UTC))
+            if found.seqs or not found.at_end:
+                return True
+        return False
+
+    def _give_back(self) -> bool:
+        """Give unused pages back to the file system; False where a database of an older version cannot."""
+        if self._gives_back:
+            before = self.usage.reusable_bytes
+            self._recorder.write_and_wait(_vacuum)
+            with closing(open_reader(self._recorder.path)) as reader:
+                self.usage = self._measure(reader)
+            self._gives_back = self.usage.reusable_bytes < before
+        return self._gives_back
+
+    def _say_alarms(self, reader: sqlite3.Connection) -> None:
+        counts = read_counts(reader)
+        lost, told = counts.get("lost:inspections", 0), not counts.get("outbox:losses", 0)
+        waiting = counts.get("outbox:inspections", 0)
+        full = is_filling(self.usage, self._limits) and waiting > NEWEST_KEPT
+        self._alarm(
+            "verdicts_lost",
+            "" if told else f"{lost} verdicts were given up unsent: the records' budget is full, and the cloud away",
+        )
+        self._alarm(
+            "records_filling",
+            f"{waiting} verdicts wait for the cloud and nearly fill the records' budget: then the oldest are given up"
+            if full
+            else "",
+        )
+        short = is_short_of_disk(self.usage, self._limits)
+        self._on_alarm(
+            "disk_low",
+            f"{self.usage.free_bytes} bytes are free, {self._limits.free_bytes} should be, and nothing is left that "
+            "may go: images are dropped until something else on this disk is deleted"
+            if short and not self.has_room
+            else "",
+        )
+
+    def _alarm(self, name: str, why: str) -> None:
+        if self._sends:
+            self._on_alarm(name, why)
+
+
+def _vacuum(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA incremental_vacuum({_PAGES_A_TURN})").fetchall()
