@@ -1,6 +1,5 @@
 """Processes whose clock of the day can be moved while they run; what they measure times with goes on as ever."""
 
-import os
 from pathlib import Path
 
 _LIBRARIES = tuple(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
@@ -39,4 +38,4 @@ class MovedClock:
     def _write(self, offset: str) -> None:
         new = self._file.with_suffix(".new")
         new.write_text(offset + "\n")
-        os.replace(new, self._file)
+        new.replace(self._file)
