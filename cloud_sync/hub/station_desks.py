@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from cloud_sync.hub.desk import Publish, Reply
+from cloud_sync.hub.metrics import CollectorMetrics
 from cloud_sync.hub.store.entries import storable
 from cloud_sync.hub.store.tables import conditions, holdings
 from cloud_sync.wire import topics
@@ -45,7 +46,15 @@ class StateDesk:
     """Keeps the last state of each station; one whose database was restored is told to begin a new epoch.
 
     Each collector hears every station's state, and hears it again, retained, whenever it connects.
+
+    Args:
+        metrics: told how many are online.
     """
+
+    def __init__(self, metrics: CollectorMetrics | None = None) -> None:
+        self._online: set[str] = set()
+        if metrics is not None:
+            metrics.ask("stations_online", "Stations that say they are online.", lambda: len(self._online))
 
     def takes(self, subject: str) -> bool:
         """See `Desk`."""
@@ -61,6 +70,7 @@ class StateDesk:
     ) -> Sequence[Reply]:
         """See `Desk`."""
         message = StateMessage.unpack(payload)
+        (self._online.add if message.state == "online" else self._online.discard)(station)
         now = Said(message.epoch, message.next_seq, message.at.isoformat() if message.at else None)
         highest_seq = _highest(connection, station, message.epoch)  # before what was said last: see `is_restored`
         last = _last(connection, station)
