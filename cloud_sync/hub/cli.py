@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloud_sync.hub import fleet_cli
+from cloud_sync.hub import fleet_cli, model_cli, release_cli
 from cloud_sync.hub.errors_said import WORLD_FAILED, clear_errors
 from cloud_sync.hub.fleet_cli import AsJson, Store, reader, said_json
-from cloud_sync.hub.model_cli import register
+from cloud_sync.hub.release_cli import Blobs
 from cloud_sync.wire.errors import LinkError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ AsRecords = Annotated[bool, typer.Option("--records", help="One line per record:
 def collect(
     store: Store,
     broker: Annotated[str, typer.Option(help="The broker's HOST:PORT.")] = "127.0.0.1:1883",
+    blobs: Blobs = None,
     client_id: Annotated[
         str, typer.Option(help="Our name at the broker, another one for each collector; left out: one by chance.")
     ] = "",
@@ -46,7 +47,7 @@ def collect(
             address = Address.parse(broker)
         except LinkError as error:
             raise typer.BadParameter(str(error), param_hint="--broker") from error
-        collect_until_signal(address, store, client_id, as_json=as_json)
+        collect_until_signal(address, store, blobs, client_id, as_json=as_json)
 
 
 @app.command()
@@ -74,8 +75,9 @@ def status(
             _print_counts(counts, found.dead_letters())
 
 
-register(app)
+model_cli.register(app)
 fleet_cli.register(app)
+release_cli.register(app)
 
 
 def main() -> None:

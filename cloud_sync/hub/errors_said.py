@@ -14,11 +14,11 @@ WORLD_FAILED = 3
 @contextmanager
 def clear_errors() -> Iterator[None]:
     """Turn the faults that are expected into one line on stderr and an exit code."""
-    from cloud_sync.hub.store.errors import StoreError
+    from cloud_sync.hub.store.errors import BlobError, StoreError
 
     try:
         yield
-    except (StoreError, LinkError) as error:
+    except (StoreError, BlobError, LinkError) as error:
         typer.echo(f"cloud: {error}", err=True)
         raise typer.Exit(WORLD_FAILED) from error
     except BrokenPipeError:

@@ -9,14 +9,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Self
 
 import sqlalchemy as sa
 
-from cloud_sync.hub.blobs import BlobError, Blobs
+from cloud_sync.hub.blobs import Blobs
 from cloud_sync.hub.desk import Publish, Reply
 from cloud_sync.hub.files import (
     FileIntake,
@@ -29,12 +29,13 @@ from cloud_sync.hub.files import (
     size_sent,
 )
 from cloud_sync.hub.store.engine import open_engine
-from cloud_sync.hub.store.errors import StoreError
+from cloud_sync.hub.store.errors import BlobError, StoreError
 from cloud_sync.hub.store.file_tables import files
 from cloud_sync.wire.backoff import Backoff
 from cloud_sync.wire.blobs import is_whole
 
 _ADOPTED = 16
+_PATIENCE_S = 0.03
 _logger = logging.getLogger(__name__)
 
 
@@ -96,17 +97,15 @@ class FileDesk:
 
     def work(self, publish: Publish) -> None:
         """Begin to store the next whole file, or say what came of the last; see `Desk`."""
-        while self._unsaid and publish(self._unsaid[0]):
-            self._unsaid.popleft()
         now_s = time.monotonic()
         try:
+            self._begin(now_s)
             self._finish()
             self._adopt(now_s)
         except (StoreError, sa.exc.SQLAlchemyError) as error:
             self._rest(now_s, f"the store fails: {error}")
-        if self._storing is None and self._waiting and now_s >= self._rests_until_s:
-            key = self._waiting.popleft()
-            self._storing = key, self._thread.submit(self._store, key)
+        while self._unsaid and publish(self._unsaid[0]):
+            self._unsaid.popleft()
 
     def close(self) -> None:
         """End the thread; what it was about to store is stored by whoever comes next."""
@@ -119,6 +118,12 @@ class FileDesk:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _begin(self, now_s: float) -> None:
+        if self._storing is None and self._waiting and now_s >= self._rests_until_s:
+            key = self._waiting.popleft()
+            self._storing = key, self._thread.submit(self._store, key)
+            wait([self._storing[1]], _PATIENCE_S)  # a quick blob store is done by then
 
     def _store(self, key: FileKey) -> _Fate:
         """On the thread: check a file and store it. Raises what reading and storing raise."""

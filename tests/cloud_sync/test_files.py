@@ -1,6 +1,6 @@
-"""Files over the sync, both ends in one thread: real database, real folder, and a way that loses what it is told to."""
+"""Files over the sync, both ends in one thread: real database, real folder, a way that loses what it is told to."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from file_kit import EPOCH, STATION, Cloud, ListedUploads, Way, file_cloud, picture, sha256_of, upload_of
 
 from cloud_sync.hub.blobs import FolderBlobs
-from cloud_sync.hub.files import FileLimits
 from cloud_sync.hub.file_desk import FileDesk
+from cloud_sync.hub.files import FileLimits
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.file_tables import file_chunks, files
 from cloud_sync.station.files import FilePace, FileSender
@@ -88,7 +88,7 @@ def test_a_file_arrives_whole_and_only_then_waits_no_more(tmp_path: Path, cloud:
     ]
 
 
-def test_one_piece_is_on_its_way_at_a_time(cloud: Cloud) -> None:
+def test_one_piece_is_on_its_way_at_a_time() -> None:
     sender = FileSender(STATION, ListedUploads(PICTURE, picture(50_000, 2)))
     sent: list[str] = []
     sender.begin(Limits(250_000, 20))
@@ -166,7 +166,7 @@ def test_a_file_without_answers_holds_up_no_other(cloud: Cloud) -> None:
     way.until(lambda: uploads.settled == [other, SHA])
 
 
-def test_nothing_is_sent_over_a_link_whose_messages_are_too_small(cloud: Cloud) -> None:
+def test_nothing_is_sent_over_a_link_whose_messages_are_too_small() -> None:
     sender = FileSender(STATION, ListedUploads(PICTURE))
     sender.begin(Limits(20_000, 20))
     sender.work(0.0, lambda _topic, _payload: pytest.fail("sent"))
@@ -264,7 +264,7 @@ def test_a_station_cannot_spoil_what_another_one_sends(tmp_path: Path, cloud: Cl
 )
 def test_what_is_no_piece_of_an_announced_file_is_refused(cloud: Cloud, subject: str, payload: bytes) -> None:
     announce(cloud, PICTURE)
-    with pytest.raises(LinkError, match="expected|blocks begin"):
+    with pytest.raises(LinkError, match=r"expected|blocks begin"):
         cloud.take(f"inspectd/v1/{STATION}/up/{subject}", payload)
     assert chunks(cloud) == 0
 
@@ -282,9 +282,9 @@ def test_a_piece_of_a_file_that_nobody_announced_is_answered_with_nothing_held(c
 
 
 def test_a_station_holds_few_files_open_and_the_one_that_rested_longest_gives_way(tmp_path: Path) -> None:
-    make: Callable[[str], list[FileDesk]] = lambda place: [
-        FileDesk(place, FolderBlobs(tmp_path / "blobs"), FileLimits(open_files=2))
-    ]
+    def make(place: str) -> list[FileDesk]:
+        return [FileDesk(place, FolderBlobs(tmp_path / "blobs"), FileLimits(open_files=2))]
+
     cloud = Cloud(tmp_path / "cloud.db", make)
     contents = [picture(BLOCK_BYTES + 1, seed) for seed in range(3)]
     for content in contents:

@@ -1,4 +1,4 @@
-"""Files for tests: a list of uploads in memory, a cloud that is a real store and a real desk, and a way between them."""
+"""Files for tests: a list of uploads in memory, a cloud that is a real store and a real desk, a way between them."""
 
 import hashlib
 import time
