@@ -31,17 +31,12 @@ from cloud_sync.wire.mqtt_settings import MqttSettings
 
 SUBSCRIPTIONS = (
     topics.ANY_STATE,  # first: what a station said of its state is heard before what it sent after that
-    *(
-        topics.SHARE + topic
-        for topic in (
-            topics.ANY_INSPECTIONS,
-            topics.ANY_FEEDBACK,
-            topics.ANY_FILE,
-            topics.ANY_WANT,
-            topics.ANY_JOB,
-            topics.ANY_HEALTH,
-        )
-    ),
+    topics.shared(topics.ANY_INSPECTIONS, "inspections"),
+    topics.shared(topics.ANY_FEEDBACK, "feedback"),
+    topics.shared(topics.ANY_FILE, "file"),
+    topics.shared(topics.ANY_WANT, "want"),
+    topics.shared(topics.ANY_JOB, "job"),
+    topics.shared(topics.ANY_HEALTH, "health"),
 )
 
 _GROUP_MESSAGES = 500

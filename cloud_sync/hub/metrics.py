@@ -20,7 +20,9 @@ class CollectorMetrics:
         self.registry = CollectorRegistry()
         self._messages = self._counter("messages", "Messages that were taken in.")
         self._records = self._counter("records", "Records: new ones, ones that came again, quarantined ones.", "fate")
-        self._letters = self._counter("dead_letters", "What was not our protocol: kept, or dropped beyond a limit.", "fate")
+        self._letters = self._counter(
+            "dead_letters", "What was not our protocol: kept, or dropped beyond a limit.", "fate"
+        )
         self._faults = self._counter("store_faults", "Commits that failed and were tried again.")
         self._losses = self._counter("link_losses", "How often the broker was lost.")
         self._commit_s = self._histogram("commit_seconds", "How long a transaction took.", _COMMIT_S)
@@ -39,7 +41,11 @@ class CollectorMetrics:
         self._messages.inc(messages)
         self._group.observe(messages)
         self._commit_s.observe(took_s)
-        fates = (("stored", inserted.stored), ("again", inserted.duplicates), ("quarantined", len(inserted.quarantined)))
+        fates = (
+            ("stored", inserted.stored),
+            ("again", inserted.duplicates),
+            ("quarantined", len(inserted.quarantined)),
+        )
         for fate, count in fates:
             self._records.labels(fate).inc(count)
         self._letters.labels("kept").inc(len(taken.dead) - len(inserted.dropped))

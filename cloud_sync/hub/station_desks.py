@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from cloud_sync.hub.commands import new_epoch
 from cloud_sync.hub.desk import Publish, Reply
 from cloud_sync.hub.metrics import CollectorMetrics
 from cloud_sync.hub.store.entries import storable
 from cloud_sync.hub.store.tables import conditions, holdings
-from cloud_sync.wire import topics
-from cloud_sync.wire.messages import CommandMessage, HealthMessage, StateMessage
+from cloud_sync.wire.messages import HealthMessage, StateMessage
 from cloud_sync.wire.outbox import Stream
 
 _SAY = sa.text(
@@ -26,10 +26,6 @@ _SAY = sa.text(
 _FEEL = sa.text(
     "INSERT INTO conditions (station, health, health_at_ms, resets) VALUES (:station, :health, :at_ms, 0)"
     " ON CONFLICT (station) DO UPDATE SET health = excluded.health, health_at_ms = excluded.health_at_ms"
-)
-_RESET = sa.text(
-    "INSERT INTO conditions (station, resets) VALUES (:station, 1)"
-    " ON CONFLICT (station) DO UPDATE SET resets = conditions.resets + 1"
 )
 
 
@@ -125,12 +121,6 @@ def is_restored(now: Said, last: Said, highest_seq: int) -> bool:
     then it is `last`, and said again it proves nothing.
     """
     return now.next_seq is not None and now != last and now.next_seq <= highest_seq
-
-
-def new_epoch(connection: sa.Connection, station: str, epoch: str) -> Reply:
-    """The command to begin a new epoch, counted. Raises SQLAlchemyError."""
-    connection.execute(_RESET, {"station": station})
-    return Reply(topics.command(station), CommandMessage(command="new-epoch", epoch=epoch).pack())
 
 
 def _highest(connection: sa.Connection, station: str, epoch: str | None) -> int:
