@@ -181,6 +181,12 @@ class RetentionSection(_Section):
     free_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
 
 
+class MetricsSection(_Section):
+    """Figures for Prometheus; without an address none are served."""
+
+    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$")] | None = None
+
+
 class StationConfig(_Section):
     """The whole of station.toml, checked."""
 
@@ -191,6 +197,7 @@ class StationConfig(_Section):
     inference: InferenceSection = InferenceSection()
     sync: SyncSection = SyncSection()
     retention: RetentionSection = RetentionSection()
+    metrics: MetricsSection = MetricsSection()
     output: list[OutputSection] = []
 
     @model_validator(mode="after")

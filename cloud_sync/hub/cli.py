@@ -32,7 +32,9 @@ def collect(
     store: Store,
     broker: Annotated[str, typer.Option(help="The broker's HOST:PORT.")] = "127.0.0.1:1883",
     blobs: Blobs = None,
-    client_id: Annotated[str, typer.Option(help="Our name at the broker; one per collector.")] = "inspectd-collector",
+    client_id: Annotated[
+        str, typer.Option(help="Our name at the broker, another one for each collector; left out: one by chance.")
+    ] = "",
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -10,6 +10,7 @@
 import logging
 import queue
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,8 +43,10 @@ SUBSCRIPTIONS = (
     ),
 )
 
-_GROUP_MESSAGES = 32
+_GROUP_MESSAGES = 500
+_GROUP_BYTES = 2 * 1024 * 1024
 _QUEUE_MESSAGES = 1000
+_RECEIVE_LIMIT = 500
 _REPLIES = 10_000
 _TICK_S = 0.2
 _STOP_LINK_S = 2.0
@@ -64,8 +67,14 @@ class CollectorCounts:
 
 
 def collector_link(address: Address, client_id: str) -> MqttLink:
-    """The collector's link: its share of what all stations send; the broker keeps no session."""
-    return MqttLink(MqttSettings(address, client_id, SUBSCRIPTIONS))
+    """The collector's link: its share of what all stations send; the broker keeps no session.
+
+    Args:
+        address: where the broker listens.
+        client_id: our name there, which no other collector has; "" for one by chance.
+    """
+    name = client_id or f"inspectd-collector-{uuid.uuid4().hex[:12]}"
+    return MqttLink(MqttSettings(address, name, SUBSCRIPTIONS, receive_limit=_RECEIVE_LIMIT))
 
 
 class Collector:
@@ -93,7 +102,7 @@ class Collector:
         self._on_ready = on_ready
         self._acks = PendingAcks()
         self._desk_fault = ""
-        self._queue: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[groups.Read | None] = queue.SimpleQueue()
         self._stopping = False
         self.connected = False
 
@@ -132,7 +141,7 @@ class Collector:
     def on_message(self, message: Message) -> None:
         """The link's word; see `Listener`. Beyond the receive limit only a broker that ignores it comes."""
         if self._queue.qsize() < _QUEUE_MESSAGES:
-            self._queue.put(message)
+            self._queue.put(groups.read(message))  # here, so that it goes on while the disk is waited for
         else:
             self.counts.overflowed += 1
 
@@ -142,31 +151,33 @@ class Collector:
             _logger.warning("the broker refused an acknowledgement: %s", refusal)
         self._queue.put(None)
 
-    def _next_group(self) -> list[Message]:
+    def _next_group(self) -> list[groups.Read]:
         """Messages that are there already, up to a transaction's worth; waits a little for the first."""
-        group: list[Message] = []
+        group: list[groups.Read] = []
+        size_bytes = 0
         try:
             came = self._queue.get(timeout=_TICK_S)
             while True:
                 if came is not None:
                     group.append(came)
-                if len(group) == _GROUP_MESSAGES:
+                    size_bytes += len(came.message.payload)
+                if len(group) == _GROUP_MESSAGES or size_bytes >= _GROUP_BYTES:
                     return group
                 came = self._queue.get_nowait()
         except queue.Empty:
             return group
 
-    def _collect(self, messages: list[Message]) -> None:
+    def _collect(self, group: list[groups.Read]) -> None:
         try:
-            taken = self._commit(groups.sort(messages, self._desks))
+            taken = self._commit(groups.sort(group, self._desks))
         except ContentError as error:
-            if len(messages) > 1:  # one of them holds what the database refuses: find it, and keep the others
-                for message in messages:
-                    self._collect([message])
+            if len(group) > 1:  # one of them holds what the database refuses: find it, and keep the others
+                for item in group:
+                    self._collect([item])
                 return
-            taken = self._refuse(messages[0], error)
+            taken = self._refuse(group[0].message, error)
         if taken is not None:
-            self._settle(messages, taken)
+            self._settle([item.message for item in group], taken)
 
     def _refuse(self, message: Message, error: ContentError) -> groups.Taken | None:
         """Keep a message that the database does not take as a dead letter; nothing of it is settled."""

@@ -1,6 +1,5 @@
 import json
 import os
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 from brokers import eventually
 from edge_kit import Collected, frame, inspection, part, view
+from refusing_kit import refusing_disk
 
 from cloud_sync.wire.records import content_hash
 from edge.domain.errors import StorageError
@@ -70,18 +70,6 @@ class Kept:
 @pytest.fixture
 def kept(tmp_path: Path) -> Kept:
     return Kept(tmp_path / "station.db")
-
-
-@contextmanager
-def refusing_disk(path: Path) -> Iterator[None]:
-    """The kernel refuses to let any file of this process grow beyond what the write-ahead log has now."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    wal = path.with_name(path.name + "-wal")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_an_inspection_is_on_disk_with_its_outbox_row_before_anybody_hears_of_it(kept: Kept) -> None:
