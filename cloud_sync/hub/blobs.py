@@ -8,13 +8,13 @@
 import contextlib
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from cloud_sync.hub.store.errors import BlobError
 from models.durable import sync_directory
 
 if TYPE_CHECKING:
@@ -26,12 +26,8 @@ _RETRIED_S = 10
 _OPTIONS = {"endpoint", "region"}
 
 
-class BlobError(Exception):
-    """The blob store cannot be reached, or does not hold what was asked for."""
-
-
 class Blobs(Protocol):
-    """Files by their sha256. Safe to call from several threads."""
+    """Files by their sha256, from their first byte on. Safe to call from several threads."""
 
     def put(self, sha256: str, content: BinaryIO) -> None:
         """Keep all of the content under its name. Raises BlobError; then it may be tried again."""
@@ -73,7 +69,7 @@ class FolderBlobs:
             handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
             try:
                 with os.fdopen(handle, "wb") as file:
-                    shutil.copyfileobj(content, file, _PIECE_BYTES)
+                    _copy(content, file, sha256)
                     file.flush()
                     os.fsync(file.fileno())
                 Path(temporary).replace(path)
@@ -108,8 +104,11 @@ class BucketBlobs:
         """One request, several for a large file; see `Blobs`."""
         import obstore
 
+        key = _key(sha256)
         with _as_blob_error(f"cannot store {sha256} in {self._place}"):
-            obstore.put(self._store, _key(sha256), content)
+            _check_hash(sha256, hashlib.file_digest(content, "sha256").hexdigest())  # type: ignore[arg-type]
+            content.seek(0)
+            obstore.put(self._store, key, content)
 
     def read(self, sha256: str, first: int, end: int) -> bytes:
         """See `Blobs`."""
@@ -142,6 +141,19 @@ def _key(sha256: str) -> str:
     if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):  # noqa: PLR2004 - hex digits
         raise BlobError(f"a blob is named by its sha256, got {sha256[:80]!r}")
     return f"{sha256[:2]}/{sha256}"
+
+
+def _copy(content: BinaryIO, file: BinaryIO, sha256: str) -> None:
+    digest = hashlib.sha256()
+    while piece := content.read(_PIECE_BYTES):
+        digest.update(piece)
+        file.write(piece)
+    _check_hash(sha256, digest.hexdigest())
+
+
+def _check_hash(sha256: str, found: str) -> None:
+    if found != sha256:
+        raise BlobError(f"the content hashes to {found}: it changed meanwhile")
 
 
 def _whole(sha256: str, found: bytes, wanted_bytes: int) -> bytes:

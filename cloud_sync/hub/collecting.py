@@ -10,6 +10,7 @@ import sys
 from cloud_sync.hub.collector import Collector, collector_link
 from cloud_sync.hub.desk import Desk
 from cloud_sync.hub.file_desks import file_desks
+from cloud_sync.hub.station_desks import HealthDesk, StateDesk
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire.link import Address
 
@@ -34,7 +35,7 @@ def collect_until_signal(address: Address, store: str, blobs: str | None, client
 
 def desks() -> list[Desk]:
     """Who deals with what is no record."""
-    return []
+    return [StateDesk(), HealthDesk()]
 
 
 def _say(event: dict[str, object], *, as_json: bool) -> None:

@@ -92,6 +92,7 @@ class Collector:
         self._replies: deque[Reply] = deque(maxlen=_REPLIES)  # one that falls out is asked for again by its station
         self._on_ready = on_ready
         self._acks = PendingAcks()
+        self._desk_fault = ""
         self._queue: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._stopping = False
         self.connected = False
@@ -106,7 +107,7 @@ class Collector:
                 self._send_acks()
                 self._send_replies()
                 for desk in self._desks:
-                    desk.work(self._publish)
+                    self._work(desk)
         finally:
             self._link.stop(_STOP_LINK_S)
 
@@ -223,6 +224,15 @@ class Collector:
     def _send_replies(self) -> None:
         while self._replies and self._publish(self._replies[0]):
             self._replies.popleft()
+
+    def _work(self, desk: Desk) -> None:
+        """A defect at one desk stops no other and no records; it is reported once, until it changes."""
+        try:
+            desk.work(self._publish)
+        except Exception as error:
+            if (said := f"{type(error).__name__}: {error}") != self._desk_fault:
+                self._desk_fault = said
+                _logger.exception("%s failed at its work", type(desk).__name__)
 
     def _publish(self, reply: Reply) -> bool:
         """Whether it need not be sent any more."""

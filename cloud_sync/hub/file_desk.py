@@ -16,7 +16,7 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from cloud_sync.hub.blobs import BlobError, Blobs
+from cloud_sync.hub.blobs import Blobs
 from cloud_sync.hub.desk import Publish, Reply
 from cloud_sync.hub.files import (
     FileIntake,
@@ -29,7 +29,7 @@ from cloud_sync.hub.files import (
     size_sent,
 )
 from cloud_sync.hub.store.engine import open_engine
-from cloud_sync.hub.store.errors import StoreError
+from cloud_sync.hub.store.errors import BlobError, StoreError
 from cloud_sync.hub.store.file_tables import files
 from cloud_sync.wire.backoff import Backoff
 from cloud_sync.wire.blobs import is_whole

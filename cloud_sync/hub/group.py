@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.desk import Desk, Reply
 from cloud_sync.hub.intake import RECORD_SUBJECTS, Intake, take_in
+from cloud_sync.hub.station_desks import new_epoch
 from cloud_sync.hub.store.entries import DeadLetter, Inserted, Key
 from cloud_sync.hub.store.inserting import write_records
 from cloud_sync.hub.store.writing import is_fault_of_database
@@ -94,6 +95,8 @@ def take(connection: sa.Connection, group: Sorted, at_ms: int) -> Taken:
     records = [record for intake in group.intakes for record in intake.records]
     heard = {topic.station for _, topic, _ in group.others}
     inserted = write_records(connection, records, dead, heard, at_ms)
+    reused = sorted({(key.station, key.epoch) for key in inserted.quarantined})
+    replies += [new_epoch(connection, station, epoch) for station, epoch in reused]
     unkept = {letter.claims for letter in inserted.dropped}  # their stations are to keep them
     settled = tuple(key for intake in group.intakes for key in intake.settled if key not in unkept)
     return Taken(inserted, tuple(dead), settled, tuple(replies))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
-from cloud_sync.hub.store.entries import DeadLetter, Key, NewRecord
+from cloud_sync.hub.store.entries import DeadLetter, Key, NewRecord, storable
 from cloud_sync.wire import topics
 from cloud_sync.wire.envelopes import Batch, unpack_batch
 from cloud_sync.wire.errors import LinkError
@@ -71,7 +71,7 @@ def take_in(message: Message) -> Intake:
         batch = unpack_batch(message.payload)
         _check_sender(station, streams, batch)
     except LinkError as error:
-        return Intake(dead=(DeadLetter(_text(message.topic), message.payload, _text(str(error)), station),))
+        return Intake(dead=(DeadLetter(storable(message.topic), message.payload, storable(str(error)), station),))
     return _sort(batch, message.topic)
 
 
@@ -99,7 +99,7 @@ def _sort(batch: Batch, topic: str) -> Intake:
             settled.append(records[-1].key)
         except LinkError as error:
             claimed = _claimed(batch, payload)
-            dead.append(DeadLetter(topic, payload, _text(str(error)), batch.station, claimed))
+            dead.append(DeadLetter(topic, payload, storable(str(error)), batch.station, claimed))
             settled += [claimed] if claimed else []
     return Intake(tuple(records), tuple(dead), tuple(settled))
 
@@ -118,13 +118,9 @@ def _record(batch: Batch, payload: bytes) -> NewRecord:
     elif isinstance(record, OutcomeRecord):
         verdict, outcome = record.told_verdict, record.outcome
     key = Key(batch.station, batch.epoch, batch.stream, record.seq)
-    part_id = _text(record.part_id) if isinstance(record, PartRecord) else ""
-    return NewRecord(key, payload, part_id, verdict, outcome, _made_at_ms(record))
-
-
-def _text(said: str) -> str:
-    """As every database holds it: PostgreSQL takes no NUL, and one that came would stop the collector for good."""
-    return said.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    part_id = storable(record.part_id) if isinstance(record, PartRecord) else ""
+    lost = record.records if isinstance(record, LossRecord) else 0
+    return NewRecord(key, payload, part_id, verdict, outcome, _made_at_ms(record), lost)
 
 
 def _made_at_ms(record: Record) -> int | None:

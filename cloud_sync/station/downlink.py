@@ -110,12 +110,11 @@ class Downlink:
 
     def _take_offer(self, payload: bytes) -> None:
         if not payload:  # the offer was withdrawn
-            self._drop()
+            self._fetch = None
             return
         job = Job.unpack(payload)
         if self._fetch is not None and self._fetch.job == job:
             return
-        self._drop()
         file = ReleaseFile(self._folder, job.name, job.size_bytes, job.sha256)
         self._fetch = _Fetch(job, file)
         if (why := file.obstacle()) is not None:
@@ -170,10 +169,3 @@ class Downlink:
     def _become(self, fetch: _Fetch, state: State, why: str = "") -> None:
         fetch.state, fetch.why, fetch.told = state, why, False
         _logger.info("release %s (job %s) is %s%s", fetch.job.name, fetch.job.job, state, f": {why}" if why else "")
-        if state in {"verified", "rejected"}:
-            fetch.file.close()
-
-    def _drop(self) -> None:
-        fetch, self._fetch = self._fetch, None
-        if fetch is not None:
-            fetch.file.close()

@@ -5,7 +5,6 @@ import os
 import shutil
 from enum import Enum, auto
 from pathlib import Path
-from typing import BinaryIO
 
 from cloud_sync.wire.messages import BLOCK_BYTES
 
@@ -39,7 +38,6 @@ class ReleaseFile:
         self._part = folder / f".{name}.part"
         self._size_bytes = size_bytes
         self._sha256 = sha256
-        self._file: BinaryIO | None = None
         self._unsynced_bytes = 0
         self._digest = hashlib.sha256()
         self._checked_bytes = 0
@@ -59,36 +57,33 @@ class ReleaseFile:
     def open(self) -> int:
         """Take up what is there, down to the last whole block; says how many bytes that is."""
         if self._path.exists() and not self._part.exists():
-            self._file = self._path.open("rb")
             self.held_bytes = self._size_bytes
             return self.held_bytes
-        self._file = self._part.open("r+b" if self._part.exists() else "w+b")
-        held_bytes = self._part.stat().st_size
-        if held_bytes > self._size_bytes:
-            held_bytes = 0
-        self.held_bytes = held_bytes if held_bytes == self._size_bytes else held_bytes - held_bytes % BLOCK_BYTES
-        self._file.truncate(self.held_bytes)
+        held_bytes = self._part.stat().st_size if self._part.exists() else 0
+        if held_bytes != self._size_bytes:
+            held_bytes = held_bytes - held_bytes % BLOCK_BYTES if held_bytes < self._size_bytes else 0
+        self._cut(held_bytes)
         return self.held_bytes
 
     def append(self, block: bytes) -> None:
         """Write the next block; it is on the disk for good within the next MiB."""
-        file = self._opened()
-        file.seek(self.held_bytes)
-        file.write(block)
-        file.flush()
-        self.held_bytes += len(block)
-        self._unsynced_bytes += len(block)
-        if self._unsynced_bytes >= _SYNC_BYTES:
-            os.fdatasync(file.fileno())
-            self._unsynced_bytes = 0
+        with self._part.open("r+b") as file:
+            file.seek(self.held_bytes)
+            file.write(block)
+            file.flush()
+            self.held_bytes += len(block)
+            self._unsynced_bytes += len(block)
+            if self._unsynced_bytes >= _SYNC_BYTES:
+                os.fdatasync(file.fileno())
+                self._unsynced_bytes = 0
 
     def check(self) -> Progress:
         """How it stands; of a whole file each call reads a little, until its hash is known."""
         if self.held_bytes < self._size_bytes:
             return Progress.MISSING
-        file = self._opened()
-        file.seek(self._checked_bytes)
-        piece = file.read(_CHECK_BYTES)
+        with (self._part if self._part.exists() else self._path).open("rb") as file:
+            file.seek(self._checked_bytes)
+            piece = file.read(_CHECK_BYTES)
         self._digest.update(piece)
         self._checked_bytes += len(piece)
         if piece and self._checked_bytes < self._size_bytes:
@@ -98,28 +93,20 @@ class ReleaseFile:
     def finish(self) -> None:
         """The file is whole: put it in its place, for good."""
         if self._part.exists():
-            os.fsync(self._opened().fileno())
+            with self._part.open("rb") as file:
+                os.fsync(file.fileno())
             self._part.rename(self._path)
             _sync_folder(self._path.parent)
-        self.close()
 
     def start_over(self) -> None:
         """Begin at the first byte; a file that lies in the place stays there until a whole one replaces it."""
-        self.close()
-        self._file = self._part.open("w+b")
-        self.held_bytes = self._unsynced_bytes = self._checked_bytes = 0
+        self._cut(0)
+
+    def _cut(self, held_bytes: int) -> None:
+        with self._part.open("r+b" if self._part.exists() else "w+b") as file:
+            file.truncate(held_bytes)
+        self.held_bytes, self._unsynced_bytes, self._checked_bytes = held_bytes, 0, 0
         self._digest = hashlib.sha256()
-
-    def close(self) -> None:
-        """Let go of the file."""
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
-
-    def _opened(self) -> BinaryIO:
-        if self._file is None:
-            raise OSError(f"{self._part} is not open")
-        return self._file
 
 
 def _sync_folder(folder: Path) -> None:

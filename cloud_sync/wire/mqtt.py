@@ -121,6 +121,8 @@ class MqttLink:
                     return f"{self._settings.address} did not answer within {HANDSHAKE_TIMEOUT_S} s"
                 if self._connection.broken is not None:
                     return self._connection.broken
+                if self._connection.is_unanswered(time.monotonic(), self._settings.answer_timeout_s):
+                    return f"{self._settings.address} answered no publish for {self._settings.answer_timeout_s} s"
         except OSError as error:
             return f"cannot reach {self._settings.address}: {error}"
         except Exception as error:  # paho met what it did not expect: no reason for the link to end

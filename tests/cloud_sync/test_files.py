@@ -1,6 +1,6 @@
-"""Files over the sync, both ends in one thread: real database, real folder, and a way that loses what it is told to."""
+"""Files over the sync, both ends in one thread: real database, real folder, a way that loses what it is told to."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 

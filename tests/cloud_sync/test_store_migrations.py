@@ -72,7 +72,7 @@ def test_a_store_of_version_1_is_brought_forward_with_every_row(place: str) -> N
         before[name] for name in ("records", "quarantine", "dead_letters")
     ]
     assert after["meta"] == [("schema_version", str(SCHEMA_VERSION))]
-    assert after["holdings"] == [(STATION, EPOCH, "inspections", 3, 3)]
+    assert after["holdings"] == [(STATION, EPOCH, "inspections", 3, 3, 0)]
 
 
 def test_the_steps_lead_to_the_tables_that_the_program_works_with(place: str) -> None:
@@ -107,7 +107,7 @@ def test_programs_that_start_at_once_bring_a_store_forward_once(place: str) -> N
     said = [process.communicate(timeout=60)[1] for process in started]
 
     assert [(process.returncode, text) for process, text in zip(started, said, strict=True)] == [(0, b"")] * 3
-    assert everything(place)["holdings"] == [(STATION, EPOCH, "inspections", 3, 3)]
+    assert everything(place)["holdings"] == [(STATION, EPOCH, "inspections", 3, 3, 0)]
 
 
 def test_a_step_that_is_cut_off_leaves_the_old_store(place: str) -> None:

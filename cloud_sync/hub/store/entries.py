@@ -26,6 +26,7 @@ class NewRecord:
         verdict: of an inspection; what the line was told, of an outcome.
         outcome: of an outcome: told, late, unconfirmed.
         made_at_ms: when the station made it by its own clock, milliseconds since 1970; None where it does not say.
+        lost: of a tombstone: how many records were lost.
     """
 
     key: Key
@@ -34,6 +35,7 @@ class NewRecord:
     verdict: str | None = None
     outcome: str | None = None
     made_at_ms: int | None = None
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +74,8 @@ class Inserted:
     quarantined: tuple[Key, ...]
     dropped: tuple[DeadLetter, ...] = ()
     made_at_ms: tuple[int, ...] = ()
+
+
+def storable(text: str) -> str:
+    """The text as every database of ours can hold it: PostgreSQL's has no NUL."""
+    return text.replace("\0", "\ufffd")

@@ -7,3 +7,7 @@ class StoreError(Exception):
 
 class ContentError(StoreError):
     """The database works and refuses what is to be written: to try the same again is in vain."""
+
+
+class BlobError(Exception):
+    """The blob store cannot be reached, or does not hold what was asked for."""

@@ -7,11 +7,12 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from cloud_sync.hub.store.entries import DeadLetter, Inserted, Key, NewRecord
+from cloud_sync.hub.store.entries import DeadLetter, Inserted, Key, NewRecord, storable
 from cloud_sync.hub.store.letters import keep_letters
 from cloud_sync.hub.store.tables import holdings, records
 from cloud_sync.wire.outbox import Stream
@@ -43,9 +44,10 @@ _QUARANTINE = sa.text(
     " VALUES (:station, :epoch, :stream, :seq, :sha256, :payload, :at_ms) ON CONFLICT DO NOTHING"
 )
 _HOLD = sa.text(
-    "INSERT INTO holdings (station, epoch, stream, records, highest_seq)"
-    " VALUES (:station, :epoch, :stream, :records, :highest_seq)"
+    "INSERT INTO holdings (station, epoch, stream, records, highest_seq, lost)"
+    " VALUES (:station, :epoch, :stream, :records, :highest_seq, :lost)"
     " ON CONFLICT (station, epoch, stream) DO UPDATE SET records = holdings.records + excluded.records,"
+    " lost = holdings.lost + excluded.lost,"
     " highest_seq = CASE WHEN excluded.highest_seq > holdings.highest_seq"
     " THEN excluded.highest_seq ELSE holdings.highest_seq END"
 )
@@ -165,8 +167,7 @@ def _add(connection: sa.Connection, fresh: Sequence[_Hashed], at_ms: int) -> set
 def _row(item: _Hashed, at_ms: int) -> _Row:
     station, epoch, stream, seq = item.key
     record = item.record
-    part_id = record.part_id.replace("\0", "\ufffd")  # PostgreSQL's text has none; the record's bytes keep it
-    facts = (part_id, record.verdict, record.outcome)
+    facts = (storable(record.part_id), record.verdict, record.outcome)
     return (station, epoch, stream.value, seq, *facts, item.sha256, record.payload, at_ms)
 
 
@@ -179,14 +180,12 @@ def _quarantine(connection: sa.Connection, other: Sequence[_Hashed], at_ms: int)
 
 
 def _hold(connection: sa.Connection, fresh: Sequence[_Hashed]) -> None:
-    counts: Counter[_Place] = Counter()
-    highest: dict[_Place, int] = {}
-    for item in fresh:  # in the order of their numbers
-        place = item.key[:3]
-        counts[place] += 1
-        highest[place] = item.key.seq
-    names = ("station", "epoch", "stream", "records", "highest_seq")
-    rows = [dict(zip(names, (*place, counts[place], highest[place]), strict=True)) for place in sorted(counts)]
+    names = ("station", "epoch", "stream", "records", "highest_seq", "lost")
+    rows = []
+    for place, group in groupby(fresh, lambda item: item.key[:3]):  # sorted by place, then by number
+        items = list(group)
+        lost = sum(item.record.lost for item in items)
+        rows.append(dict(zip(names, (*place, len(items), items[-1].key.seq, lost), strict=True)))
     if rows:
         connection.execute(_HOLD, rows)
 

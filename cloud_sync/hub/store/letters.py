@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from cloud_sync.hub.store.entries import DeadLetter
+from cloud_sync.hub.store.entries import DeadLetter, storable
 from cloud_sync.hub.store.tables import dead_letter_hours, dead_letters
 from cloud_sync.wire.records import content_hash
 
@@ -113,4 +113,4 @@ def _row(letter: DeadLetter, digest: str, at_ms: int) -> dict[str, object]:
 
 
 def _text(value: str) -> str:
-    return value[:_TEXT_KEPT].replace("\0", "\ufffd")
+    return storable(value[:_TEXT_KEPT])

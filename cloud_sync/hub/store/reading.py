@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
-from cloud_sync.hub.store.tables import dead_letter_hours, dead_letters, quarantine, records, stations
+from cloud_sync.hub.store.fleet import Intruder, StationView, fleet, intruders
+from cloud_sync.hub.store.tables import dead_letters, quarantine, records, stations
 from cloud_sync.wire.outbox import Stream
 
 
@@ -83,12 +84,15 @@ class StoreReader:
         with self._reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(dead_letters)) or 0
 
-    def dropped_letters(self) -> dict[str, int]:
-        """How many dead letters of each station were beyond its limit and not kept. Raises StoreError."""
-        table = dead_letter_hours.c
-        query = sa.select(table.station, sa.func.sum(table.dropped)).group_by(table.station)
+    def fleet(self) -> list[StationView]:
+        """Each station as an operator wants to see it, by name. Raises StoreError."""
         with self._reading() as connection:
-            return {row[0]: int(row[1]) for row in connection.execute(query) if row[1]}
+            return fleet(connection)
+
+    def intruders(self, station: str | None = None) -> Iterator[Intruder]:
+        """What is in quarantine, beside what was there first. Raises StoreError."""
+        with self._reading() as connection:
+            yield from intruders(connection, station)
 
     def records(self, station: str | None = None) -> Iterator[StoredRecord]:
         """All records, or one station's, in the order of their identity. Raises StoreError."""

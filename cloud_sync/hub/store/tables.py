@@ -78,6 +78,7 @@ holdings = sa.Table(
     sa.Column("stream", sa.String(32), primary_key=True),
     sa.Column("records", sa.BigInteger, nullable=False),
     sa.Column("highest_seq", sa.BigInteger, nullable=False),
+    sa.Column("lost", sa.BigInteger, nullable=False),  # what the tombstones among them count
 )
 
 conditions = sa.Table(

@@ -7,8 +7,8 @@ revision = "0002"
 down_revision = "0001"
 
 _COUNT_WHAT_IS_THERE = """
-INSERT INTO holdings (station, epoch, stream, records, highest_seq)
-SELECT station, epoch, stream, count(*), max(seq) FROM records GROUP BY station, epoch, stream
+INSERT INTO holdings (station, epoch, stream, records, highest_seq, lost)
+SELECT station, epoch, stream, count(*), max(seq), 0 FROM records GROUP BY station, epoch, stream
 """
 
 
@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("stream", sa.String(32), primary_key=True),
         sa.Column("records", sa.BigInteger, nullable=False),
         sa.Column("highest_seq", sa.BigInteger, nullable=False),
+        sa.Column("lost", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "conditions",
