@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +247,29 @@ def test_a_database_that_cannot_give_pages_back_fills_them_anew(tmp_path: Path, 
 def test_ranges_are_runs() -> None:
     assert ranges_of([1, 2, 3, 7, 9, 10]) == [(1, 3), (7, 7), (9, 10)]
     assert ranges_of([]) == []
+
+
+def test_a_turn_is_bounded_so_that_verdicts_are_written_between(tmp_path: Path, path: Path) -> None:
+    execute(path, "DELETE FROM outbox WHERE seq <= 800")
+    with spool(tmp_path, Limits(NO_LIMIT, 1000)) as made:
+        left = [MANY]
+        while made.retention.tidy():
+            left.append(int(str(rows(path, "SELECT count(*) FROM inspections")[0][0])))
+        assert max(before - after for before, after in pairwise(left)) <= 32
+        assert left[-1] == NEWEST_KEPT
+
+
+def test_what_was_acknowledged_behind_a_search_that_found_nothing_still_goes_before_what_was_not(
+    tmp_path: Path, path: Path
+) -> None:
+    limits = budget(path, 0.9)
+    with spool(tmp_path, limits) as made:
+        made.tidy()
+        lost = buried(path, "inspections")
+        assert lost
+        execute(path, "DELETE FROM outbox WHERE seq BETWEEN 600 AND 1000")
+        fill(path, 200)
+        made.tidy()
+        assert buried(path, "inspections") == lost
+        assert len(made.seqs(table="records")) < len(made.seqs()) + 401
+    assert used_bytes(path) <= limits.records_bytes
