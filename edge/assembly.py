@@ -1,16 +1,14 @@
 """The station put together: every part built from station.toml and wired to the others, nothing started yet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import structlog
 
-from cloud_sync.station.connection import station_link
-from cloud_sync.station.uplink import Uplink, UplinkSettings
-from cloud_sync.wire.link import Address as BrokerAddress
 from cloud_sync.wire.records import FeedbackRecord, inspection_id
 from edge.capture.codes.desk import CodeDesk, code_rules
 from edge.capture.drain import CaptureLimits, Drain
@@ -23,7 +21,7 @@ from edge.decide.recipe import Recipe, Rule, check_fit
 from edge.domain.errors import ConfigError, StorageError
 from edge.domain.feedback import Feedback
 from edge.domain.frame import Frame, Image
-from edge.domain.inspection import Committed, Inspection
+from edge.domain.inspection import Committed, Inspection, OutcomeOf
 from edge.domain.part import Part, Verdict
 from edge.health import Health
 from edge.infer.answers import reported
@@ -34,13 +32,16 @@ from edge.infer.plan import Plan, make_plan
 from edge.line.outputs.open import make_teller
 from edge.line.outputs.teller import Teller
 from edge.line.port import LinePort, PortTimes
-from edge.line.protocol import NOT_KEPT, Address, FeedbackAnswer, parse_address
+from edge.line.protocol import NOT_KEPT, Address, FeedbackAnswer, RetryDead, parse_address
 from edge.pipeline import Eyes, Pipeline, PipelineLimits, Product
 from edge.record.eviction import Limits
 from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
-from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
+from edge.record.upload_choice import UploadRule
+from edge.standing import make_health
+from edge.sync import make_uplink
+from edge.tally import Tally
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
 from models.compiled_store import CompiledStore, graphs_in_use
@@ -70,8 +71,8 @@ class Assembly:
         self.engines: dict[Path, OpenVinoEngine] = {}
         self._compiled = CompiledStore(config.cache_dir, lambda: graphs_in_use(config.bundles_dir))
         self._running: dict[str, Path] = {}
+        self.tally = Tally()
         address = parse_address(config.line.port)
-        broker = None if config.sync.broker is None else BrokerAddress.parse(config.sync.broker)
         self.pictures, self._codes = make_watch(config, self.health), code_rules(config)
         self.drains = {section.id: self._drain(section) for section in config.camera}
         self.products = {section.id: self._product(section) for section in config.product}
@@ -80,8 +81,9 @@ class Assembly:
         self.images = self._image_writer()
         self.pipeline = self._pipeline()
         self.port = self._port(address)
+        self.uplink = make_uplink(config, self.recorder, lambda: make_health(config, self.health))
         self.port.on_feedback(self._note_feedback)
-        self.uplink = None if broker is None else self._uplink(broker)
+        self.port.on_retry_dead(self._retry_dead)
 
     def take(self, section: ProductSection) -> None:
         """Run the product's active bundle from the next trigger on; its engines of two changes ago are let go.
@@ -100,6 +102,12 @@ class Assembly:
     def plan(self, product_id: str) -> Plan:
         """How the product's model is run."""
         return self.engines[self._running[product_id]].plan
+
+    def readiness_changed(self, ready: bool, why: str) -> None:  # noqa: FBT001 - ready is what is said
+        """Tell the line at once, and the cloud soon; must not block."""
+        self.port.set_ready(ready, why)
+        if self.uplink is not None:
+            self.uplink.health_changed()
 
     def _committed(self, committed: Committed, frames: tuple[Frame, ...]) -> None:
         self.port.tell(committed)
@@ -125,6 +133,22 @@ class Assembly:
             self.port.answer_feedback(peer, f"{NOT_KEPT}: {error}")
 
         self.recorder.record_feedback(said, datetime.now(UTC), done, failed)
+
+    def _retry_dead(self, peer: int, asked: RetryDead) -> None:
+        def retry() -> None:
+            try:
+                answer: int | str = self.recorder.retry_dead(asked.stream)
+            except StorageError as error:
+                answer = f"no dead letter was moved: {error}"
+            self.port.answer_retry_dead(peer, answer)
+            if self.uplink is not None:
+                self.uplink.notify()
+
+        Thread(target=retry, name="retry-dead", daemon=True).start()
+
+    def _note_outcomes(self, outcomes: Sequence[OutcomeOf]) -> None:
+        self.tally.note(outcomes)
+        self.recorder.record_outcomes(outcomes)
 
     def _accept(self, part: Part) -> None:
         self.pipeline.accept(part)
@@ -188,6 +212,7 @@ class Assembly:
             on_committed=self._committed,
             on_unrecorded=self._unrecorded,
             on_storage=lambda works, why: self.health.set_fault("storage", "" if works else why),
+            uploads=UploadRule(self.config.sync.images, self.config.sync.audit_share),
         )
 
     def _image_writer(self) -> ImageWriter:
@@ -216,15 +241,7 @@ class Assembly:
     def _port(self, address: Address) -> LinePort:
         line = self.config.line
         times = PortTimes(line.deadline_ms / 1000, line.ack_timeout_ms / 1000, line.heartbeat_ms / 1000)
-        return LinePort(address, times, self._accept, self.recorder.record_outcomes, self.products)
-
-    def _uplink(self, broker: BrokerAddress) -> Uplink:
-        return Uplink(
-            station=self.config.station.id,
-            outbox=SqliteOutbox(self.recorder),
-            link=station_link(self.config.station.id, broker),
-            settings=UplinkSettings(resend_after_s=self.config.sync.resend_s),
-        )
+        return LinePort(address, times, self._accept, self._note_outcomes, self.products)
 
 
 def station_plan(config: StationConfig, bundle: Bundle) -> Plan:

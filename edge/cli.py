@@ -29,6 +29,7 @@ from edge.domain.errors import (
 from edge.feedback_cli import feedback
 from edge.masters_cli import masters_app, verify_masters
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
+from edge.spool_cli import spool_app
 from edge.tune_cli import tune
 
 app = typer.Typer(
@@ -42,6 +43,7 @@ app.add_typer(bundle_app, name="bundle")
 app.add_typer(camera_app, name="camera")
 app.command()(calibrate)
 app.add_typer(masters_app, name="masters")
+app.add_typer(spool_app, name="spool")
 app.command("verify-masters")(verify_masters)
 app.command()(feedback)
 app.command()(bench)

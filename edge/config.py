@@ -167,6 +167,8 @@ class SyncSection(_Section):
 
     broker: Annotated[str, Field(pattern=r"^[^:/\s]+:\d{1,5}$")] | None = None
     resend_s: Annotated[float, Field(gt=0)] = 30
+    images: Literal["none", "not_pass", "all"] = "not_pass"
+    audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
 
 
 class RetentionSection(_Section):
@@ -179,6 +181,12 @@ class RetentionSection(_Section):
     free_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
 
 
+class MetricsSection(_Section):
+    """Figures for Prometheus; without an address none are served."""
+
+    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$")] | None = None
+
+
 class StationConfig(_Section):
     """The whole of station.toml, checked."""
 
@@ -189,6 +197,7 @@ class StationConfig(_Section):
     inference: InferenceSection = InferenceSection()
     sync: SyncSection = SyncSection()
     retention: RetentionSection = RetentionSection()
+    metrics: MetricsSection = MetricsSection()
     output: list[OutputSection] = []
 
     @model_validator(mode="after")
@@ -261,6 +270,11 @@ class StationConfig(_Section):
         return self.station.data_dir / "images"
 
     @property
+    def releases_dir(self) -> Path:
+        """Where releases from the cloud lie, whole or half fetched."""
+        return self.station.data_dir / "releases"
+
+    @property
     def plans_dir(self) -> Path:
         """Where the plans lie that `edge tune` found."""
         return self.station.data_dir / "plans"
@@ -291,7 +305,7 @@ def load_config(path: Path) -> StationConfig:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}: run `edge init` to write one") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, a number of 5,000 digits, 1,000 brackets
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     try:
         config = StationConfig.model_validate(content)

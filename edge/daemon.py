@@ -10,11 +10,13 @@ from types import FrameType
 
 import structlog
 
+from cloud_sync.station.status import UplinkStatus
 from edge.assembly import Assembly, camera_fault
 from edge.changeover import Changeover
 from edge.config import StationConfig
 from edge.lifesign import Lifesign
 from edge.masters.keeper import MasterKeeper
+from edge.metrics import MetricsServer
 from edge.pipeline import model_fault
 from edge.record.lock import sole_owner
 from models.errors import ModelError
@@ -58,7 +60,7 @@ class Daemon:
         """
         config = self._station.config
         with self._running():
-            self._station.health.on_change(self._station.port.set_ready)
+            self._station.health.on_change(self._station.readiness_changed)
             log.info("station runs", station=config.station.id, port=config.line.port)
             next_status_s = next_retest_s = 0.0
             while not self._stop.wait(_TICK_S):
@@ -93,6 +95,8 @@ class Daemon:
             stack.callback(station.recorder.settle, _STOP_S)
             stack.callback(station.pipeline.stop, _STOP_S)
             station.pipeline.start()
+            if station.config.metrics.listen is not None:
+                stack.enter_context(MetricsServer(station, station.config.metrics.listen))
             for drain in station.drains.values():
                 station.health.raise_fault(
                     camera_fault(drain.camera_id), f"camera {drain.camera_id!r} gave no image yet"
@@ -147,6 +151,16 @@ class Daemon:
         busy_s = self._station.recorder.busy_s(now_s)
         slow = f"the disk has been writing for {busy_s:.0f} s" if busy_s > _SLOW_DISK_S else ""
         self._station.health.set_fault("storage_slow", slow)
+        if self._station.uplink is not None:
+            self._watch_uplink(self._station.uplink.status())
+
+    def _watch_uplink(self, sync: UplinkStatus) -> None:
+        """What somebody must look at, though inspection goes on: records that cannot be sent, a broker that refuses."""
+        health, dead = self._station.health, sync.buried
+        denied = f"the broker does not let this station publish to {sync.denied}" if sync.denied else ""
+        health.set_alarm("sync_denied", denied)
+        why = f"{dead} records of this run cannot be sent: `edge spool status` says why" if dead else ""
+        health.set_alarm("dead_letters", why)
 
     def _start_retest(self) -> None:
         if not self._retest.is_alive():

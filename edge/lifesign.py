@@ -71,7 +71,18 @@ class Lifesign:
         if self._station.uplink is None:
             return None
         status = self._station.uplink.status()
-        return {"connected": status.connected, "depth": status.depth, "acknowledged": status.acknowledged}
+        last_ack_at = None if status.last_ack_at is None else status.last_ack_at.isoformat()
+        return {
+            "connected": status.connected,
+            "depth": status.depth,
+            "acknowledged": status.acknowledged,
+            "resent": status.resent,
+            "buried": status.buried,
+            "suspects": status.suspects,
+            "denied": status.denied,
+            "last_ack_at": last_ack_at,
+            "last_error": status.last_error,
+        }
 
 
 def _counters(counters: object) -> dict[str, int]:

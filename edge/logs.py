@@ -36,6 +36,22 @@ def configure_logs(*, as_json: bool) -> None:
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _stderr())),
         cache_logger_on_first_use=True,
     )
+    _take_over(logging.getLogger("cloud_sync"))
+
+
+def _take_over(logger: logging.Logger) -> None:
+    """The sync's own lines come out where all others do, past no pipe that nobody reads."""
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [_Forward()]
+
+
+class _Forward(logging.Handler):
+    """Hands a standard library's log line on to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """The record's text, with its level and traceback."""
+        structlog.get_logger().log(record.levelno, record.getMessage(), exc_info=record.exc_info)
 
 
 def _without_secrets(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -7,7 +7,7 @@ One that gets lost is made again when the station sends the record again.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cloud_sync.hub.store.writing import Key
+from cloud_sync.hub.store.entries import Key
 from cloud_sync.wire.envelopes import Ack, to_ranges
 from cloud_sync.wire.outbox import Stream
 

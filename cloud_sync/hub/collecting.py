@@ -8,21 +8,34 @@ import signal
 import sys
 
 from cloud_sync.hub.collector import Collector, collector_link
+from cloud_sync.hub.desk import Desk
+from cloud_sync.hub.file_desks import file_desks
+from cloud_sync.hub.station_desks import HealthDesk, StateDesk
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire.link import Address
 
 
-def collect_until_signal(address: Address, store: str, client_id: str, *, as_json: bool) -> None:
-    """Collect until SIGTERM or SIGINT; an absent broker is waited for. Raises StoreError if there is no store."""
+def collect_until_signal(address: Address, store: str, blobs: str | None, client_id: str, *, as_json: bool) -> None:
+    """Collect until SIGTERM or SIGINT; an absent broker is waited for.
+
+    Raises:
+        StoreError: there is no store.
+        BlobError: `blobs` is no place for files.
+    """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
-    with StoreWriter(store) as writer:
+    with StoreWriter(store) as writer, file_desks(store, blobs) as with_blobs:
         link = collector_link(address, client_id)
         ready: dict[str, object] = {"event": "ready", "broker": str(address), "store": store}
-        collector = Collector(writer, link, on_ready=lambda: _say(ready, as_json=as_json))
+        collector = Collector(writer, link, [*desks(), *with_blobs], on_ready=lambda: _say(ready, as_json=as_json))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: collector.stop())
         collector.run()
     _say({"event": "stopped", **dataclasses.asdict(collector.counts)}, as_json=as_json)
+
+
+def desks() -> list[Desk]:
+    """Who deals with what is no record."""
+    return [StateDesk(), HealthDesk()]
 
 
 def _say(event: dict[str, object], *, as_json: bool) -> None:

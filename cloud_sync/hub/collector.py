@@ -2,31 +2,52 @@
 
 - A message is acknowledged to the broker and its records to the station after the commit, never before.
 - While the store fails, nothing is acknowledged: the collector reports it and tries again; the stations keep all.
-- No message stops it: what is not our protocol becomes a dead letter.
+- No message stops it: what is not our protocol becomes a dead letter, and so does what the database refuses to hold.
+- It keeps no session at the broker: what was sent to a collector that died is not kept for it there, but sent again
+  by the stations, to whoever lives.
 """
 
 import logging
 import queue
 import time
-from collections.abc import Callable
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
+from cloud_sync.hub import group as groups
 from cloud_sync.hub.acks import PendingAcks
-from cloud_sync.hub.intake import Intake, take_in
-from cloud_sync.hub.store.errors import StoreError
-from cloud_sync.hub.store.writing import Inserted, StoreWriter
+from cloud_sync.hub.desk import Desk, Reply
+from cloud_sync.hub.store.errors import ContentError, StoreError
+from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire import topics
 from cloud_sync.wire.backoff import Backoff
 from cloud_sync.wire.envelopes import pack_ack
+from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Address, Limits, Link, Message
 from cloud_sync.wire.mqtt import MqttLink
 from cloud_sync.wire.mqtt_settings import MqttSettings
 
-SESSION_EXPIRY_S = 24 * 3600
+SUBSCRIPTIONS = (
+    topics.ANY_STATE,  # first: what a station said of its state is heard before what it sent after that
+    *(
+        topics.SHARE + topic
+        for topic in (
+            topics.ANY_INSPECTIONS,
+            topics.ANY_FEEDBACK,
+            topics.ANY_FILE,
+            topics.ANY_WANT,
+            topics.ANY_JOB,
+            topics.ANY_HEALTH,
+        )
+    ),
+)
 
-_GROUP_MESSAGES = 32
+_GROUP_MESSAGES = 500
+_GROUP_BYTES = 2 * 1024 * 1024
 _QUEUE_MESSAGES = 1000
+_RECEIVE_LIMIT = 500
+_REPLIES = 10_000
 _TICK_S = 0.2
 _STOP_LINK_S = 2.0
 _logger = logging.getLogger(__name__)
@@ -46,9 +67,14 @@ class CollectorCounts:
 
 
 def collector_link(address: Address, client_id: str) -> MqttLink:
-    """The collector's link: all stations' records, with a session that the broker keeps for a day."""
-    subscriptions = (topics.ANY_INSPECTIONS,)
-    return MqttLink(MqttSettings(address, client_id, subscriptions, session_expiry_s=SESSION_EXPIRY_S))
+    """The collector's link: its share of what all stations send; the broker keeps no session.
+
+    Args:
+        address: where the broker listens.
+        client_id: our name there, which no other collector has; "" for one by chance.
+    """
+    name = client_id or f"inspectd-collector-{uuid.uuid4().hex[:12]}"
+    return MqttLink(MqttSettings(address, name, SUBSCRIPTIONS, receive_limit=_RECEIVE_LIMIT))
 
 
 class Collector:
@@ -56,18 +82,29 @@ class Collector:
 
     Args:
         store: where records go; used by the running thread only.
-        link: not started; subscribed to the stations' records, with a session that outlives a restart.
+        link: not started; subscribed to what the stations send.
+        desks: who deals with what is no record; called on the running thread only.
         on_ready: called, on the link's thread, whenever it has connected and subscribed.
     """
 
-    def __init__(self, store: StoreWriter, link: Link, on_ready: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        store: StoreWriter,
+        link: Link,
+        desks: Sequence[Desk] = (),
+        on_ready: Callable[[], None] | None = None,
+    ) -> None:
         self.counts = CollectorCounts()
         self._store = store
         self._link = link
+        self._desks = tuple(desks)
+        self._replies: deque[Reply] = deque(maxlen=_REPLIES)  # one that falls out is asked for again by its station
         self._on_ready = on_ready
         self._acks = PendingAcks()
-        self._queue: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._desk_fault = ""
+        self._queue: queue.SimpleQueue[groups.Read | None] = queue.SimpleQueue()
         self._stopping = False
+        self.connected = False
 
     def run(self) -> None:
         """Collect until stopped; what is in hand then is committed first if the store lets it."""
@@ -77,6 +114,9 @@ class Collector:
                 if group := self._next_group():
                     self._collect(group)
                 self._send_acks()
+                self._send_replies()
+                for desk in self._desks:
+                    self._work(desk)
         finally:
             self._link.stop(_STOP_LINK_S)
 
@@ -87,19 +127,21 @@ class Collector:
 
     def on_connected(self, limits: Limits) -> None:  # noqa: ARG002 - acknowledgements are small
         """The link's word; see `Listener`."""
+        self.connected = True
         if self._on_ready is not None:
             self._on_ready()
         self._queue.put(None)
 
     def on_disconnected(self, why: str) -> None:
         """The link's word; see `Listener`."""
+        self.connected = False
         if not self._stopping:
             _logger.warning("the collector is offline: %s", why)
 
     def on_message(self, message: Message) -> None:
         """The link's word; see `Listener`. Beyond the receive limit only a broker that ignores it comes."""
         if self._queue.qsize() < _QUEUE_MESSAGES:
-            self._queue.put(message)
+            self._queue.put(groups.read(message))  # here, so that it goes on while the disk is waited for
         else:
             self.counts.overflowed += 1
 
@@ -109,38 +151,57 @@ class Collector:
             _logger.warning("the broker refused an acknowledgement: %s", refusal)
         self._queue.put(None)
 
-    def _next_group(self) -> list[Message]:
+    def _next_group(self) -> list[groups.Read]:
         """Messages that are there already, up to a transaction's worth; waits a little for the first."""
-        group: list[Message] = []
+        group: list[groups.Read] = []
+        size_bytes = 0
         try:
             came = self._queue.get(timeout=_TICK_S)
             while True:
                 if came is not None:
                     group.append(came)
-                if len(group) == _GROUP_MESSAGES:
+                    size_bytes += len(came.message.payload)
+                if len(group) == _GROUP_MESSAGES or size_bytes >= _GROUP_BYTES:
                     return group
                 came = self._queue.get_nowait()
         except queue.Empty:
             return group
 
-    def _collect(self, group: list[Message]) -> None:
-        intakes = [take_in(message) for message in group]
-        inserted = self._commit(intakes)
-        if inserted is None:
-            return
-        self._count(len(group), intakes, inserted)
-        for message in group:
-            self._link.acknowledge(message)
-        self._acks.add(chain.from_iterable(intake.settled for intake in intakes), inserted.quarantined)
+    def _collect(self, group: list[groups.Read]) -> None:
+        try:
+            taken = self._commit(groups.sort(group, self._desks))
+        except ContentError as error:
+            if len(group) > 1:  # one of them holds what the database refuses: find it, and keep the others
+                for item in group:
+                    self._collect([item])
+                return
+            taken = self._refuse(group[0].message, error)
+        if taken is not None:
+            self._settle([item.message for item in group], taken)
 
-    def _commit(self, intakes: list[Intake]) -> Inserted | None:
-        """Try until it is committed; None if stopped before."""
-        records = [record for intake in intakes for record in intake.records]
-        dead = [letter for intake in intakes for letter in intake.dead]
+    def _refuse(self, message: Message, error: ContentError) -> groups.Taken | None:
+        """Keep a message that the database does not take as a dead letter; nothing of it is settled."""
+        try:
+            return self._commit(groups.refused(message, str(error)))
+        except ContentError:
+            _logger.exception("a message from %s can be kept in no form", message.topic[:120])
+            return groups.NOTHING
+
+    def _settle(self, messages: list[Message], taken: groups.Taken) -> None:
+        self._count(len(messages), taken)
+        for message in messages:
+            self._link.acknowledge(message)
+        self._acks.add(taken.settled, taken.inserted.quarantined)
+        self._replies.extend(taken.replies)
+
+    def _commit(self, group: groups.Sorted) -> groups.Taken | None:
+        """Try until it is committed; None if stopped before. Raises ContentError where to try again is in vain."""
         backoff = Backoff()
         while True:
             try:
-                return self._store.insert(records, dead, time.time_ns() // 1_000_000)
+                return self._store.commit(lambda connection: groups.take(connection, group, _now_ms()))
+            except ContentError:
+                raise
             except StoreError as error:
                 self.counts.store_faults += 1
                 _logger.error("the store fails, nothing is acknowledged: %s", error)
@@ -153,15 +214,15 @@ class Collector:
             time.sleep(0.05)  # a signal handler can set no event safely
         return self._stopping
 
-    def _count(self, messages: int, intakes: list[Intake], inserted: Inserted) -> None:
+    def _count(self, messages: int, taken: groups.Taken) -> None:
         self.counts.received += messages
-        self.counts.stored += inserted.stored
-        self.counts.duplicates += inserted.duplicates
-        self.counts.quarantined += len(inserted.quarantined)
-        for letter in chain.from_iterable(intake.dead for intake in intakes):
+        self.counts.stored += taken.inserted.stored
+        self.counts.duplicates += taken.inserted.duplicates
+        self.counts.quarantined += len(taken.inserted.quarantined)
+        for letter in taken.dead:
             self.counts.dead_letters += 1
             _logger.warning("dead letter from %s: %s", letter.topic[:120], letter.reason)
-        for key in inserted.quarantined:
+        for key in taken.inserted.quarantined:
             _logger.error("quarantined: %s came again with other content: its station must start a new epoch", key)
 
     def _send_acks(self) -> None:
@@ -170,3 +231,28 @@ class Collector:
             if not self._link.publish(topics.ack(station), pack_ack(ack)):
                 return
             self._acks.sent(station, ack)
+
+    def _send_replies(self) -> None:
+        while self._replies and self._publish(self._replies[0]):
+            self._replies.popleft()
+
+    def _work(self, desk: Desk) -> None:
+        """A defect at one desk stops no other and no records; it is reported once, until it changes."""
+        try:
+            desk.work(self._publish)
+        except Exception as error:
+            if (said := f"{type(error).__name__}: {error}") != self._desk_fault:
+                self._desk_fault = said
+                _logger.exception("%s failed at its work", type(desk).__name__)
+
+    def _publish(self, reply: Reply) -> bool:
+        """Whether it need not be sent any more."""
+        try:
+            return self._link.publish(reply.topic, reply.payload, retain=reply.retain)
+        except LinkError as error:
+            _logger.error("a reply is left out: %s", error)
+            return True
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

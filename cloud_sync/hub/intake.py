@@ -7,10 +7,11 @@
 """
 
 from dataclasses import dataclass
+from datetime import UTC
 
 from pydantic import ValidationError
 
-from cloud_sync.hub.store.writing import DeadLetter, Key, NewRecord
+from cloud_sync.hub.store.entries import DeadLetter, Key, NewRecord, storable
 from cloud_sync.wire import topics
 from cloud_sync.wire.envelopes import Batch, unpack_batch
 from cloud_sync.wire.errors import LinkError
@@ -25,9 +26,14 @@ from cloud_sync.wire.records import (
     OutcomeRecord,
     PartRecord,
     Record,
+    read_record,
 )
 from cloud_sync.wire.strict_json import loads
 
+RECORD_SUBJECTS = {
+    "inspections": frozenset({Stream.LOSSES, Stream.INSPECTIONS, Stream.OUTCOMES, Stream.IMAGES}),
+    "feedback": frozenset({Stream.FEEDBACK}),
+}  # where records come, and which
 _REASON_SHOWN = 300
 
 _MODELS: dict[Stream, type[Record]] = {
@@ -54,28 +60,32 @@ class Intake:
     settled: tuple[Key, ...] = ()
 
 
-def take_in(message: Message) -> Intake:
-    """Sort a message's content into records and dead letters."""
+def take_in(message: Message, topic: topics.Topic | None = None) -> Intake:
+    """Sort a message's content into records and dead letters; `topic` is its own, if that was parsed before."""
     station: str | None = None
     try:
-        station = _station(message.topic)
+        parsed = topic or topics.parse(message.topic)
+        station = parsed.station
+        streams = _streams(parsed)
         batch = unpack_batch(message.payload)
-        _check_sender(station, batch)
+        _check_sender(station, streams, batch)
     except LinkError as error:
-        return Intake(dead=(DeadLetter(message.topic, message.payload, str(error), station),))
+        return Intake(dead=(DeadLetter(storable(message.topic), message.payload, storable(str(error)), station),))
     return _sort(batch, message.topic)
 
 
-def _station(topic: str) -> str:
-    parsed = topics.parse(topic)
-    if (parsed.direction, parsed.subject) != ("up", "inspections"):
-        raise LinkError(f"expected a topic .../up/inspections, got {topic!r}")
-    return parsed.station
+def _streams(topic: topics.Topic) -> frozenset[Stream]:
+    if topic.direction != "up" or topic.subject not in RECORD_SUBJECTS:
+        found = f"{topic.direction}/{topic.subject}"
+        raise LinkError(f"expected a topic .../up/inspections or .../up/feedback, got .../{found}")
+    return RECORD_SUBJECTS[topic.subject]
 
 
-def _check_sender(station: str, batch: Batch) -> None:
+def _check_sender(station: str, streams: frozenset[Stream], batch: Batch) -> None:
     if batch.station != station:
         raise LinkError(f"expected records of {station!r}, as their topic says, got some of {batch.station!r}")
+    if batch.stream not in streams:
+        raise LinkError(f"expected records of {', '.join(sorted(streams))} here, got some of {batch.stream}")
 
 
 def _sort(batch: Batch, topic: str) -> Intake:
@@ -87,14 +97,15 @@ def _sort(batch: Batch, topic: str) -> Intake:
             records.append(_record(batch, payload))
             settled.append(records[-1].key)
         except LinkError as error:
-            dead.append(DeadLetter(topic, payload, str(error), batch.station))
-            settled += _claimed(batch, payload)
+            claimed = _claimed(batch, payload)
+            dead.append(DeadLetter(topic, payload, storable(str(error)), batch.station, claimed))
+            settled += [claimed] if claimed else []
     return Intake(tuple(records), tuple(dead), tuple(settled))
 
 
 def _record(batch: Batch, payload: bytes) -> NewRecord:
     try:
-        record = _MODELS[batch.stream].model_validate_json(payload, strict=True)
+        record = read_record(_MODELS[batch.stream], payload)
     except ValidationError as error:
         raise LinkError(_reason(batch.stream, error)) from error
     if (record.station, record.epoch) != (batch.station, batch.epoch):
@@ -106,7 +117,20 @@ def _record(batch: Batch, payload: bytes) -> NewRecord:
     elif isinstance(record, OutcomeRecord):
         verdict, outcome = record.told_verdict, record.outcome
     key = Key(batch.station, batch.epoch, batch.stream, record.seq)
-    return NewRecord(key, payload, record.part_id if isinstance(record, PartRecord) else "", verdict, outcome)
+    part_id = storable(record.part_id) if isinstance(record, PartRecord) else ""
+    lost = record.records if isinstance(record, LossRecord) else 0
+    return NewRecord(key, payload, part_id, verdict, outcome, _made_at_ms(record), lost)
+
+
+def _made_at_ms(record: Record) -> int | None:
+    match record:
+        case InspectionRecord():
+            made = record.triggered_at
+        case FeedbackRecord() | LossRecord():
+            made = record.at
+        case _:
+            return None
+    return int((made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _reason(stream: Stream, error: ValidationError) -> str:
@@ -117,12 +141,12 @@ def _reason(stream: Stream, error: ValidationError) -> str:
     ]
 
 
-def _claimed(batch: Batch, payload: bytes) -> list[Key]:
+def _claimed(batch: Batch, payload: bytes) -> Key | None:
     """The identity of a record that is not valid, if at least that can be read and is the sender's own."""
     content = loads(payload)
     if not isinstance(content, dict) or (content.get("station"), content.get("epoch")) != (batch.station, batch.epoch):
-        return []
+        return None
     seq = content.get("seq")
     if type(seq) is not int or not 1 <= seq <= SEQ_LIMIT:
-        return []
-    return [Key(batch.station, batch.epoch, batch.stream, seq)]
+        return None
+    return Key(batch.station, batch.epoch, batch.stream, seq)

@@ -5,15 +5,20 @@
 - At most `capacity` records are under way, so that months of backlog cost no memory.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cloud_sync.wire.backoff import doubled_s
 from cloud_sync.wire.outbox import SeqRange, Stream
 
+_NEVER_S = float("inf")
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class _Sent:
+    """What the records of one batch have in common."""
+
+    epoch: str
     due_s: float
     times: int
 
@@ -30,7 +35,7 @@ class Ledger:
 
     resend_after_s: float = 30.0
     resend_most_s: float = 300.0
-    capacity: int = 2000
+    capacity: int = 10_000
     _sent: dict[Stream, dict[int, _Sent]] = field(default_factory=lambda: {stream: {} for stream in Stream})
 
     def __len__(self) -> int:
@@ -41,23 +46,30 @@ class Ledger:
         """How many more records may be under way."""
         return max(0, self.capacity - len(self))
 
+    def under_way(self, stream: Stream) -> int:
+        """How many records of a stream were sent and are not acknowledged."""
+        return len(self._sent[stream])
+
     def is_under_way(self, stream: Stream, seq: int) -> bool:
         """Whether the record was sent and is not acknowledged."""
         return seq in self._sent[stream]
 
-    def mark_sent(self, stream: Stream, seqs: Iterable[int], now_s: float) -> None:
-        """These were just sent, for the first time or again."""
+    def mark_sent(self, stream: Stream, epoch: str, seqs: Sequence[int], now_s: float) -> None:
+        """These, of one batch, were just sent, for the first time or again."""
         sent = self._sent[stream]
-        for seq in seqs:
-            times = sent[seq].times + 1 if seq in sent else 1
-            sent[seq] = _Sent(now_s + doubled_s(self.resend_after_s, times, self.resend_most_s), times)
+        times = 1 + min((sent[seq].times if seq in sent else 0 for seq in seqs), default=0)
+        due_s = now_s + doubled_s(self.resend_after_s, times, self.resend_most_s)
+        sent.update(dict.fromkeys(seqs, _Sent(epoch, due_s, times)))
 
-    def settle(self, stream: Stream, ranges: Iterable[SeqRange]) -> int:
+    def hold(self, stream: Stream, epoch: str, seqs: Iterable[int]) -> None:
+        """These count as under way, and are never due: somebody else sends them."""
+        self._sent[stream].update(dict.fromkeys(seqs, _Sent(epoch, _NEVER_S, 0)))
+
+    def settle(self, stream: Stream, epoch: str, ranges: Iterable[SeqRange]) -> int:
         """These need no more sending; says how many of them were under way."""
         sent = self._sent[stream]
-        settled = [seq for item in ranges for seq in _within(sent, item)]
-        for seq in settled:
-            sent.pop(seq, None)
+        settled = [seq for item in ranges for seq in _within(sent, item) if sent[seq].epoch == epoch]
+        self.drop(stream, settled)
         return len(settled)
 
     def drop(self, stream: Stream, seqs: Iterable[int]) -> None:

@@ -99,6 +99,13 @@ class LocalBroker:
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The number of its process. Raises LinkError if it does not run."""
+        if self._process is None:
+            raise LinkError(f"the broker at {self.address} does not run")
+        return self._process.pid
+
     def start(self) -> Self:
         """Start it, wait until it accepts connections. Raises LinkError, and leaves nothing running, if it does not."""
         if self._process is not None:

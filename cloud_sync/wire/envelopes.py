@@ -18,6 +18,7 @@ from cloud_sync.wire.strict_json import canonical, is_text, loads, members
 from cloud_sync.wire.topics import checked_station
 
 BATCH_LIMIT_BYTES = 64 * 1024
+BATCH_LIMIT_RECORDS = 512  # no 64 KiB hold more valid ones; 32,000 zeros would keep the store busy for seconds
 SOURCE = "inspectd/"
 
 _HEADER_ROOM_BYTES = 512
@@ -88,7 +89,7 @@ def split(rows: Iterable[OutboxRow], limit_bytes: int = BATCH_LIMIT_BYTES) -> li
     room_bytes = 0
     for row in rows:
         size_bytes = len(row.payload) + 1
-        if not runs or size_bytes > room_bytes:
+        if not runs or size_bytes > room_bytes or len(runs[-1]) == BATCH_LIMIT_RECORDS:
             runs.append([])
             room_bytes = limit_bytes - _HEADER_ROOM_BYTES
         runs[-1].append(row)
@@ -150,6 +151,8 @@ def _type(stream: Stream) -> str:
 def _exact_payloads(records: object, payload: bytes) -> tuple[bytes, ...]:
     if not isinstance(records, list) or not records:
         raise LinkError(f"expected a list of one or more records, got {_shown(records)}")
+    if len(records) > BATCH_LIMIT_RECORDS:
+        raise LinkError(f"a batch holds at most {BATCH_LIMIT_RECORDS} records, got {len(records)}")
     payloads = tuple(canonical(record) for record in records)
     if b'"records":[' + b",".join(payloads) + b"]" not in payload:
         raise LinkError(f"expected records as canonical JSON (sorted keys, no spaces), got {_shown(records[0])}")

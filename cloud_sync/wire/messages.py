@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloud_sync.wire.errors import LinkError
-from cloud_sync.wire.records import SEQ_LIMIT, Epoch, Name, Sha256
+from cloud_sync.wire.records import SEQ_LIMIT, Epoch, Items, Name, Sha256
 from cloud_sync.wire.strict_json import loads
 
 BLOCK_BYTES = 32 * 1024  # a file travels in pieces of this size, the last one shorter
@@ -24,16 +24,16 @@ JobId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 
 class WireMessage(BaseModel):
-    """A JSON message that is no record."""
+    """A JSON message that is no record. Its versions follow the rules of records: see there."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
     def unpack(cls, payload: bytes) -> Self:
-        """The message in the bytes. Raises LinkError on anything else."""
+        """The message in the bytes, members that a later version added left out. Raises LinkError on anything else."""
         loads(payload)  # our limits on JSON hold here too
         try:
-            return cls.model_validate_json(payload)
+            return cls.model_validate_json(payload, strict=True, extra="ignore")
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(step) for step in first["loc"]) or "message"
@@ -113,7 +113,7 @@ class FileAck(WireMessage):
 
     schema_: Literal["inspectd.file-ack.v1"] = Field("inspectd.file-ack.v1", alias="schema")
     file: Sha256
-    ranges: list[tuple[Count, Count]]
+    ranges: Items[tuple[Count, Count]]
     complete: bool = False
     error: Annotated[str, Field(max_length=300)] | None = None
 

@@ -121,6 +121,8 @@ class MqttLink:
                     return f"{self._settings.address} did not answer within {HANDSHAKE_TIMEOUT_S} s"
                 if self._connection.broken is not None:
                     return self._connection.broken
+                if self._connection.is_unanswered(time.monotonic(), self._settings.answer_timeout_s):
+                    return f"{self._settings.address} answered no publish for {self._settings.answer_timeout_s} s"
         except OSError as error:
             return f"cannot reach {self._settings.address}: {error}"
         except Exception as error:  # paho met what it did not expect: no reason for the link to end
@@ -137,6 +139,7 @@ class MqttLink:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = self._settings.session_expiry_s
         properties.ReceiveMaximum = self._settings.receive_limit
+        properties.MaximumPacketSize = _PACKET_LIMIT_BYTES  # else whoever may publish to us fills our memory
         self._client.connect(
             self._settings.address.host,
             self._settings.address.port,

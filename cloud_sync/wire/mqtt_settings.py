@@ -25,6 +25,7 @@ class MqttSettings:
         session_expiry_s: how long the broker keeps our session, with what came meanwhile; 0: none is kept.
         keepalive_s: after this long without a word the connection counts as broken.
         receive_limit: how many unacknowledged messages we take at a time.
+        answer_timeout_s: publishes wait, and for so long none is answered, though the connection lives: it is begun anew.
     """
 
     address: Address
@@ -34,3 +35,4 @@ class MqttSettings:
     session_expiry_s: int = 0
     keepalive_s: int = 15
     receive_limit: int = 100
+    answer_timeout_s: float = 60.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloud_sync.wire.records import inspection_id
-from edge.record.database import epoch_of, open_reader
+from edge.record.database import open_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,6 @@ class Comparison:
     def equal(self) -> bool:
         """Whether all three hold the same."""
         return not self.differences()
-
-    @property
-    def nothing_lost(self) -> bool:
-        """Whether every told verdict with a record is at the station and in the cloud, once, with its content.
-
-        Weaker than `equal` only where a kill came between commit and telling, or before the commit of an UNDECIDED.
-        """
-        allowed = {"station_not_told", "told_unrecorded"}
-        return not set(self.differences()) - allowed
 
     def differences(self) -> dict[str, int]:
         """How many identities each complaint names, where there are any."""
@@ -104,11 +95,14 @@ def read_station(database: Path, station: str, stream: str = "inspections") -> d
     """Inspection id to (sha256, payload) of every record of a stream in the station's database. Raises StorageError."""
     connection = open_reader(database)
     try:
-        epoch = epoch_of(connection)
-        rows = connection.execute("SELECT seq, sha256, payload FROM records WHERE stream = ?", (stream,)).fetchall()
+        query = (
+            "SELECT epochs.epoch, seq, sha256, payload FROM records JOIN epochs ON epochs.id = records.epoch"
+            " WHERE stream = ?"
+        )
+        rows = connection.execute(query, (stream,)).fetchall()
     finally:
         connection.close()
-    return {inspection_id(station, epoch, seq): (sha256, bytes(payload)) for seq, sha256, payload in rows}
+    return {inspection_id(station, epoch, seq): (sha256, bytes(payload)) for epoch, seq, sha256, payload in rows}
 
 
 def parse_cloud(lines: Iterable[str], stream: str = "inspections") -> list[tuple[str, str]]:

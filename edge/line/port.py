@@ -27,6 +27,7 @@ from edge.line.protocol import (
     Listen,
     MastersAnswer,
     Ping,
+    RetryDead,
     Trigger,
     VerifyMasters,
     error_line,
@@ -37,6 +38,7 @@ from edge.line.protocol import (
     pong_line,
     product_line,
     ready_line,
+    retried_line,
     told_line,
     verdict_line,
 )
@@ -114,6 +116,7 @@ class LinePort:
         self._commands: queue.SimpleQueue[Committed | _Untold | _Answer] = queue.SimpleQueue()
         self._on_verify: Callable[[int, VerifyMasters], str] = lambda _peer, _asked: "no master parts are kept here"
         self._on_feedback: Callable[[int, Feedback], None] = lambda _peer, _said: None
+        self._on_retry_dead: Callable[[int, RetryDead], None] = lambda _peer, _asked: None
         self._ready = (False, "starting")
         self._ready_said = self._ready
         self._stop = threading.Event()
@@ -176,6 +179,15 @@ class LinePort:
         self._commands.put(
             _Answer(peer, error_line(answer) if isinstance(answer, str) else feedback_answer_line(answer))
         )
+        self._peers.wake()
+
+    def on_retry_dead(self, listener: Callable[[int, RetryDead], None]) -> None:
+        """Hand over who wants dead letters tried again; as `on_feedback`, owing an `answer_retry_dead`."""
+        self._on_retry_dead = listener
+
+    def answer_retry_dead(self, peer: int, answer: int | str) -> None:
+        """Tell whoever asked how many records are back, or why none is. From any thread."""
+        self._commands.put(_Answer(peer, error_line(answer) if isinstance(answer, str) else retried_line(answer)))
         self._peers.wake()
 
     @property
@@ -309,6 +321,8 @@ class LinePort:
                 self._verify(peer, message)
             case Feedback():
                 self._on_feedback(peer, message)
+            case RetryDead():
+                self._on_retry_dead(peer, message)
             case Listen() if peer in self._peers:
                 self._listeners.add(peer)
 

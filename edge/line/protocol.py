@@ -4,12 +4,14 @@ In:  {"type": "trigger", "part_id", "product"?, "cameras"?, "master"?}   {"type"
      {"type": "product", "product"}: what a trigger that names no product means from now on
      {"type": "listen"}   {"type": "verify_masters", "product", "asked_by"?, "shown"?}: check the product's master parts
      {"type": "feedback", "part_id", "is_right", "by", "label"?, "note"?}: what a person says of a part's verdict
+     {"type": "retry_dead", "stream"?}: send again what could never be sent, of one stream or of all
 Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image", "code"?,
       "master"?}
      {"type": "product", "product"}
      {"type": "ready", "ready", "why"}   {"type": "pong"}   {"type": "heartbeat", "ready"}   {"type": "error", "why"}
      {"type": "masters", "product", "outcome", "why", "check_id", "at"}: to whoever asked
      {"type": "feedback", "part_id", "verdict", "inspection_id", "number"}: it is on record; to whoever said it
+     {"type": "retry_dead", "records"}: so many are back in the outbox; to whoever asked
      {"type": "told", "part_id", "product", "verdict", "reasons", "inspection_id", "record_sha256", "code"?, "in_turn"}
 
 A verdict goes to the connection that triggered the part. One that sent `listen` hears `told` of every part besides, but
@@ -21,6 +23,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloud_sync.wire.outbox import Stream
 from edge.domain.errors import ConfigError, OutputError
 from edge.domain.feedback import Feedback
 from edge.domain.part import PART_ID_LIMIT, Verdict
@@ -102,7 +105,14 @@ class FeedbackAnswer:
     number: int
 
 
-FromLine = Trigger | Ack | Choose | Ping | Listen | VerifyMasters | Feedback
+@dataclass(frozen=True, slots=True)
+class RetryDead:
+    """Somebody asks: try the dead letters of a stream again, or of all."""
+
+    stream: Stream | None
+
+
+FromLine = Trigger | Ack | Choose | Ping | Listen | VerifyMasters | Feedback | RetryDead
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +169,7 @@ def parse_line(line: bytes) -> FromLine:
             return _by_people(other, message)
 
 
-def _by_people(kind: object, message: dict[str, object]) -> Choose | VerifyMasters | Feedback:
+def _by_people(kind: object, message: dict[str, object]) -> Choose | VerifyMasters | Feedback | RetryDead:
     match kind:
         case "product":
             return Choose(_product(message))
@@ -168,10 +178,17 @@ def _by_people(kind: object, message: dict[str, object]) -> Choose | VerifyMaste
             return VerifyMasters(_product(message), **given)
         case "feedback":
             return _feedback(message)
+        case "retry_dead":
+            return _retry_dead(message.get("stream"))
         case other:
-            raise OutputError(
-                f"expected type trigger, ack, product, ping, listen, verify_masters or feedback, got {other!r:.140}"
-            )
+            known = "trigger, ack, product, ping, listen, verify_masters, feedback or retry_dead"
+            raise OutputError(f"expected type {known}, got {other!r:.140}")
+
+
+def _retry_dead(stream: object) -> RetryDead:
+    if stream is not None and (not isinstance(stream, str) or stream not in set(Stream)):
+        raise OutputError(f"stream must be one of {', '.join(Stream)}, got {stream!r:.140}")
+    return RetryDead(None if stream is None else Stream(stream))
 
 
 def _feedback(message: dict[str, object]) -> Feedback:
@@ -288,6 +305,17 @@ def feedback_line(said: Feedback) -> bytes:
 def feedback_answer_line(answer: FeedbackAnswer) -> bytes:
     """Said once it is on disk."""
     return _encode({"type": "feedback", **dataclasses.asdict(answer)})
+
+
+def retry_dead_line(stream: Stream | None) -> bytes:
+    """Asks for the dead letters of a stream, or of all, to be tried again."""
+    asked: dict[str, object] = {"type": "retry_dead"}
+    return _encode(asked if stream is None else asked | {"stream": stream.value})
+
+
+def retried_line(records: int) -> bytes:
+    """So many records are back in the outbox."""
+    return _encode({"type": "retry_dead", "records": records})
 
 
 def ready_line(ready: bool, why: str) -> bytes:  # noqa: FBT001 - ready is what is said

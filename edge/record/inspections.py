@@ -19,6 +19,8 @@ from cloud_sync.wire.records import (
 )
 from edge.domain.inspection import Committed, ImageRef, Inspection, OutcomeOf, View
 from edge.record.database import current_epoch
+from edge.record.upload_choice import UploadRule, upload_value
+from edge.record.upload_rows import want_uploads
 
 _DETECTIONS_LIMIT = 64  # of all views together, so that a record stays below RECORD_LIMIT_BYTES
 
@@ -74,8 +76,11 @@ def insert_images(
     part_id: str,
     images: Mapping[str, ImageRef],
     dropped: Sequence[str],
+    rule: UploadRule = UploadRule(),  # noqa: B008 - immutable
 ) -> None:
     """Write where an inspection's images lie, by camera, and which cameras' images were given up; the first stays.
+
+    Those that the rule chooses wait to go up from now on.
 
     A commit that reported a fault may yet have reached the disk, so writing it again must do nothing; nor is anything
     written of an inspection that was let go of since.
@@ -103,6 +108,9 @@ def insert_images(
         dropped=list(dropped),
     )
     insert_record(connection, Stream.IMAGES, record, number)
+    value = upload_value(rule, _verdict_of(connection, seq), inspection_id(station, epoch, seq))
+    if value is not None:
+        want_uploads(connection, seq, images, value)
 
 
 def open_inspections(connection: sqlite3.Connection, up_to_seq: int) -> Iterator[tuple[int, str]]:
@@ -150,6 +158,10 @@ def _epoch_of_inspection(connection: sqlite3.Connection, seq: int) -> tuple[int,
     query = "SELECT epochs.id, epochs.epoch FROM inspections JOIN epochs ON epochs.id = inspections.epoch WHERE seq = ?"
     number, epoch = connection.execute(query, (seq,)).fetchone()
     return int(number), str(epoch)
+
+
+def _verdict_of(connection: sqlite3.Connection, seq: int) -> str:
+    return str(connection.execute("SELECT verdict FROM inspections WHERE seq = ?", (seq,)).fetchone()[0])
 
 
 def _inspection_record(

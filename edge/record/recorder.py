@@ -35,6 +35,7 @@ from edge.record.inspections import (
 )
 from edge.record.letting_go import give_up_unsent
 from edge.record.marks import bury, forget, revive
+from edge.record.upload_choice import UploadRule
 from edge.record.writer import GroupWriter, RefusedError, Work
 
 log = structlog.get_logger()
@@ -52,6 +53,7 @@ class Recorder:
         on_committed: called in the writer's thread for each inspection once it is on disk.
         on_unrecorded: called in the writer's thread for each inspection that the disk refused.
         on_storage: called with (storage works, why not) when that changes.
+        uploads: which images go up to the cloud.
 
     Raises:
         StorageError: the database cannot be opened.
@@ -66,6 +68,7 @@ class Recorder:
         on_committed: Callable[[Committed, tuple[Frame, ...]], None],
         on_unrecorded: Callable[[Inspection], None],
         on_storage: Callable[[bool, str], None],
+        uploads: UploadRule = UploadRule(),  # noqa: B008 - immutable
     ) -> None:
         with open_database(path) as connection:
             self._earlier_seq = next_seq(connection) - 1
@@ -76,6 +79,7 @@ class Recorder:
         self._on_committed = on_committed
         self._on_unrecorded = on_unrecorded
         self._on_storage = on_storage
+        self._uploads = uploads
         self._later: deque[Callable[[], None]] = deque(maxlen=_LATER_LIMIT)
         self._later_total = 0
         self._writer = GroupWriter(path, self._storage_changed)
@@ -132,7 +136,7 @@ class Recorder:
 
         def write(connection: sqlite3.Connection) -> None:
             part_id = committed.inspection.part.part_id
-            insert_images(connection, self._station, committed.seq, part_id, images, dropped)
+            insert_images(connection, self._station, committed.seq, part_id, images, dropped, self._uploads)
 
         again = partial(self.record_images, committed, images, dropped)
         self._writer.submit(Work(write, lambda: None, partial(self._keep_for_later, again)))

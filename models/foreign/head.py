@@ -194,10 +194,10 @@ def read_head(path: Path) -> Head:
         raise ModelError(f"import: cannot read the head {path}: {fault.strerror}: name the file with --head") from fault
     try:
         return _HEAD.validate_python(tomllib.loads(raw.decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise RequestError(f"import: {path} is no TOML: {fault}") from fault
     except ValidationError as fault:
         raise RequestError(f"import: {path}: {'; '.join(_explained(fault))}: see the README's example") from fault
+    except (ValueError, RecursionError) as fault:  # no UTF-8, no TOML, a number of 5,000 digits, 1,000 brackets
+        raise RequestError(f"import: {path} is no TOML: {fault}") from fault
 
 
 def _explained(fault: ValidationError) -> list[str]:

@@ -1,3 +1,4 @@
 from brokers import broker
+from postgres_kit import place, postgres
 
-__all__ = ["broker"]
+__all__ = ["broker", "place", "postgres"]

@@ -105,7 +105,7 @@ def test_a_broker_with_small_limits_still_gets_every_record(tuned: LocalBroker, 
         eventually(lambda: uplink.status().sent == 100)
         eventually(lambda: len(ear.messages) >= 10)
         assert uplink.status().faults == 0
-        assert uplink.status().too_large == 0
+        assert uplink.status().buried == 0
     watcher.stop(3.0)
     outbox.close()
 

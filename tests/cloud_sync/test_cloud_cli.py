@@ -1,14 +1,17 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from clouds import CLOUD, CloudProcess
 from outboxes import EPOCH, STATION, inspection, outcome
 
+from cloud_sync.hub.station_desks import HealthDesk, StateDesk
 from cloud_sync.hub.store.writing import DeadLetter, Key, NewRecord, StoreWriter
 from cloud_sync.wire.broker import LocalBroker
+from cloud_sync.wire.messages import HealthMessage, StateMessage
 from cloud_sync.wire.outbox import OutboxRow
 from cloud_sync.wire.records import content_hash
 
@@ -79,8 +82,62 @@ def test_people_read_the_same(store: str) -> None:
     said = cloud("status", "--store", store)
     assert "press-3: inspections 2, outcomes 1, PASS 1, REJECT 1, told 1, repeats 1, quarantined 1" in said.stdout
     assert cloud("status", "--store", store, "--records").stdout.count("\n") == 3
-    assert cloud("stations", "--store", store).stdout == f"{STATION}\n"
-    assert json.loads(cloud("stations", "--store", store, "--json").stdout)["station"] == STATION
+
+
+def test_stations_are_shown_with_what_an_operator_asks(store: str) -> None:
+    at = datetime.now(UTC)
+    health = HealthMessage(
+        at=at,
+        epoch=EPOCH,
+        ready=False,
+        faults={"camera top": "no frame"},
+        alarms={"disk": "nearly full"},
+        outbox={"inspections": 40, "outcomes": 2},
+        dead_letters=0,
+        losses=0,
+        uploads=0,
+        spool_bytes=1,
+        disk_free_bytes=1,
+    )
+    state = StateMessage(state="online", epoch=EPOCH, next_seq=9, version="0.2.0", at=at)
+    with StoreWriter(store) as writer:
+        now_ms = round(at.timestamp() * 1000)
+        writer.commit(lambda connection: StateDesk().take(connection, STATION, "state", state.pack(), now_ms))
+        writer.commit(lambda connection: HealthDesk().take(connection, STATION, "health", health.pack(), now_ms))
+
+    heading, line = cloud("stations", "--store", store).stdout.splitlines()
+    said = json.loads(cloud("stations", "--store", store, "--json").stdout)
+
+    assert heading.split()[:3] == ["station", "state", "since"]
+    assert line.split()[:2] == [STATION, "online"]
+    assert line.endswith("disk, fault camera top, not ready")
+    assert f"{EPOCH[:8]} (1)" in line
+    assert {name: said[name] for name in ("records", "waiting", "quarantined", "lost", "epoch", "version")} == {
+        "records": 3,
+        "waiting": 42,
+        "quarantined": 1,
+        "lost": 0,
+        "epoch": EPOCH,
+        "version": "0.2.0",
+    }
+    assert said["health"]["faults"] == {"camera top": "no frame"}
+
+
+def test_a_station_that_never_spoke_of_itself_is_shown_all_the_same(store: str) -> None:
+    line = cloud("stations", "--store", store).stdout.splitlines()[1]
+
+    assert line.split()[:3] == [STATION, "-", "-"]
+
+
+def test_quarantine_shows_what_is_held_and_what_came(store: str) -> None:
+    said = cloud("quarantine", "--store", store)
+    listed = json.loads(cloud("quarantine", "--store", store, "--station", STATION, "--json").stdout)
+
+    assert f"{STATION} {EPOCH} inspections 2: held part-2 Gr\\xf6\\xdfe UNDECIDED" in said.stdout
+    assert ", came x UNDECIDED" in said.stdout
+    assert (listed["held"]["part_id"], listed["came"]["part_id"]) == ("part-2 Größe", "x")
+    assert listed["held_sha256"] == content_hash(inspection(2).payload)
+    assert cloud("quarantine", "--store", store, "--station", "press-9").stdout == ""
 
 
 FAULTS = [

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from brokers import eventually
 from clouds import CloudThread, stored
 from outboxes import EPOCH, STATION, SqliteOutbox, hashes, images, inspection, outcome
 
-from cloud_sync.station.connection import OFFLINE, ONLINE
+from cloud_sync.station.connection import OFFLINE, subscriptions
 from cloud_sync.station.uplink import Uplink, UplinkSettings
 from cloud_sync.wire import topics
 from cloud_sync.wire.envelopes import BATCH_LIMIT_BYTES, Ack, pack_ack, to_ranges, unpack_batch
@@ -18,6 +18,7 @@ from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Limits, Message
 from cloud_sync.wire.memory import MemoryLink
 from cloud_sync.wire.memory_broker import Faults, MemoryBroker
+from cloud_sync.wire.messages import StateMessage
 from cloud_sync.wire.outbox import OutboxRow, Stream
 
 QUICK = UplinkSettings(resend_after_s=0.05, resend_most_s=0.4, poll_s=0.02)
@@ -53,8 +54,9 @@ class Watcher:
         sent = [unpack_batch(message.payload) for message in self.messages if message.topic.endswith("/inspections")]
         return [(batch.stream, [json.loads(payload)["seq"] for payload in batch.payloads]) for batch in sent]
 
-    def states(self) -> list[bytes]:
-        return [message.payload for message in self.messages if message.topic == topics.state(STATION)]
+    def states(self) -> list[str]:
+        said = [message.payload for message in self.messages if message.topic == topics.state(STATION)]
+        return [StateMessage.unpack(payload).state for payload in said]
 
     def answer(self, ack: bytes) -> None:
         eventually(lambda: self.link.publish(topics.ack(STATION), ack))
@@ -76,7 +78,7 @@ def watcher() -> Iterator[Watcher]:
 
 def station(broker: MemoryBroker) -> MemoryLink:
     will = Message(topics.state(STATION), OFFLINE)
-    return MemoryLink(broker, "station", (topics.ack(STATION),), will=will)
+    return MemoryLink(broker, "station", subscriptions(STATION), will=will)
 
 
 def make_uplink(watcher: Watcher, outbox: SqliteOutbox, settings: UplinkSettings = QUICK) -> Uplink:
@@ -175,13 +177,14 @@ def test_a_backlog_larger_than_the_ledger_is_sent_in_order_as_it_is_acknowledged
 
 
 def test_a_record_too_large_to_send_holds_up_no_other(outbox: SqliteOutbox, watcher: Watcher) -> None:
-    huge = OutboxRow(Stream.INSPECTIONS, 2, b'"' + b"x" * BATCH_LIMIT_BYTES + b'"')
+    huge = OutboxRow(Stream.INSPECTIONS, 2, b'"' + b"x" * BATCH_LIMIT_BYTES + b'"', EPOCH)
     outbox.add([inspection(1), huge, inspection(3)])
     with make_uplink(watcher, outbox, PATIENT) as uplink:
         eventually(lambda: len(watcher.batches()) == 2)
-        assert uplink.status().too_large == 1
+        eventually(lambda: uplink.status().buried == 1)
     assert watcher.batches() == [("inspections", [1]), ("inspections", [3])]
-    assert outbox.count() == 3
+    assert "holds at most 65536 bytes" in outbox.buried()["inspections", 2]
+    assert outbox.depths()[Stream.INSPECTIONS] == 2
 
 
 BAD_ACKS = [
@@ -231,7 +234,7 @@ def test_an_outbox_that_fails_is_reported_and_tried_again(outbox: SqliteOutbox, 
 
 def test_a_thread_that_dies_is_not_dead_in_silence(watcher: Watcher) -> None:
     class Exits(SqliteOutbox):
-        def depth(self) -> int:
+        def depths(self) -> Mapping[Stream, int]:
             raise SystemExit("the test's end of the world")
 
     fatal = Exits(Path(":memory:"))
@@ -250,17 +253,17 @@ def test_a_thread_that_dies_is_not_dead_in_silence(watcher: Watcher) -> None:
 
 def test_the_state_says_online_then_offline(outbox: SqliteOutbox, watcher: Watcher) -> None:
     with make_uplink(watcher, outbox):
-        eventually(lambda: watcher.states() == [ONLINE])
-    eventually(lambda: watcher.states() == [ONLINE, OFFLINE])
+        eventually(lambda: watcher.states() == ["online"])
+    eventually(lambda: watcher.states() == ["online", "offline"])
 
 
 def test_a_connection_that_breaks_leaves_the_state_offline_until_it_is_back(
     outbox: SqliteOutbox, watcher: Watcher
 ) -> None:
     with make_uplink(watcher, outbox):
-        eventually(lambda: watcher.states() == [ONLINE])
+        eventually(lambda: watcher.states() == ["online"])
         watcher.link._broker.cut("station")  # noqa: SLF001
-        eventually(lambda: watcher.states() == [ONLINE, OFFLINE, ONLINE])
+        eventually(lambda: watcher.states() == ["online", "offline", "online"])
 
 
 def test_without_a_broker_it_waits_and_stops_at_once(outbox: SqliteOutbox) -> None:

@@ -77,6 +77,8 @@ def test_the_example_that_init_writes_is_good(tmp_path: Path) -> None:
         ),
         pytest.param("[line]", '[line]\nport = "tcp://0.0.0.0:1"', "line.port", id="an open port"),
         pytest.param("[line]", "[line", "not valid TOML", id="no TOML"),
+        pytest.param("[line]", "[line]\nx = " + "1" * 5000, "not valid TOML", id="a number too long"),
+        pytest.param("[line]", "[line]\nx = " + "[" * 2000, "not valid TOML", id="nested too deep"),
         pytest.param("[line]", "[retention]\nquota_bytes = 5", "quota_bytes", id="a quota nothing fits in"),
         pytest.param("[line]", f"{PLC}hots = 1\n", "'output.0.modbus.hots'.*did you mean 'host'", id="in an output"),
         pytest.param(

@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from cloud_sync.hub.collector import Collector
+from cloud_sync.hub.desk import Desk
 from cloud_sync.hub.store.reading import StoreReader
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire.link import Address, Link
@@ -19,15 +21,19 @@ CLOUD = (sys.executable, "-m", "cloud_sync.hub.cli")
 class CloudProcess:
     """`cloud collect` as it runs in the field; its stderr lies beside the store."""
 
-    def __init__(self, address: Address, store: Path) -> None:
+    def __init__(
+        self, address: Address, store: Path | str, log: Path | None = None, options: Sequence[str] = ()
+    ) -> None:
         self._address = address
         self._store = store
+        self._log = log or Path(f"{store}.log")
+        self._options = options
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, *, awaited: bool = True) -> None:
         command = [*CLOUD, "collect", "--broker", str(self._address), "--store", str(self._store), "--json"]
-        with Path(f"{self._store}.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([*command, *self._options], stdout=subprocess.PIPE, stderr=log, text=True)
         if awaited:
             assert self.next_event()["event"] == "ready"
 
@@ -37,13 +43,18 @@ class CloudProcess:
         return self._process.pid
 
     def log(self) -> str:
-        return Path(f"{self._store}.log").read_text()
+        return self._log.read_text()
 
     def next_event(self) -> dict[str, object]:
         assert self._process is not None
         assert self._process.stdout is not None
         event: dict[str, object] = json.loads(self._process.stdout.readline())
         return event
+
+    def pause(self) -> None:
+        """It hangs: what the broker sends it from now on is neither committed nor acknowledged."""
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)
@@ -65,9 +76,9 @@ class CloudProcess:
 class CloudThread:
     """A collector in this process; a context manager."""
 
-    def __init__(self, place: Path, link: Link, busy_timeout_s: float = 5.0) -> None:
+    def __init__(self, place: Path | str, link: Link, busy_timeout_s: float = 5.0, desks: Sequence[Desk] = ()) -> None:
         self._writer = StoreWriter(str(place), busy_timeout_s)
-        self.collector = Collector(self._writer, link)
+        self.collector = Collector(self._writer, link, desks)
         self._thread = threading.Thread(target=self.collector.run)
 
     def __enter__(self) -> Collector:
@@ -81,7 +92,7 @@ class CloudThread:
         assert not self._thread.is_alive()
 
 
-def stored(place: Path) -> dict[tuple[str, int], str]:
+def stored(place: Path | str) -> dict[tuple[str, int], str]:
     """What the store holds: stream and seq to content hash."""
     with StoreReader(str(place)) as reader:
         return {(found.stream, found.seq): found.sha256 for found in reader.records()}

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brokers import eventually
+from checker import Report
+from checker_sources import check
 from station_kit import Station, make_bundle, process, write_frames
 
 from cloud_sync.wire.broker import LocalBroker
-from edge.demo.compare import Comparison, compare, parse_cloud, read_station, read_told
-from edge.processes import command
+from edge.demo.compare import read_station
 from edge.record.database import open_reader
 
 STATION = "test-1"
@@ -25,6 +26,11 @@ class Line:
     station: Station
     store: Path
     log: Path
+
+    @classmethod
+    def at(cls, folder: Path, station: Station | None = None) -> "Line":
+        """The line whose files lie in a folder."""
+        return cls(station or Station(folder / "station"), folder / "cloud.db", folder / "line.jsonl")
 
     def told(self) -> int:
         """How many verdicts the line was told so far."""
@@ -61,14 +67,9 @@ class Line:
         """Wait until the cloud acknowledged everything."""
         eventually(lambda: "open" not in self.outcomes() and self.outbox_depth() == 0, within_s)
 
-    def compare(self, stream: str = "inspections") -> Comparison:
-        """Join simulator log, station and cloud; for other streams than inspections the line is left out."""
-        station = {key: sha for key, (sha, _) in read_station(self.station.database, STATION, stream).items()}
-        arguments = [command("cloud"), "status", "--store", str(self.store), "--records", "--json"]
-        done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60)
-        cloud = parse_cloud(done.stdout.splitlines(), stream)
-        told = read_told(self.log) if stream == "inspections" else []
-        return compare(told, station, cloud)
+    def check(self) -> Report:
+        """Join simulator log, station and cloud, whatever the stream."""
+        return check(STATION, self.station.database, str(self.store), self.log if self.log.exists() else None)
 
     @contextmanager
     def daemon(self) -> Iterator["subprocess.Popen[str]"]:
@@ -86,10 +87,10 @@ class Line:
             yield child
 
     @contextmanager
-    def simulator(self, parts: int, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    def simulator(self, parts: int, *options: str, log: Path | None = None) -> Iterator["subprocess.Popen[str]"]:
         """A simulated line."""
         address = f"tcp://127.0.0.1:{self.station.port}"
-        base = ["edge", "simulate", "--product", "blob", "--port", address, "--log", str(self.log), "--json"]
+        base = ["edge", "simulate", "--product", "blob", "--port", address, "--log", str(log or self.log), "--json"]
         with process([*base, "--parts", str(parts), *options], self.station.folder / "line.log") as child:
             yield child
 
@@ -116,4 +117,4 @@ def make_line(
     station.write_config()
     make_bundle(station.bundles, nan_above=nan_above)
     write_frames(station.folder / "frames", frames, bad_every=bad_every)
-    return Line(station, folder / "cloud.db", folder / "line.jsonl")
+    return Line.at(folder, station)

@@ -8,7 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cloud_sync.wire.outbox import OutboxRow, SeqRange, Stream
-from cloud_sync.wire.records import ImagesRecord, InspectionRecord, OutcomeRecord, canonical_json, content_hash
+from cloud_sync.wire.records import (
+    FeedbackRecord,
+    ImagesRecord,
+    InspectionRecord,
+    LossRecord,
+    OutcomeRecord,
+    canonical_json,
+    content_hash,
+)
 
 EPOCH = "0123456789abcdef" * 2
 STATION = "press-3"
@@ -83,6 +91,11 @@ class SqliteOutbox:
         with self._lock:
             return int(self._database.execute("SELECT count(*) FROM outbox").fetchone()[0])
 
+    def buried(self) -> dict[tuple[str, int], str]:
+        with self._lock:
+            found = self._database.execute("SELECT stream, seq, reason FROM outbox WHERE reason IS NOT NULL")
+            return {(stream, seq): reason for stream, seq, reason in found}
+
     def close(self) -> None:
         self._database.close()
 
@@ -120,6 +133,39 @@ def outcome(seq: int) -> OutboxRow:
 def images(seq: int) -> OutboxRow:
     record = ImagesRecord(station=STATION, epoch=EPOCH, seq=seq, part_id=f"part-{seq}", images={}, dropped=["top"])
     return OutboxRow(Stream.IMAGES, seq, canonical_json(record), EPOCH)
+
+
+def feedback(seq: int) -> OutboxRow:
+    record = FeedbackRecord(
+        station=STATION,
+        epoch=EPOCH,
+        seq=seq,
+        part_id=f"part-{seq}",
+        inspection_epoch=EPOCH,
+        inspection_seq=seq,
+        verdict="REJECT",
+        is_right=False,
+        label="scratch",
+        by="Kim",
+        at=AT,
+    )
+    return OutboxRow(Stream.FEEDBACK, seq, canonical_json(record), EPOCH)
+
+
+def loss(seq: int, records: int) -> OutboxRow:
+    record = LossRecord(
+        station=STATION,
+        epoch=EPOCH,
+        seq=seq,
+        stream="images",
+        of_epoch=EPOCH,
+        ranges=[(1, records)],
+        records=records,
+        verdicts={},
+        why="the disk is full",
+        at=AT,
+    )
+    return OutboxRow(Stream.LOSSES, seq, canonical_json(record), EPOCH)
 
 
 def hashes(rows: Sequence[OutboxRow]) -> dict[tuple[str, int], str]:

@@ -6,9 +6,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
 from cloud_sync.hub.store.errors import StoreError
-from cloud_sync.hub.store.tables import SCHEMA_VERSION, meta, metadata
+from cloud_sync.hub.store.migrating import migrate, newer, version_of
+from cloud_sync.hub.store.tables import SCHEMA_VERSION
 
 BUSY_TIMEOUT_S = 5.0
+_BACKENDS = ("sqlite", "postgresql")
 
 
 def open_engine(place: str, *, create: bool, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sa.Engine:
@@ -27,9 +29,13 @@ def open_engine(place: str, *, create: bool, busy_timeout_s: float = BUSY_TIMEOU
         raise StoreError(f"there is no store at {place}: start `cloud collect --store {place}` first")
     try:
         engine = _engine(url, busy_timeout_s, read_only=not create)
-        if create:
-            _create(engine)
-        _check_version(engine, place)
+        try:
+            if create:
+                migrate(engine, place)
+            _check_version(engine, place)
+        except BaseException:
+            engine.dispose()
+            raise
     except (sa.exc.SQLAlchemyError, OSError, ImportError) as error:
         raise StoreError(f"cannot open the store {place}: {_short(error)}") from error
     return engine
@@ -39,9 +45,12 @@ def _url(place: str) -> URL:
     if "://" not in place:
         return URL.create("sqlite", database=str(Path(place).absolute()))
     try:
-        return make_url(place)
+        url = make_url(place)
     except sa.exc.ArgumentError as error:
         raise StoreError(f"a store is a file's path or a database URL, got {place!r}") from error
+    if url.get_backend_name() not in _BACKENDS:
+        raise StoreError(f"a store is SQLite or PostgreSQL (postgresql+psycopg://...), got {url!r}")
+    return url
 
 
 def _engine(url: URL, busy_timeout_s: float, *, read_only: bool) -> sa.Engine:
@@ -72,20 +81,18 @@ def _begin_as_writer(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _create(engine: sa.Engine) -> None:
-    with engine.begin() as connection:
-        if not sa.inspect(connection).has_table("meta"):
-            metadata.create_all(connection)
-            connection.execute(sa.insert(meta).values(name="schema_version", value=str(SCHEMA_VERSION)))
-
-
 def _check_version(engine: sa.Engine, place: str) -> None:
     with engine.connect() as connection:
-        if not sa.inspect(connection).has_table("meta"):
-            raise StoreError(f"{place} is no store of ours: it has no table 'meta'")
-        found = connection.scalar(sa.select(meta.c.value).where(meta.c.name == "schema_version"))
-    if found != str(SCHEMA_VERSION):
-        raise StoreError(f"the store {place} has schema version {found}, this program knows {SCHEMA_VERSION}")
+        found = version_of(connection)
+    if found == 0:
+        raise StoreError(f"{place} is no store of ours: it has no table 'meta'")
+    if found > SCHEMA_VERSION:
+        raise StoreError(newer(place, found))
+    if found < SCHEMA_VERSION:
+        raise StoreError(
+            f"the store {place} has schema version {found}, this program reads {SCHEMA_VERSION}: "
+            f"`cloud collect --store {place}` brings it forward when it starts"
+        )
 
 
 def _short(error: Exception) -> str:

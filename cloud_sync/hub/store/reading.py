@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
+from cloud_sync.hub.store.fleet import Intruder, StationView, fleet, intruders
 from cloud_sync.hub.store.tables import dead_letters, quarantine, records, stations
 from cloud_sync.wire.outbox import Stream
 
@@ -82,6 +83,16 @@ class StoreReader:
         """How many dead letters there are, also of no known station. Raises StoreError."""
         with self._reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(dead_letters)) or 0
+
+    def fleet(self) -> list[StationView]:
+        """Each station as an operator wants to see it, by name. Raises StoreError."""
+        with self._reading() as connection:
+            return fleet(connection)
+
+    def intruders(self, station: str | None = None) -> Iterator[Intruder]:
+        """What is in quarantine, beside what was there first. Raises StoreError."""
+        with self._reading() as connection:
+            yield from intruders(connection, station)
 
     def records(self, station: str | None = None) -> Iterator[StoredRecord]:
         """All records, or one station's, in the order of their identity. Raises StoreError."""

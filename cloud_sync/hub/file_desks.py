@@ -1,0 +1,26 @@
+"""The desks that need a blob store: files up, releases down; opened and closed with the collector."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cloud_sync.hub.blobs import open_blobs
+from cloud_sync.hub.desk import Desk
+from cloud_sync.hub.file_desk import FileDesk
+from cloud_sync.hub.release_desk import ReleaseDesk
+from cloud_sync.hub.store.errors import StoreError
+
+
+def blobs_beside(store: str) -> str:
+    """Where blobs lie if nobody says: a folder beside the store's file. Raises StoreError where that is no file."""
+    if "://" in store:
+        raise StoreError("say with --blobs where files go: a folder, or s3://BUCKET/PREFIX (the store is no file)")
+    return str(Path(store).absolute().with_suffix(".blobs"))
+
+
+@contextmanager
+def file_desks(store: str, blobs: str | None) -> Iterator[list[Desk]]:
+    """The desks, on a store that exists. Raises StoreError, BlobError."""
+    where = open_blobs(blobs or blobs_beside(store))
+    with FileDesk(store, where) as files, ReleaseDesk(store, where) as releases:
+        yield [files, releases]

@@ -1,0 +1,171 @@
+"""Fetches what the cloud offers: a release in blocks, a few at a time, into a file that is whole or not there.
+
+- Blocks are written in order to `.NAME.part`, synced now and then. After a kill at any byte it goes on at the last
+  whole block; the hash over the whole file decides, so nothing else has to be remembered.
+- A file that hashes wrong after it was taken up from a part is fetched once more from its first byte; one that was
+  fetched in one go and hashes wrong is rejected.
+- Nothing is activated: a verified file lies in the folder under its name, and that is all.
+- How far it came is told at each change, and again on each new connection, so that no lost word stays lost.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from cloud_sync.station.passenger import Publish
+from cloud_sync.station.release_file import Progress, ReleaseFile
+from cloud_sync.wire import topics
+from cloud_sync.wire.backoff import doubled_s
+from cloud_sync.wire.errors import LinkError
+from cloud_sync.wire.link import Limits
+from cloud_sync.wire.messages import BLOCK_BYTES, Job, JobState, Want
+
+BLOCKS_ASKED = 4
+
+_logger = logging.getLogger(__name__)
+
+State = Literal["offered", "downloading", "verified", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class DownPace:
+    """How patient the download is: blocks that do not come are asked for again after this, then twice that, ...
+
+    Args:
+        resend_after_s: the first wait, seconds.
+        resend_most_s: the longest, seconds.
+        blocks: how many are asked for at a time; acknowledgements come by the same way, behind them.
+    """
+
+    resend_after_s: float = 10.0
+    resend_most_s: float = 300.0
+    blocks: int = BLOCKS_ASKED
+
+
+@dataclass(slots=True)
+class _Fetch:
+    job: Job
+    file: ReleaseFile
+    state: State = "offered"
+    why: str = ""
+    told: bool = False
+    taken_up: bool = False
+    asked_end: int = 0  # up to which byte was asked for
+    due_s: float | None = None
+    silences: int = 0
+
+
+class Downlink:
+    """A `Passenger` that takes the offered release; a newer offer takes the place of an older one.
+
+    Args:
+        station: the station's id.
+        folder: where releases lie; made where absent.
+        pace: how patient it is.
+        now: the time of day, for what is told.
+    """
+
+    def __init__(
+        self,
+        station: str,
+        folder: Path,
+        pace: DownPace | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._station = topics.checked_station(station)
+        self._folder = folder
+        self._pace = pace or DownPace()
+        self._now = now
+        self._fetch: _Fetch | None = None
+
+    def begin(self, limits: Limits) -> None:  # noqa: ARG002 - what is sent is small
+        """A new connection: ask and tell again; see `Passenger`."""
+        if self._fetch is not None:
+            self._fetch.told = False
+            self._fetch.due_s = None
+
+    def hear(self, subject: str, payload: bytes) -> bool:
+        """Take an offer or a block; see `Passenger`. Raises LinkError, and OSError where the disk refuses."""
+        if subject == "job":
+            self._take_offer(payload)
+        elif subject.startswith("block/"):
+            self._take_block(subject, payload)
+        else:
+            return False
+        return True
+
+    def work(self, now_s: float, publish: Publish) -> None:
+        """Tell what changed, check what is whole, ask for what is missing; see `Passenger`. Raises OSError."""
+        fetch = self._fetch
+        if fetch is None:
+            return
+        if fetch.state in {"offered", "downloading"}:
+            self._advance(fetch, now_s, publish)
+        if not fetch.told:
+            said = JobState(job=fetch.job.job, state=fetch.state, why=fetch.why[:300], at=self._now())
+            fetch.told = publish(topics.job_state(self._station, fetch.job.job), said.pack())
+
+    def _take_offer(self, payload: bytes) -> None:
+        if not payload:  # the offer was withdrawn
+            self._fetch = None
+            return
+        job = Job.unpack(payload)
+        if self._fetch is not None and self._fetch.job == job:
+            return
+        file = ReleaseFile(self._folder, job.name, job.size_bytes, job.sha256)
+        self._fetch = _Fetch(job, file)
+        if (why := file.obstacle()) is not None:
+            self._become(self._fetch, "rejected", why)
+            return
+        self._fetch.taken_up = file.open() > 0
+
+    def _take_block(self, subject: str, payload: bytes) -> None:
+        fetch = self._fetch
+        if fetch is None or fetch.state not in {"offered", "downloading"}:
+            return
+        if subject != f"block/{fetch.job.name}/{fetch.file.held_bytes // BLOCK_BYTES}":
+            return  # one that was there before, or one behind a gap: what is missing is asked for again
+        if len(payload) != min(BLOCK_BYTES, fetch.job.size_bytes - fetch.file.held_bytes):
+            raise LinkError(f"{subject}: {len(payload)} bytes are no block of a file of {fetch.job.size_bytes}")
+        fetch.file.append(payload)
+        fetch.silences = 0
+        if fetch.file.held_bytes >= fetch.asked_end:
+            fetch.due_s = None
+
+    def _advance(self, fetch: _Fetch, now_s: float, publish: Publish) -> None:
+        if fetch.state == "offered" and fetch.told:
+            self._become(fetch, "downloading")
+        match fetch.file.check():
+            case Progress.MISSING:
+                self._ask(fetch, now_s, publish)
+            case Progress.WHOLE:
+                fetch.file.finish()
+                self._become(fetch, "verified")
+            case Progress.DAMAGED if fetch.taken_up:
+                _logger.warning("release %s hashes wrong: fetched once more from its first byte", fetch.job.name)
+                fetch.file.start_over()
+                fetch.taken_up, fetch.due_s = False, None
+            case Progress.DAMAGED:
+                fetch.file.start_over()
+                self._become(fetch, "rejected", "its bytes are not what its name says")
+            case Progress.CHECKING:
+                pass
+
+    def _ask(self, fetch: _Fetch, now_s: float, publish: Publish) -> None:
+        if fetch.due_s is not None:
+            if now_s < fetch.due_s:
+                return
+            fetch.silences += 1
+        offset = fetch.file.held_bytes
+        left = -(-(fetch.job.size_bytes - offset) // BLOCK_BYTES)
+        want = Want(name=fetch.job.name, offset=offset, count=min(self._pace.blocks, left))
+        if publish(topics.want(self._station), want.pack()):
+            fetch.asked_end = min(offset + want.count * BLOCK_BYTES, fetch.job.size_bytes)
+            fetch.due_s = now_s + doubled_s(self._pace.resend_after_s, fetch.silences + 1, self._pace.resend_most_s)
+
+    def _become(self, fetch: _Fetch, state: State, why: str = "") -> None:
+        fetch.state, fetch.why, fetch.told = state, why, False
+        _logger.info("release %s (job %s) is %s%s", fetch.job.name, fetch.job.job, state, f": {why}" if why else "")

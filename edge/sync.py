@@ -1,0 +1,53 @@
+"""The station's end of the sync, put together: the uplink over the station's own records, and who rides along."""
+
+from cloud_sync.station.connection import station_link
+from cloud_sync.station.downlink import Downlink, DownPace
+from cloud_sync.station.files import FilePace, FileSender
+from cloud_sync.station.own_word import MakeHealth
+from cloud_sync.station.passenger import Passenger
+from cloud_sync.station.status import UplinkSettings
+from cloud_sync.station.uplink import Uplink
+from cloud_sync.wire.link import Address
+from edge.config import StationConfig
+from edge.record.images import ImageStore
+from edge.record.outbox import SqliteOutbox
+from edge.record.recorder import Recorder
+from edge.record.uploads import SqliteUploads
+from edge.standing import read_state
+
+_RESEND_MOST_S = 300.0
+
+
+def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | None = None) -> Uplink | None:
+    """The uplink, not started; None where the station has no broker.
+
+    Args:
+        config: the checked station.toml.
+        recorder: through which the uplink deletes; its database is read beside it.
+        health: says how the station is.
+
+    Raises:
+        LinkError: the broker's address is none.
+    """
+    if config.sync.broker is None:
+        return None
+    address = Address.parse(config.sync.broker)
+    return Uplink(
+        station=config.station.id,
+        outbox=SqliteOutbox(recorder),
+        link=station_link(config.station.id, address),
+        settings=UplinkSettings(config.sync.resend_s, max(config.sync.resend_s, _RESEND_MOST_S)),
+        passengers=_passengers(config, recorder),
+        state=lambda: read_state(config.database_path),
+        health=health,
+    )
+
+
+def _passengers(config: StationConfig, recorder: Recorder) -> list[Passenger]:
+    """Who else sends and hears over the uplink, in the order of their importance."""
+    station, patience_s = config.station.id, config.sync.resend_s
+    uploads = SqliteUploads(recorder, ImageStore(config.images_dir, config.retention.image_format))
+    return [
+        FileSender(station, uploads, FilePace(patience_s, max(patience_s, _RESEND_MOST_S))),
+        Downlink(station, config.releases_dir, DownPace(min(patience_s, 10.0))),
+    ]

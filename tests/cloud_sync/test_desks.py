@@ -1,0 +1,132 @@
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from brokers import eventually
+from clouds import CloudThread, stored
+from outboxes import AT, EPOCH, STATION, hashes, inspection
+from senders import Sender, sender
+
+from cloud_sync.hub.collector import Collector
+from cloud_sync.hub.desk import Publish, Reply
+from cloud_sync.hub.store.tables import stations
+from cloud_sync.wire import topics
+from cloud_sync.wire.envelopes import pack_batch
+from cloud_sync.wire.errors import LinkError
+from cloud_sync.wire.memory import MemoryLink
+from cloud_sync.wire.memory_broker import MemoryBroker
+
+EVERYTHING = ("inspectd/v1/+/up/#",)
+ECHO = f"inspectd/v1/{STATION}/down/file-ack"
+
+
+class EchoDesk:
+    """Notes in the stations' table whom it heard, answers, and fails on demand after it has written."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.fault = fault
+        self.worked = 0
+
+    def takes(self, subject: str) -> bool:
+        return subject.startswith("file/")
+
+    def take(
+        self, connection: sa.Connection, station: str, subject: str, payload: bytes, at_ms: int
+    ) -> Sequence[Reply]:
+        row = {"station": payload.decode(), "first_seen_at_ms": at_ms, "last_seen_at_ms": at_ms, "duplicates": 7}
+        connection.execute(sa.insert(stations), row)
+        if self.fault is not None:
+            raise self.fault
+        return [Reply(topics.file_ack(station), subject.encode())]
+
+    def work(self, publish: Publish) -> None:  # noqa: ARG002 - nothing takes long here
+        self.worked += 1
+
+
+@contextlib.contextmanager
+def collecting(place: Path, desk: EchoDesk) -> Iterator[tuple[Collector, Sender]]:
+    broker = MemoryBroker()
+    link = MemoryLink(broker, "collector", EVERYTHING)
+    with CloudThread(place, link, desks=[desk]) as collector, sender(broker, (ECHO,)) as sending:
+        eventually(lambda: collector.connected)
+        yield collector, sending
+
+
+def batch() -> bytes:
+    return pack_batch(STATION, EPOCH, [inspection(1)], AT)
+
+
+def noted(place: Path) -> set[str]:
+    engine = sa.create_engine(f"sqlite:///{place}")
+    with engine.connect() as connection:
+        found = set(connection.scalars(sa.select(stations.c.station)))
+    engine.dispose()
+    return found
+
+
+def test_a_desk_writes_with_the_records_and_answers_after_the_commit(tmp_path: Path) -> None:
+    place = tmp_path / "store.db"
+    with collecting(place, EchoDesk()) as (_, sending):
+        sending.send(topics.file_chunk(STATION, "a" * 64, 0), b"press-8")
+        eventually(lambda: sending.heard)
+        assert noted(place) == {"press-8", STATION}
+
+    assert [(came.topic, came.payload) for came in sending.heard] == [(ECHO, f"file/{'a' * 64}/0".encode())]
+
+
+@pytest.mark.parametrize(
+    "fault", [LinkError("no protocol of ours"), RuntimeError("a defect")], ids=["refused", "defect"]
+)
+def test_what_a_desk_refuses_is_a_dead_letter_and_leaves_nothing_behind(tmp_path: Path, fault: Exception) -> None:
+    place = tmp_path / "store.db"
+    with collecting(place, EchoDesk(fault)) as (collector, sending):
+        sending.send(topics.file_chunk(STATION, "a" * 64, 0), b"press-8")
+        sending.send(topics.inspections(STATION), batch())
+        eventually(lambda: collector.counts.received == 2)
+
+    assert collector.counts.dead_letters == 1
+    assert noted(place) == {STATION}
+    assert stored(place) == hashes([inspection(1)])
+
+
+def test_a_message_that_the_database_refuses_holds_up_no_other(tmp_path: Path) -> None:
+    place = tmp_path / "store.db"
+    with collecting(place, EchoDesk()) as (collector, sending):
+        for _ in range(3):  # the second has a primary key that is taken
+            sending.send(topics.file_chunk(STATION, "a" * 64, 0), b"press-8")
+        sending.send(topics.inspections(STATION), batch())
+        eventually(lambda: collector.counts.received == 4)
+
+    assert (collector.counts.dead_letters, collector.counts.store_faults) == (2, 0)
+    assert stored(place) == hashes([inspection(1)])
+
+
+UNKNOWN = [
+    pytest.param(topics.inspections(STATION) + "/more", id="a subject of nobody"),
+    pytest.param("inspectd/v1/Press/up/inspections", id="a station that cannot be"),
+    pytest.param("inspectd/v1/press-3/up/samples", id="a subject to come"),
+]
+
+
+@pytest.mark.parametrize("topic", UNKNOWN)
+def test_a_message_for_nobody_is_a_dead_letter(tmp_path: Path, topic: str) -> None:
+    with collecting(tmp_path / "store.db", EchoDesk()) as (collector, sending):
+        sending.send(topic, b"x")
+        eventually(lambda: collector.counts.dead_letters == 1)
+
+
+def test_a_message_beyond_every_limit_is_not_even_read(tmp_path: Path) -> None:
+    place = tmp_path / "store.db"
+    with collecting(place, EchoDesk()) as (collector, sending):
+        sending.send(topics.file_chunk(STATION, "a" * 64, 0), b"x" * 65_537)
+        eventually(lambda: collector.counts.dead_letters == 1)
+
+    assert noted(place) == {STATION}
+
+
+def test_a_desk_gets_its_turn_without_messages(tmp_path: Path) -> None:
+    desk = EchoDesk()
+    with collecting(tmp_path / "store.db", desk):
+        eventually(lambda: desk.worked > 1)

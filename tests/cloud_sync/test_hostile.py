@@ -1,0 +1,133 @@
+"""One message, however it is made, costs little memory and leaves few rows."""
+
+import hashlib
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+from brokers import eventually, local_broker
+from fuzz_hub import HubEnd
+from fuzz_station import StationEnd
+from outboxes import AT, EPOCH, STATION, OutboxRow
+from paho.mqtt.enums import CallbackAPIVersion
+from wire_samples import MESSAGES
+from wiretap import wiretap
+
+from cloud_sync.hub.intake import take_in
+from cloud_sync.wire import topics
+from cloud_sync.wire.broker import available_kinds
+from cloud_sync.wire.envelopes import BATCH_LIMIT_RECORDS, pack_batch, split, unpack_ack
+from cloud_sync.wire.errors import LinkError
+from cloud_sync.wire.link import Message
+from cloud_sync.wire.outbox import Stream
+
+MEMORY_LIMIT_BYTES = 32 << 20
+TOPIC = topics.inspections(STATION)
+MARK = f'"epoch":"{EPOCH}","seq":1,"station":"{STATION}"'.encode()
+
+
+def batch(records: list[bytes]) -> bytes:
+    """An envelope that is right around anything."""
+    body = b",".join(records)
+    start = f'{{"specversion":"1.0","id":"{hashlib.sha256(body).hexdigest()[:32]}","source":"inspectd/{STATION}",'
+    middle = (
+        f'"type":"inspectd.inspections.v1","time":"x","data":{{"stream":"inspections","epoch":"{EPOCH}","records":['
+    )
+    return (start + middle).encode() + body + b"]}}"
+
+
+def wide(count: int, item: bytes) -> bytes:
+    return b"[" + b",".join([item] * count) + b"]"
+
+
+HOSTILE = [
+    pytest.param(b"[" * 65_536, id="brackets"),
+    pytest.param(b'{"a":' * 13_000, id="braces"),
+    pytest.param(b"1" * 65_536, id="digits"),
+    pytest.param(b'"' + b"x" * 65_530 + b'"', id="one long text"),
+    pytest.param(b"{" + b'"a":1,' * 10_000 + b'"a":1}', id="a key 10,000 times"),
+    pytest.param(batch([b"0"] * 32_000), id="32,000 records that are none"),
+    pytest.param(batch([b"%d" % number for number in range(10_000)]), id="10,000 different records that are none"),
+    pytest.param(batch([b"{" + MARK + b',"views":' + wide(20_000, b"{}") + b"}"]), id="20,000 views that are none"),
+    pytest.param(batch([b"{" + MARK + b',"reasons":' + wide(30_000, b"0") + b"}"]), id="30,000 reasons that are none"),
+    pytest.param(batch([wide(21_000, b"[]")]), id="a wide list"),
+    pytest.param(batch([b"[" * 900 + b"]" * 900]), id="900 deep"),
+    pytest.param(b'{"file":"' + b"ab" * 32 + b'","ranges":' + wide(16_000, b"[]") + b"}", id="16,000 bad ranges"),
+]
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("payload", HOSTILE)
+def test_a_hostile_batch_costs_the_collector_little_and_changes_no_record(payload: bytes, tmp_path: Path) -> None:
+    assert peak_bytes(lambda: take_in(Message(TOPIC, payload))) < MEMORY_LIMIT_BYTES
+    assert len(take_in(Message(TOPIC, payload)).dead) <= BATCH_LIMIT_RECORDS
+
+    end = HubEnd(tmp_path / "cloud.db")
+    assert not end.feed(Message(TOPIC, payload))
+    end.close()
+
+
+@pytest.mark.parametrize("payload", [row for row in HOSTILE if "records" not in str(row.values[0])])
+@pytest.mark.parametrize("name", ["health.v1.json", "file-ack.v1.json"])
+def test_a_hostile_message_costs_little_and_is_refused(name: str, payload: bytes) -> None:
+    def unpack() -> None:
+        with pytest.raises(LinkError):
+            type(MESSAGES[name]).unpack(payload)
+
+    assert peak_bytes(unpack) < MEMORY_LIMIT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("ranges", "accepted"),
+    [
+        pytest.param(wide(3_000, b"[1,9007199254740991]"), True, id="everything, 3,000 times"),
+        pytest.param(wide(10_000, b"[7,7]"), True, id="one, 10,000 times"),
+        pytest.param(wide(10_000, b"[7,6]"), False, id="10,000 that run backwards"),
+        pytest.param(b"[" * 65_000, False, id="brackets"),
+    ],
+)
+def test_a_hostile_acknowledgement_costs_the_station_little(ranges: bytes, accepted: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a row of the table
+    payload = f'{{"stream":"inspections","epoch":"{EPOCH}","ranges":'.encode() + ranges + b"}"
+    end = StationEnd(tmp_path / "outbox.db")
+
+    assert peak_bytes(lambda: end.feed(payload)) < MEMORY_LIMIT_BYTES
+
+    end.close()
+    if not accepted:
+        with pytest.raises(LinkError):
+            unpack_ack(payload)
+
+
+def test_a_station_never_makes_a_batch_that_the_collector_finds_too_long() -> None:
+    rows = [OutboxRow(Stream.INSPECTIONS, seq, b"{}", EPOCH) for seq in range(1, 2000)]
+
+    runs = split(rows)
+
+    assert [row for run in runs for row in run] == rows
+    assert max(len(run) for run in runs) == BATCH_LIMIT_RECORDS
+    assert len(take_in(Message(TOPIC, pack_batch(STATION, EPOCH, runs[0], AT))).dead) == BATCH_LIMIT_RECORDS
+
+
+@pytest.mark.skipif("mosquitto" not in available_kinds(), reason="mosquitto is not on this machine")
+def test_a_message_too_large_for_us_never_reaches_our_memory_and_stops_nothing(tmp_path: Path) -> None:
+    stranger = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    with local_broker("mosquitto", tmp_path) as broker, wiretap(broker.address, "a/b") as heard:
+        stranger.connect(broker.address.host, broker.address.port)
+        stranger.loop_start()
+        for payload in (b"before", b"x" * (1 << 20), b"after"):
+            stranger.publish("a/b", payload, qos=1).wait_for_publish(10)
+        eventually(lambda: len(heard) == 2)
+        stranger.disconnect()
+        stranger.loop_stop()
+
+    assert [message.payload for message in heard] == [b"before", b"after"]

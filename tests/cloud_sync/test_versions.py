@@ -1,0 +1,145 @@
+"""Stations and collectors of different versions get along, whichever was brought up to date first.
+
+`previous/` holds records as earlier versions made them; `released/` the schemas of the last release: a release copies
+`cloud_sync/wire/schemas/*.json` there.
+"""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clouds import stored
+from compatible import breaks
+from outboxes import AT, EPOCH, STATION, hashes
+from wire_samples import MESSAGES
+
+from cloud_sync.hub.intake import take_in
+from cloud_sync.hub.store.writing import StoreWriter
+from cloud_sync.wire import topics
+from cloud_sync.wire.envelopes import pack_batch
+from cloud_sync.wire.link import Message
+from cloud_sync.wire.outbox import OutboxRow, Stream
+from cloud_sync.wire.schemas import FOLDER
+
+PREVIOUS = Path(__file__).parent / "previous"
+RELEASED = Path(__file__).parent / "released"
+STREAMS = {"inspection": Stream.INSPECTIONS, "outcome": Stream.OUTCOMES, "images": Stream.IMAGES}
+
+
+def of_earlier(path: Path) -> OutboxRow:
+    payload = path.read_bytes()
+    return OutboxRow(STREAMS[path.name.split("-")[0]], json.loads(payload)["seq"], payload, EPOCH)
+
+
+def of_later(path: Path) -> OutboxRow:
+    """As a later version might make it: new members at every level."""
+    content = json.loads(path.read_bytes())
+    content["zeta"] = {"new": [1, 2.50001, None, "ß"]}
+    content["alpha"] = True
+    for view in content.get("views", []):
+        view["exposure_ms"] = 4.0
+        for detection in view["detections"]:
+            detection["angle_deg"] = 12
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return OutboxRow(STREAMS[path.name.split("-")[0]], content["seq"], text.encode(), EPOCH)
+
+
+@pytest.mark.parametrize("made", [of_earlier, of_later])
+@pytest.mark.parametrize("path", sorted(PREVIOUS.glob("*.json")), ids=lambda path: path.stem)
+def test_a_record_of_another_version_is_taken_in_and_stored_byte_for_byte(
+    path: Path, made: Callable[[Path], OutboxRow], tmp_path: Path
+) -> None:
+    row = made(path)
+
+    intake = take_in(Message(topics.inspections(STATION), pack_batch(STATION, EPOCH, [row], AT)))
+
+    assert [letter.reason for letter in intake.dead] == []
+    assert [record.payload for record in intake.records] == [row.payload]
+    with StoreWriter(str(tmp_path / "cloud.db")) as store:
+        store.insert(intake.records, intake.dead, 0)
+    assert stored(tmp_path / "cloud.db") == hashes([row])
+
+
+def test_what_an_earlier_record_says_is_read_as_ever() -> None:
+    rows = [of_earlier(PREVIOUS / f"inspection-{name}.json") for name in ("first", "with-code", "with-master")]
+
+    intake = take_in(Message(topics.inspections(STATION), pack_batch(STATION, EPOCH, rows, AT)))
+
+    assert [record.verdict for record in intake.records] == ["REJECT", "REJECT", None]
+    assert [record.part_id for record in intake.records] == ["part-1 Größe", "part-2", "part-3"]
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_message_of_a_later_version_means_what_its_known_members_say(name: str) -> None:
+    message = MESSAGES[name]
+    later = json.loads(message.pack()) | {"later": {"a": 1}}
+
+    assert type(message).unpack(json.dumps(later).encode()) == message
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in RELEASED.glob("*.json")))
+def test_since_the_last_release_members_were_added_at_most(name: str) -> None:
+    released, today = (json.loads((folder / name).read_text()) for folder in (RELEASED, FOLDER))
+
+    assert breaks(released, today) == [], "stations in the field say what the released schema says: give it a new name"
+
+
+def removed(schema: dict[str, Any]) -> None:
+    del schema["properties"]["product"]
+
+
+def required(schema: dict[str, Any]) -> None:
+    schema["properties"]["shift"] = {"type": "string"}
+    schema["required"].append("shift")
+
+
+def no_longer_required(schema: dict[str, Any]) -> None:
+    schema["required"].remove("product")
+
+
+def narrowed(schema: dict[str, Any]) -> None:
+    schema["properties"]["verdict"]["enum"].remove("UNDECIDED")
+
+
+def widened(schema: dict[str, Any]) -> None:
+    schema["properties"]["verdict"]["enum"].append("REWORK")
+
+
+def another_type(schema: dict[str, Any]) -> None:
+    schema["properties"]["seq"]["type"] = "string"
+
+
+def tighter(schema: dict[str, Any]) -> None:
+    schema["properties"]["part_id"]["maxLength"] = 64
+
+
+def below(schema: dict[str, Any]) -> None:
+    schema["$defs"]["ViewRecord"]["required"].append("exposure_ms")
+
+
+def closed(schema: dict[str, Any]) -> None:
+    schema["additionalProperties"] = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    "change", [removed, required, no_longer_required, narrowed, widened, another_type, tighter, below, closed]
+)
+def test_a_change_that_an_older_end_would_not_understand_is_found(change: Callable[[dict[str, Any]], None]) -> None:
+    released = json.loads((FOLDER / "inspection.v1.json").read_text())
+    today = copy.deepcopy(released)
+    assert breaks(released, today) == []
+
+    change(today)
+
+    assert len(breaks(released, today)) == 1
+
+
+def test_an_added_optional_member_is_no_break() -> None:
+    released = json.loads((FOLDER / "inspection.v1.json").read_text())
+    today = copy.deepcopy(released)
+    today["properties"]["shift"] = {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}
+
+    assert breaks(released, today) == []
