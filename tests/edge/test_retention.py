@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from brokers import eventually
+from daemon_kit import daemon, line_to, status
 from edge_rows import rows
 from spool_kit import MANY, execute, fill, spool, used_bytes
+from station_kit import Station, make_bundle, run_json, write_frames
 
 from cloud_sync.wire.outbox import SeqRange, Stream
 from edge.record.counts import read_counts
@@ -158,6 +161,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from spool_kit import spool
+from station_kit import Station, make_bundle, run_json, write_frames
 from edge.record.eviction import Limits
 from edge.record import letting_go
 
@@ -273,3 +277,20 @@ def test_what_was_acknowledged_behind_a_search_that_found_nothing_still_goes_bef
         assert buried(path, "inspections") == lost
         assert len(made.seqs(table="records")) < len(made.seqs()) + 401
     assert used_bytes(path) <= limits.records_bytes
+
+
+def test_edge_status_shows_what_is_lost_and_what_alarms_and_the_station_stays_ready(tmp_path: Path) -> None:
+    made = Station(tmp_path / "station", settings={"retention": {"free_bytes": 1 << 60}})
+    made.write_config()
+    make_bundle(made.bundles)
+    write_frames(made.folder / "frames", 2)
+    fill(made.database, NEWEST_KEPT + 40)
+    with spool(made.database.parent, Limits(NO_LIMIT, 1000)) as one:
+        one.tidy()
+    with daemon(made), line_to(made):
+        eventually((made.folder / "data" / "status.json").exists)
+        eventually(lambda: "disk_low" in status(made)["alarms"] and status(made)["ready"])
+        code, said = run_json(["edge", "status", "-c", str(made.config), "--json"])
+    assert code == 0
+    assert said["database"]["lost"]["inspections"] == 40
+    assert said["disk"]["records_bytes"] > 1_000_000
