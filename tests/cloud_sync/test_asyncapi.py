@@ -74,14 +74,14 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def topic_functions() -> dict[str, Callable[..., str]]:
-    """Every function that builds a topic's name or a filter, by its name."""
+    """Every function that builds a topic's name, or a filter, of a station, by its name."""
     return {
         name: function
         for name, function in vars(topics).items()
         if inspect.isfunction(function)
         and not name.startswith("_")
-        and name not in {"checked_station", "parse"}
-        and function.__module__ == topics.__name__
+        and name != "checked_station"
+        and next(iter(inspect.signature(function).parameters)) == "station"
     }
 
 

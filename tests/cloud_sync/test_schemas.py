@@ -106,7 +106,7 @@ def test_all_that_a_real_line_says_fits_channels_and_schemas(tmp_path: Path) -> 
     broker = local_broker(available_kinds()[0], tmp_path)
     line = make_line(tmp_path, broker)
     with broker, wiretap(broker.address, "inspectd/v1/#") as heard, line.collector(), line.daemon():
-        line.run_parts(60, "--in-flight", "4")
+        line.run_parts(30, "--in-flight", "4")
         line.await_acknowledged()
 
     assert [fault for message in heard for fault in faults(message.topic, message.payload)] == []
@@ -115,7 +115,7 @@ def test_all_that_a_real_line_says_fits_channels_and_schemas(tmp_path: Path) -> 
     for stream, name in RECORDS.items():
         wrong = [key for key, content in line.records(stream).items() if not validator(name).is_valid(content)]
         assert wrong == []
-    assert len(line.records(Stream.INSPECTIONS)) == 60
+    assert len(line.records(Stream.INSPECTIONS)) == 30
     assert f"inspectd/v1/{LINE_STATION}/up/inspections" in {message.topic for message in heard}
 
 
