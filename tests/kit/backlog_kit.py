@@ -11,7 +11,7 @@ from cloud_sync.wire.records import content_hash
 from edge.domain.inspection import FrameInfo, Inspection, Outcome, OutcomeOf, View
 from edge.domain.part import Part, Verdict
 from edge.record.database import open_database
-from edge.record.inspections import insert_inspection, insert_outcome
+from edge.record.inspections import insert_inspection, insert_outcome, next_seq
 from models.detections import Detections
 from models.spec import ModelId, Precision
 
@@ -33,34 +33,40 @@ def fill(database: Path, station: str, parts: int, outcome: Outcome = Outcome.TO
     """
     with closing(open_database(database)) as connection:
         connection.execute("PRAGMA synchronous = OFF")  # nothing here need survive
+        first = next_seq(connection)
         connection.execute("BEGIN IMMEDIATE")
-        for seq in range(1, min(parts, _REAL) + 1):
+        for seq in range(first, first + min(parts, _REAL)):
             inspection = backlog_inspection(seq)
             insert_inspection(connection, station, seq, inspection, keeps_image=False)
             told = OutcomeOf(seq, inspection.part.part_id, outcome, inspection.verdict, 12.5 + seq % 7)
             insert_outcome(connection, station, told)
         connection.execute("COMMIT")
         for shift in range(_REAL, parts, _REAL):
-            _copy(connection, shift, min(_REAL, parts - shift))
+            _copy(connection, range(first, first + min(_REAL, parts - shift)), shift)
 
 
-def _copy(connection: sqlite3.Connection, shift: int, count: int) -> None:
+def _copy(connection: sqlite3.Connection, seqs: range, shift: int) -> None:
+    which = (shift, seqs[0], seqs[-1])
     inspections = (
         "INSERT INTO inspections (seq, part_id, product, verdict, triggered_at, outcome, told_verdict, told_ms, epoch)"
         " SELECT seq + ?1, printf('cell-%08d', seq + ?1), product, verdict, triggered_at, outcome, told_verdict,"
-        " told_ms, epoch FROM inspections WHERE seq <= ?2"
+        " told_ms, epoch FROM inspections WHERE seq BETWEEN ?2 AND ?3"
     )
-    made = connection.execute("SELECT stream, seq, payload, epoch FROM records WHERE seq <= ?", (count,)).fetchall()
+    query = "SELECT stream, seq, payload, epoch FROM records WHERE seq BETWEEN ? AND ?"
+    made = connection.execute(query, which[1:]).fetchall()
     payloads = [_renumbered(payload, seq, seq + shift) for _stream, seq, payload, _epoch in made]
     records = [
         (stream, seq + shift, content_hash(payload), payload, epoch)
         for (stream, seq, _, epoch), payload in zip(made, payloads, strict=True)
     ]
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(inspections, (shift, count))
+    connection.execute(inspections, which)
     connection.executemany("INSERT INTO records (stream, seq, sha256, payload, epoch) VALUES (?, ?, ?, ?, ?)", records)
-    outbox = "INSERT INTO outbox (stream, seq, epoch) SELECT stream, seq + ?1, epoch FROM records WHERE seq <= ?2"
-    connection.execute(outbox, (shift, count))
+    outbox = (
+        "INSERT INTO outbox (stream, seq, epoch)"
+        " SELECT stream, seq + ?1, epoch FROM records WHERE seq BETWEEN ?2 AND ?3"
+    )
+    connection.execute(outbox, which)
     connection.execute("COMMIT")
 
 
