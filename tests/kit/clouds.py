@@ -27,7 +27,7 @@ class CloudProcess:
         self._address = address
         self._store = store
         self._log = log or Path(f"{store}.log")
-        self._options = options
+        self._options = options if "://" not in str(store) else ("--blobs", f"{self._log}.blobs", *options)
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, *, awaited: bool = True) -> None:
