@@ -215,6 +215,9 @@ class Collector:
                 self.counts.store_faults += 1
                 self._metrics.store_failed()
                 _logger.error("the store fails, nothing is acknowledged: %s", error)
+            except Exception as error:
+                _logger.exception("a group could not be written")
+                raise ContentError(f"could not be written: {error!r}") from error
             if self._waits_in_vain(backoff.next_s()):
                 return None
 

@@ -1,7 +1,9 @@
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -14,11 +16,14 @@ from stores import ask
 from cloud_sync.hub.collector import Collector
 from cloud_sync.hub.desk import Publish, Reply
 from cloud_sync.hub.store.tables import stations
+from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire import topics
 from cloud_sync.wire.envelopes import pack_batch, unpack_ack
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.memory import MemoryLink
 from cloud_sync.wire.memory_broker import MemoryBroker
+
+T = TypeVar("T")
 
 EVERYTHING = ("inspectd/v1/+/up/#",)
 ECHO = f"inspectd/v1/{STATION}/down/file-ack"
@@ -127,6 +132,36 @@ def test_a_record_that_the_database_refuses_is_a_dead_letter_and_the_others_of_i
     assert [reason for (reason,) in ask(str(place), "SELECT reason FROM dead_letters") if "no such part" in str(reason)]
     acknowledged = {seq for came in sending.heard for seq in seqs(came.payload)}
     assert acknowledged == {1, 2, 4}
+
+
+class Defective(StoreWriter):
+    """Has a defect that only the second of a batch's records meets."""
+
+    def commit(self, write: Callable[[sa.Connection], T]) -> T:
+        def checked(connection: sa.Connection) -> T:
+            done = write(connection)
+            if connection.scalar(sa.text("SELECT count(*) FROM records WHERE part_id = 'poison'")):
+                raise TypeError("a defect of ours")
+            return done
+
+        return super().commit(checked)
+
+
+def test_a_defect_at_one_message_ends_in_a_dead_letter_not_in_the_collectors_end(tmp_path: Path) -> None:
+    place, broker = tmp_path / "store.db", MemoryBroker()
+    with Defective(str(place)) as store, sender(broker) as sending:
+        collector = Collector(store, MemoryLink(broker, "collector", EVERYTHING))
+        thread = threading.Thread(target=collector.run)
+        thread.start()
+        eventually(lambda: collector.connected)
+        for row in (inspection(1), inspection(2, part_id="poison"), inspection(3)):
+            sending.send(topics.inspections(STATION), pack_batch(STATION, EPOCH, [row], AT))
+        eventually(lambda: collector.counts.received == 3)
+        collector.stop()
+        thread.join(10)
+
+    assert stored(place) == hashes([inspection(1), inspection(3)])
+    assert collector.counts.dead_letters == 1
 
 
 def seqs(payload: bytes) -> list[int]:
