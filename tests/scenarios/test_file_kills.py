@@ -25,20 +25,26 @@ from cloud_sync.wire.messages import BLOCK_BYTES
 pytestmark = pytest.mark.skipif("mosquitto" not in available_kinds(), reason="mosquitto is not on this machine")
 
 PROGRAM = Path(__file__).parent.parent / "kit" / "file_station.py"
+LONG = [pytest.mark.soak, pytest.mark.timeout(1800)]
 KILLS = [
-    pytest.param(2, id="2"),
-    pytest.param(50, id="50", marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
+    pytest.param(1, 2, id="one collector, 2 each side"),
+    pytest.param(1, 50, id="one collector, 50 each side", marks=LONG),
+    pytest.param(3, 50, id="three collectors, 50 each side", marks=LONG),
 ]
 
 
 class Rig:
-    """A broker, a collector and a station, each a process."""
+    """A broker, collectors and a station, each a process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, collectors: int) -> None:
         self.folder = folder
         self.store = folder / "cloud.db"
         self.broker = LocalBroker("mosquitto", folder / "broker", free_port())
-        self.cloud = CloudProcess(self.broker.address, self.store)
+        self.clouds = [
+            CloudProcess(self.broker.address, self.store, folder / f"{number}.log", ("--client-id", f"c-{number}"))
+            for number in range(collectors)
+        ]
+        self._chance = random.Random(13)
         self.uploads = FolderUploads(folder)
         self._station: subprocess.Popen[bytes] | None = None
 
@@ -55,7 +61,7 @@ class Rig:
 
     def kill_both_in_turn(self, kills: int, progress: Callable[[], int], most: int) -> None:
         """Kill each side so often, after a random number of pieces more went over."""
-        chance = random.Random(13)
+        chance = self._chance
         sides = [self._restart_cloud, self._restart_station] * kills
         chance.shuffle(sides)
         for restart in sides:
@@ -64,8 +70,9 @@ class Rig:
             restart()
 
     def _restart_cloud(self) -> None:
-        self.cloud.kill()
-        self.cloud.start()
+        cloud = self._chance.choice(self.clouds)
+        cloud.kill()
+        cloud.start()
 
     def _restart_station(self) -> None:
         self.kill_station()
@@ -73,13 +80,15 @@ class Rig:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
+def rig(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    made = Rig(tmp_path, request.param)
     with made.broker:
-        made.cloud.start()
+        for cloud in made.clouds:
+            cloud.start()
         yield made
         made.kill_station()
-        made.cloud.stop()
+        for cloud in made.clouds:
+            cloud.stop()
 
 
 def pieces_up(rig: Rig) -> int:
@@ -97,7 +106,7 @@ def stored(rig: Rig, content: bytes) -> bool:
     return path.exists() and path.read_bytes() == content
 
 
-@pytest.mark.parametrize("kills", KILLS)
+@pytest.mark.parametrize(("rig", "kills"), KILLS, indirect=["rig"])
 def test_files_go_up_and_a_release_comes_down_through_kills_of_both_sides(rig: Rig, kills: int) -> None:
     contents = [picture(40 * BLOCK_BYTES + seed, seed) for seed in range(max(1, kills // 2))]
     release = picture(40 * max(1, kills // 2) * BLOCK_BYTES + 9)
