@@ -1,8 +1,10 @@
 """Files over the sync, both ends in one thread: real database, real folder, a way that loses what it is told to."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import BinaryIO
 
 import pytest
 import sqlalchemy as sa
@@ -186,6 +188,34 @@ def test_a_blob_store_that_is_down_delays_complete_and_loses_nothing(tmp_path: P
         blocked.unlink()
         way.until(lambda: uploads.settled == [SHA])
         assert stored(tmp_path, PICTURE)
+
+
+class HangingBlobs(FolderBlobs):
+    """A folder that hangs until it is let go."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.let_go = threading.Event()
+
+    def put(self, sha256: str, content: BinaryIO) -> None:
+        assert self.let_go.wait(30)
+        super().put(sha256, content)
+
+
+def test_a_blob_store_that_hangs_keeps_nobody_waiting(tmp_path: Path) -> None:
+    blobs = HangingBlobs(tmp_path / "blobs")
+    with file_cloud(tmp_path, blobs) as cloud:
+        uploads = ListedUploads(PICTURE)
+        way = Way(FileSender(STATION, uploads), cloud)
+        way.until(lambda: states(cloud) == {(STATION, SHA): "sent"})
+        other = picture(BLOCK_BYTES + 1, 2)
+        announce(cloud, other, "press-4")
+        send_block(cloud, other, 0, "press-4")
+        cloud.work()
+        assert chunks(cloud) == 5
+        assert uploads.settled == []
+        blobs.let_go.set()
+        way.until(lambda: uploads.settled == [SHA])
 
 
 def test_killed_between_blob_and_record_the_file_is_completed_by_whoever_comes_next(
