@@ -8,12 +8,16 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from brokers import eventually
+from daemon_kit import daemon, line_to, status
 from edge_rows import rows
 from spool_kit import MANY, execute, fill, spool, used_bytes
+from station_kit import Station, make_bundle, run_json, write_frames
 
 from cloud_sync.wire.outbox import SeqRange, Stream
 from edge.record.counts import read_counts
@@ -157,6 +161,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from spool_kit import spool
+from station_kit import Station, make_bundle, run_json, write_frames
 from edge.record.eviction import Limits
 from edge.record import letting_go
 
@@ -246,3 +251,46 @@ def test_a_database_that_cannot_give_pages_back_fills_them_anew(tmp_path: Path, 
 def test_ranges_are_runs() -> None:
     assert ranges_of([1, 2, 3, 7, 9, 10]) == [(1, 3), (7, 7), (9, 10)]
     assert ranges_of([]) == []
+
+
+def test_a_turn_is_bounded_so_that_verdicts_are_written_between(tmp_path: Path, path: Path) -> None:
+    execute(path, "DELETE FROM outbox WHERE seq <= 800")
+    with spool(tmp_path, Limits(NO_LIMIT, 1000)) as made:
+        left = [MANY]
+        while made.retention.tidy():
+            left.append(int(str(rows(path, "SELECT count(*) FROM inspections")[0][0])))
+        assert max(before - after for before, after in pairwise(left)) <= 32
+        assert left[-1] == NEWEST_KEPT
+
+
+def test_what_was_acknowledged_behind_a_search_that_found_nothing_still_goes_before_what_was_not(
+    tmp_path: Path, path: Path
+) -> None:
+    limits = budget(path, 0.9)
+    with spool(tmp_path, limits) as made:
+        made.tidy()
+        lost = buried(path, "inspections")
+        assert lost
+        execute(path, "DELETE FROM outbox WHERE seq BETWEEN 600 AND 1000")
+        fill(path, 200)
+        made.tidy()
+        assert buried(path, "inspections") == lost
+        assert len(made.seqs(table="records")) < len(made.seqs()) + 401
+    assert used_bytes(path) <= limits.records_bytes
+
+
+def test_edge_status_shows_what_is_lost_and_what_alarms_and_the_station_stays_ready(tmp_path: Path) -> None:
+    made = Station(tmp_path / "station", settings={"retention": {"free_bytes": 1 << 60}})
+    made.write_config()
+    make_bundle(made.bundles)
+    write_frames(made.folder / "frames", 2)
+    fill(made.database, NEWEST_KEPT + 40)
+    with spool(made.database.parent, Limits(NO_LIMIT, 1000)) as one:
+        one.tidy()
+    with daemon(made), line_to(made):
+        eventually((made.folder / "data" / "status.json").exists)
+        eventually(lambda: "disk_low" in status(made)["alarms"] and status(made)["ready"])
+        code, said = run_json(["edge", "status", "-c", str(made.config), "--json"])
+    assert code == 0
+    assert said["database"]["lost"]["inspections"] == 40
+    assert said["disk"]["records_bytes"] > 1_000_000

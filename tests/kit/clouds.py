@@ -56,6 +56,15 @@ class CloudProcess:
         os.kill(self.pid, signal.SIGSTOP)
         os.waitpid(self.pid, os.WUNTRACED)
 
+    def wait(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        process, self._process = self._process, None
+        assert process is not None
+        code = process.wait(20)
+        assert process.stdout is not None
+        process.stdout.close()
+        return code
+
     def kill(self) -> None:
         self._end(signal.SIGKILL)
 

@@ -64,6 +64,7 @@ class Spool:
     recorder: Recorder
     retention: Retention
     alarms: dict[str, str]
+    committed: Collected
 
     def tidy(self) -> None:
         """Turn until nothing is left to do."""
@@ -82,12 +83,12 @@ class Spool:
 @contextmanager
 def spool(folder: Path, limits: Limits, *, sends: bool = True) -> Iterator[Spool]:
     """A spool in a folder whose database may be filled already."""
-    path = folder / "station.db"
+    path, committed = folder / "station.db", Collected()
     recorder = Recorder(
         "test-1",
         path,
         keeps_image=lambda _inspection: False,
-        on_committed=Collected(),
+        on_committed=committed,
         on_unrecorded=lambda _inspection: None,
         on_storage=lambda _works, _why: None,
     )
@@ -98,7 +99,7 @@ def spool(folder: Path, limits: Limits, *, sends: bool = True) -> Iterator[Spool
     shelf.settle()
     retention = Retention(shelf, recorder, limits, alarms.__setitem__, sends=sends)
     try:
-        yield Spool(path, recorder, retention, alarms)
+        yield Spool(path, recorder, retention, alarms, committed)
     finally:
         recorder.stop(10)
         assert recorder.failure is None
