@@ -44,6 +44,7 @@ class Rig:
             CloudProcess(self.broker.address, self.store, folder / f"{number}.log", ("--client-id", f"c-{number}"))
             for number in range(collectors)
         ]
+        self.contents: list[bytes] = []
         self._chance = random.Random(13)
         self.uploads = FolderUploads(folder)
         self._station: subprocess.Popen[bytes] | None = None
@@ -65,9 +66,17 @@ class Rig:
         sides = [self._restart_cloud, self._restart_station] * kills
         chance.shuffle(sides)
         for restart in sides:
+            self.feed()
             goal = progress() + chance.randint(1, most)
-            eventually(lambda goal=goal: progress() >= goal, 30)
+            eventually(lambda goal=goal: progress() >= goal, 60)
             restart()
+
+    def feed(self) -> None:
+        """See to it that more than one file waits to go up."""
+        while len(list((self.folder / "up").iterdir())) < 2:
+            seed = len(self.contents)
+            self.contents.append(picture(40 * BLOCK_BYTES + seed, seed))
+            self.uploads.add(self.contents[-1])
 
     def _restart_cloud(self) -> None:
         cloud = self._chance.choice(self.clouds)
@@ -108,23 +117,21 @@ def stored(rig: Rig, content: bytes) -> bool:
 
 @pytest.mark.parametrize(("rig", "kills"), KILLS, indirect=["rig"])
 def test_files_go_up_and_a_release_comes_down_through_kills_of_both_sides(rig: Rig, kills: int) -> None:
-    contents = [picture(40 * BLOCK_BYTES + seed, seed) for seed in range(max(1, kills // 2))]
-    release = picture(40 * max(1, kills // 2) * BLOCK_BYTES + 9)
+    release = picture(40 * kills * BLOCK_BYTES + 9)
     source = rig.folder / "cells-v7.bundle"
     source.write_bytes(release)
     part, whole = rig.folder / "releases" / f".{source.name}.part", rig.folder / "releases" / source.name
-    for content in contents:
-        rig.uploads.add(content)
+    rig.feed()
     rig.start_station()
     words = ["release", "offer", str(source), "--station", STATION, "--broker", str(rig.broker.address)]
     done = CliRunner().invoke(app, [*words, "--store", str(rig.store), "--json"])
     assert done.exit_code == 0, done.output
     rig.kill_both_in_turn(kills, lambda: pieces_up(rig) + size_of(part, whole) // BLOCK_BYTES, 16)
-    eventually(lambda: len(list((rig.folder / "done").iterdir())) == len(contents), 120)
+    eventually(lambda: len(list((rig.folder / "done").iterdir())) == len(rig.contents), 120)
     eventually(lambda: [row.state for row in job_rows(str(rig.store))] == ["verified"], 60)
     assert whole.read_bytes() == release
-    assert all(stored(rig, content) for content in contents)
-    assert pieces_up(rig) == sum(len(content) for content in contents) // BLOCK_BYTES  # and no piece is left over
+    assert all(stored(rig, content) for content in rig.contents)
+    assert pieces_up(rig) == sum(len(content) for content in rig.contents) // BLOCK_BYTES  # and no piece is left over
 
 
 def size_of(part: Path, whole: Path) -> int:
