@@ -11,7 +11,7 @@ import logging
 import queue
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -215,6 +215,9 @@ class Collector:
                 self.counts.store_faults += 1
                 self._metrics.store_failed()
                 _logger.error("the store fails, nothing is acknowledged: %s", error)
+            except Exception as error:
+                _logger.exception("a group could not be written")
+                raise ContentError(f"could not be written: {error!r}") from error
             if self._waits_in_vain(backoff.next_s()):
                 return None
 
@@ -229,11 +232,8 @@ class Collector:
         self.counts.stored += taken.inserted.stored
         self.counts.duplicates += taken.inserted.duplicates
         self.counts.quarantined += len(taken.inserted.quarantined)
-        for letter in taken.dead:
-            self.counts.dead_letters += 1
-            _logger.warning("dead letter from %s: %s", letter.topic[:120], letter.reason)
-        for key in taken.inserted.quarantined:
-            _logger.error("quarantined: %s came again with other content: its station must start a new epoch", key)
+        self.counts.dead_letters += len(taken.dead)
+        _report(taken)
 
     def _send_acks(self) -> None:
         while (waiting := self._acks.first()) is not None:
@@ -262,6 +262,23 @@ class Collector:
         except LinkError as error:
             _logger.error("a reply is left out: %s", error)
             return True
+
+
+def _report(taken: groups.Taken) -> None:
+    """Say what came wrong; what is beyond the limit of an hour is only counted, or the log would fill the disk."""
+    dropped = set(taken.inserted.dropped)
+    for letter in taken.dead:
+        if letter not in dropped:
+            _logger.warning("dead letter from %s: %s", letter.topic[:120], letter.reason)
+    reused = Counter(key[:3] for key in taken.inserted.quarantined)
+    for (station, epoch, stream), count in reused.items():
+        _logger.error(
+            "quarantined %d %s of %s epoch %s: they came again with other content; it is told to begin a new epoch",
+            count,
+            stream,
+            station,
+            epoch,
+        )
 
 
 def _now_ms() -> int:

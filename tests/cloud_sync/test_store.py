@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from outboxes import EPOCH, STATION, inspection, outcome
+from postgres_kit import Postgres
 from stores import ask
 
 from cloud_sync.hub.store import StoreError
@@ -253,6 +254,20 @@ def test_the_database_is_written_as_durably_as_sqlite_can(file: str) -> None:
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert Path(file + "-wal").exists()
+
+
+def test_a_server_waits_for_no_collector_that_hangs(postgres: Postgres) -> None:
+    with StoreWriter(postgres.new_database()) as store:
+        settings = {
+            name: store.commit(lambda connection, name=name: connection.exec_driver_sql(f"SHOW {name}").scalar())
+            for name in ("lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")
+        }
+
+    assert settings == {
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "30s",
+        "synchronous_commit": "on",
+    }
 
 
 def test_a_locked_database_is_waited_for_then_reported_and_works_again(file: str) -> None:
