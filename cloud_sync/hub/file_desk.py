@@ -83,6 +83,11 @@ class FileDesk:
         self._unsaid: deque[Reply] = deque()
         self._threads = ThreadPoolExecutor(_THREADS, "blobs")
 
+    @property
+    def waiting(self) -> int:
+        """How many whole files this collector is to store."""
+        return len(self._waiting) + len(self._storing)
+
     def takes(self, subject: str) -> bool:
         """See `Desk`."""
         return subject.startswith("file/")
