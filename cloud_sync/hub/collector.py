@@ -10,6 +10,7 @@
 import logging
 import queue
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from cloud_sync.hub import group as groups
 from cloud_sync.hub.acks import PendingAcks
 from cloud_sync.hub.desk import Desk, Reply
+from cloud_sync.hub.metrics import CollectorMetrics
 from cloud_sync.hub.store.errors import ContentError, StoreError
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire import topics
@@ -29,21 +31,18 @@ from cloud_sync.wire.mqtt_settings import MqttSettings
 
 SUBSCRIPTIONS = (
     topics.ANY_STATE,  # first: what a station said of its state is heard before what it sent after that
-    *(
-        topics.SHARE + topic
-        for topic in (
-            topics.ANY_INSPECTIONS,
-            topics.ANY_FEEDBACK,
-            topics.ANY_FILE,
-            topics.ANY_WANT,
-            topics.ANY_JOB,
-            topics.ANY_HEALTH,
-        )
-    ),
+    topics.shared(topics.ANY_INSPECTIONS, "inspections"),
+    topics.shared(topics.ANY_FEEDBACK, "feedback"),
+    topics.shared(topics.ANY_FILE, "file"),
+    topics.shared(topics.ANY_WANT, "want"),
+    topics.shared(topics.ANY_JOB, "job"),
+    topics.shared(topics.ANY_HEALTH, "health"),
 )
 
-_GROUP_MESSAGES = 32
+_GROUP_MESSAGES = 500
+_GROUP_BYTES = 2 * 1024 * 1024
 _QUEUE_MESSAGES = 1000
+_RECEIVE_LIMIT = 500
 _REPLIES = 10_000
 _TICK_S = 0.2
 _STOP_LINK_S = 2.0
@@ -64,8 +63,14 @@ class CollectorCounts:
 
 
 def collector_link(address: Address, client_id: str) -> MqttLink:
-    """The collector's link: its share of what all stations send; the broker keeps no session."""
-    return MqttLink(MqttSettings(address, client_id, SUBSCRIPTIONS))
+    """The collector's link: its share of what all stations send; the broker keeps no session.
+
+    Args:
+        address: where the broker listens.
+        client_id: our name there, which no other collector has; "" for one by chance.
+    """
+    name = client_id or f"inspectd-collector-{uuid.uuid4().hex[:12]}"
+    return MqttLink(MqttSettings(address, name, SUBSCRIPTIONS, receive_limit=_RECEIVE_LIMIT))
 
 
 class Collector:
@@ -76,6 +81,7 @@ class Collector:
         link: not started; subscribed to what the stations send.
         desks: who deals with what is no record; called on the running thread only.
         on_ready: called, on the link's thread, whenever it has connected and subscribed.
+        metrics: told what is done.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class Collector:
         link: Link,
         desks: Sequence[Desk] = (),
         on_ready: Callable[[], None] | None = None,
+        metrics: CollectorMetrics | None = None,
     ) -> None:
         self.counts = CollectorCounts()
         self._store = store
@@ -93,9 +100,14 @@ class Collector:
         self._on_ready = on_ready
         self._acks = PendingAcks()
         self._desk_fault = ""
-        self._queue: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[groups.Read | None] = queue.SimpleQueue()
         self._stopping = False
+        self._lost_s: float | None = None
         self.connected = False
+        self._metrics = metrics or CollectorMetrics()
+        self._metrics.ask("link_connected", "1 while the broker answers.", lambda: float(self.connected))
+        self._metrics.ask("acks_waiting", "Records whose stations are still to be told.", lambda: self._acks.held)
+        self._metrics.ask("queue_messages", "Messages that wait for their transaction.", self._queue.qsize)
 
     def run(self) -> None:
         """Collect until stopped; what is in hand then is committed first if the store lets it."""
@@ -118,7 +130,9 @@ class Collector:
 
     def on_connected(self, limits: Limits) -> None:  # noqa: ARG002 - acknowledgements are small
         """The link's word; see `Listener`."""
-        self.connected = True
+        if self._lost_s is not None:
+            _logger.warning("the broker is back after %.1f s", time.monotonic() - self._lost_s)
+        self.connected, self._lost_s = True, None
         if self._on_ready is not None:
             self._on_ready()
         self._queue.put(None)
@@ -126,13 +140,15 @@ class Collector:
     def on_disconnected(self, why: str) -> None:
         """The link's word; see `Listener`."""
         self.connected = False
-        if not self._stopping:
-            _logger.warning("the collector is offline: %s", why)
+        if self._lost_s is None and not self._stopping:  # said once, however often it is tried again
+            self._lost_s = time.monotonic()
+            self._metrics.link_lost()
+            _logger.warning("the broker is lost: %s", why)
 
     def on_message(self, message: Message) -> None:
         """The link's word; see `Listener`. Beyond the receive limit only a broker that ignores it comes."""
         if self._queue.qsize() < _QUEUE_MESSAGES:
-            self._queue.put(message)
+            self._queue.put(groups.read(message))  # here, so that it goes on while the disk is waited for
         else:
             self.counts.overflowed += 1
 
@@ -142,31 +158,35 @@ class Collector:
             _logger.warning("the broker refused an acknowledgement: %s", refusal)
         self._queue.put(None)
 
-    def _next_group(self) -> list[Message]:
+    def _next_group(self) -> list[groups.Read]:
         """Messages that are there already, up to a transaction's worth; waits a little for the first."""
-        group: list[Message] = []
+        group: list[groups.Read] = []
+        size_bytes = 0
         try:
             came = self._queue.get(timeout=_TICK_S)
             while True:
                 if came is not None:
                     group.append(came)
-                if len(group) == _GROUP_MESSAGES:
+                    size_bytes += len(came.message.payload)
+                if len(group) == _GROUP_MESSAGES or size_bytes >= _GROUP_BYTES:
                     return group
                 came = self._queue.get_nowait()
         except queue.Empty:
             return group
 
-    def _collect(self, messages: list[Message]) -> None:
+    def _collect(self, group: list[groups.Read]) -> None:
+        begun_s = time.monotonic()
         try:
-            taken = self._commit(groups.sort(messages, self._desks))
+            taken = self._commit(groups.sort(group, self._desks))
         except ContentError as error:
-            if len(messages) > 1:  # one of them holds what the database refuses: find it, and keep the others
-                for message in messages:
-                    self._collect([message])
+            if len(group) > 1:  # one of them holds what the database refuses: find it, and keep the others
+                for item in group:
+                    self._collect([item])
                 return
-            taken = self._refuse(messages[0], error)
+            taken = self._refuse(group[0].message, error)
         if taken is not None:
-            self._settle(messages, taken)
+            self._metrics.committed(len(group), taken, time.monotonic() - begun_s, _now_ms())
+            self._settle([item.message for item in group], taken)
 
     def _refuse(self, message: Message, error: ContentError) -> groups.Taken | None:
         """Keep a message that the database does not take as a dead letter; nothing of it is settled."""
@@ -193,6 +213,7 @@ class Collector:
                 raise
             except StoreError as error:
                 self.counts.store_faults += 1
+                self._metrics.store_failed()
                 _logger.error("the store fails, nothing is acknowledged: %s", error)
             if self._waits_in_vain(backoff.next_s()):
                 return None

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from cloud_sync.hub.commands import new_epoch
 from cloud_sync.hub.desk import Desk, Reply
 from cloud_sync.hub.intake import RECORD_SUBJECTS, Intake, take_in
-from cloud_sync.hub.station_desks import new_epoch
 from cloud_sync.hub.store.entries import DeadLetter, Inserted, Key
 from cloud_sync.hub.store.inserting import write_records
 from cloud_sync.hub.store.writing import is_fault_of_database
@@ -28,8 +28,23 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """A message that was read, before any transaction.
+
+    Args:
+        message: itself.
+        intake: its records and dead letters; None: it is for a desk.
+        topic: where it came; None: nowhere of ours.
+    """
+
+    message: Message
+    intake: Intake | None
+    topic: Topic | None
+
+
+@dataclass(frozen=True, slots=True)
 class Sorted:
-    """A group read and sorted before the transaction begins.
+    """A group before its transaction begins.
 
     Args:
         intakes: what the messages that carry records hold, and what is no protocol of ours.
@@ -60,19 +75,27 @@ class Taken:
 NOTHING = Taken(Inserted(0, 0, ()), (), (), ())
 
 
-def sort(messages: Sequence[Message], desks: Sequence[Desk]) -> Sorted:
-    """Read each message, and find who deals with it; raises nothing."""
+def read(message: Message) -> Read:
+    """Read a message; raises nothing. For any thread: it costs more than to store what was read."""
+    try:
+        topic = _topic(message)
+    except LinkError as error:
+        return Read(message, Intake(dead=(_letter(message, str(error)),)), None)
+    return Read(message, take_in(message, topic) if topic.subject in RECORD_SUBJECTS else None, topic)
+
+
+def sort(group: Sequence[Read], desks: Sequence[Desk]) -> Sorted:
+    """Find who deals with each message; raises nothing."""
     intakes: list[Intake] = []
     others: list[tuple[Desk, Topic, Message]] = []
-    for message in messages:
-        try:
-            topic = _topic(message)
-            if topic.subject in RECORD_SUBJECTS:
-                intakes.append(take_in(message))
-            else:
-                others.append((_desk(topic, desks), topic, message))
-        except LinkError as error:
-            intakes.append(Intake(dead=(_letter(message, str(error)),)))
+    for item in group:
+        if item.intake is not None or item.topic is None:
+            intakes.append(item.intake or Intake())
+        elif (desk := _desk(item.topic, desks)) is not None:
+            others.append((desk, item.topic, item.message))
+        else:
+            reason = f"nobody here deals with {item.topic.subject[:120]!r}"
+            intakes.append(Intake(dead=(_letter(item.message, reason),)))
     others.sort(key=lambda other: other[1].station)  # two collectors lock stations in the same order
     return Sorted(tuple(intakes), tuple(others))
 
@@ -116,11 +139,8 @@ def _topic(message: Message) -> Topic:
     return topic
 
 
-def _desk(topic: Topic, desks: Sequence[Desk]) -> Desk:
-    for desk in desks:
-        if desk.takes(topic.subject):
-            return desk
-    raise LinkError(f"nobody here deals with {topic.subject[:120]!r}")
+def _desk(topic: Topic, desks: Sequence[Desk]) -> Desk | None:
+    return next((desk for desk in desks if desk.takes(topic.subject)), None)
 
 
 def _letter(message: Message, reason: str) -> DeadLetter:

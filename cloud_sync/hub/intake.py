@@ -7,7 +7,7 @@
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 
 from pydantic import ValidationError
 
@@ -34,7 +34,6 @@ RECORD_SUBJECTS = {
     "inspections": frozenset({Stream.LOSSES, Stream.INSPECTIONS, Stream.OUTCOMES, Stream.IMAGES}),
     "feedback": frozenset({Stream.FEEDBACK}),
 }  # where records come, and which
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _REASON_SHOWN = 300
 
 _MODELS: dict[Stream, type[Record]] = {
@@ -61,11 +60,11 @@ class Intake:
     settled: tuple[Key, ...] = ()
 
 
-def take_in(message: Message) -> Intake:
-    """Sort a message's content into records and dead letters."""
+def take_in(message: Message, topic: topics.Topic | None = None) -> Intake:
+    """Sort a message's content into records and dead letters; `topic` is its own, if that was parsed before."""
     station: str | None = None
     try:
-        parsed = topics.parse(message.topic)
+        parsed = topic or topics.parse(message.topic)
         station = parsed.station
         streams = _streams(parsed)
         batch = unpack_batch(message.payload)
@@ -131,7 +130,7 @@ def _made_at_ms(record: Record) -> int | None:
             made = record.at
         case _:
             return None
-    return ((made if made.tzinfo else made.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+    return int((made if made.tzinfo else made.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _reason(stream: Stream, error: ValidationError) -> str:

@@ -12,7 +12,7 @@ _SHOWN = 80
 def loads(payload: bytes) -> object:
     """The value in the bytes. Raises LinkError: no UTF-8, no JSON, NaN, infinity, too deep, too long a number."""
     try:
-        value: object = json.loads(payload.decode(), parse_constant=_refuse)
+        value: object = _DECODER.decode(payload.decode())
     except (ValueError, RecursionError) as error:
         raise LinkError(
             f"expected JSON, got {len(payload)} bytes {payload[:_SHOWN]!r}: {str(error)[:_SHOWN]}"
@@ -23,8 +23,7 @@ def loads(payload: bytes) -> object:
 def canonical(value: object) -> bytes:
     """The value with sorted keys, no spaces, UTF-8. Raises LinkError where JSON or UTF-8 has no such value."""
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return text.encode()
+        return _ENCODER.encode(value).encode()
     except (ValueError, RecursionError) as error:
         raise LinkError(f"expected a value that JSON can hold, got {str(error)[:_SHOWN]}") from error
 
@@ -44,3 +43,7 @@ def is_text(value: object, pattern: str) -> bool:
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

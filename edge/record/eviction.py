@@ -101,6 +101,11 @@ def may_give_back(usage: Usage, limits: Limits) -> bool:
     return usage.free_bytes < limits.free_bytes and usage.reusable_bytes > _RESERVE_BYTES
 
 
+def is_far_over(usage: Usage, limits: Limits) -> bool:
+    """Whether records exceed their budget by so much that something must go at once."""
+    return usage.records_bytes > _MUCH_TOO_LARGE * limits.records_bytes
+
+
 def is_filling(usage: Usage, limits: Limits) -> bool:
     """Whether records take so much of their budget that somebody should look before it is full."""
     return usage.records_bytes > _FILLING * limits.records_bytes

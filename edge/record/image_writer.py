@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,8 +17,7 @@ from edge.record.shelf import Shelf
 
 _QUEUE_LIMIT = 128
 _QUEUE_LIMIT_BYTES = 512 << 20
-_PATIENCE_S = 0.25
-_BUSY_PATIENCE_S = 0.05
+_PATIENCE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +102,15 @@ class ImageWriter:
     def _run(self) -> None:
         try:
             self._shelf.settle()
-            busy = False
             while not (self._stop.is_set() and self._queue.empty()):
-                self._store_next(_BUSY_PATIENCE_S if busy else _PATIENCE_S)
-                busy = self._retention.tidy()
+                self._store_next()
+                self._retention.look(time.monotonic())
         except Exception as error:  # noqa: BLE001 - the daemon must learn of it and stop
             self.failure = error
 
-    def _store_next(self, patience_s: float) -> None:
+    def _store_next(self) -> None:
         try:
-            job = self._queue.get(timeout=patience_s)
+            job = self._queue.get(timeout=_PATIENCE_S)
         except queue.Empty:
             return
         with self._counting:

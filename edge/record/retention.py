@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
@@ -18,18 +19,22 @@ from edge.record.eviction import (
     Kind,
     Limits,
     Usage,
+    is_far_over,
     is_filling,
     is_short_of_disk,
     may_give_back,
     next_to_go,
 )
-from edge.record.letting_go import NEWEST_KEPT, find_history, find_unsent, forget_history
+from edge.record.history_search import HistorySearch
+from edge.record.letting_go import NEWEST_KEPT, find_unsent, forget_history
 from edge.record.recorder import Recorder
 from edge.record.shelf import Shelf
 
 log = structlog.get_logger()
-_INSPECTIONS_A_TURN = 64
-_PAGES_A_TURN = 64
+_INSPECTIONS_A_TURN = 32
+_PAGES_A_TURN = 32
+_EVERY_S = 0.5
+_EVERY_WHILE_BUSY_S = 0.05
 _TURNS_AT_ONCE = 16
 _UNSENT_IN_TURN = (
     (Stream.INSPECTIONS, True),
@@ -68,10 +73,16 @@ class Retention:
         self._limits = limits
         self._on_alarm = on_alarm
         self._sends = sends
-        self._history_seq = 0
+        self._history = HistorySearch()
         self._unsent_seqs = [0] * len(_UNSENT_IN_TURN)
         self._gives_back = True
         self._fails = False
+        self._next_s = 0.0
+
+    def look(self, now_s: float) -> None:
+        """Take a turn where it is time for one, or the images have outgrown their budget; to be called often."""
+        if now_s >= self._next_s or self._shelf.used_bytes > self._limits.images_bytes:
+            self._next_s = now_s + (_EVERY_WHILE_BUSY_S if self.tidy() else _EVERY_S)
 
     def tidy(self) -> bool:
         """Let go of what one turn takes; True where the next turn should follow soon."""
@@ -125,15 +136,14 @@ class Retention:
 
     def _forget_history(self, reader: sqlite3.Connection) -> bool:
         """Forget the oldest of what the cloud has; False where there is none."""
-        counts = read_counts(reader)
-        kept = counts.get("outbox:inspections", 0) + counts.get("dead:inspections", 0) + NEWEST_KEPT
-        if counts.get("records:inspections", 0) <= kept and not self._history_seq:
-            return False
-        found = find_history(reader, self._history_seq, _INSPECTIONS_A_TURN)
-        self._history_seq = 0 if found.at_end else found.looked_to_seq
-        if found.seqs:
-            self._recorder.write_and_wait(lambda connection: forget_history(connection, found.seqs))
-        return bool(found.seqs) or not found.at_end
+        for _ in range(_TURNS_AT_ONCE):
+            found = self._history.find(reader, _INSPECTIONS_A_TURN)
+            if found.seqs:
+                self._recorder.write_and_wait(partial(forget_history, seqs=found.seqs))
+                return True
+            if found.at_end:
+                return False
+        return not is_far_over(self.usage, self._limits)
 
     def _give_up_unsent(self, reader: sqlite3.Connection) -> bool:
         """Give up the oldest of what the cloud never saw, good parts first; False where there is none."""

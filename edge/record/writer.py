@@ -2,6 +2,7 @@
 
 Invariants:
 - `done` is called only after the commit that holds the work returned.
+- A commit on a file system that went read-only has failed, whatever fsync said: ext4 answers it with success then.
 - A failed commit fails all of its works; none of them is half written.
 - A work that is itself wrong fails alone, with RefusedError; the others of its group are written.
 - While the disk refuses, works fail at once; the database is reopened until it takes writes again.
@@ -10,6 +11,8 @@ Invariants:
 """
 
 import contextlib
+import errno
+import os
 import queue
 import sqlite3
 import threading
@@ -157,6 +160,7 @@ class GroupWriter:
                 connection.execute("ROLLBACK")
                 return work, error
         connection.execute("COMMIT")
+        self._check_writable()
         return None
 
     def _fail(self, group: list[Work], error: StorageError) -> None:
@@ -182,11 +186,17 @@ class GroupWriter:
             self._connection.execute("CREATE TABLE IF NOT EXISTS probe (at REAL)")
             self._connection.execute("DELETE FROM probe")
             self._connection.execute("INSERT INTO probe VALUES (?)", (time.time(),))
-        except (StorageError, sqlite3.Error) as error:
+            self._check_writable()
+        except (StorageError, sqlite3.Error, OSError) as error:
             self._lose(str(error))
             return
         self._why = ""
         self._on_state(True, "")
+
+    def _check_writable(self) -> None:
+        """Raises OSError where the file system is read-only now: then what was just synced may be in memory alone."""
+        if os.statvfs(self._path.parent).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self._path.parent))
 
     def _begin_log_anew(self, connection: sqlite3.Connection) -> None:
         """Bring all that the log holds into the database, synced, and empty it. Raises StorageError."""

@@ -1,7 +1,7 @@
 import json
 import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,13 @@ class Archive:
 
 @contextmanager
 def archive(
-    folder: Path, quota_bytes: int = 1 << 30, image_format: str = "png", *, start: bool = True
+    folder: Path,
+    quota_bytes: int = 1 << 30,
+    image_format: str = "png",
+    *,
+    start: bool = True,
+    free_bytes: int = 0,
+    on_alarm: Callable[[str, str], None] = lambda _name, _why: None,
 ) -> Iterator[Archive]:
     states, committed = Collected(), Collected()
     recorder = Recorder(
@@ -71,7 +77,7 @@ def archive(
         on_storage=lambda _works, _why: None,
     )
     store = ImageStore(folder / "images", image_format)
-    writer = ImageWriter(store, recorder, Limits(quota_bytes), states)
+    writer = ImageWriter(store, recorder, Limits(quota_bytes, free_bytes=free_bytes), states, on_alarm=on_alarm)
     recorder.start()
     if start:
         writer.start()
@@ -234,3 +240,46 @@ def test_a_stop_stores_what_waits(tmp_path: Path) -> None:
         kept.writer.start()
     assert len(rows(tmp_path / "station.db", "SELECT 1 FROM images")) == 20
     assert threading.active_count() < 20
+
+
+def wait_for_upload(kept: Archive, seq: int, value: int) -> None:
+    """List an inspection's image among those that wait to be sent."""
+    kept.recorder.write_and_wait(
+        lambda connection: connection.execute(
+            "INSERT INTO uploads SELECT sha256, media_type, size_bytes, ?, seq, camera, NULL FROM images WHERE seq = ?",
+            (value, seq),
+        )
+    )
+
+
+def test_images_go_by_what_they_are_worth_and_what_waits_to_be_sent_goes_last_and_is_counted(tmp_path: Path) -> None:
+    one_bytes = ImageStore(tmp_path / "measure", "png").put(noise(0))[1]
+    waiting = {2: 4, 3: 3, 4: 2, 5: 1}  # overruled, undecided, reject, audit
+    with archive(tmp_path) as kept:
+        for seed in range(1, 8):
+            kept.inspect(noise(seed), Verdict.PASS if seed in {2, 5, 7} else Verdict.REJECT)
+        kept.await_records(7)
+        for seq, value in waiting.items():
+            wait_for_upload(kept, seq, value)
+    order = [{7}, {5}, {1, 6}, {4}, {3}, {2}]
+    left = set(range(1, 8))
+    for going in order:
+        left -= going
+        with archive(tmp_path, max(1, len(left) * one_bytes + one_bytes // 2)) as kept:
+            eventually(lambda kept=kept, left=left: {seq for (seq,) in kept.stored()} == left)
+            eventually(lambda kept=kept, left=left: len(kept.files()) == len(left))
+    assert rows(tmp_path / "station.db", "SELECT count(*) FROM uploads") == [(0,)]
+    assert rows(tmp_path / "station.db", "SELECT n FROM counts WHERE name = 'lost:uploads'") == [(4,)]
+
+
+def test_where_the_disk_is_short_and_nothing_may_go_images_are_dropped_and_somebody_hears_of_it(
+    tmp_path: Path,
+) -> None:
+    alarms: dict[str, str] = {}
+    with archive(tmp_path, free_bytes=1 << 60, on_alarm=alarms.__setitem__) as kept:
+        eventually(lambda: alarms.get("disk_low"))
+        kept.inspect(noise(1))
+        kept.await_records(1)
+        assert kept.files() == set()
+        assert kept.writer.dropped == 1
+        assert kept.states.items == []

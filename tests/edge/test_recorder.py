@@ -1,6 +1,5 @@
 import json
 import os
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 from brokers import eventually
 from edge_kit import Collected, frame, inspection, part, view
+from refusing_kit import refusing_disk
 
 from cloud_sync.wire.records import content_hash
 from edge.domain.errors import StorageError
@@ -70,18 +70,6 @@ class Kept:
 @pytest.fixture
 def kept(tmp_path: Path) -> Kept:
     return Kept(tmp_path / "station.db")
-
-
-@contextmanager
-def refusing_disk(path: Path) -> Iterator[None]:
-    """The kernel refuses to let any file of this process grow beyond what the write-ahead log has now."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    wal = path.with_name(path.name + "-wal")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_an_inspection_is_on_disk_with_its_outbox_row_before_anybody_hears_of_it(kept: Kept) -> None:
@@ -368,3 +356,23 @@ def test_every_commit_is_synced_and_logged_ahead(tmp_path: Path) -> None:
 
 def test_a_frame_info_keeps_no_pixels() -> None:
     assert not hasattr(FrameInfo.of(frame()), "image")
+
+
+def test_storage_is_back_only_once_the_log_of_the_failed_commit_is_in_the_database_and_empty(kept: Kept) -> None:
+    """What a failed fsync left in the log may be in memory alone: commits behind it would fall with it."""
+    with kept.running() as recorder:
+        recorder.record(inspection())
+        kept.committed.wait_for(1)
+        with closing(sqlite3.connect(kept.path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM inspections").fetchone()
+            with refusing_disk(kept.path):
+                recorder.record(inspection())
+                kept.unrecorded.wait_for(1)
+            assert not threading.Event().wait(2.5)  # the writer tries every second
+            assert [works for works, _ in kept.storage.items] == [False]
+            reader.execute("ROLLBACK")
+            wal = kept.path.with_name("station.db-wal")
+            eventually(lambda: kept.storage.items[-1] == (True, ""))
+        kept.committed.wait_for(2)
+        assert wal.stat().st_size < 200_000

@@ -21,15 +21,19 @@ CLOUD = (sys.executable, "-m", "cloud_sync.hub.cli")
 class CloudProcess:
     """`cloud collect` as it runs in the field; its stderr lies beside the store."""
 
-    def __init__(self, address: Address, store: Path) -> None:
+    def __init__(
+        self, address: Address, store: Path | str, log: Path | None = None, options: Sequence[str] = ()
+    ) -> None:
         self._address = address
         self._store = store
+        self._log = log or Path(f"{store}.log")
+        self._options = options if "://" not in str(store) else ("--blobs", f"{self._log}.blobs", *options)
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, *, awaited: bool = True) -> None:
         command = [*CLOUD, "collect", "--broker", str(self._address), "--store", str(self._store), "--json"]
-        with Path(f"{self._store}.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([*command, *self._options], stdout=subprocess.PIPE, stderr=log, text=True)
         if awaited:
             assert self.next_event()["event"] == "ready"
 
@@ -39,13 +43,27 @@ class CloudProcess:
         return self._process.pid
 
     def log(self) -> str:
-        return Path(f"{self._store}.log").read_text()
+        return self._log.read_text()
 
     def next_event(self) -> dict[str, object]:
         assert self._process is not None
         assert self._process.stdout is not None
         event: dict[str, object] = json.loads(self._process.stdout.readline())
         return event
+
+    def pause(self) -> None:
+        """It hangs: what the broker sends it from now on is neither committed nor acknowledged."""
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        process, self._process = self._process, None
+        assert process is not None
+        code = process.wait(20)
+        assert process.stdout is not None
+        process.stdout.close()
+        return code
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)
@@ -83,7 +101,7 @@ class CloudThread:
         assert not self._thread.is_alive()
 
 
-def stored(place: Path) -> dict[tuple[str, int], str]:
+def stored(place: Path | str) -> dict[tuple[str, int], str]:
     """What the store holds: stream and seq to content hash."""
     with StoreReader(str(place)) as reader:
         return {(found.stream, found.seq): found.sha256 for found in reader.records()}
