@@ -38,4 +38,4 @@ def test_a_wall_clock_is_read_for_messages_only(path: Path) -> None:
 def test_the_looking_finds_a_wall_clock(tmp_path: Path) -> None:
     source = tmp_path / "bad.py"
     source.write_text("def due(self):\n    return time.time() > self.due_s and datetime.now(UTC)\n")
-    assert clock_readings(source) == [("due", "time"), ("due", "now")]
+    assert set(clock_readings(source)) == {("due", "time"), ("due", "now")}
