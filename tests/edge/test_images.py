@@ -271,7 +271,7 @@ def test_images_go_by_what_they_are_worth_and_what_waits_to_be_sent_goes_last_an
             eventually(lambda kept=kept, left=left: {seq for (seq,) in kept.stored()} == left)
             eventually(lambda kept=kept, left=left: len(kept.files()) == len(left))
     assert rows(tmp_path / "station.db", "SELECT count(*) FROM uploads") == [(0,)]
-    assert rows(tmp_path / "station.db", "SELECT n FROM counts WHERE name = 'lost:uploads'") == [(4,)]
+    assert rows(tmp_path / "station.db", "SELECT n FROM counts WHERE name = 'evicted:uploads'") == [(4,)]
 
 
 def test_where_the_disk_is_short_and_nothing_may_go_images_are_dropped_and_somebody_hears_of_it(
