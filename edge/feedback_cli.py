@@ -57,8 +57,10 @@ def _keep_here(config: "StationConfig", said: "Feedback") -> "FeedbackAnswer":
     from cloud_sync.wire.records import inspection_id
     from edge.line.protocol import FeedbackAnswer
     from edge.record.feedback import write_feedback
+    from edge.record.upload_choice import UploadRule
 
-    record = write_feedback(config.database_path, config.station.id, said, datetime.now(UTC))
+    rule = UploadRule(config.sync.images, config.sync.audit_share)
+    record = write_feedback(config.database_path, config.station.id, said, datetime.now(UTC), rule)
     if record is None:
         raise _unknown(said.part_id)
     identity = inspection_id(record.station, record.inspection_epoch, record.inspection_seq)

@@ -43,6 +43,11 @@ class PendingAcks:
         for key in quarantined:
             self._of(key).quarantined.add(key.seq)
 
+    @property
+    def held(self) -> int:
+        """How many sequence numbers wait."""
+        return self._held
+
     def first(self) -> tuple[str, Ack] | None:
         """The acknowledgement that has waited longest, and its station; it stays until `sent`."""
         for (station, stream, epoch), seqs in self._waiting.items():

@@ -14,6 +14,7 @@ from cloud_sync.wire.errors import LinkError
 
 if TYPE_CHECKING:
     from cloud_sync.hub.store.reading import StationCounts, StoreReader
+    from cloud_sync.wire.link import Address
 
 SAID_NO = 1
 
@@ -35,19 +36,23 @@ def collect(
     client_id: Annotated[
         str, typer.Option(help="Our name at the broker, another one for each collector; left out: one by chance.")
     ] = "",
+    metrics: Annotated[
+        str | None, typer.Option(help="Where Prometheus may read the collector's figures, HOST:PORT; else nowhere.")
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Collect records from all stations until SIGTERM or SIGINT; a line says when it is subscribed."""
     from cloud_sync.hub.collecting import collect_until_signal
-    from cloud_sync.wire.link import Address
 
     with clear_errors():
+        address = _address(broker, "--broker")
+        metrics_at = _address(metrics, "--metrics") if metrics else None
         try:
-            address = Address.parse(broker)
-        except LinkError as error:
-            raise typer.BadParameter(str(error), param_hint="--broker") from error
-        collect_until_signal(address, store, blobs, client_id, as_json=as_json)
+            collect_until_signal(address, store, blobs, client_id, metrics_at, as_json=as_json)
+        except OSError as error:
+            typer.echo(f"cloud: cannot collect: {error}", err=True)
+            raise typer.Exit(WORLD_FAILED) from error
 
 
 @app.command()
@@ -87,6 +92,15 @@ def main() -> None:
     except Exception:  # noqa: BLE001 - a defect of ours must not end in the exit code of a check that said no
         sys.stderr.write(traceback.format_exc())
         sys.exit(WORLD_FAILED)
+
+
+def _address(text: str, option: str) -> "Address":
+    from cloud_sync.wire.link import Address
+
+    try:
+        return Address.parse(text)
+    except LinkError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def _print_records(reader: "StoreReader", station: str | None, *, as_json: bool) -> None:

@@ -10,32 +10,51 @@ import sys
 from cloud_sync.hub.collector import Collector, collector_link
 from cloud_sync.hub.desk import Desk
 from cloud_sync.hub.file_desks import file_desks
+from cloud_sync.hub.metrics import CollectorMetrics, MetricsServer
 from cloud_sync.hub.station_desks import HealthDesk, StateDesk
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire.link import Address
 
 
-def collect_until_signal(address: Address, store: str, blobs: str | None, client_id: str, *, as_json: bool) -> None:
+def collect_until_signal(
+    address: Address, store: str, blobs: str | None, client_id: str, metrics_at: Address | None, *, as_json: bool
+) -> None:
     """Collect until SIGTERM or SIGINT; an absent broker is waited for.
+
+    Args:
+        address: where the broker listens.
+        store: where records go: a file's path or a database URL.
+        blobs: where files go: a folder, s3://BUCKET/PREFIX, or None for a folder beside the store's file.
+        client_id: our name at the broker; "" for one by chance.
+        metrics_at: where Prometheus may read our figures; None: nowhere.
+        as_json: say events as JSON on stdout, else as text on stderr.
 
     Raises:
         StoreError: there is no store.
         BlobError: `blobs` is no place for files.
+        OSError: nobody can listen at `metrics_at`.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
-    with StoreWriter(store) as writer, file_desks(store, blobs) as with_blobs:
-        link = collector_link(address, client_id)
+    metrics = CollectorMetrics()
+    serving = MetricsServer(metrics, metrics_at) if metrics_at else contextlib.nullcontext()
+    with StoreWriter(store) as writer, file_desks(store, blobs) as with_blobs, serving:
         ready: dict[str, object] = {"event": "ready", "broker": str(address), "store": store}
-        collector = Collector(writer, link, [*desks(), *with_blobs], on_ready=lambda: _say(ready, as_json=as_json))
+        collector = Collector(
+            writer,
+            collector_link(address, client_id),
+            [*desks(metrics), *with_blobs],
+            on_ready=lambda: _say(ready, as_json=as_json),
+            metrics=metrics,
+        )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: collector.stop())
         collector.run()
     _say({"event": "stopped", **dataclasses.asdict(collector.counts)}, as_json=as_json)
 
 
-def desks() -> list[Desk]:
-    """Who deals with what is no record."""
-    return [StateDesk(), HealthDesk()]
+def desks(metrics: CollectorMetrics | None = None) -> list[Desk]:
+    """Who deals with what is neither record nor file."""
+    return [StateDesk(metrics), HealthDesk()]
 
 
 def _say(event: dict[str, object], *, as_json: bool) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from cloud_sync.hub import group as groups
 from cloud_sync.hub.acks import PendingAcks
 from cloud_sync.hub.desk import Desk, Reply
+from cloud_sync.hub.metrics import CollectorMetrics
 from cloud_sync.hub.store.errors import ContentError, StoreError
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire import topics
@@ -30,17 +31,12 @@ from cloud_sync.wire.mqtt_settings import MqttSettings
 
 SUBSCRIPTIONS = (
     topics.ANY_STATE,  # first: what a station said of its state is heard before what it sent after that
-    *(
-        topics.SHARE + topic
-        for topic in (
-            topics.ANY_INSPECTIONS,
-            topics.ANY_FEEDBACK,
-            topics.ANY_FILE,
-            topics.ANY_WANT,
-            topics.ANY_JOB,
-            topics.ANY_HEALTH,
-        )
-    ),
+    topics.shared(topics.ANY_INSPECTIONS, "inspections"),
+    topics.shared(topics.ANY_FEEDBACK, "feedback"),
+    topics.shared(topics.ANY_FILE, "file"),
+    topics.shared(topics.ANY_WANT, "want"),
+    topics.shared(topics.ANY_JOB, "job"),
+    topics.shared(topics.ANY_HEALTH, "health"),
 )
 
 _GROUP_MESSAGES = 500
@@ -85,6 +81,7 @@ class Collector:
         link: not started; subscribed to what the stations send.
         desks: who deals with what is no record; called on the running thread only.
         on_ready: called, on the link's thread, whenever it has connected and subscribed.
+        metrics: told what is done.
     """
 
     def __init__(
@@ -93,6 +90,7 @@ class Collector:
         link: Link,
         desks: Sequence[Desk] = (),
         on_ready: Callable[[], None] | None = None,
+        metrics: CollectorMetrics | None = None,
     ) -> None:
         self.counts = CollectorCounts()
         self._store = store
@@ -104,7 +102,12 @@ class Collector:
         self._desk_fault = ""
         self._queue: queue.SimpleQueue[groups.Read | None] = queue.SimpleQueue()
         self._stopping = False
+        self._lost_s: float | None = None
         self.connected = False
+        self._metrics = metrics or CollectorMetrics()
+        self._metrics.ask("link_connected", "1 while the broker answers.", lambda: float(self.connected))
+        self._metrics.ask("acks_waiting", "Records whose stations are still to be told.", lambda: self._acks.held)
+        self._metrics.ask("queue_messages", "Messages that wait for their transaction.", self._queue.qsize)
 
     def run(self) -> None:
         """Collect until stopped; what is in hand then is committed first if the store lets it."""
@@ -127,7 +130,9 @@ class Collector:
 
     def on_connected(self, limits: Limits) -> None:  # noqa: ARG002 - acknowledgements are small
         """The link's word; see `Listener`."""
-        self.connected = True
+        if self._lost_s is not None:
+            _logger.warning("the broker is back after %.1f s", time.monotonic() - self._lost_s)
+        self.connected, self._lost_s = True, None
         if self._on_ready is not None:
             self._on_ready()
         self._queue.put(None)
@@ -135,8 +140,10 @@ class Collector:
     def on_disconnected(self, why: str) -> None:
         """The link's word; see `Listener`."""
         self.connected = False
-        if not self._stopping:
-            _logger.warning("the collector is offline: %s", why)
+        if self._lost_s is None and not self._stopping:  # said once, however often it is tried again
+            self._lost_s = time.monotonic()
+            self._metrics.link_lost()
+            _logger.warning("the broker is lost: %s", why)
 
     def on_message(self, message: Message) -> None:
         """The link's word; see `Listener`. Beyond the receive limit only a broker that ignores it comes."""
@@ -168,6 +175,7 @@ class Collector:
             return group
 
     def _collect(self, group: list[groups.Read]) -> None:
+        begun_s = time.monotonic()
         try:
             taken = self._commit(groups.sort(group, self._desks))
         except ContentError as error:
@@ -177,6 +185,7 @@ class Collector:
                 return
             taken = self._refuse(group[0].message, error)
         if taken is not None:
+            self._metrics.committed(len(group), taken, time.monotonic() - begun_s, _now_ms())
             self._settle([item.message for item in group], taken)
 
     def _refuse(self, message: Message, error: ContentError) -> groups.Taken | None:
@@ -204,6 +213,7 @@ class Collector:
                 raise
             except StoreError as error:
                 self.counts.store_faults += 1
+                self._metrics.store_failed()
                 _logger.error("the store fails, nothing is acknowledged: %s", error)
             if self._waits_in_vain(backoff.next_s()):
                 return None

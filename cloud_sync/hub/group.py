@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from cloud_sync.hub.commands import new_epoch
 from cloud_sync.hub.desk import Desk, Reply
 from cloud_sync.hub.intake import RECORD_SUBJECTS, Intake, take_in
-from cloud_sync.hub.station_desks import new_epoch
 from cloud_sync.hub.store.entries import DeadLetter, Inserted, Key
 from cloud_sync.hub.store.inserting import write_records
 from cloud_sync.hub.store.writing import is_fault_of_database

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from cloud_sync.hub.commands import new_epoch
 from cloud_sync.hub.desk import Publish, Reply
+from cloud_sync.hub.metrics import CollectorMetrics
 from cloud_sync.hub.store.entries import storable
 from cloud_sync.hub.store.tables import conditions, holdings
-from cloud_sync.wire import topics
-from cloud_sync.wire.messages import CommandMessage, HealthMessage, StateMessage
+from cloud_sync.wire.messages import HealthMessage, StateMessage
 from cloud_sync.wire.outbox import Stream
 
 _SAY = sa.text(
@@ -26,10 +27,6 @@ _FEEL = sa.text(
     "INSERT INTO conditions (station, health, health_at_ms, resets) VALUES (:station, :health, :at_ms, 0)"
     " ON CONFLICT (station) DO UPDATE SET health = excluded.health, health_at_ms = excluded.health_at_ms"
 )
-_RESET = sa.text(
-    "INSERT INTO conditions (station, resets) VALUES (:station, 1)"
-    " ON CONFLICT (station) DO UPDATE SET resets = conditions.resets + 1"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,15 @@ class StateDesk:
     """Keeps the last state of each station; one whose database was restored is told to begin a new epoch.
 
     Each collector hears every station's state, and hears it again, retained, whenever it connects.
+
+    Args:
+        metrics: told how many are online.
     """
+
+    def __init__(self, metrics: CollectorMetrics | None = None) -> None:
+        self._online: set[str] = set()
+        if metrics is not None:
+            metrics.ask("stations_online", "Stations that say they are online.", lambda: len(self._online))
 
     def takes(self, subject: str) -> bool:
         """See `Desk`."""
@@ -61,6 +66,7 @@ class StateDesk:
     ) -> Sequence[Reply]:
         """See `Desk`."""
         message = StateMessage.unpack(payload)
+        (self._online.add if message.state == "online" else self._online.discard)(station)
         now = Said(message.epoch, message.next_seq, message.at.isoformat() if message.at else None)
         highest_seq = _highest(connection, station, message.epoch)  # before what was said last: see `is_restored`
         last = _last(connection, station)
@@ -115,12 +121,6 @@ def is_restored(now: Said, last: Said, highest_seq: int) -> bool:
     then it is `last`, and said again it proves nothing.
     """
     return now.next_seq is not None and now != last and now.next_seq <= highest_seq
-
-
-def new_epoch(connection: sa.Connection, station: str, epoch: str) -> Reply:
-    """The command to begin a new epoch, counted. Raises SQLAlchemyError."""
-    connection.execute(_RESET, {"station": station})
-    return Reply(topics.command(station), CommandMessage(command="new-epoch", epoch=epoch).pack())
 
 
 def _highest(connection: sa.Connection, station: str, epoch: str | None) -> int:

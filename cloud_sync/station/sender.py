@@ -16,16 +16,18 @@ from itertools import groupby
 
 from cloud_sync.station.ledger import Ledger
 from cloud_sync.station.refusals import Meaning, meaning_of
+from cloud_sync.station.settling import cut, merged
 from cloud_sync.station.suspects import STRIKES, Suspects
 from cloud_sync.station.window import Batch, Window
 from cloud_sync.wire import topics
 from cloud_sync.wire.envelopes import BATCH_LIMIT_BYTES, Ack, pack_batch, split
 from cloud_sync.wire.errors import LinkError
-from cloud_sync.wire.outbox import Outbox, OutboxRow, SeqRange, Stream
+from cloud_sync.wire.outbox import Outbox, OutboxRow, Stream
 
 _PAGE_ROWS = 1024
 _LEAST_PAGE_ROWS = 64
 _LEAST_BATCH_BYTES = 4096
+_SETTLED_AT_ONCE = 500  # rows a commit, for which a verdict's commit may have to wait
 _logger = logging.getLogger(__name__)
 
 
@@ -111,9 +113,10 @@ class Sender:
 
     def settle(self, acks: Sequence[Ack]) -> None:
         """Delete what the collector has. Raises whatever the outbox raises, and can then be called again."""
-        for (stream, epoch), ranges in _merged(acks).items():
-            self._outbox.acknowledge(stream, epoch, ranges)
-            self.counts.acknowledged += self._ledger.settle(stream, epoch, ranges)
+        for (stream, epoch), ranges in merged(acks).items():
+            for piece in cut(ranges, _SETTLED_AT_ONCE):
+                self._outbox.acknowledge(stream, epoch, piece)
+                self.counts.acknowledged += self._ledger.settle(stream, epoch, piece)
         for ack in acks:
             for item in ack.quarantined:
                 self.counts.quarantined += item.last - item.first + 1
@@ -278,10 +281,3 @@ class Sender:
             self.counts.buried += len(rows)
             self._ledger.drop(batch.stream, batch.seqs)
             self._guilty.popleft()
-
-
-def _merged(acks: Sequence[Ack]) -> dict[tuple[Stream, str], list[SeqRange]]:
-    merged: dict[tuple[Stream, str], list[SeqRange]] = {}
-    for ack in acks:
-        merged.setdefault((ack.stream, ack.epoch), []).extend(ack.ranges)
-    return merged

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from cloud_sync.station.absence import Absence
+from cloud_sync.station.inbox import Inbox
 from cloud_sync.station.ledger import Ledger
 from cloud_sync.station.own_word import MakeHealth, MakeState, OwnWord
 from cloud_sync.station.passenger import Passenger
@@ -36,8 +37,6 @@ from cloud_sync.wire.outbox import Outbox, Stream
 
 __all__ = ["Uplink", "UplinkSettings", "UplinkStatus"]
 
-_ACKS_KEPT = 1000
-_HEARD_KEPT = 200  # blocks of a release among them, 32 KiB each; whoever asked for one that falls out asks again
 _FAULT_WAIT_MOST_S = 10.0
 _logger = logging.getLogger(__name__)
 
@@ -98,8 +97,7 @@ class Uplink:
         self._passengers = Passengers(passengers, self._report)
         self._absence = Absence(time.monotonic())
         self._events: deque[_Changed | _Answered] = deque()
-        self._acks: deque[bytes] = deque(maxlen=_ACKS_KEPT)  # one that falls out comes again after the next resend
-        self._heard: deque[tuple[str, bytes]] = deque(maxlen=_HEARD_KEPT)
+        self._inbox = Inbox()
         self._connection = 0
         self._next_look_s = self._next_settling_s = self._next_sending_s = 0.0
         self._put_off_sending = False
@@ -179,11 +177,7 @@ class Uplink:
 
     def on_message(self, message: Message) -> None:
         """The link's word; see `Listener`. What is lost here comes again: records by their resend, the rest as well."""
-        subject = _subject(message.topic)
-        if subject == "ack":
-            self._acks.append(message.payload)
-        else:
-            self._heard.append((subject, message.payload))
+        self._inbox.put(message)
         self._link.acknowledge(message)
         self._wake.set()
 
@@ -216,7 +210,7 @@ class Uplink:
             _logger.exception("the uplink of %s has died", self._station)
 
     def _patience_s(self, now_s: float) -> float:
-        until_s = min(self._next_look_s, self._next_settling_s if self._acks else self._next_look_s)
+        until_s = min(self._next_look_s, self._next_settling_s if self._inbox.has_acks else self._next_look_s)
         if self._put_off_sending:
             until_s = min(until_s, self._next_sending_s)
         return min(self._pace.poll_s, max(0.0, until_s - now_s))
@@ -286,15 +280,18 @@ class Uplink:
             self._report(LinkError(f"the broker refused a message on {topic}: {refusal}"))
 
     def _hear_messages(self, now_s: float) -> None:
-        while self._heard:
-            subject, payload = self._heard.popleft()
-            if subject == "command":
-                self._obey(payload)
-            else:
-                self._passengers.hear(subject, payload, now_s)
+        while (heard := self._inbox.next()) is not None:
+            if heard[0] != "command":
+                self._passengers.hear(*heard, now_s)
+                continue
+            try:
+                self._obey(heard[1])
+            except Exception:
+                self._inbox.put_back(*heard)
+                raise
 
     def _obey(self, payload: bytes) -> None:
-        """Raises whatever the outbox raises; the cloud commands again when it hears of the old epoch again."""
+        """Raises whatever the outbox raises: then the command is obeyed in the next turn."""
         try:
             command = CommandMessage.unpack(payload)
         except LinkError as error:
@@ -304,14 +301,12 @@ class Uplink:
         self._sender.renew(command.epoch)
 
     def _settle(self, now_s: float) -> None:
-        count = len(self._acks)
-        if not count:
+        if not (payloads := self._inbox.acks()):
             return
         self._next_settling_s = now_s + self._pace.settle_s
-        acks = [ack for payload in list(self._acks)[:count] if (ack := self._read_ack(payload)) is not None]
+        acks = [ack for payload in payloads if (ack := self._read_ack(payload)) is not None]
         self._sender.settle(acks)
-        for _ in range(count):
-            self._acks.popleft()
+        self._inbox.acks_done(len(payloads))
         if acks:
             self._last_ack_at, self._last_ack_s = datetime.now(UTC), now_s
 
@@ -333,10 +328,3 @@ class Uplink:
 
 def _online() -> StateMessage:
     return StateMessage(state="online", at=datetime.now(UTC))
-
-
-def _subject(topic: str) -> str:
-    try:
-        return topics.parse(topic).subject
-    except LinkError:
-        return ""

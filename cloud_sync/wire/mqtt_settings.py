@@ -25,7 +25,7 @@ class MqttSettings:
         session_expiry_s: how long the broker keeps our session, with what came meanwhile; 0: none is kept.
         keepalive_s: after this long without a word the connection counts as broken.
         receive_limit: how many unacknowledged messages we take at a time.
-        answer_timeout_s: publishes wait, and for so long none is answered, though the connection lives: it is begun anew.
+        answer_timeout_s: where publishes wait and none is answered for so long, the connection is begun anew.
     """
 
     address: Address

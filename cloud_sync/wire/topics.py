@@ -8,7 +8,7 @@ from cloud_sync.wire.errors import LinkError
 
 ROOT = "inspectd/v1"
 STATION_PATTERN = r"[a-z0-9][a-z0-9-]{0,62}"
-SHARE = "$share/collectors/"  # one of the collectors gets each message: only for messages that say all by themselves
+SHARE = "$share/collectors-"  # one of the collectors gets each message: only for messages that say all by themselves
 ANY_INSPECTIONS = f"{ROOT}/+/up/inspections"
 ANY_FEEDBACK = f"{ROOT}/+/up/feedback"
 ANY_FILE = f"{ROOT}/+/up/file/#"
@@ -37,6 +37,15 @@ def checked_station(station: str) -> str:
     if _STATION.fullmatch(station) is None:
         raise LinkError(f"a station id is 1 to 63 of a-z, 0-9 and '-', not starting with '-'; got {station[:80]!r}")
     return station
+
+
+def shared(pattern: str, group: str) -> str:
+    """The subscription by which one of the collectors gets each message.
+
+    Each pattern has a group of its own: rumqttd (in `iotcore`) knows a group by its name alone, and gives nothing of a
+    second pattern of the same group.
+    """
+    return f"{SHARE}{group}/{pattern}"
 
 
 def inspections(station: str) -> str:

@@ -12,12 +12,17 @@ from edge.domain.feedback import Feedback
 from edge.record.counts import next_number
 from edge.record.database import current_epoch, open_database
 from edge.record.inspections import insert_record
+from edge.record.upload_choice import NOTHING_UP, UploadRule
+from edge.record.upload_rows import want_overruled
 
 
 def insert_feedback(
-    connection: sqlite3.Connection, station: str, said: Feedback, at: datetime
+    connection: sqlite3.Connection, station: str, said: Feedback, at: datetime, rule: UploadRule = NOTHING_UP
 ) -> FeedbackRecord | None:
-    """Write what was said of the last inspection under a part id; None, and nothing written, where there is none."""
+    """Write what was said of the last inspection under a part id; None, and nothing written, where there is none.
+
+    Where the verdict was wrong and the rule lets images go up at all, this inspection's go before all others.
+    """
     query = (
         "SELECT seq, verdict, epochs.epoch FROM inspections JOIN epochs ON epochs.id = inspections.epoch"
         " WHERE part_id = ? ORDER BY seq DESC LIMIT 1"
@@ -42,17 +47,21 @@ def insert_feedback(
     }
     record = FeedbackRecord.model_validate(content)
     insert_record(connection, Stream.FEEDBACK, record, number)
+    if not said.is_right and rule.images != "none":
+        want_overruled(connection, row[0])
     return record
 
 
-def write_feedback(path: Path, station: str, said: Feedback, at: datetime) -> FeedbackRecord | None:
+def write_feedback(
+    path: Path, station: str, said: Feedback, at: datetime, rule: UploadRule = NOTHING_UP
+) -> FeedbackRecord | None:
     """The same where no daemon runs, on disk when this returns; for who owns the data folder. Raises StorageError."""
     if not path.exists():
         raise StorageError(f"there is no {path}: has `edge run` ever run here?")
     with closing(open_database(path)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            record = insert_feedback(connection, station, said, at)
+            record = insert_feedback(connection, station, said, at, rule)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise StorageError(f"cannot write {path}: {error}") from error

@@ -19,7 +19,7 @@ from cloud_sync.wire.records import (
 )
 from edge.domain.inspection import Committed, ImageRef, Inspection, OutcomeOf, View
 from edge.record.database import current_epoch
-from edge.record.upload_choice import UploadRule, upload_value
+from edge.record.upload_choice import NOTHING_UP, UploadRule, upload_value
 from edge.record.upload_rows import want_uploads
 
 _DETECTIONS_LIMIT = 64  # of all views together, so that a record stays below RECORD_LIMIT_BYTES
@@ -76,7 +76,7 @@ def insert_images(
     part_id: str,
     images: Mapping[str, ImageRef],
     dropped: Sequence[str],
-    rule: UploadRule = UploadRule(),  # noqa: B008 - immutable
+    rule: UploadRule = NOTHING_UP,
 ) -> None:
     """Write where an inspection's images lie, by camera, and which cameras' images were given up; the first stays.
 

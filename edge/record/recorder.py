@@ -35,7 +35,7 @@ from edge.record.inspections import (
 )
 from edge.record.letting_go import give_up_unsent
 from edge.record.marks import bury, forget, revive
-from edge.record.upload_choice import UploadRule
+from edge.record.upload_choice import NOTHING_UP, UploadRule
 from edge.record.writer import GroupWriter, RefusedError, Work
 
 log = structlog.get_logger()
@@ -68,7 +68,7 @@ class Recorder:
         on_committed: Callable[[Committed, tuple[Frame, ...]], None],
         on_unrecorded: Callable[[Inspection], None],
         on_storage: Callable[[bool, str], None],
-        uploads: UploadRule = UploadRule(),  # noqa: B008 - immutable
+        uploads: UploadRule = NOTHING_UP,
     ) -> None:
         with open_database(path) as connection:
             self._earlier_seq = next_seq(connection) - 1
@@ -159,7 +159,7 @@ class Recorder:
         written: list[FeedbackRecord | None] = []
 
         def write(connection: sqlite3.Connection) -> None:
-            written.append(insert_feedback(connection, self._station, said, at))
+            written.append(insert_feedback(connection, self._station, said, at, self._uploads))
 
         self._writer.submit(Work(write, lambda: done(written[-1]), failed))
 

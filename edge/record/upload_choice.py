@@ -30,6 +30,9 @@ class UploadRule:
     audit_share: float = 0.0
 
 
+NOTHING_UP = UploadRule()
+
+
 def upload_value(rule: UploadRule, verdict: str, identity: str) -> UploadValue | None:
     """What an inspection's images are worth up there; None where they stay here.
 

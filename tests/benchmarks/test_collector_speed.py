@@ -1,6 +1,8 @@
 """One collector process on SQLite, synchronous=FULL, beside paho that receives the same messages and keeps nothing."""
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,7 +13,6 @@ import pytest
 from brokers import eventually
 from clouds import CloudProcess
 from collector_speed import messages
-from stores import ask
 
 from cloud_sync.wire.broker import LocalBroker, available_kinds, free_port
 from cloud_sync.wire.link import Limits, Message
@@ -88,9 +89,12 @@ def collected(prepared: list[Message], broker: LocalBroker, place: Path, records
     process = CloudProcess(broker.address, place)
     process.start()
     before_s = cpu_s(process.pid)
-    took_s = timed(
-        prepared, broker, lambda: ask(str(place), "SELECT coalesce(sum(records), 0) FROM holdings") == [(records,)]
-    )
+    with contextlib.closing(sqlite3.connect(place)) as database:
+        took_s = timed(
+            prepared,
+            broker,
+            lambda: database.execute("SELECT sum(records) FROM holdings").fetchone() == (records,),
+        )
     used_s = cpu_s(process.pid) - before_s
     assert process.stop() == 0
     return took_s, used_s

@@ -41,8 +41,10 @@ def cloud(folder: Path) -> Iterator[tuple[LocalBroker, CloudProcess]]:
     with local_broker(available_kinds()[0], folder) as broker:
         collector = CloudProcess(broker.address, folder / "cloud.db")
         collector.start()
-        yield broker, collector
-        collector.stop()
+        try:
+            yield broker, collector
+        finally:
+            collector.stop()
 
 
 def alone_per_s(folder: Path, every: Messages) -> float:

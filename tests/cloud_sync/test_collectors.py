@@ -58,7 +58,8 @@ def senders(mosquitto: LocalBroker, tmp_path: Path) -> Iterator[list[Sending]]:
 
 
 def collectors(broker: LocalBroker, place: str, folder: Path, count: int) -> list[CloudProcess]:
-    return [CloudProcess(broker.address, place, folder / f"collector-{number}.log") for number in range(count)]
+    blobs = ("--blobs", str(folder / "blobs"))
+    return [CloudProcess(broker.address, place, folder / f"collector-{number}.log", blobs) for number in range(count)]
 
 
 def expected(senders: list[Sending]) -> list[tuple[object, ...]]:

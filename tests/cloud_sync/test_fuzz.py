@@ -13,7 +13,8 @@ from fuzz_hub import hub_targets
 from fuzz_kit import Target
 from fuzz_station import station_targets
 
-SHORT_INPUTS = 6000
+SHORT_INPUTS = 4000
+LEAST_INPUTS = 100
 SOAK_INPUTS = 1_000_000
 
 
@@ -27,14 +28,14 @@ def targets(tmp_path: Path) -> Iterator[list[Target]]:
 
 def shares(targets: list[Target], inputs: int) -> list[tuple[Target, int]]:
     whole = sum(target.share for target in targets)
-    return [(target, round(inputs * target.share / whole)) for target in targets]
+    return [(target, max(LEAST_INPUTS, round(inputs * target.share / whole))) for target in targets]
 
 
 def test_damaged_input_raises_what_is_declared_and_changes_nothing(targets: list[Target]) -> None:
     for target, count in shares(targets, SHORT_INPUTS):
         target.run(7, count)
         assert target.refused > 0, target.name
-        assert target.accepted > 0 or target.name == "any message elsewhere", target.name
+        assert target.accepted > 0, target.name
 
 
 @pytest.mark.soak

@@ -65,6 +65,10 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "masters remove",
             "masters history",
             "verify-masters",
+            "spool",
+            "spool status",
+            "spool drain",
+            "spool retry-dead",
         )
     ],
 )

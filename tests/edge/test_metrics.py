@@ -66,6 +66,7 @@ def test_a_running_station_tells_prometheus_all_and_its_log_the_links_loss_and_r
         assert (scraped(port, "inspectd_outbox_records", "inspections") or 0) == 2
         with made, line.collector():
             eventually(lambda: scraped(port, "inspectd_outbox_records", "inspections") == 0)
+            lines = link_lines(line)
 
     assert figures["inspectd_parts_total"] == {("told", "PASS"): 8, ("told", "REJECT"): 2}  # labels by their names
     assert figures["inspectd_told_latency_seconds_count"][()] == 10
@@ -73,7 +74,6 @@ def test_a_running_station_tells_prometheus_all_and_its_log_the_links_loss_and_r
     assert figures["inspectd_camera_lost"] == {("top",): 0}
     assert figures["inspectd_link_connected"][()] == 1
     assert figures["inspectd_disk_free_bytes"][()] > 0
-    lines = link_lines(line)
     assert [text.split(",")[0].split(":")[0].split(" after")[0] for text in lines] == [
         "the link is lost",
         "the link is back",

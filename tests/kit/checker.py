@@ -75,7 +75,7 @@ class Facts:
     prunes: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Report:
     """What was found: `wrong` counts each kind, `findings` names the first of them, `tally` counts what is in order."""
 
@@ -94,7 +94,7 @@ class Report:
         if len(self.findings) < FINDINGS_KEPT:
             self.findings.append(f"{kind}: {what}")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n".join([f"{dict(self.wrong)} {dict(self.tally)}", *self.findings])
 
 

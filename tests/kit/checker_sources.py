@@ -86,5 +86,5 @@ def _cloud_rows(theirs: sa.Connection, station: str) -> Iterator[Row]:
 if __name__ == "__main__":
     NAME, DATABASE, STORE, *LOG = sys.argv[1:]
     REPORT = check(NAME, Path(DATABASE), STORE, Path(LOG[0]) if LOG else None, prunes=True)
-    sys.stdout.write(f"{REPORT}\n")
+    sys.stdout.write(f"{REPORT!r}\n")
     sys.exit(not REPORT.clean)

@@ -27,7 +27,7 @@ class CloudProcess:
         self._address = address
         self._store = store
         self._log = log or Path(f"{store}.log")
-        self._options = options
+        self._options = options if "://" not in str(store) else ("--blobs", f"{self._log}.blobs", *options)
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, *, awaited: bool = True) -> None:
@@ -55,6 +55,15 @@ class CloudProcess:
         """It hangs: what the broker sends it from now on is neither committed nor acknowledged."""
         os.kill(self.pid, signal.SIGSTOP)
         os.waitpid(self.pid, os.WUNTRACED)
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        process, self._process = self._process, None
+        assert process is not None
+        code = process.wait(20)
+        assert process.stdout is not None
+        process.stdout.close()
+        return code
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)

@@ -62,7 +62,7 @@ class ListedUploads:
 class Cloud:
     """A store with desks, in this thread: what a collector does of them, one message at a time."""
 
-    def __init__(self, place: Path, make_desks: Callable[[str], Sequence[Desk]]) -> None:
+    def __init__(self, place: Path | str, make_desks: Callable[[str], Sequence[Desk]]) -> None:
         self.place = str(place)
         self._make = make_desks
         self._engine = open_engine(self.place, create=True)

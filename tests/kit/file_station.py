@@ -49,7 +49,9 @@ class FolderUploads:
         logging.getLogger(__name__).error("refused: %s", reason)
 
 
-def file_uplink(address: Address, folder: Path, uploads: FolderUploads, outbox: SqliteOutbox) -> Uplink:
+def file_uplink(
+    address: Address, folder: Path, uploads: FolderUploads, outbox: SqliteOutbox, sender: FileSender | None = None
+) -> Uplink:
     """An uplink that is quick to ask again."""
     return Uplink(
         station=STATION,
@@ -57,7 +59,7 @@ def file_uplink(address: Address, folder: Path, uploads: FolderUploads, outbox: 
         link=station_link(STATION, address),
         settings=UplinkSettings(resend_after_s=0.5, resend_most_s=2.0, poll_s=0.05),
         passengers=[
-            FileSender(STATION, uploads, FilePace(0.5, 2.0, 0.05)),
+            sender or FileSender(STATION, uploads, FilePace(0.5, 2.0, 0.05)),
             Downlink(STATION, folder / "releases", DownPace(0.5, 2.0)),
         ],
     )

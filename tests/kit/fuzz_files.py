@@ -59,7 +59,7 @@ def config_target(folder: Path) -> Target:
         assert _is_finite(json.loads(config.model_dump_json()))
         return True
 
-    return Target("station.toml", samples, feed, make)
+    return Target("station.toml", samples, feed, make, share=0.5)
 
 
 def head_target(folder: Path) -> Target:
@@ -90,7 +90,7 @@ def manifest_target(folder: Path) -> Target:
         (bundle / MANIFEST).write_bytes(text)
         return _opens(bundle)
 
-    return Target("bundle manifest", [whole], feed)
+    return Target("bundle manifest", [whole], feed, share=0.5)
 
 
 def selftest_target(folder: Path) -> Target:
@@ -106,7 +106,7 @@ def selftest_target(folder: Path) -> Target:
         (bundle / MANIFEST).write_text(json.dumps(manifest))
         return _opens(bundle)
 
-    return Target("bundle self-test", [whole], feed)
+    return Target("bundle self-test", [whole], feed, share=0.1)
 
 
 def _opens(bundle: Path) -> bool:

@@ -1,78 +1,128 @@
-"""The collector's end under damaged input: batches and stray messages into a real store, in groups as it takes them."""
+"""The collector's end under damaged input: any message on any topic, through its desks into a real store."""
 
+import hashlib
 import json
 import random
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from clouds import stored
+from file_kit import picture, sha256_of
 from fuzz_kit import Target
-from mutator import Json, canonical, damaged, damaged_bytes
+from mutator import Json, Mutator, canonical, damaged, damaged_bytes
 from outboxes import AT, EPOCH, STATION, images, inspection, outcome
+from schemas_kit import faults
 from wire_samples import MESSAGES, feedback, loss
 
-from cloud_sync.hub.intake import Intake, take_in
+from cloud_sync.hub.blobs import FolderBlobs
+from cloud_sync.hub.collecting import desks as plain_desks
+from cloud_sync.hub.desk import Reply
+from cloud_sync.hub.file_desks import file_desks
+from cloud_sync.hub.group import Read, read, sort, take
+from cloud_sync.hub.intake import Intake
+from cloud_sync.hub.releases import offer
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire import topics
+from cloud_sync.wire.blobs import BLOCK_BYTES
 from cloud_sync.wire.envelopes import pack_batch
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Message
-from cloud_sync.wire.outbox import OutboxRow
+from cloud_sync.wire.messages import FileFin, FileInit, JobState, Want
+from cloud_sync.wire.outbox import OutboxRow, Stream
 from cloud_sync.wire.records import content_hash
 
 _GROUP = 64
-PREVIOUS = Path(__file__).parents[1] / "cloud_sync" / "previous"
+_DESK_TABLES = ("conditions", "files", "file_chunks", "releases", "jobs")  # what desks alone write
+_PREVIOUS = Path(__file__).parents[1] / "cloud_sync" / "previous"
 ROWS = [make(seq) for make in (loss, inspection, outcome, images, feedback) for seq in (1, 2, 3)]
+PICTURE = picture(2 * BLOCK_BYTES + 1000)
 
 
 class HubEnd:
-    """Takes messages in, and after each group compares the store with what must be in it."""
+    """Takes messages in groups, as the collector does, and compares the store with what must be in it."""
 
-    def __init__(self, place: Path) -> None:
-        self._place = place
-        self._store = StoreWriter(str(place))
-        self._group: list[Intake] = []
+    def __init__(self, folder: Path) -> None:
+        self.place = folder / "cloud.db"
+        self._store = StoreWriter(str(self.place))
+        self._blobs = file_desks(str(self.place), str(folder / "blobs"))
+        self._desks = [*plain_desks(), *self._blobs.__enter__()]
+        self._reader = sqlite3.connect(self.place)
+        self._group: list[Read] = []
         self._held: dict[tuple[str, int], str] = {}
-        self._since_compared = 0
+        self._groups = 0
         for row in ROWS:
-            self.feed(Message(topics.inspections(STATION), pack_batch(STATION, EPOCH, [row], AT)))
+            self.feed(batch_of(row))
         self.commit()
         self.compare()
 
     def feed(self, message: Message) -> bool:
-        """Whether anything of it was accepted as a record."""
-        intake = take_in(message)
-        _check(intake, message)
-        self._group.append(intake)
+        """Whether anything of it was accepted as a record, or goes to a desk."""
+        came = read(message)
+        if came.intake is not None:
+            _check(came.intake, message)
+        self._group.append(came)
         if len(self._group) == _GROUP:
             self.commit()
-        return bool(intake.records)
+        return came.intake is None or bool(came.intake.records)
 
-    def commit(self) -> None:
-        """Write the group as the collector does; what was held must stay, what is new must be counted."""
+    def feed_alone(self, message: Message) -> bool:
+        """Whether a desk took it; one that did not has changed nothing but the dead letters."""
+        self.commit()
+        before = self._of_desks()
+        self._group.append(read(message))
+        dead = self.commit()
+        assert dead == 0 or self._of_desks() == before
+        for desk in self._desks:
+            desk.work(_published)
+        return dead == 0
+
+    def commit(self) -> int:
+        """Write the group; what was held must stay, what is new must be counted. Says how many dead letters it left."""
         group, self._group = self._group, []
-        records = [record for intake in group for record in intake.records]
-        inserted = self._store.insert(records, [letter for intake in group for letter in intake.dead], 0)
+        taken = self._store.commit(lambda connection: take(connection, sort(group, self._desks), 0))
         before = len(self._held)
-        for record in records:
-            if (record.key.station, record.key.epoch) == (STATION, EPOCH):
-                self._held.setdefault((record.key.stream, record.key.seq), content_hash(record.payload))
-        assert inserted.stored == len(self._held) - before
-        self._since_compared += 1
-        if self._since_compared >= 20:
+        for record in (record for item in group if item.intake for record in item.intake.records):
+            self._held.setdefault((record.key.stream, record.key.seq), content_hash(record.payload))
+        assert taken.inserted.stored == len(self._held) - before
+        for reply in taken.replies:
+            _published(reply)
+        self._groups += bool(group)
+        if self._groups % 20 == 0:
             self.compare()
+        return len(taken.dead)
 
     def compare(self) -> None:
-        """Read the whole store."""
-        self._since_compared = 0
-        assert stored(self._place) == self._held
+        """Read the records of the whole store."""
+        assert stored(self.place) == self._held
 
     def close(self) -> None:
         """Commit and compare what is left."""
         self.commit()
         self.compare()
+        self._reader.close()
+        self._blobs.__exit__(None, None, None)
         self._store.close()
+
+    def _of_desks(self) -> str:
+        found = hashlib.sha256()
+        for table in _DESK_TABLES:
+            rows = self._reader.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - our own tables
+            found.update(repr(sorted(rows, key=repr)).encode())
+        return found.hexdigest()
+
+
+def batch_of(row: OutboxRow) -> Message:
+    """A batch of one record, on its topic."""
+    topic = topics.feedback(STATION) if row.stream is Stream.FEEDBACK else topics.inspections(STATION)
+    return Message(topic, pack_batch(STATION, EPOCH, [row], AT))
+
+
+def _published(reply: Reply) -> bool:
+    """A reply that our own documents allow."""
+    assert faults(reply.topic, reply.payload) == []
+    return True
 
 
 def _check(intake: Intake, message: Message) -> None:
@@ -95,7 +145,7 @@ def _names(payload: bytes, seq: int) -> bool:
     return isinstance(value, dict) and value.get("seq") == seq
 
 
-def resealed(seed: object, number: int) -> bytes:
+def _resealed(seed: object, number: int) -> bytes:
     """A batch whose envelope is right and whose records are damaged."""
     dice = random.Random(f"{seed}/{number}")
     first = dice.choice(ROWS)
@@ -114,7 +164,37 @@ def _damaged_row(row: OutboxRow, dice: random.Random) -> OutboxRow:
     return OutboxRow(row.stream, row.seq, canonical(value), row.epoch)
 
 
-def _topic(seed: object, number: int) -> bytes:
+def _desk_samples() -> list[tuple[str, bytes]]:
+    """What desks are sent: a word of state and health, a file from its first byte to its last, a release's blocks."""
+    digest = sha256_of(PICTURE)
+    size = len(PICTURE)
+    init = FileInit(
+        file=digest, size_bytes=size, media_type="image/png", kind="image", epoch=EPOCH, seq=1, camera="top"
+    )
+    chunks = [
+        (topics.file_chunk(STATION, digest, at), PICTURE[at : at + BLOCK_BYTES]) for at in range(0, size, BLOCK_BYTES)
+    ]
+    return [
+        (topics.state(STATION), MESSAGES["state.v1.json"].pack()),
+        (topics.health(STATION), MESSAGES["health.v1.json"].pack()),
+        (topics.file_init(STATION, digest), init.pack()),
+        *chunks,
+        (topics.file_fin(STATION, digest), FileFin(file=digest, size_bytes=size).pack()),
+        (topics.want(STATION), Want(name="cells-v7.tar", offset=0, count=2).pack()),
+    ]
+
+
+def _desk_input(samples: Sequence[tuple[str, bytes]], seed: object, number: int) -> bytes:
+    """A topic, a line end, and what comes there; either may be damaged."""
+    dice = random.Random(f"{seed}/{number}")
+    topic, payload = dice.choice(samples)
+    if dice.random() < 0.7:
+        payload = Mutator(f"{seed}/{number}").input(number, [payload])
+    name = damaged_bytes(topic.encode(), dice) if dice.random() < 0.1 else topic.encode()
+    return name.replace(b"\n", b"") + b"\n" + payload
+
+
+def _topic_input(seed: object, number: int) -> bytes:
     dice = random.Random(f"{seed}/{number}")
     whole = dice.choice([topics.inspections(STATION), topics.state("a"), topics.file_init(STATION, "ab" * 32), ""])
     return damaged_bytes(whole.encode(), dice)
@@ -122,33 +202,38 @@ def _topic(seed: object, number: int) -> bytes:
 
 @contextmanager
 def hub_targets(folder: Path) -> Iterator[list[Target]]:
-    """Batches by envelope and by record, any message on any topic of ours, and topics."""
-    end = HubEnd(folder / "cloud.db")
-    batches = [pack_batch(STATION, EPOCH, [row], AT) for row in ROWS]
-    batches += [pack_batch(STATION, EPOCH, ROWS[3:6], AT)]
-    batches += [path.read_bytes() for path in sorted(PREVIOUS.glob("*.json"))]
-    strays = [*batches, *(message.pack() for message in MESSAGES.values()), b"\x00" * 100]
+    """Batches by envelope and by record, what desks take, and topics."""
+    end = HubEnd(folder)
+    release = folder / "cells-v7.tar"
+    release.write_bytes(picture(3 * BLOCK_BYTES))
+    ((_, job),) = offer(str(end.place), FolderBlobs(folder / "blobs"), release, [STATION])
+    told = JobState(job=job.job, state="downloading", at=AT)
+    samples = [*_desk_samples(), (topics.job_state(STATION, job.job), told.pack())]
+    batches = [batch_of(row).payload for row in ROWS]
+    batches += [path.read_bytes() for path in sorted(_PREVIOUS.glob("*.json"))]
 
     def batch(payload: bytes) -> bool:
-        return end.feed(Message(topics.inspections(STATION), payload))
+        is_feedback = b'"inspectd.feedback.v1"' in payload
+        return end.feed(Message((topics.feedback if is_feedback else topics.inspections)(STATION), payload))
 
-    def stray(payload: bytes) -> bool:
-        names = sorted({topics.state(STATION), topics.want(STATION), "inspectd/v1/other/up/inspections", "", "a/b"})
-        return end.feed(Message(names[len(payload) % len(names)], payload))
+    def at_desk(content: bytes) -> bool:
+        name, _, payload = content.partition(b"\n")
+        return end.feed_alone(Message(name.decode(errors="replace").replace("\x00", ""), payload))
 
     def topic(name: bytes) -> bool:
         text = name.decode(errors="replace")
         try:
             parsed = topics.parse(text)
         except LinkError:
-            return end.feed(Message(text.replace("\x00", ""), b"{}"))
+            end.feed(Message(text.replace("\x00", ""), b"{}"))
+            return False
         assert text == f"{topics.ROOT}/{parsed.station}/{parsed.direction}/{parsed.subject}"
         return True
 
     yield [
-        Target("batch, damaged anywhere", batches, batch, share=2),
-        Target("batch, damaged records", batches, batch, resealed, share=3),
-        Target("any message elsewhere", strays, stray),
-        Target("topic", batches, topic, _topic),
+        Target("batch, damaged anywhere", batches, batch, share=4),
+        Target("batch, damaged records", batches, batch, _resealed, share=3),
+        Target("state, health, files, wants, jobs", [], at_desk, lambda *which: _desk_input(samples, *which), 0.3),
+        Target("topic", batches, topic, _topic_input),
     ]
     end.close()

@@ -87,10 +87,10 @@ class Line:
             yield child
 
     @contextmanager
-    def simulator(self, parts: int, *options: str, log: Path | None = None) -> Iterator["subprocess.Popen[str]"]:
+    def simulator(self, parts: int, *options: str) -> Iterator["subprocess.Popen[str]"]:
         """A simulated line."""
         address = f"tcp://127.0.0.1:{self.station.port}"
-        base = ["edge", "simulate", "--product", "blob", "--port", address, "--log", str(log or self.log), "--json"]
+        base = ["edge", "simulate", "--product", "blob", "--port", address, "--log", str(self.log), "--json"]
         with process([*base, "--parts", str(parts), *options], self.station.folder / "line.log") as child:
             yield child
 

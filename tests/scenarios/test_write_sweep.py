@@ -80,8 +80,10 @@ def run_daemon(folder: Path, broker: LocalBroker, prefix: list[str]) -> bool:
 def collecting(folder: Path, broker: LocalBroker) -> Iterator[None]:
     collector = CloudProcess(broker.address, folder / "cloud.db")
     collector.start()
-    yield
-    collector.stop()
+    try:
+        yield
+    finally:
+        collector.stop()
 
 
 def small_station(folder: Path, broker: LocalBroker) -> list[str]:

@@ -14,11 +14,15 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.store.entries import DeadLetter, Inserted, Key, NewRecord, storable
 from cloud_sync.hub.store.letters import keep_letters
-from cloud_sync.hub.store.tables import holdings, records
+from cloud_sync.hub.store.tables import records
 from cloud_sync.wire.outbox import Stream
 from cloud_sync.wire.records import content_hash
 
 _SEQS_PER_QUERY = 500
+_NAMES_PER_QUERY = 500
+_HIGHEST = sa.text("SELECT station, epoch, stream, highest_seq FROM holdings WHERE station IN :names").bindparams(
+    sa.bindparam("names", expanding=True)
+)
 _COLUMNS = (
     "station",
     "epoch",
@@ -113,18 +117,20 @@ def _held_before(connection: sa.Connection, keys: Iterable[Key]) -> dict[Key, st
     seqs: dict[_Place, list[int]] = defaultdict(list)
     for station, epoch, stream, seq in keys:
         seqs[station, epoch, stream].append(seq)
+    highest = _highest(connection, sorted({place[0] for place in seqs}))
     held: dict[Key, str] = {}
     for place, wanted in seqs.items():
-        highest = _highest(connection, place)
-        held |= _held_of(connection, place, sorted(seq for seq in wanted if seq <= highest))
+        held |= _held_of(connection, place, sorted(seq for seq in wanted if seq <= highest.get(place, 0)))
     return held
 
 
-def _highest(connection: sa.Connection, place: _Place) -> int:
-    query = sa.select(holdings.c.highest_seq).where(
-        holdings.c.station == place[0], holdings.c.epoch == place[1], holdings.c.stream == place[2]
-    )
-    return connection.scalar(query) or 0
+def _highest(connection: sa.Connection, names: Sequence[str]) -> dict[_Place, int]:
+    """The highest number held of each epoch of these stations."""
+    highest: dict[_Place, int] = {}
+    for start in range(0, len(names), _NAMES_PER_QUERY):
+        found = connection.execute(_HIGHEST, {"names": names[start : start + _NAMES_PER_QUERY]})
+        highest.update(((row[0], row[1], Stream(row[2])), row[3]) for row in found)
+    return highest
 
 
 def _held(connection: sa.Connection, keys: Iterable[Key]) -> dict[Key, str]:
