@@ -92,6 +92,25 @@ def test_a_disk_that_goes_read_only_makes_parts_undecided_and_takes_no_told_verd
         assert_nothing_lost(line)
 
 
+def test_a_collector_whose_disk_goes_read_only_acknowledges_nothing_that_it_could_not_keep(tmp_path: Path) -> None:
+    broker = LocalBroker(available_kinds()[0], tmp_path / "broker", free_port())
+    with loop_disk(tmp_path) as disk, broker:
+        line = make_line(tmp_path, broker, frames=10)
+        line.store = disk.where / "cloud.db"
+        with line.daemon(), line.simulator(PARTS, *RUN) as simulator:
+            with line.collector():
+                await_told(line, "PASS", 20)
+                disk.go_read_only()
+                start = line.told()
+                eventually(lambda: line.told() >= start + 100)
+            disk.unmount()
+            disk.mount()
+            end(simulator)
+            with line.collector():
+                line.await_acknowledged()
+        assert_nothing_lost(line)
+
+
 @dataclass(frozen=True)
 class Running:
     """A line whose daemon runs, for tests that leave it as they found it."""
