@@ -22,6 +22,7 @@ from cloud_sync.hub.desk import Reply
 from cloud_sync.hub.file_desks import file_desks
 from cloud_sync.hub.group import Read, read, sort, take
 from cloud_sync.hub.intake import Intake
+from cloud_sync.hub.metrics import CollectorMetrics
 from cloud_sync.hub.releases import offer
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire import topics
@@ -46,7 +47,7 @@ class HubEnd:
     def __init__(self, folder: Path) -> None:
         self.place = folder / "cloud.db"
         self._store = StoreWriter(str(self.place))
-        self._blobs = file_desks(str(self.place), str(folder / "blobs"))
+        self._blobs = file_desks(str(self.place), str(folder / "blobs"), CollectorMetrics())
         self._desks = [*plain_desks(), *self._blobs.__enter__()]
         self._reader = sqlite3.connect(self.place)
         self._group: list[Read] = []
@@ -86,6 +87,7 @@ class HubEnd:
         for record in (record for item in group if item.intake for record in item.intake.records):
             self._held.setdefault((record.key.stream, record.key.seq), content_hash(record.payload))
         assert taken.inserted.stored == len(self._held) - before
+        assert [letter.reason for letter in taken.dead if letter.reason.startswith("the desk failed")] == []
         for reply in taken.replies:
             _published(reply)
         self._groups += bool(group)
