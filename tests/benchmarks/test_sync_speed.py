@@ -26,7 +26,7 @@ from flood import Publishers, messages
 
 from cloud_sync.wire import topics
 from cloud_sync.wire.broker import LocalBroker, available_kinds
-from cloud_sync.wire.envelopes import pack_batch, split
+from cloud_sync.wire.envelopes import BATCH_LIMIT_BYTES, pack_batch, split
 from cloud_sync.wire.outbox import OutboxRow, Stream
 from edge.domain.percentile import percentile
 
@@ -66,13 +66,13 @@ def small_station(folder: Path, broker: LocalBroker, name: str, parts: int, per_
     return [sys.executable, str(KIT / "small_station.py"), *map(str, words)]
 
 
-def batches_of(database: Path, station: str) -> list[tuple[str, bytes]]:
-    """The messages in which a station's uplink sends what waits in its database."""
+def batches_of(database: Path, station: str, limit_bytes: int = BATCH_LIMIT_BYTES) -> list[tuple[str, bytes]]:
+    """The messages in which a station's uplink sends what waits in its database; by a limit of 0 one record in each."""
     query = "SELECT stream, seq, payload, epochs.epoch FROM records JOIN epochs ON epochs.id = records.epoch"
     with closing(sqlite3.connect(database)) as connection:
         rows = [OutboxRow(Stream(stream), *rest) for stream, *rest in connection.execute(query + " ORDER BY 1, 2")]
     at = datetime.now(UTC)
-    runs = [run for stream in Stream for run in split(row for row in rows if row.stream is stream)]
+    runs = [run for stream in Stream for run in split((row for row in rows if row.stream is stream), limit_bytes)]
     return [(topics.inspections(station), pack_batch(station, run[0].epoch, run, at)) for run in runs]
 
 
@@ -85,7 +85,7 @@ def lags_ms(store: Path, station_like: str) -> list[float]:
 
 
 def show(name: str, **figures: object) -> None:
-    plain = {key: round(value, 2) if isinstance(value, float) else value for key, value in figures.items()}
+    plain = {key: round(value, 3) if isinstance(value, float) else value for key, value in figures.items()}
     sys.stderr.write(f"\n{name}: {json.dumps(plain)}\n")
 
 
@@ -94,6 +94,7 @@ def test_one_station(tmp_path: Path) -> None:
     fill(tmp_path / "full.db", "full", parts)
     every = batches_of(tmp_path / "full.db", "full")
     alone = alone_per_s(tmp_path, every) * 2 * parts / len(every)
+    singly = alone_per_s(tmp_path, batches_of(tmp_path / "full.db", "full", 0)[:10_000])
     with cloud(tmp_path) as (broker, collector):
         before_s = cpu_s(collector.pid)
         with subprocess.Popen(small_station(tmp_path, broker, "full", parts)) as station:
@@ -117,6 +118,8 @@ def test_one_station(tmp_path: Path) -> None:
         messages=len(every),
         alone_records_per_s=alone,
         of_alone=per_s / alone,
+        alone_one_record_a_message_per_s=singly,
+        of_alone_one_record_a_message=per_s / singly,
         collector_cpu_ms_a_record=used_s * 1000 / (2 * parts),
         collector_mb=peak,
         most_mb=drain.most_mb(),
