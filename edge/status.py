@@ -42,7 +42,8 @@ def _counts(config: StationConfig) -> dict[str, object]:
         raise StorageError(f"cannot read {config.database_path}: {error}") from error
     finally:
         connection.close()
-    kinds = {"verdicts": "verdict", "outcomes": "outcome", "outbox": "outbox", "dead_letters": "dead", "lost": "lost"}
+    kinds = {"verdicts": "verdict", "outcomes": "outcome", "outbox": "outbox", "dead_letters": "dead"}
+    kinds |= {"lost": "lost", "evicted": "evicted"}
     return {name: counts_under(counts, kind) for name, kind in kinds.items()}
 
 

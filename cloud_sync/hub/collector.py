@@ -41,7 +41,7 @@ SUBSCRIPTIONS = (
 
 _GROUP_MESSAGES = 500
 _GROUP_BYTES = 2 * 1024 * 1024
-_QUEUE_MESSAGES = 1000
+_QUEUE_BYTES = 32 * 1024 * 1024  # mosquitto 2.0 sends more than our receive limit once we acknowledge one by one
 _RECEIVE_LIMIT = 500
 _REPLIES = 10_000
 _TICK_S = 0.2
@@ -101,6 +101,8 @@ class Collector:
         self._acks = PendingAcks()
         self._desk_fault = ""
         self._queue: queue.SimpleQueue[groups.Read | None] = queue.SimpleQueue()
+        self._came_bytes = 0  # into the queue, counted by the link's thread; what left it, by ours
+        self._left_bytes = 0
         self._stopping = False
         self._lost_s: float | None = None
         self.connected = False
@@ -146,8 +148,10 @@ class Collector:
             _logger.warning("the broker is lost: %s", why)
 
     def on_message(self, message: Message) -> None:
-        """The link's word; see `Listener`. Beyond the receive limit only a broker that ignores it comes."""
-        if self._queue.qsize() < _QUEUE_MESSAGES:
+        """The link's word; see `Listener`. What finds no room stays unacknowledged, and its station sends it again."""
+        size_bytes = len(message.payload)
+        if self._came_bytes - self._left_bytes + size_bytes <= _QUEUE_BYTES:
+            self._came_bytes += size_bytes
             self._queue.put(groups.read(message))  # here, so that it goes on while the disk is waited for
         else:
             self.counts.overflowed += 1
@@ -173,6 +177,8 @@ class Collector:
                 came = self._queue.get_nowait()
         except queue.Empty:
             return group
+        finally:
+            self._left_bytes += size_bytes
 
     def _collect(self, group: list[groups.Read]) -> None:
         begun_s = time.monotonic()

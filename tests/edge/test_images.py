@@ -1,5 +1,6 @@
 import json
 import resource
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from brokers import eventually
+from disk_kit import loop_disk
 from edge_kit import NOW, Collected, frame, inspection, part
 from edge_rows import rows
 
@@ -269,7 +271,7 @@ def test_images_go_by_what_they_are_worth_and_what_waits_to_be_sent_goes_last_an
             eventually(lambda kept=kept, left=left: {seq for (seq,) in kept.stored()} == left)
             eventually(lambda kept=kept, left=left: len(kept.files()) == len(left))
     assert rows(tmp_path / "station.db", "SELECT count(*) FROM uploads") == [(0,)]
-    assert rows(tmp_path / "station.db", "SELECT n FROM counts WHERE name = 'lost:uploads'") == [(4,)]
+    assert rows(tmp_path / "station.db", "SELECT n FROM counts WHERE name = 'evicted:uploads'") == [(4,)]
 
 
 def test_where_the_disk_is_short_and_nothing_may_go_images_are_dropped_and_somebody_hears_of_it(
@@ -283,3 +285,16 @@ def test_where_the_disk_is_short_and_nothing_may_go_images_are_dropped_and_someb
         assert kept.files() == set()
         assert kept.writer.dropped == 1
         assert kept.states.items == []
+
+
+def test_a_floor_of_free_disk_holds_on_a_real_file_system_and_rejects_outlive_good_parts(tmp_path: Path) -> None:
+    with loop_disk(tmp_path, 40) as disk, archive(disk.where, free_bytes=24 << 20) as kept:
+        rejects = {kept.inspect(noise(seed, size=600), Verdict.REJECT) for seed in range(3)}
+        for seed in range(3, 24):
+            kept.inspect(noise(seed, size=600))
+            kept.await_records(seed + 1)
+        eventually(lambda: shutil.disk_usage(disk.where).free >= 24 << 20)
+        left = {seq for (seq,) in kept.stored()}
+        assert rejects < left
+        assert max(left) == 24
+        assert kept.writer.dropped == 0

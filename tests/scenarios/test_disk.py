@@ -5,6 +5,7 @@ import random
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,6 @@ def assert_nothing_lost(line: Line) -> None:
     assert report.clean, report
 
 
-def assert_every_part_on_record(line: Line) -> None:
-    told = {event["part_id"] for event in line.events("told")}
-    assert told <= {record["part_id"] for record in line.records().values()}
-
-
 def cut_power_at_random_points(line: Line, disk: LoopDisk, cuts: int, chance: random.Random) -> None:
     with line.simulator(PARTS, "--in-flight", "4", "--rate", "400") as simulator:
         for number in range(cuts):
@@ -81,37 +77,6 @@ def test_a_power_cut_takes_no_told_verdict(tmp_path: Path, cuts: int) -> None:
         assert_nothing_lost(line)
 
 
-def test_fsyncs_that_fail_make_parts_undecided_until_they_work_again(tmp_path: Path) -> None:
-    with loop_disk(tmp_path) as disk, line_on(tmp_path, disk) as line, line.daemon() as daemon:
-        with line.simulator(PARTS, *RUN) as simulator:
-            await_told(line, "PASS", 10)
-            with failing_syncs(daemon.pid, tmp_path / "strace.log"):
-                start = line.told()
-                eventually(lambda: line.told() >= start + 30, 40)
-                assert {event["verdict"] for event in told_since(line, start + 10)} == {"UNDECIDED"}
-            await_told(line, "PASS", 10)
-            end(simulator)
-        line.await_acknowledged()
-        assert_nothing_lost(line)
-        assert_every_part_on_record(line)
-
-
-def test_a_disk_that_somebody_fills_makes_parts_undecided_until_there_is_room(tmp_path: Path) -> None:
-    with loop_disk(tmp_path, 48) as disk, line_on(tmp_path, disk) as line, line.daemon():
-        with line.simulator(PARTS, *RUN) as simulator:
-            await_told(line, "PASS", 10)
-            disk.fill()
-            await_told(line, "UNDECIDED", 30)
-            assert all(event["verdict"] != "PASS" for event in told_since(line, line.told() - 10))
-            disk.make_room()
-            await_told(line, "PASS", 10)
-            end(simulator)
-        line.await_acknowledged()
-        eventually(lambda: is_ready(line))
-        assert_nothing_lost(line)
-        assert_every_part_on_record(line)
-
-
 def test_a_disk_that_goes_read_only_makes_parts_undecided_and_takes_no_told_verdict(tmp_path: Path) -> None:
     with loop_disk(tmp_path) as disk, line_on(tmp_path, disk) as line:
         with line.simulator(PARTS, *RUN) as simulator, line.daemon() as daemon:
@@ -125,3 +90,70 @@ def test_a_disk_that_goes_read_only_makes_parts_undecided_and_takes_no_told_verd
         with line.daemon():
             line.await_acknowledged()
         assert_nothing_lost(line)
+
+
+def test_a_collector_whose_disk_goes_read_only_acknowledges_nothing_that_it_could_not_keep(tmp_path: Path) -> None:
+    broker = LocalBroker(available_kinds()[0], tmp_path / "broker", free_port())
+    with loop_disk(tmp_path) as disk, broker:
+        line = make_line(tmp_path, broker, frames=10)
+        line.store = disk.where / "cloud.db"
+        with line.daemon(), line.simulator(PARTS, *RUN) as simulator:
+            with line.collector():
+                await_told(line, "PASS", 20)
+                disk.go_read_only()
+                start = line.told()
+                eventually(lambda: line.told() >= start + 100)
+            disk.unmount()
+            disk.mount()
+            end(simulator)
+            with line.collector():
+                line.await_acknowledged()
+        assert_nothing_lost(line)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A line whose daemon runs, for tests that leave it as they found it."""
+
+    disk: LoopDisk
+    line: Line
+    daemon_pid: int
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("running")
+    with loop_disk(folder, 48) as disk, line_on(folder, disk) as line, line.daemon() as daemon:
+        yield Running(disk, line, daemon.pid)
+
+
+@contextmanager
+def parts_passing(line: Line, prefix: str) -> Iterator[None]:
+    """Parts pass meanwhile, good ones among them before and after; at the end all of them are on record and sent."""
+    with line.simulator(PARTS, *RUN, "--prefix", prefix) as simulator:
+        await_told(line, "PASS", 10)
+        yield
+        await_told(line, "PASS", 10)
+        end(simulator)
+    line.await_acknowledged()
+    eventually(lambda: is_ready(line))
+    assert_nothing_lost(line)
+    told = {event["part_id"] for event in line.events("told")}
+    assert told <= {record["part_id"] for record in line.records().values()}
+
+
+def test_fsyncs_that_fail_make_parts_undecided_until_they_work_again(running: Running, tmp_path: Path) -> None:
+    line = running.line
+    with parts_passing(line, "fsync"), failing_syncs(running.daemon_pid, tmp_path / "strace.log"):
+        start = line.told()
+        eventually(lambda: line.told() >= start + 30, 40)
+        assert {event["verdict"] for event in told_since(line, start + 10)} == {"UNDECIDED"}
+
+
+def test_a_disk_that_somebody_fills_makes_parts_undecided_until_there_is_room(running: Running) -> None:
+    line = running.line
+    with parts_passing(line, "full"):
+        running.disk.fill()
+        await_told(line, "UNDECIDED", 30)
+        assert all(event["verdict"] != "PASS" for event in told_since(line, line.told() - 10))
+        running.disk.make_room()

@@ -3,7 +3,9 @@
 One transaction holds everything that a call brings; after it has returned, all of it survives a power cut.
 """
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Self, TypeVar
 
 import sqlalchemy as sa
@@ -44,11 +46,13 @@ class StoreWriter:
         """
         try:
             with self._engine.begin() as connection:
-                return write(connection)
+                done = write(connection)
         except sa.exc.SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
             kind = StoreError if is_fault_of_database(error) else ContentError
             raise kind(f"cannot write to {self._engine.url!r}: {cause}") from error
+        self._check_writable()
+        return done
 
     def insert(self, new: Sequence[NewRecord], dead: Sequence[DeadLetter], at_ms: int) -> Inserted:
         """Commit all of it or nothing. Raises StoreError; then nothing of it is in the store."""
@@ -57,6 +61,12 @@ class StoreWriter:
     def close(self) -> None:
         """Give back what the database lent."""
         self._engine.dispose()
+
+    def _check_writable(self) -> None:
+        """Raises StoreError where the file system went read-only: ext4 answers fsync with success then."""
+        file = self._engine.url.database
+        if self._engine.dialect.name == "sqlite" and file and os.statvfs(Path(file).parent).f_flag & os.ST_RDONLY:
+            raise StoreError(f"{file} lies on a file system that is read-only now: see to the disk, and start again")
 
     def __enter__(self) -> Self:
         return self
