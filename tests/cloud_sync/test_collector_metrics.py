@@ -1,4 +1,5 @@
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,20 @@ def batch(*part_ids: str) -> Message:
     return Message(topics.inspections(STATION), pack_batch(STATION, EPOCH, rows, AT))
 
 
-def test_prometheus_reads_what_a_collector_did(broker: LocalBroker, tmp_path: Path) -> None:
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def process(broker: LocalBroker, port: int, tmp_path: Path) -> Iterator[CloudProcess]:
+    made = CloudProcess(broker.address, tmp_path / "store.db", options=("--metrics", f"127.0.0.1:{port}"))
+    yield made
+    made.kill()
+
+
+def test_prometheus_reads_what_a_collector_did(broker: LocalBroker, process: CloudProcess, port: int) -> None:
     broker.start()
-    port = free_port()
-    process = CloudProcess(broker.address, tmp_path / "store.db", options=("--metrics", f"127.0.0.1:{port}"))
     process.start()
     online = StateMessage(state="online", epoch=EPOCH, next_seq=1, at=AT)
     publish(broker, Message(topics.state(STATION), online.pack()), batch("a", "b"), batch("a", "c"))
@@ -38,7 +49,6 @@ def test_prometheus_reads_what_a_collector_did(broker: LocalBroker, tmp_path: Pa
     eventually(lambda: figures(port)["inspectd_collector_messages_total"] == 4)
 
     found = figures(port)
-    process.stop()
     expected = {
         'inspectd_collector_records_total{fate="stored"}': 2,
         'inspectd_collector_records_total{fate="again"}': 1,
@@ -58,9 +68,8 @@ def test_prometheus_reads_what_a_collector_did(broker: LocalBroker, tmp_path: Pa
     assert "inspectd_collector_acks_waiting" in found
 
 
-def test_a_broker_that_goes_and_comes_is_said_in_one_line_each(broker: LocalBroker, tmp_path: Path) -> None:
+def test_a_broker_that_goes_and_comes_is_said_in_one_line_each(broker: LocalBroker, process: CloudProcess) -> None:
     broker.start()
-    process = CloudProcess(broker.address, tmp_path / "store.db")
     process.start()
     broker.kill()
     eventually(lambda: "the broker is lost" in process.log())

@@ -1,6 +1,7 @@
 """Several collectors on one store, real processes over a real broker, while some of them die and the database goes."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,18 @@ def senders(mosquitto: LocalBroker, tmp_path: Path) -> Iterator[list[Sending]]:
         sender.close()
 
 
-def collectors(broker: LocalBroker, place: str, folder: Path, count: int) -> list[CloudProcess]:
+@contextmanager
+def collectors(broker: LocalBroker, place: str, folder: Path, count: int) -> Iterator[list[CloudProcess]]:
+    """That many, subscribed; ended afterwards, whatever became of them."""
     blobs = ("--blobs", str(folder / "blobs"))
-    return [CloudProcess(broker.address, place, folder / f"collector-{number}.log", blobs) for number in range(count)]
+    made = [CloudProcess(broker.address, place, folder / f"collector-{number}.log", blobs) for number in range(count)]
+    try:
+        for process in made:
+            process.start()
+        yield made
+    finally:
+        for process in made:
+            process.kill()
 
 
 def expected(senders: list[Sending]) -> list[tuple[object, ...]]:
@@ -76,26 +86,23 @@ def held(place: str) -> list[tuple[object, ...]]:
 def test_one_of_three_collectors_killed_in_mid_stream_loses_nothing_and_doubles_nothing(
     mosquitto: LocalBroker, senders: list[Sending], place: str, tmp_path: Path
 ) -> None:
-    processes = collectors(mosquitto, place, tmp_path, 3)
-    for process in processes:
-        process.start()
-    for sender in senders:
-        sender.uplink.start()
-        sender.record(100)
-    processes[1].pause()  # what comes to it now is lost with it
-    for sender in senders:
-        sender.record(100)
-    processes[1].kill()
-    for sender in senders:
-        sender.record(100)
-
-    eventually(lambda: all(sender.outbox.count() == 0 for sender in senders), within_s=40)
+    with collectors(mosquitto, place, tmp_path, 3) as processes:
+        for sender in senders:
+            sender.uplink.start()
+            sender.record(100)
+        processes[1].pause()  # what comes to it now is lost with it
+        for sender in senders:
+            sender.record(100)
+        processes[1].kill()
+        for sender in senders:
+            sender.record(100)
+        eventually(lambda: all(sender.outbox.count() == 0 for sender in senders), within_s=40)
+        assert [processes[0].stop(), processes[2].stop()] == [0, 0]
 
     assert held(place) == expected(senders)
     assert sum(sender.uplink.status().resent for sender in senders) > 0, "nothing was lost with the dead collector"
     assert ask(place, "SELECT count(*) FROM quarantine") == [(0,)]
     assert ask(place, "SELECT sum(records) FROM holdings") == [(900,)]
-    assert [processes[0].stop(), processes[2].stop()] == [0, 0]
 
 
 @pytest.fixture
@@ -108,21 +115,18 @@ def test_a_database_server_that_goes_and_comes_back_loses_nothing(
     mosquitto: LocalBroker, senders: list[Sending], own_postgres: Postgres, tmp_path: Path
 ) -> None:
     place = own_postgres.new_database()
-    processes = collectors(mosquitto, place, tmp_path, 2)
-    for process in processes:
-        process.start()
-    for sender in senders:
-        sender.uplink.start()
-        sender.record(50)
-    own_postgres.stop("immediate")
-    for sender in senders:
-        sender.record(50)
-    eventually(lambda: all("nothing is acknowledged" in process.log() for process in processes))
-    assert all(sender.outbox.count() >= 50 for sender in senders)
-    own_postgres.start()
-
-    eventually(lambda: all(sender.outbox.count() == 0 for sender in senders), within_s=40)
+    with collectors(mosquitto, place, tmp_path, 2) as processes:
+        for sender in senders:
+            sender.uplink.start()
+            sender.record(50)
+        own_postgres.stop("immediate")
+        for sender in senders:
+            sender.record(50)
+        eventually(lambda: all("nothing is acknowledged" in process.log() for process in processes))
+        assert all(sender.outbox.count() >= 50 for sender in senders)
+        own_postgres.start()
+        eventually(lambda: all(sender.outbox.count() == 0 for sender in senders), within_s=40)
+        assert [process.stop() for process in processes] == [0, 0]
+        assert "Traceback" not in "".join(process.log() for process in processes)
 
     assert held(place) == expected(senders)
-    assert [process.stop() for process in processes] == [0, 0]
-    assert "Traceback" not in "".join(process.log() for process in processes)
