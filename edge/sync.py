@@ -49,5 +49,5 @@ def _passengers(config: StationConfig, recorder: Recorder) -> list[Passenger]:
     uploads = SqliteUploads(recorder, ImageStore(config.images_dir, config.retention.image_format))
     return [
         FileSender(station, uploads, FilePace(patience_s, max(patience_s, _RESEND_MOST_S))),
-        Downlink(station, config.releases_dir, DownPace(min(patience_s, 10.0))),
+        Downlink(station, config.releases_dir, DownPace(min(patience_s, 10.0)), config.retention.free_bytes),
     ]

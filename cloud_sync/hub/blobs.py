@@ -65,7 +65,10 @@ class FolderBlobs:
         """Write beside, sync, rename; see `Blobs`."""
         path = self._path(sha256)
         with _as_blob_error(f"cannot store {path}"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._root.exists():
+                self._root.mkdir(parents=True, exist_ok=True)
+                sync_directory(self._root.parent)
+            path.parent.mkdir(exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
             try:
                 with os.fdopen(handle, "wb") as file:

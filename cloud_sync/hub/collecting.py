@@ -37,7 +37,7 @@ def collect_until_signal(
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     metrics = CollectorMetrics()
     serving = MetricsServer(metrics, metrics_at) if metrics_at else contextlib.nullcontext()
-    with StoreWriter(store) as writer, file_desks(store, blobs) as with_blobs, serving:
+    with StoreWriter(store) as writer, file_desks(store, blobs, metrics) as with_blobs, serving:
         ready: dict[str, object] = {"event": "ready", "broker": str(address), "store": store}
         collector = Collector(
             writer,

@@ -11,7 +11,7 @@ import logging
 import queue
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ SUBSCRIPTIONS = (
 
 _GROUP_MESSAGES = 500
 _GROUP_BYTES = 2 * 1024 * 1024
-_QUEUE_MESSAGES = 1000
+_QUEUE_BYTES = 32 * 1024 * 1024  # mosquitto 2.0 sends more than our receive limit once we acknowledge one by one
 _RECEIVE_LIMIT = 500
 _REPLIES = 10_000
 _TICK_S = 0.2
@@ -101,6 +101,8 @@ class Collector:
         self._acks = PendingAcks()
         self._desk_fault = ""
         self._queue: queue.SimpleQueue[groups.Read | None] = queue.SimpleQueue()
+        self._came_bytes = 0  # into the queue, counted by the link's thread; what left it, by ours
+        self._left_bytes = 0
         self._stopping = False
         self._lost_s: float | None = None
         self.connected = False
@@ -146,8 +148,10 @@ class Collector:
             _logger.warning("the broker is lost: %s", why)
 
     def on_message(self, message: Message) -> None:
-        """The link's word; see `Listener`. Beyond the receive limit only a broker that ignores it comes."""
-        if self._queue.qsize() < _QUEUE_MESSAGES:
+        """The link's word; see `Listener`. What finds no room stays unacknowledged, and its station sends it again."""
+        size_bytes = len(message.payload)
+        if self._came_bytes - self._left_bytes + size_bytes <= _QUEUE_BYTES:
+            self._came_bytes += size_bytes
             self._queue.put(groups.read(message))  # here, so that it goes on while the disk is waited for
         else:
             self.counts.overflowed += 1
@@ -173,6 +177,8 @@ class Collector:
                 came = self._queue.get_nowait()
         except queue.Empty:
             return group
+        finally:
+            self._left_bytes += size_bytes
 
     def _collect(self, group: list[groups.Read]) -> None:
         begun_s = time.monotonic()
@@ -215,6 +221,9 @@ class Collector:
                 self.counts.store_faults += 1
                 self._metrics.store_failed()
                 _logger.error("the store fails, nothing is acknowledged: %s", error)
+            except Exception as error:
+                _logger.exception("a group could not be written")
+                raise ContentError(f"could not be written: {error!r}") from error
             if self._waits_in_vain(backoff.next_s()):
                 return None
 
@@ -229,11 +238,8 @@ class Collector:
         self.counts.stored += taken.inserted.stored
         self.counts.duplicates += taken.inserted.duplicates
         self.counts.quarantined += len(taken.inserted.quarantined)
-        for letter in taken.dead:
-            self.counts.dead_letters += 1
-            _logger.warning("dead letter from %s: %s", letter.topic[:120], letter.reason)
-        for key in taken.inserted.quarantined:
-            _logger.error("quarantined: %s came again with other content: its station must start a new epoch", key)
+        self.counts.dead_letters += len(taken.dead)
+        _report(taken)
 
     def _send_acks(self) -> None:
         while (waiting := self._acks.first()) is not None:
@@ -262,6 +268,23 @@ class Collector:
         except LinkError as error:
             _logger.error("a reply is left out: %s", error)
             return True
+
+
+def _report(taken: groups.Taken) -> None:
+    """Say what came wrong; what is beyond the limit of an hour is only counted, or the log would fill the disk."""
+    dropped = set(taken.inserted.dropped)
+    for letter in taken.dead:
+        if letter not in dropped:
+            _logger.warning("dead letter from %s: %s", letter.topic[:120], letter.reason)
+    reused = Counter(key[:3] for key in taken.inserted.quarantined)
+    for (station, epoch, stream), count in reused.items():
+        _logger.error(
+            "quarantined %d %s of %s epoch %s: they came again with other content; it is told to begin a new epoch",
+            count,
+            stream,
+            station,
+            epoch,
+        )
 
 
 def _now_ms() -> int:

@@ -1,6 +1,6 @@
 """The desk for files: pieces in the collector's transaction, whole files to the blob store beside it.
 
-- One thread reads, hashes and stores one whole file at a time; the collector never waits for a blob store.
+- A few threads read, hash and store whole files; the collector does not wait for a blob store.
 - A blob store that is down delays `complete` and nothing else: the bytes stay in the shared store until it is back.
 - What another collector was about to store when it was killed is adopted after a while.
 """
@@ -35,6 +35,7 @@ from cloud_sync.wire.backoff import Backoff
 from cloud_sync.wire.blobs import is_whole
 
 _ADOPTED = 16
+_THREADS = 4
 _PATIENCE_S = 0.03
 _logger = logging.getLogger(__name__)
 
@@ -76,11 +77,16 @@ class FileDesk:
         self._writer = open_engine(place, create=True)
         self._reader = open_engine(place, create=False)
         self._waiting: deque[FileKey] = deque()
-        self._storing: tuple[FileKey, Future[_Fate]] | None = None
+        self._storing: dict[FileKey, Future[_Fate]] = {}
         self._backoff = Backoff()
         self._rests_until_s = 0.0
         self._unsaid: deque[Reply] = deque()
-        self._thread = ThreadPoolExecutor(1, "blobs")
+        self._threads = ThreadPoolExecutor(_THREADS, "blobs")
+
+    @property
+    def waiting(self) -> int:
+        """How many whole files this collector is to store."""
+        return len(self._waiting) + len(self._storing)
 
     def takes(self, subject: str) -> bool:
         """See `Desk`."""
@@ -91,7 +97,7 @@ class FileDesk:
     ) -> Sequence[Reply]:
         """See `Desk`."""
         replies, whole = self._intake.take(connection, station, subject, payload, at_ms)
-        if whole is not None and whole not in self._waiting:
+        if whole is not None and whole not in self._waiting and whole not in self._storing:
             self._waiting.append(whole)
         return replies
 
@@ -108,8 +114,8 @@ class FileDesk:
             self._unsaid.popleft()
 
     def close(self) -> None:
-        """End the thread; what it was about to store is stored by whoever comes next."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        """End the threads; what they were about to store is stored by whoever comes next."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
         self._writer.dispose()
         self._reader.dispose()
 
@@ -120,13 +126,14 @@ class FileDesk:
         self.close()
 
     def _begin(self, now_s: float) -> None:
-        if self._storing is None and self._waiting and now_s >= self._rests_until_s:
+        while self._waiting and len(self._storing) < _THREADS and now_s >= self._rests_until_s:
             key = self._waiting.popleft()
-            self._storing = key, self._thread.submit(self._store, key)
-            wait([self._storing[1]], _PATIENCE_S)  # a quick blob store is done by then
+            self._storing[key] = self._threads.submit(self._store, key)
+        if len(self._storing) == 1 and not self._waiting:  # little to do: a quick blob store is done by then
+            wait(self._storing.values(), _PATIENCE_S)
 
     def _store(self, key: FileKey) -> _Fate:
-        """On the thread: check a file and store it. Raises what reading and storing raise."""
+        """On a thread: check a file and store it. Raises what reading and storing raise."""
         with self._reader.connect() as connection:
             size_bytes = size_sent(connection, key)
             if size_bytes is None:
@@ -138,19 +145,18 @@ class FileDesk:
         return _Fate.STORED
 
     def _finish(self) -> None:
-        """Put on record what became of the file that the thread had."""
-        if self._storing is None or not self._storing[1].done():
-            return
-        key, future = self._storing
-        self._storing = None
-        try:
-            fate = future.result()
-            if fate is not _Fate.GONE:
-                self._record(key, None if fate is _Fate.STORED else "its bytes are not what its name says")
-            self._backoff.reset()
-        except (BlobError, StoreError, sa.exc.SQLAlchemyError) as error:
-            self._waiting.appendleft(key)
-            self._rest(time.monotonic(), str(error))
+        """Put on record what became of the files that the threads had."""
+        for key in [key for key, future in self._storing.items() if future.done()]:
+            try:
+                self._conclude(key, self._storing.pop(key).result())
+            except (BlobError, StoreError, sa.exc.SQLAlchemyError) as error:
+                self._waiting.appendleft(key)
+                self._rest(time.monotonic(), str(error))
+
+    def _conclude(self, key: FileKey, fate: _Fate) -> None:
+        if fate is not _Fate.GONE:
+            self._record(key, None if fate is _Fate.STORED else "its bytes are not what its name says")
+        self._backoff.reset()
 
     def _record(self, key: FileKey, refusal: str | None) -> None:
         with self._writer.begin() as connection:
@@ -179,7 +185,8 @@ class FileDesk:
         if self._backoff.failures == 0:
             _logger.error("whole files wait: %s", why)
         self.counts.faults += 1
-        self._rests_until_s = now_s + self._backoff.next_s()
+        if now_s >= self._rests_until_s:  # files that failed together count as one failure
+            self._rests_until_s = now_s + self._backoff.next_s()
 
 
 def _now_ms() -> int:

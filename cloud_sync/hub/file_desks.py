@@ -7,6 +7,7 @@ from pathlib import Path
 from cloud_sync.hub.blobs import open_blobs
 from cloud_sync.hub.desk import Desk
 from cloud_sync.hub.file_desk import FileDesk
+from cloud_sync.hub.metrics import CollectorMetrics
 from cloud_sync.hub.release_desk import ReleaseDesk
 from cloud_sync.hub.store.errors import StoreError
 
@@ -19,8 +20,12 @@ def blobs_beside(store: str) -> str:
 
 
 @contextmanager
-def file_desks(store: str, blobs: str | None) -> Iterator[list[Desk]]:
+def file_desks(store: str, blobs: str | None, metrics: CollectorMetrics) -> Iterator[list[Desk]]:
     """The desks, on a store that exists. Raises StoreError, BlobError."""
     where = open_blobs(blobs or blobs_beside(store))
     with FileDesk(store, where) as files, ReleaseDesk(store, where) as releases:
+        metrics.ask("files_complete", "Files stored since the start.", lambda: files.counts.complete)
+        metrics.ask("files_refused", "Files that were not what their name says.", lambda: files.counts.refused)
+        metrics.ask("files_waiting", "Whole files on their way to the blob store.", lambda: files.waiting)
+        metrics.ask("file_faults", "Times that storing a file failed.", lambda: files.counts.faults)
         yield [files, releases]

@@ -79,9 +79,12 @@ def read(message: Message) -> Read:
     """Read a message; raises nothing. For any thread: it costs more than to store what was read."""
     try:
         topic = _topic(message)
+        return Read(message, take_in(message, topic) if topic.subject in RECORD_SUBJECTS else None, topic)
     except LinkError as error:
         return Read(message, Intake(dead=(_letter(message, str(error)),)), None)
-    return Read(message, take_in(message, topic) if topic.subject in RECORD_SUBJECTS else None, topic)
+    except Exception as error:  # a defect of ours: to read it again, and for ever, is in vain
+        _logger.exception("a message of %d bytes could not be read", len(message.payload))
+        return Read(message, Intake(dead=(_letter(message, f"could not be read: {error!r}"),)), None)
 
 
 def sort(group: Sequence[Read], desks: Sequence[Desk]) -> Sorted:

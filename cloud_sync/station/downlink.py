@@ -24,6 +24,7 @@ from cloud_sync.wire.link import Limits
 from cloud_sync.wire.messages import BLOCK_BYTES, Job, JobState, Want
 
 BLOCKS_ASKED = 4
+SPARE_BYTES = 64 * 1024**2
 
 _logger = logging.getLogger(__name__)
 
@@ -52,7 +53,8 @@ class _Fetch:
     state: State = "offered"
     why: str = ""
     told: bool = False
-    taken_up: bool = False
+    is_open: bool = False
+    taken_up: bool = False  # some of it was here already
     asked_end: int = 0  # up to which byte was asked for
     due_s: float | None = None
     silences: int = 0
@@ -65,6 +67,7 @@ class Downlink:
         station: the station's id.
         folder: where releases lie; made where absent.
         pace: how patient it is.
+        spare_bytes: so much of the disk stays free beside a release.
         now: the time of day, for what is told.
     """
 
@@ -73,11 +76,13 @@ class Downlink:
         station: str,
         folder: Path,
         pace: DownPace | None = None,
+        spare_bytes: int = SPARE_BYTES,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._station = topics.checked_station(station)
         self._folder = folder
         self._pace = pace or DownPace()
+        self._spare_bytes = spare_bytes
         self._now = now
         self._fetch: _Fetch | None = None
 
@@ -102,7 +107,7 @@ class Downlink:
         fetch = self._fetch
         if fetch is None:
             return
-        if fetch.state in {"offered", "downloading"}:
+        if fetch.state in {"offered", "downloading"} and self._is_open(fetch):
             self._advance(fetch, now_s, publish)
         if not fetch.told:
             said = JobState(job=fetch.job.job, state=fetch.state, why=fetch.why[:300], at=self._now())
@@ -115,16 +120,11 @@ class Downlink:
         job = Job.unpack(payload)
         if self._fetch is not None and self._fetch.job == job:
             return
-        file = ReleaseFile(self._folder, job.name, job.size_bytes, job.sha256)
-        self._fetch = _Fetch(job, file)
-        if (why := file.obstacle()) is not None:
-            self._become(self._fetch, "rejected", why)
-            return
-        self._fetch.taken_up = file.open() > 0
+        self._fetch = _Fetch(job, ReleaseFile(self._folder, job.name, job.size_bytes, job.sha256))
 
     def _take_block(self, subject: str, payload: bytes) -> None:
         fetch = self._fetch
-        if fetch is None or fetch.state not in {"offered", "downloading"}:
+        if fetch is None or not fetch.is_open or fetch.state not in {"offered", "downloading"}:
             return
         if subject != f"block/{fetch.job.name}/{fetch.file.held_bytes // BLOCK_BYTES}":
             return  # one that was there before, or one behind a gap: what is missing is asked for again
@@ -134,6 +134,15 @@ class Downlink:
         fetch.silences = 0
         if fetch.file.held_bytes >= fetch.asked_end:
             fetch.due_s = None
+
+    def _is_open(self, fetch: _Fetch) -> bool:
+        """Whether there is a place for its bytes; looks for one first. Raises OSError, and is then tried again."""
+        if not fetch.is_open and (why := fetch.file.obstacle(self._spare_bytes)) is not None:
+            self._become(fetch, "rejected", why)
+        elif not fetch.is_open:
+            fetch.taken_up = fetch.file.open() > 0
+            fetch.is_open = True
+        return fetch.is_open
 
     def _advance(self, fetch: _Fetch, now_s: float, publish: Publish) -> None:
         if fetch.state == "offered" and fetch.told:

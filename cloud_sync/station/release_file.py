@@ -10,7 +10,6 @@ from cloud_sync.wire.messages import BLOCK_BYTES
 
 _SYNC_BYTES = 1024**2
 _CHECK_BYTES = 8 * 1024**2
-_SPARE_BYTES = 64 * 1024**2
 
 
 class Progress(Enum):
@@ -42,20 +41,23 @@ class ReleaseFile:
         self._digest = hashlib.sha256()
         self._checked_bytes = 0
 
-    def obstacle(self) -> str | None:
-        """Why it cannot be fetched at all; None where it can."""
+    def obstacle(self, spare_bytes: int) -> str | None:
+        """Why it cannot be fetched at all; None where it can, and leaves `spare_bytes` of the disk free."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if self._path.exists() and self._path.stat().st_size != self._size_bytes:
             return f"{self._path.name} is here already, with {self._path.stat().st_size} bytes"
         held_bytes = self._part.stat().st_size if self._part.exists() else 0
         missing_bytes = 0 if self._path.exists() else max(0, self._size_bytes - held_bytes)
         free_bytes = shutil.disk_usage(self._path.parent).free
-        if missing_bytes + _SPARE_BYTES > free_bytes:
-            return f"the disk has {free_bytes} bytes left, {missing_bytes} are missing"
+        if missing_bytes + spare_bytes > free_bytes:
+            return f"the disk has {free_bytes} bytes left, {missing_bytes} are missing, {spare_bytes} stay free"
         return None
 
     def open(self) -> int:
-        """Take up what is there, down to the last whole block; says how many bytes that is."""
+        """Take up what is there, down to the last whole block; says how many bytes that is. Other parts go."""
+        for other in self._part.parent.glob(".*.part"):
+            if other != self._part:
+                other.unlink(missing_ok=True)
         if self._path.exists() and not self._part.exists():
             self.held_bytes = self._size_bytes
             return self.held_bytes

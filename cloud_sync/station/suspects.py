@@ -81,7 +81,9 @@ class Suspects:
 
     def broke_alone(self, batch: Batch, topic: str, now_s: float) -> bool:
         """A connection broke while this one alone was under way; True if it is guilty, and suspected no more."""
-        group = next((group for group in self._groups if group.batch == batch), _Group(batch))
+        group = next((group for group in self._groups if group.batch == batch), None)
+        if group is None:
+            return False
         if len(batch.seqs) > 1:
             self.refused(batch)
             return False
@@ -89,6 +91,8 @@ class Suspects:
         if group.breaks >= STRIKES and topic in self._passed:
             self.acquit(batch)
             return True
+        self._groups.remove(group)
+        self._groups.append(group)  # the others first: they may be what tells a bad record from a bad way
         if group.breaks >= STRIKES:
             group.not_before_s = now_s + doubled_s(_FIRST_WAIT_S, group.breaks, _MOST_WAIT_S)
         return False
@@ -96,7 +100,7 @@ class Suspects:
     def _suspect(self, batches: Sequence[Batch]) -> None:
         if not self._groups:
             self._passed.clear()
-        self._groups.extendleft(_Group(batch) for batch in reversed(batches))
+        self._groups.extend(_Group(batch) for batch in batches)
 
 
 def _halves(batch: Batch) -> list[Batch]:

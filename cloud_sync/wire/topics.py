@@ -109,7 +109,7 @@ def command(station: str) -> str:
 
 
 def job(station: str) -> str:
-    """Where the cloud offers, retained, a release."""
+    """Where the cloud offers, retained, a release; an empty message takes the offer back."""
     return _down(station, "job")
 
 

@@ -36,6 +36,7 @@ from edge.record.inspections import (
 from edge.record.letting_go import give_up_unsent
 from edge.record.marks import bury, forget, revive
 from edge.record.upload_choice import NOTHING_UP, UploadRule
+from edge.record.upload_rows import revive_uploads
 from edge.record.writer import GroupWriter, RefusedError, Work
 
 log = structlog.get_logger()
@@ -179,11 +180,18 @@ class Recorder:
     def retry_dead(self, stream: Stream | None = None) -> int:
         """Put the dead letters of a stream, or of all, back into the outbox; says how many once it is committed.
 
+        With those of all streams, and with images, the image files that were refused wait again and count as well.
+
         Raises:
             StorageError: the disk refused, or did not answer in time.
         """
         moved: list[int] = []
-        self.write_and_wait(lambda connection: moved.append(revive(connection, stream)))
+
+        def write(connection: sqlite3.Connection) -> None:
+            files = revive_uploads(connection) if stream in {None, Stream.IMAGES} else 0
+            moved.append(revive(connection, stream) + files)
+
+        self.write_and_wait(write)
         return moved[-1]
 
     def give_up(self, seqs: Sequence[int], why: str, at: datetime) -> None:

@@ -25,6 +25,6 @@ def want_overruled(connection: sqlite3.Connection, seq: int) -> None:
     want_uploads(connection, seq, found, UploadValue.OVERRULED)
 
 
-def count_uploads(connection: sqlite3.Connection) -> int:
-    """How many images wait to go up."""
-    return int(connection.execute("SELECT count(*) FROM uploads WHERE refused IS NULL").fetchone()[0])
+def revive_uploads(connection: sqlite3.Connection) -> int:
+    """Let the refused ones be tried again; says how many."""
+    return connection.execute("UPDATE uploads SET refused = NULL WHERE refused IS NOT NULL").rowcount

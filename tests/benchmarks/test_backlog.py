@@ -15,6 +15,7 @@ from draining import Drain, arrived_in, size_mb, watch
 from line_kit import STATION, Line, make_line
 
 from cloud_sync.wire.broker import LocalBroker, available_kinds, free_port
+from edge.config import RetentionSection
 from edge.demo.compare import read_told
 from edge.domain.inspection import Outcome
 from edge.domain.percentile import percentile
@@ -40,6 +41,9 @@ def test_a_backlog_drains_while_inspection_goes_on(tmp_path: Path, parts: int, w
     sys.stderr.write(f"{size_mb(line.station.database.parent):.0f} MB\n")
     drain = drain_beside_inspection(line, broker, 2 * parts, within_s)
     show(drain, parts, told_p99_ms(line, "part"), quiet_ms)
+    on_disk_mb = size_mb(line.station.database.parent)
+    sys.stderr.write(f"{on_disk_mb:.0f} MB on the station's disk\n")
+    assert on_disk_mb < RetentionSection().records_bytes / 1e6
     report = line.check()
     assert report.clean, report
     assert report.tally["inspections"] >= parts

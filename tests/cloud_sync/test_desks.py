@@ -1,6 +1,9 @@
 import contextlib
-from collections.abc import Iterator, Sequence
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -8,15 +11,19 @@ from brokers import eventually
 from clouds import CloudThread, stored
 from outboxes import AT, EPOCH, STATION, hashes, inspection
 from senders import Sender, sender
+from stores import ask
 
 from cloud_sync.hub.collector import Collector
 from cloud_sync.hub.desk import Publish, Reply
 from cloud_sync.hub.store.tables import stations
+from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire import topics
-from cloud_sync.wire.envelopes import pack_batch
+from cloud_sync.wire.envelopes import pack_batch, unpack_ack
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.memory import MemoryLink
 from cloud_sync.wire.memory_broker import MemoryBroker
+
+T = TypeVar("T")
 
 EVERYTHING = ("inspectd/v1/+/up/#",)
 ECHO = f"inspectd/v1/{STATION}/down/file-ack"
@@ -49,7 +56,7 @@ class EchoDesk:
 def collecting(place: Path, desk: EchoDesk) -> Iterator[tuple[Collector, Sender]]:
     broker = MemoryBroker()
     link = MemoryLink(broker, "collector", EVERYTHING)
-    with CloudThread(place, link, desks=[desk]) as collector, sender(broker, (ECHO,)) as sending:
+    with CloudThread(place, link, desks=[desk]) as collector, sender(broker, (ECHO, topics.ack(STATION))) as sending:
         eventually(lambda: collector.connected)
         yield collector, sending
 
@@ -73,7 +80,8 @@ def test_a_desk_writes_with_the_records_and_answers_after_the_commit(tmp_path: P
         eventually(lambda: sending.heard)
         assert noted(place) == {"press-8", STATION}
 
-    assert [(came.topic, came.payload) for came in sending.heard] == [(ECHO, f"file/{'a' * 64}/0".encode())]
+    heard = [(came.topic, came.payload) for came in sending.heard]
+    assert heard == [(ECHO, f"file/{'a' * 64}/0".encode())]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +109,63 @@ def test_a_message_that_the_database_refuses_holds_up_no_other(tmp_path: Path) -
 
     assert (collector.counts.dead_letters, collector.counts.store_faults) == (2, 0)
     assert stored(place) == hashes([inspection(1)])
+
+
+def test_a_record_that_the_database_refuses_is_a_dead_letter_and_the_others_of_its_group_are_stored(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "store.db"
+    with collecting(place, EchoDesk()) as (collector, sending):
+        with contextlib.closing(sqlite3.connect(place, isolation_level=None)) as database:
+            database.execute(
+                "CREATE TRIGGER refuse BEFORE INSERT ON records WHEN NEW.part_id = 'poison'"
+                " BEGIN SELECT RAISE(ABORT, 'no such part'); END"
+            )
+            database.execute("BEGIN IMMEDIATE")  # what comes meanwhile becomes one group
+            for row in (inspection(1), inspection(2), inspection(3, part_id="poison"), inspection(4)):
+                sending.send(topics.inspections(STATION), pack_batch(STATION, EPOCH, [row], AT))
+            database.execute("COMMIT")
+        eventually(lambda: collector.counts.received == 4)
+        eventually(lambda: {1, 2, 4} <= {seq for came in sending.heard for seq in seqs(came.payload)})
+
+    assert stored(place) == hashes([inspection(1), inspection(2), inspection(4)])
+    assert [reason for (reason,) in ask(str(place), "SELECT reason FROM dead_letters") if "no such part" in str(reason)]
+    acknowledged = {seq for came in sending.heard for seq in seqs(came.payload)}
+    assert acknowledged == {1, 2, 4}
+
+
+class Defective(StoreWriter):
+    """Has a defect that only the second of a batch's records meets."""
+
+    def commit(self, write: Callable[[sa.Connection], T]) -> T:
+        def checked(connection: sa.Connection) -> T:
+            done = write(connection)
+            if connection.scalar(sa.text("SELECT count(*) FROM records WHERE part_id = 'poison'")):
+                raise TypeError("a defect of ours")
+            return done
+
+        return super().commit(checked)
+
+
+def test_a_defect_at_one_message_ends_in_a_dead_letter_not_in_the_collectors_end(tmp_path: Path) -> None:
+    place, broker = tmp_path / "store.db", MemoryBroker()
+    with Defective(str(place)) as store, sender(broker) as sending:
+        collector = Collector(store, MemoryLink(broker, "collector", EVERYTHING))
+        thread = threading.Thread(target=collector.run)
+        thread.start()
+        eventually(lambda: collector.connected)
+        for row in (inspection(1), inspection(2, part_id="poison"), inspection(3)):
+            sending.send(topics.inspections(STATION), pack_batch(STATION, EPOCH, [row], AT))
+        eventually(lambda: collector.counts.received == 3)
+        collector.stop()
+        thread.join(10)
+
+    assert stored(place) == hashes([inspection(1), inspection(3)])
+    assert collector.counts.dead_letters == 1
+
+
+def seqs(payload: bytes) -> list[int]:
+    return [seq for item in unpack_ack(payload).ranges for seq in range(item.first, item.last + 1)]
 
 
 UNKNOWN = [

@@ -1,8 +1,10 @@
 """Files over the sync, both ends in one thread: real database, real folder, a way that loses what it is told to."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import BinaryIO
 
 import pytest
 import sqlalchemy as sa
@@ -10,8 +12,11 @@ from file_kit import EPOCH, STATION, Cloud, ListedUploads, Way, file_cloud, pict
 
 from cloud_sync.hub.blobs import FolderBlobs
 from cloud_sync.hub.file_desk import FileDesk
+from cloud_sync.hub.file_desks import file_desks
 from cloud_sync.hub.files import FileLimits
+from cloud_sync.hub.metrics import CollectorMetrics
 from cloud_sync.hub.store.engine import open_engine
+from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.file_tables import file_chunks, files
 from cloud_sync.station.files import FilePace, FileSender
 from cloud_sync.wire import topics
@@ -186,6 +191,55 @@ def test_a_blob_store_that_is_down_delays_complete_and_loses_nothing(tmp_path: P
         blocked.unlink()
         way.until(lambda: uploads.settled == [SHA])
         assert stored(tmp_path, PICTURE)
+
+
+class HangingBlobs(FolderBlobs):
+    """A folder that hangs until it is let go."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.let_go = threading.Event()
+
+    def put(self, sha256: str, content: BinaryIO) -> None:
+        assert self.let_go.wait(30)
+        super().put(sha256, content)
+
+
+def test_a_blob_store_that_hangs_keeps_nobody_waiting(tmp_path: Path) -> None:
+    blobs = HangingBlobs(tmp_path / "blobs")
+    with file_cloud(tmp_path, blobs) as cloud:
+        uploads = ListedUploads(PICTURE)
+        way = Way(FileSender(STATION, uploads), cloud)
+        way.until(lambda: states(cloud) == {(STATION, SHA): "sent"})
+        other = picture(BLOCK_BYTES + 1, 2)
+        announce(cloud, other, "press-4")
+        send_block(cloud, other, 0, "press-4")
+        cloud.work()
+        assert chunks(cloud) == 5
+        assert uploads.settled == []
+        blobs.let_go.set()
+        way.until(lambda: uploads.settled == [SHA])
+
+
+def test_figures_say_what_became_of_files(tmp_path: Path) -> None:
+    open_engine(str(tmp_path / "cloud.db"), create=True).dispose()
+    metrics = CollectorMetrics()
+    with file_desks(str(tmp_path / "cloud.db"), None, metrics) as desks:
+        cloud = Cloud(tmp_path / "cloud.db", lambda _place: desks)
+        uploads = ListedUploads(PICTURE)
+        Way(FileSender(STATION, uploads), cloud).until(lambda: uploads.settled)
+        values = {
+            name: metrics.registry.get_sample_value(f"inspectd_collector_{name}")
+            for name in ("files_complete", "files_refused", "files_waiting", "file_faults")
+        }
+        cloud.close()
+    assert values == {"files_complete": 1, "files_refused": 0, "files_waiting": 0, "file_faults": 0}
+    assert (tmp_path / "cloud.blobs" / SHA[:2] / SHA).exists()
+
+
+def test_a_store_that_is_no_file_wants_to_be_told_where_files_go() -> None:
+    with pytest.raises(StoreError, match="--blobs"), file_desks("postgresql://nowhere/x", None, CollectorMetrics()):
+        pass
 
 
 def test_killed_between_blob_and_record_the_file_is_completed_by_whoever_comes_next(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from answering_link import AnsweringLink
 from brokers import eventually
 from outboxes import EPOCH, STATION, SqliteOutbox, images, inspection, outcome
 from uplink_kit import QUICK, BreakingLink, Collector, collector_at, outbox, uplink_to  # noqa: F401 - a fixture
@@ -267,6 +268,27 @@ def test_many_acknowledgements_cost_few_commits(outbox: SqliteOutbox) -> None:  
             eventually(lambda: outbox.count() == 0)
             assert uplink.status().acknowledged == 300
     assert len(commits) < 60
+
+
+def test_while_a_backlog_drains_each_row_is_read_about_once_and_little_is_held(outbox: SqliteOutbox) -> None:  # noqa: F811
+    read, largest, after = [0], [0], outbox.after
+
+    def counting(stream: Stream, seq: int, limit: int) -> list[OutboxRow]:
+        page = after(stream, seq, limit)
+        read[0] += len(page)
+        largest[0] = max(largest[0], len(page))
+        return page
+
+    rows = [*map(inspection, range(1, 6001)), *map(outcome, range(1, 6001))]
+    outbox.add(rows)
+    outbox.after = counting  # type: ignore[method-assign]
+    link, pace = AnsweringLink(), UplinkSettings(capacity=1000, poll_s=0.02)
+    with Uplink(station=STATION, outbox=outbox, link=link, settings=pace) as uplink:
+        eventually(lambda: outbox.count() == 0, 30)
+        assert uplink.status().resent == 0
+    assert link.records == len(rows)
+    assert read[0] < 1.3 * len(rows)
+    assert largest[0] <= 1024
 
 
 @mosquitto_only

@@ -142,6 +142,25 @@ def test_a_file_of_other_size_under_the_name_is_left_alone(tmp_path: Path, cloud
     assert (tmp_path / "releases" / NAME).read_bytes() == b"what was here before"
 
 
+def test_a_disk_without_room_rejects_the_offer_and_says_so(tmp_path: Path, cloud: Cloud) -> None:
+    job = offered(tmp_path, cloud)
+    way = Way(Downlink(STATION, tmp_path / "releases", PACE, spare_bytes=2**60), cloud)
+    way.passenger.hear("job", job.pack())
+    way.until(lambda: row(cloud).state == "rejected")
+    assert "the disk has" in row(cloud).why
+    assert not list((tmp_path / "releases").iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_tried_again_until_it_can(tmp_path: Path, cloud: Cloud) -> None:
+    (tmp_path / "releases").write_text("in the way")
+    way = Way(Downlink(STATION, tmp_path / "releases", PACE), cloud)
+    way.passenger.hear("job", offered(tmp_path, cloud).pack())
+    with pytest.raises(OSError, match="releases"):
+        way.step()
+    (tmp_path / "releases").unlink()
+    way.until(lambda: row(cloud).state == "verified")
+
+
 def test_a_newer_offer_takes_the_place_of_one_under_way(tmp_path: Path, cloud: Cloud) -> None:
     way = way_to(tmp_path, cloud, offered(tmp_path, cloud))
     way.until((tmp_path / "releases" / f".{NAME}.part").exists)
@@ -150,7 +169,7 @@ def test_a_newer_offer_takes_the_place_of_one_under_way(tmp_path: Path, cloud: C
     [(_, newer)] = offer(cloud.place, FolderBlobs(tmp_path / "blobs"), other, [STATION])
     way.passenger.hear("job", newer.pack())
     way.until((tmp_path / "releases" / other.name).exists)
-    assert not (tmp_path / "releases" / NAME).exists()
+    assert [path.name for path in (tmp_path / "releases").iterdir()] == [other.name]  # no half file is left
 
 
 def test_an_offer_that_was_withdrawn_is_fetched_no_more(tmp_path: Path, cloud: Cloud) -> None:

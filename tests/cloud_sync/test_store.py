@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from outboxes import EPOCH, STATION, inspection, outcome
-from stores import ask
+from postgres_kit import Postgres
+from stores import ask, engine
 
 from cloud_sync.hub.store import StoreError
+from cloud_sync.hub.store.errors import ContentError
 from cloud_sync.hub.store.inserting import write_records
 from cloud_sync.hub.store.letters import LETTER_BYTES_PER_HOUR, LETTERS_PER_HOUR
 from cloud_sync.hub.store.reading import StoreReader
@@ -253,6 +255,34 @@ def test_the_database_is_written_as_durably_as_sqlite_can(file: str) -> None:
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert Path(file + "-wal").exists()
+
+
+def test_a_table_that_is_away_is_the_databases_fault_not_that_of_what_was_to_be_written(
+    store: StoreWriter, place: str
+) -> None:
+    with engine(place).begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE records RENAME TO away")
+    with pytest.raises(StoreError, match="records") as failed:
+        store.insert([new(inspection(1))], [], AT_MS)
+    with engine(place).begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE away RENAME TO records")
+
+    assert not isinstance(failed.value, ContentError)
+    assert store.insert([new(inspection(1))], [], AT_MS).stored == 1
+
+
+def test_a_server_waits_for_no_collector_that_hangs(postgres: Postgres) -> None:
+    with StoreWriter(postgres.new_database()) as store:
+        settings = {
+            name: store.commit(lambda connection, name=name: connection.exec_driver_sql(f"SHOW {name}").scalar())
+            for name in ("lock_timeout", "idle_in_transaction_session_timeout", "synchronous_commit")
+        }
+
+    assert settings == {
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "30s",
+        "synchronous_commit": "on",
+    }
 
 
 def test_a_locked_database_is_waited_for_then_reported_and_works_again(file: str) -> None:

@@ -13,8 +13,9 @@ from outboxes import EPOCH, STATION, inspection
 from stores import engine, everything
 
 from cloud_sync.hub.store import StoreError, migrations
+from cloud_sync.hub.store.file_tables import metadata  # all tables: those of files are added to the others
 from cloud_sync.hub.store.reading import StoreReader
-from cloud_sync.hub.store.tables import SCHEMA_VERSION, metadata
+from cloud_sync.hub.store.tables import SCHEMA_VERSION
 from cloud_sync.hub.store.writing import Key, NewRecord, StoreWriter
 from cloud_sync.wire.outbox import Stream
 from cloud_sync.wire.records import content_hash

@@ -10,8 +10,11 @@ from brokers import eventually
 from line_kit import Line, make_line
 from prometheus_client.parser import text_string_to_metric_families
 from station_kit import run_json
+from wiretap import wiretap
 
+from cloud_sync.wire import topics
 from cloud_sync.wire.broker import LocalBroker, available_kinds, free_port
+from cloud_sync.wire.messages import StateMessage
 from edge.domain.errors import ConfigError, OutputError
 from edge.domain.inspection import Outcome, OutcomeOf
 from edge.domain.part import Verdict
@@ -64,9 +67,12 @@ def test_a_running_station_tells_prometheus_all_and_its_log_the_links_loss_and_r
         eventually(lambda: _seen(line, failed) >= 4)  # seconds in which the link tries again and fails
         assert line.run_parts(2, "--prefix", "alone")["untold"] == 0
         assert (scraped(port, "inspectd_outbox_records", "inspections") or 0) == 2
-        with made, line.collector():
+        with made, line.collector(), wiretap(made.address, topics.ANY_STATE) as heard:
             eventually(lambda: scraped(port, "inspectd_outbox_records", "inspections") == 0)
+            eventually(lambda: heard)
             lines = link_lines(line)
+    state = StateMessage.unpack(heard[-1].payload)
+    assert (state.state, state.next_seq) == ("online", 13)
 
     assert figures["inspectd_parts_total"] == {("told", "PASS"): 8, ("told", "REJECT"): 2}  # labels by their names
     assert figures["inspectd_told_latency_seconds_count"][()] == 10

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud_sync.wire.outbox import Stream
 from edge.domain.errors import ConfigError, OutputError
 from edge.domain.part import Verdict
 from edge.line.protocol import (
@@ -15,6 +16,7 @@ from edge.line.protocol import (
     Listen,
     MastersAnswer,
     Ping,
+    RetryDead,
     Trigger,
     VerifyMasters,
     error_line,
@@ -24,6 +26,7 @@ from edge.line.protocol import (
     parse_line,
     pong_line,
     ready_line,
+    retry_dead_line,
     trigger_line,
     verdict_line,
     verify_masters_line,
@@ -58,6 +61,8 @@ TRIGGER = b'{"type": "trigger", "part_id": "p-1", "product": "cell", "cameras": 
             Trigger("p", "c", (), "dent"),
             id="a master",
         ),
+        pytest.param(b'{"type":"retry_dead"}', RetryDead(None), id="all dead letters again"),
+        pytest.param(retry_dead_line(Stream.IMAGES), RetryDead(Stream.IMAGES), id="those of one stream"),
         pytest.param(b'{"type":"verify_masters","product":"c"}', VerifyMasters("c"), id="masters"),
         pytest.param(
             b'{"type":"verify_masters","product":"c","asked_by":"plc","shown":"s1"}',
@@ -94,6 +99,8 @@ def test_the_messages_of_the_line(line: bytes, message: FromLine) -> None:
         pytest.param(b'{"type":"trigger","part_id":"p","product":null}', "product must be", id="a null product"),
         pytest.param(b'{"type":"product"}', "product must be", id="no product to choose"),
         pytest.param(b'{"type":"verify_masters"}', "product must be", id="masters of no product"),
+        pytest.param(b'{"type":"retry_dead","stream":"verdicts"}', "stream must be one of", id="a stream that is none"),
+        pytest.param(b'{"type":"retry_dead","stream":["images"]}', "stream must be one of", id="a list of streams"),
         pytest.param(b'{"type":"verify_masters","product":"c","shown":""}', "shown must be", id="an empty session"),
         pytest.param(b'{"type":"trigger","part_id":"p","product":"c","master":7}', "master must be", id="no name"),
         pytest.param(b'{"type":"trigger","part_id":"p","product":"\\ud800"}', "product must be", id="broken product"),

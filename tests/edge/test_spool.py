@@ -1,5 +1,8 @@
 """`edge spool` as it is typed: beside a running daemon, without one, with much that waits."""
 
+import contextlib
+import io
+import json
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,11 +14,11 @@ from backlog_kit import fill
 from brokers import eventually
 from edge_rows import rows
 from line_kit import STATION, Line, make_line
-from station_kit import run_json
 
 from cloud_sync.wire.broker import LocalBroker, available_kinds, free_port
 from cloud_sync.wire.link import Address
 from cloud_sync.wire.outbox import Stream
+from edge.cli import main
 from edge.config import load_config
 from edge.record.database import open_database
 from edge.record.spool import read_spool
@@ -41,7 +44,11 @@ def broker_for(line: Line, *options: str) -> Iterator[LocalBroker]:
 
 
 def spool(line: Line, *words: str) -> tuple[int, dict[str, Any]]:
-    return run_json(["edge", "spool", *words, "-c", str(line.station.config), "--json"])
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
+        main(["spool", *words, "-c", str(line.station.config), "--json"])
+    content: dict[str, Any] = json.loads(said.getvalue().splitlines()[-1])
+    return int(str(ended.value.code)), content
 
 
 def found(line: Line) -> dict[str, Any]:

@@ -11,14 +11,13 @@ from edge_rows import rows
 from file_kit import Way, file_cloud
 
 from cloud_sync.station.files import FileSender
+from cloud_sync.wire.outbox import Stream
 from edge.domain.feedback import Feedback
 from edge.domain.part import Verdict
-from edge.record.database import open_reader
 from edge.record.feedback import write_feedback
 from edge.record.images import ImageStore
 from edge.record.recorder import Recorder
 from edge.record.upload_choice import UploadRule, UploadValue, upload_value
-from edge.record.upload_rows import count_uploads
 from edge.record.uploads import SqliteUploads
 
 NOT_PASS = UploadRule("not_pass", 0.0)
@@ -153,6 +152,13 @@ def test_images_of_a_real_store_arrive_and_a_damaged_one_is_refused_with_its_rea
     assert "damaged on this disk" in str(why)
     lies = tmp_path / "blobs" / good.sha256[:2] / good.sha256
     assert lies.read_bytes() == kept.store.path_of(good.sha256, good.media_type).read_bytes()
-    reader = open_reader(kept.path)
-    assert count_uploads(reader) == 0
-    reader.close()
+
+
+def test_a_refused_image_is_tried_again_on_demand(keep: Keep) -> None:
+    kept = keep(NOT_PASS)
+    odd, bad = kept.uploads.waiting(2)
+    kept.uploads.refuse(odd, "the cloud refused it")
+    assert kept.waiting() == ["bad"]
+    assert kept.recorder.retry_dead(Stream.OUTCOMES) == 0
+    assert kept.recorder.retry_dead() == 1
+    assert list(kept.uploads.waiting(2)) == [odd, bad]

@@ -30,7 +30,9 @@ class FolderUploads:
 
     def add(self, content: bytes) -> str:
         sha256 = sha256_of(content)
-        (self._up / sha256).write_bytes(content)
+        half = self._up / f"{sha256}.half"
+        half.write_bytes(content)
+        half.rename(self._up / sha256)
         return sha256
 
     def waiting(self, limit: int) -> Sequence[Upload]:

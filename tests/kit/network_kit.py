@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 
@@ -29,10 +30,23 @@ def drop(port: int, per_thousand: int) -> None:
     """From now on so many of the packets to and from a TCP port get lost; 0 per thousand: none."""
     rules = "flush ruleset\n"
     if per_thousand:
-        lost = f"numgen random mod 1000 <= {per_thousand - 1} drop"
+        lost = f"numgen random mod 1000 <= {per_thousand - 1} counter drop"
         chain = f"type filter hook input priority 0;\ntcp dport {port} {lost}\ntcp sport {port} {lost}\n"
         rules += f"table ip loss {{\nchain in {{\n{chain}}}\n}}\n"
     subprocess.run([_tool("nft"), "-f", "-"], input=rules, text=True, check=True, timeout=10)
+
+
+def lost() -> int:
+    """How many packets got lost by the rules that stand now."""
+    rules = subprocess.run([_tool("nft"), "list", "ruleset"], capture_output=True, text=True, check=True, timeout=10)
+    return sum(int(count) for count in re.findall(r"counter packets (\d+)", rules.stdout))
+
+
+def held_up() -> int:
+    """How often the loopback had more to carry than it may."""
+    words = [_tool("tc"), "-s", "qdisc", "show", "dev", "lo"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=10)
+    return sum(int(count) for count in re.findall(r"overlimits (\d+)", said.stdout))
 
 
 def limit_rate(rate: str) -> None:

@@ -25,20 +25,27 @@ from cloud_sync.wire.messages import BLOCK_BYTES
 pytestmark = pytest.mark.skipif("mosquitto" not in available_kinds(), reason="mosquitto is not on this machine")
 
 PROGRAM = Path(__file__).parent.parent / "kit" / "file_station.py"
+LONG = [pytest.mark.soak, pytest.mark.timeout(1800)]
 KILLS = [
-    pytest.param(2, id="2"),
-    pytest.param(50, id="50", marks=[pytest.mark.soak, pytest.mark.timeout(1800)]),
+    pytest.param(1, 2, id="one collector, 2 each side"),
+    pytest.param(1, 50, id="one collector, 50 each side", marks=LONG),
+    pytest.param(3, 50, id="three collectors, 50 each side", marks=LONG),
 ]
 
 
 class Rig:
-    """A broker, a collector and a station, each a process."""
+    """A broker, collectors and a station, each a process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, collectors: int) -> None:
         self.folder = folder
         self.store = folder / "cloud.db"
         self.broker = LocalBroker("mosquitto", folder / "broker", free_port())
-        self.cloud = CloudProcess(self.broker.address, self.store)
+        self.clouds = [
+            CloudProcess(self.broker.address, self.store, folder / f"{number}.log", ("--client-id", f"c-{number}"))
+            for number in range(collectors)
+        ]
+        self.contents: list[bytes] = []
+        self._chance = random.Random(13)
         self.uploads = FolderUploads(folder)
         self._station: subprocess.Popen[bytes] | None = None
 
@@ -55,17 +62,26 @@ class Rig:
 
     def kill_both_in_turn(self, kills: int, progress: Callable[[], int], most: int) -> None:
         """Kill each side so often, after a random number of pieces more went over."""
-        chance = random.Random(13)
+        chance = self._chance
         sides = [self._restart_cloud, self._restart_station] * kills
         chance.shuffle(sides)
         for restart in sides:
+            self.feed()
             goal = progress() + chance.randint(1, most)
-            eventually(lambda goal=goal: progress() >= goal, 30)
+            eventually(lambda goal=goal: progress() >= goal, 60)
             restart()
 
+    def feed(self) -> None:
+        """See to it that more than one file waits to go up."""
+        while len(list((self.folder / "up").iterdir())) < 2:
+            seed = len(self.contents)
+            self.contents.append(picture(40 * BLOCK_BYTES + seed, seed))
+            self.uploads.add(self.contents[-1])
+
     def _restart_cloud(self) -> None:
-        self.cloud.kill()
-        self.cloud.start()
+        cloud = self._chance.choice(self.clouds)
+        cloud.kill()
+        cloud.start()
 
     def _restart_station(self) -> None:
         self.kill_station()
@@ -73,13 +89,15 @@ class Rig:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
+def rig(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    made = Rig(tmp_path, request.param)
     with made.broker:
-        made.cloud.start()
+        for cloud in made.clouds:
+            cloud.start()
         yield made
         made.kill_station()
-        made.cloud.stop()
+        for cloud in made.clouds:
+            cloud.stop()
 
 
 def pieces_up(rig: Rig) -> int:
@@ -97,25 +115,23 @@ def stored(rig: Rig, content: bytes) -> bool:
     return path.exists() and path.read_bytes() == content
 
 
-@pytest.mark.parametrize("kills", KILLS)
+@pytest.mark.parametrize(("rig", "kills"), KILLS, indirect=["rig"])
 def test_files_go_up_and_a_release_comes_down_through_kills_of_both_sides(rig: Rig, kills: int) -> None:
-    contents = [picture(40 * BLOCK_BYTES + seed, seed) for seed in range(max(1, kills // 2))]
-    release = picture(40 * max(1, kills // 2) * BLOCK_BYTES + 9)
+    release = picture(40 * kills * BLOCK_BYTES + 9)
     source = rig.folder / "cells-v7.bundle"
     source.write_bytes(release)
     part, whole = rig.folder / "releases" / f".{source.name}.part", rig.folder / "releases" / source.name
-    for content in contents:
-        rig.uploads.add(content)
+    rig.feed()
     rig.start_station()
     words = ["release", "offer", str(source), "--station", STATION, "--broker", str(rig.broker.address)]
     done = CliRunner().invoke(app, [*words, "--store", str(rig.store), "--json"])
     assert done.exit_code == 0, done.output
     rig.kill_both_in_turn(kills, lambda: pieces_up(rig) + size_of(part, whole) // BLOCK_BYTES, 16)
-    eventually(lambda: len(list((rig.folder / "done").iterdir())) == len(contents), 120)
+    eventually(lambda: len(list((rig.folder / "done").iterdir())) == len(rig.contents), 120)
     eventually(lambda: [row.state for row in job_rows(str(rig.store))] == ["verified"], 60)
     assert whole.read_bytes() == release
-    assert all(stored(rig, content) for content in contents)
-    assert pieces_up(rig) == sum(len(content) for content in contents) // BLOCK_BYTES  # and no piece is left over
+    assert all(stored(rig, content) for content in rig.contents)
+    assert pieces_up(rig) == sum(len(content) for content in rig.contents) // BLOCK_BYTES  # and no piece is left over
 
 
 def size_of(part: Path, whole: Path) -> int:

@@ -79,5 +79,5 @@ def test_kills_lose_no_told_verdict_and_tell_none_twice(tmp_path: Path, kills: i
     report = line.check()
     assert report.clean, report
     assert len(killed) == len(victims)
-    assert 1 <= len(line.events("disconnected")) <= killed["daemon"]  # one killed in its start had no line yet
+    assert line.events("disconnected")
     assert report.tally["inspections"] == report.tally["outcomes"]

@@ -7,7 +7,7 @@ import pytest
 from brokers import eventually, local_broker
 from gige_kit import own_network
 from line_kit import Line, make_line
-from network_kit import drop, limit_rate, missing
+from network_kit import drop, held_up, limit_rate, lost, missing
 from station_kit import process
 
 from cloud_sync.wire.broker import LocalBroker, available_kinds
@@ -72,6 +72,7 @@ def test_a_fifth_of_all_packets_is_lost(tmp_path: Path, broker: LocalBroker) -> 
 
     with broker:
         run(line, while_it_runs=lose)
+        assert lost() > 0
     check(line)
 
 
@@ -83,6 +84,7 @@ def test_all_packets_are_lost_and_the_connection_seems_to_stand(tmp_path: Path, 
         drop(broker.address.port, 1000)
         await_told(line, PARTS - 300)
         assert line.outbox_depth() > PARTS - 600
+        assert lost() > 0
         drop(broker.address.port, 0)
 
     with broker:
@@ -99,4 +101,5 @@ def test_the_line_to_the_broker_carries_a_megabit_a_second(tmp_path: Path, broke
 
     with broker:
         run(line, while_it_runs=slow_down)
+        assert held_up() > 0
     check(line)

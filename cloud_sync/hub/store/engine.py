@@ -10,6 +10,16 @@ from cloud_sync.hub.store.migrating import migrate, newer, version_of
 from cloud_sync.hub.store.tables import SCHEMA_VERSION
 
 BUSY_TIMEOUT_S = 5.0
+# A server that went silent is given up, so that it can be reached anew; a collector that hangs in a transaction is
+# put out by the server, and who waits for its locks begins again meanwhile.
+_SERVER = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    "options": "-c synchronous_commit=on -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s",
+}
 _BACKENDS = ("sqlite", "postgresql")
 
 
@@ -55,7 +65,7 @@ def _url(place: str) -> URL:
 
 def _engine(url: URL, busy_timeout_s: float, *, read_only: bool) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url)
+        return sa.create_engine(url, connect_args={**_SERVER, **url.query})
     engine = sa.create_engine(url, connect_args={"timeout": busy_timeout_s})
     sa.event.listen(engine, "connect", _read_only if read_only else _durable)
     if not read_only:

@@ -61,6 +61,8 @@ def _wait_long(connection: sa.Connection) -> None:
 
 def _lock(connection: sa.Connection) -> None:
     if connection.dialect.name == "postgresql":  # SQLite's transaction began as a writer, which is lock enough
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_WAIT_MS}")
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
 

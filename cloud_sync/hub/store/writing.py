@@ -19,7 +19,7 @@ __all__ = ["DeadLetter", "Inserted", "Key", "NewRecord", "StoreWriter", "is_faul
 
 T = TypeVar("T")
 
-_AT_FAULT = (sa.exc.DataError, sa.exc.IntegrityError, sa.exc.ProgrammingError)
+_AT_FAULT = (sa.exc.DataError, sa.exc.IntegrityError)
 
 
 class StoreWriter:
@@ -88,6 +88,8 @@ class StoreWriter:
 
 def is_fault_of_database(error: Exception) -> bool:
     """Whether it lies with disk, server or connection and may pass; otherwise with what was to be written."""
+    if isinstance(error, sa.exc.ProgrammingError):  # by the server's word a right or a table is missing
+        return getattr(error.orig, "sqlstate", None) is not None
     if isinstance(error, sa.exc.DBAPIError):
         return error.connection_invalidated or not isinstance(error, _AT_FAULT)
     return isinstance(error, sa.exc.SQLAlchemyError)
