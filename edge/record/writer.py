@@ -2,7 +2,8 @@
 
 Invariants:
 - `done` is called only after the commit that holds the work returned.
-- A commit on a file system that went read-only has failed, whatever fsync said: ext4 answers it with success then.
+- A commit on a file system that has given up has failed, whatever fsync said: for some milliseconds after an error
+  took its journal, ext4 answers fsync with success though nothing is on disk.
 - A failed commit fails all of its works; none of them is half written.
 - A work that is itself wrong fails alone, with RefusedError; the others of its group are written.
 - While the disk refuses, works fail at once; the database is reopened until it takes writes again.
@@ -11,7 +12,6 @@ Invariants:
 """
 
 import contextlib
-import errno
 import os
 import queue
 import sqlite3
@@ -194,9 +194,12 @@ class GroupWriter:
         self._on_state(True, "")
 
     def _check_writable(self) -> None:
-        """Raises OSError where the file system is read-only now: then what was just synced may be in memory alone."""
-        if os.statvfs(self._path.parent).f_flag & os.ST_RDONLY:
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self._path.parent))
+        """Raises OSError where the file system takes no changes any more: then what was synced may be in memory alone.
+
+        A change of a time must pass the journal: the first one makes ext4 see that it has given up, the second is told.
+        """
+        for _ in range(2):
+            os.utime(self._path.parent)
 
     def _begin_log_anew(self, connection: sqlite3.Connection) -> None:
         """Bring all that the log holds into the database, synced, and empty it. Raises StorageError."""

@@ -1,9 +1,6 @@
 import threading
 
-import pytest
-
 from edge.health import Health
-from edge.logs import configure_logs
 
 
 def test_the_listener_hears_the_state_and_each_change_once() -> None:
@@ -55,8 +52,7 @@ def test_a_fault_that_stays_open_tells_its_newest_reason() -> None:
     assert heard == ["", "gave no image yet", "401 Unauthorized", ""]
 
 
-def test_an_alarm_is_seen_and_logged_once_and_the_station_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
-    configure_logs(as_json=True)
+def test_an_alarm_is_seen_with_its_newest_reason_and_the_station_goes_on() -> None:
     health, heard = Health(), []
     health.on_change(lambda ready, _why: heard.append(ready))
     for why in ("12 are lost", "13 are lost", "13 are lost"):
@@ -67,7 +63,3 @@ def test_an_alarm_is_seen_and_logged_once_and_the_station_goes_on(capfd: pytest.
         health.set_alarm("verdicts_lost", "")
     assert health.alarms() == {}
     assert heard == [True]
-    said = capfd.readouterr().err
-    assert (said.count('"event": "alarm"'), said.count("alarm over")) == (1, 1)
-    assert said.count("12 are lost") == 1
-    assert "13 are lost" not in said

@@ -63,10 +63,21 @@ class StoreWriter:
         self._engine.dispose()
 
     def _check_writable(self) -> None:
-        """Raises StoreError where the file system went read-only: ext4 answers fsync with success then."""
+        """Raises StoreError where SQLite's file system takes no changes any more.
+
+        For some milliseconds after an error took its journal, ext4 answers fsync with success though nothing is on
+        disk. A change of a time must pass the journal: the first makes ext4 see it, the second is told.
+        """
         file = self._engine.url.database
-        if self._engine.dialect.name == "sqlite" and file and os.statvfs(Path(file).parent).f_flag & os.ST_RDONLY:
-            raise StoreError(f"{file} lies on a file system that is read-only now: see to the disk, and start again")
+        if self._engine.dialect.name != "sqlite" or not file:
+            return
+        try:
+            for _ in range(2):
+                os.utime(Path(file).parent)
+        except OSError as error:
+            raise StoreError(
+                f"the file system of {file} has given up: {error}: see to the disk, start again"
+            ) from error
 
     def __enter__(self) -> Self:
         return self
