@@ -4,6 +4,7 @@ Short: a few points. Long: every write and every fsync of a 200-part run of reco
 without camera and model), every one of a collector that takes in such a run, and a sample of the whole daemon's.
 """
 
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -135,6 +136,7 @@ def test_killed_at_any_write_or_fsync_nothing_is_lost(tmp_path: Path, run: Run, 
     assert not killed_and_whole(run, make(tmp_path / "count"), counted(tmp_path / "trace"))
     counts = calls_in(tmp_path / "trace")
     points = [(call, n) for call, count in counts.items() for n in range(1, count + 1)][::every]
+    random.Random(0).shuffle(points)  # what was done when somebody stops it is a fair sample
     done = 0
 
     def at(point: tuple[str, int]) -> bool:
