@@ -9,7 +9,7 @@ import sys
 
 from cloud_sync.hub.collector import Collector, collector_link
 from cloud_sync.hub.desk import Desk
-from cloud_sync.hub.file_desks import file_desks
+from cloud_sync.hub.files.file_desks import file_desks
 from cloud_sync.hub.metrics import CollectorMetrics, MetricsServer
 from cloud_sync.hub.station_desks import HealthDesk, StateDesk
 from cloud_sync.hub.store.writing import StoreWriter

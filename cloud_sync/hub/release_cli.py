@@ -39,9 +39,9 @@ def offer(
 ) -> None:
     """Offer a file to stations: they fetch it in blocks, check its hash, and activate nothing."""
     with _clear_offer():
-        from cloud_sync.hub import releases
-        from cloud_sync.hub.blobs import open_blobs
-        from cloud_sync.hub.file_desks import blobs_beside
+        from cloud_sync.hub.files import releases
+        from cloud_sync.hub.files.blobs import open_blobs
+        from cloud_sync.hub.files.file_desks import blobs_beside
         from cloud_sync.wire.link import Address
         from cloud_sync.wire.mqtt import MqttLink
         from cloud_sync.wire.mqtt_settings import MqttSettings
@@ -58,7 +58,7 @@ def offer(
 def status(store: Store, *, as_json: AsJson = False) -> None:
     """Say of each offer how far its station came; `asked`: it did not answer yet."""
     with clear_errors():
-        from cloud_sync.hub import releases
+        from cloud_sync.hub.files import releases
 
         rows = releases.job_rows(store)
     for row in rows:
@@ -71,7 +71,7 @@ def status(store: Store, *, as_json: AsJson = False) -> None:
 @contextmanager
 def _clear_offer() -> Iterator[None]:
     """As everywhere, and an offer that cannot be made is wrong usage."""
-    from cloud_sync.hub.releases import OfferError
+    from cloud_sync.hub.files.releases import OfferError
 
     with clear_errors():
         try:

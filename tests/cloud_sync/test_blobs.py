@@ -8,8 +8,8 @@ import pytest
 from file_kit import STATION, Cloud, ListedUploads, Way, file_cloud, picture, sha256_of
 from s3_emulator import s3_emulator
 
-from cloud_sync.hub.blobs import Blobs, FolderBlobs, open_blobs
-from cloud_sync.hub.file_desk import FileDesk
+from cloud_sync.hub.files.blobs import Blobs, FolderBlobs, open_blobs
+from cloud_sync.hub.files.file_desk import FileDesk
 from cloud_sync.hub.store.errors import BlobError
 from cloud_sync.station.files import FilePace, FileSender
 from cloud_sync.wire.blobs import Span, block_at, checked_block, covers, first_missing, is_whole, merged, spans_of

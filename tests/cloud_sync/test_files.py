@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 from file_kit import EPOCH, STATION, Cloud, ListedUploads, Way, file_cloud, picture, sha256_of, upload_of
 
-from cloud_sync.hub.blobs import FolderBlobs
-from cloud_sync.hub.file_desk import FileDesk
-from cloud_sync.hub.file_desks import file_desks
-from cloud_sync.hub.files import FileLimits
+from cloud_sync.hub.files.blobs import FolderBlobs
+from cloud_sync.hub.files.file_desk import FileDesk
+from cloud_sync.hub.files.file_desks import file_desks
+from cloud_sync.hub.files.pieces import FileLimits
 from cloud_sync.hub.metrics import CollectorMetrics
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError

@@ -9,10 +9,10 @@ import pytest
 from file_kit import STATION, Cloud, ListedUploads, Way, picture, sha256_of
 from postgres_kit import Postgres, postgres
 
-from cloud_sync.hub.blobs import FolderBlobs
-from cloud_sync.hub.file_desk import FileDesk
-from cloud_sync.hub.release_desk import ReleaseDesk
-from cloud_sync.hub.releases import job_rows, offer
+from cloud_sync.hub.files.blobs import FolderBlobs
+from cloud_sync.hub.files.file_desk import FileDesk
+from cloud_sync.hub.files.release_desk import ReleaseDesk
+from cloud_sync.hub.files.releases import job_rows, offer
 from cloud_sync.station.downlink import Downlink, DownPace
 from cloud_sync.station.files import FileSender
 from cloud_sync.wire import topics

@@ -9,10 +9,10 @@ import pytest
 from file_kit import LIMITS, STATION, Cloud, Way, picture, sha256_of
 from typer.testing import CliRunner
 
-from cloud_sync.hub.blobs import FolderBlobs
 from cloud_sync.hub.cli import app
-from cloud_sync.hub.release_desk import ReleaseDesk
-from cloud_sync.hub.releases import JobRow, OfferError, job_rows, offer
+from cloud_sync.hub.files.blobs import FolderBlobs
+from cloud_sync.hub.files.release_desk import ReleaseDesk
+from cloud_sync.hub.files.releases import JobRow, OfferError, job_rows, offer
 from cloud_sync.station.downlink import Downlink, DownPace
 from cloud_sync.wire import topics
 from cloud_sync.wire.errors import LinkError

@@ -65,6 +65,7 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "masters remove",
             "masters history",
             "verify-masters",
+            "feedback",
             "spool",
             "spool status",
             "spool drain",
@@ -82,13 +83,15 @@ def test_help_is_quick_because_it_loads_nothing_heavy(command: list[str]) -> Non
 def test_every_command_stands_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     words = ("init", "doctor", "config check", "calibrate", "run", "simulate", "status", "demo", "tune", "bench")
-    for word in (*words, "masters add", "verify-masters", "changeover"):
+    for word in (*words, "masters add", "verify-masters", "changeover", "feedback"):
         assert f"edge {word}" in readme or f"make {word}" in readme, word
     for word in ("list", "import", "verify", "activate", "rollback"):
         assert re.search(rf"edge bundle ([a-z]+\|)*{word}", readme), word
     for word in ("list", "grab", "collect", "scale"):
         assert f"edge camera {word}" in readme, word
-    for word in ("collect", "status", "stations"):
+    for word in ("status", "drain", "retry-dead"):
+        assert f"edge spool {word}" in readme, word
+    for word in ("collect", "status", "stations", "quarantine", "release offer", "release status"):
         assert f"cloud {word}" in readme, word
 
 

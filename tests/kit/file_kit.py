@@ -11,9 +11,9 @@ from random import Random
 from brokers import eventually
 from outboxes import EPOCH, STATION
 
-from cloud_sync.hub.blobs import Blobs, FolderBlobs
 from cloud_sync.hub.desk import Desk, Reply
-from cloud_sync.hub.file_desk import FileDesk
+from cloud_sync.hub.files.blobs import Blobs, FolderBlobs
+from cloud_sync.hub.files.file_desk import FileDesk
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.station.passenger import Passenger
 from cloud_sync.wire import topics

@@ -16,14 +16,14 @@ from outboxes import AT, EPOCH, STATION, images, inspection, outcome
 from schemas_kit import faults
 from wire_samples import MESSAGES, feedback, loss
 
-from cloud_sync.hub.blobs import FolderBlobs
 from cloud_sync.hub.collecting import desks as plain_desks
 from cloud_sync.hub.desk import Reply
-from cloud_sync.hub.file_desks import file_desks
+from cloud_sync.hub.files.blobs import FolderBlobs
+from cloud_sync.hub.files.file_desks import file_desks
+from cloud_sync.hub.files.releases import offer
 from cloud_sync.hub.group import Read, read, sort, take
 from cloud_sync.hub.intake import Intake
 from cloud_sync.hub.metrics import CollectorMetrics
-from cloud_sync.hub.releases import offer
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire import topics
 from cloud_sync.wire.blobs import BLOCK_BYTES

@@ -16,7 +16,7 @@ from file_station import FolderUploads
 from typer.testing import CliRunner
 
 from cloud_sync.hub.cli import app
-from cloud_sync.hub.releases import job_rows
+from cloud_sync.hub.files.releases import job_rows
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.file_tables import file_chunks, files
 from cloud_sync.wire.broker import LocalBroker, available_kinds, free_port

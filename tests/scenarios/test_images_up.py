@@ -12,7 +12,7 @@ from file_kit import picture
 from line_kit import STATION, Line, make_line
 from station_kit import end, good_frame, run_json
 
-from cloud_sync.hub.releases import job_rows
+from cloud_sync.hub.files.releases import job_rows
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.file_tables import file_chunks, files
 from cloud_sync.wire.broker import LocalBroker, available_kinds, free_port

@@ -16,9 +16,9 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from cloud_sync.hub.blobs import Blobs
 from cloud_sync.hub.desk import Publish, Reply
-from cloud_sync.hub.files import (
+from cloud_sync.hub.files.blobs import Blobs
+from cloud_sync.hub.files.pieces import (
     FileIntake,
     FileKey,
     FileLimits,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from cloud_sync.hub.blobs import Blobs, file_sha256
+from cloud_sync.hub.files.blobs import Blobs, file_sha256
 from cloud_sync.hub.store.adding import add_absent
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError

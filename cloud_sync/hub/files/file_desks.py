@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cloud_sync.hub.blobs import open_blobs
 from cloud_sync.hub.desk import Desk
-from cloud_sync.hub.file_desk import FileDesk
+from cloud_sync.hub.files.blobs import open_blobs
+from cloud_sync.hub.files.file_desk import FileDesk
+from cloud_sync.hub.files.release_desk import ReleaseDesk
 from cloud_sync.hub.metrics import CollectorMetrics
-from cloud_sync.hub.release_desk import ReleaseDesk
 from cloud_sync.hub.store.errors import StoreError
 
 

@@ -12,8 +12,8 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from cloud_sync.hub.blobs import Blobs
 from cloud_sync.hub.desk import Publish, Reply
+from cloud_sync.hub.files.blobs import Blobs
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import BlobError
 from cloud_sync.hub.store.file_tables import jobs, releases
