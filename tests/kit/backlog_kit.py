@@ -33,6 +33,7 @@ def fill(database: Path, station: str, parts: int, outcome: Outcome = Outcome.TO
     """
     with closing(open_database(database)) as connection:
         connection.execute("PRAGMA synchronous = OFF")  # nothing here need survive
+        connection.execute("PRAGMA cache_size = -200000")
         first = next_seq(connection)
         connection.execute("BEGIN IMMEDIATE")
         for seq in range(first, first + min(parts, _REAL)):
@@ -52,7 +53,8 @@ def _copy(connection: sqlite3.Connection, seqs: range, shift: int) -> None:
         " SELECT seq + ?1, printf('cell-%08d', seq + ?1), product, verdict, triggered_at, outcome, told_verdict,"
         " told_ms, epoch FROM inspections WHERE seq BETWEEN ?2 AND ?3"
     )
-    query = "SELECT stream, seq, payload, epoch FROM records WHERE seq BETWEEN ? AND ?"
+    query = "SELECT stream, seq, payload, epoch FROM records WHERE stream IN ('inspections', 'outcomes')"
+    query += " AND seq BETWEEN ? AND ?"
     made = connection.execute(query, which[1:]).fetchall()
     payloads = [_renumbered(payload, seq, seq + shift) for _stream, seq, payload, _epoch in made]
     records = [
@@ -64,7 +66,8 @@ def _copy(connection: sqlite3.Connection, seqs: range, shift: int) -> None:
     connection.executemany("INSERT INTO records (stream, seq, sha256, payload, epoch) VALUES (?, ?, ?, ?, ?)", records)
     outbox = (
         "INSERT INTO outbox (stream, seq, epoch)"
-        " SELECT stream, seq + ?1, epoch FROM records WHERE seq BETWEEN ?2 AND ?3"
+        " SELECT stream, seq + ?1, epoch FROM records WHERE stream IN ('inspections', 'outcomes')"
+        " AND seq BETWEEN ?2 AND ?3"
     )
     connection.execute(outbox, which)
     connection.execute("COMMIT")
