@@ -99,6 +99,7 @@ class Collector:
         self._replies: deque[Reply] = deque(maxlen=_REPLIES)  # one that falls out is asked for again by its station
         self._on_ready = on_ready
         self._acks = PendingAcks()
+        self._payload_limit_bytes: int | None = None
         self._desk_fault = ""
         self._queue: queue.SimpleQueue[groups.Read | None] = queue.SimpleQueue()
         self._came_bytes = 0  # into the queue, counted by the link's thread; what left it, by ours
@@ -130,8 +131,9 @@ class Collector:
         self._stopping = True
         self._queue.put(None)
 
-    def on_connected(self, limits: Limits) -> None:  # noqa: ARG002 - acknowledgements are small
+    def on_connected(self, limits: Limits) -> None:
         """The link's word; see `Listener`."""
+        self._payload_limit_bytes = limits.payload_bytes
         if self._lost_s is not None:
             _logger.warning("the broker is back after %.1f s", time.monotonic() - self._lost_s)
         self.connected, self._lost_s = True, None
@@ -242,9 +244,9 @@ class Collector:
         _report(taken)
 
     def _send_acks(self) -> None:
-        while (waiting := self._acks.first()) is not None:
+        while (waiting := self._acks.first(self._payload_limit_bytes)) is not None:
             station, ack = waiting
-            if not self._link.publish(topics.ack(station), pack_ack(ack)):
+            if not self._publish(Reply(topics.ack(station), pack_ack(ack))):
                 return
             self._acks.sent(station, ack)
 
