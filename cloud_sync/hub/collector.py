@@ -7,6 +7,7 @@
   by the stations, to whoever lives.
 """
 
+import dataclasses
 import logging
 import queue
 import time
@@ -42,6 +43,7 @@ SUBSCRIPTIONS = (
 _GROUP_MESSAGES = 500
 _GROUP_BYTES = 2 * 1024 * 1024
 _QUEUE_BYTES = 32 * 1024 * 1024  # mosquitto 2.0 sends more than our receive limit once we acknowledge one by one
+_SMALL_BYTES = 1024  # always finds room: a word of state that is left out would come again at the next connection
 _RECEIVE_LIMIT = 500
 _REPLIES = 10_000
 _TICK_S = 0.2
@@ -104,6 +106,7 @@ class Collector:
         self._queue: queue.SimpleQueue[groups.Read | None] = queue.SimpleQueue()
         self._came_bytes = 0  # into the queue, counted by the link's thread; what left it, by ours
         self._left_bytes = 0
+        self._left_out: deque[Message] = deque()
         self._stopping = False
         self._lost_s: float | None = None
         self.connected = False
@@ -119,6 +122,7 @@ class Collector:
             while not self._stopping:
                 if group := self._next_group():
                     self._collect(group)
+                self._release_left_out()
                 self._send_acks()
                 self._send_replies()
                 for desk in self._desks:
@@ -150,13 +154,14 @@ class Collector:
             _logger.warning("the broker is lost: %s", why)
 
     def on_message(self, message: Message) -> None:
-        """The link's word; see `Listener`. What finds no room stays unacknowledged, and its station sends it again."""
+        """The link's word; see `Listener`. What finds no room is left out, and its station sends it again."""
         size_bytes = len(message.payload)
-        if self._came_bytes - self._left_bytes + size_bytes <= _QUEUE_BYTES:
+        if size_bytes <= _SMALL_BYTES or self._came_bytes - self._left_bytes + size_bytes <= _QUEUE_BYTES:
             self._came_bytes += size_bytes
             self._queue.put(groups.read(message))  # here, so that it goes on while the disk is waited for
         else:
             self.counts.overflowed += 1
+            self._left_out.append(dataclasses.replace(message, payload=b""))
 
     def on_answer(self, refusal: str | None) -> None:
         """The link's word; see `Listener`."""
@@ -181,6 +186,15 @@ class Collector:
             return group
         finally:
             self._left_bytes += size_bytes
+
+    def _release_left_out(self) -> None:
+        """Tell the broker, once there is room, that what was left out is over.
+
+        It counts as under way there until then, and a broker that has our receive limit under way sends nothing more.
+        No station deletes a record for it.
+        """
+        while self._left_out and self._came_bytes - self._left_bytes <= _QUEUE_BYTES // 2:
+            self._link.acknowledge(self._left_out.popleft())
 
     def _collect(self, group: list[groups.Read]) -> None:
         begun_s = time.monotonic()
