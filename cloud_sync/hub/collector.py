@@ -20,6 +20,7 @@ from cloud_sync.hub import group as groups
 from cloud_sync.hub.acks import PendingAcks
 from cloud_sync.hub.desk import Desk, Reply
 from cloud_sync.hub.metrics import CollectorMetrics
+from cloud_sync.hub.plain import plain
 from cloud_sync.hub.store.errors import ContentError, StoreError
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire import topics
@@ -215,7 +216,7 @@ class Collector:
         try:
             return self._commit(groups.refused(message, str(error)))
         except ContentError:
-            _logger.exception("a message from %s can be kept in no form", message.topic[:120])
+            _logger.exception("a message from %s can be kept in no form", plain(message.topic[:120]))
             return groups.NOTHING
 
     def _settle(self, messages: list[Message], taken: groups.Taken) -> None:
@@ -291,7 +292,7 @@ def _report(taken: groups.Taken) -> None:
     dropped = set(taken.inserted.dropped)
     for letter in taken.dead:
         if letter not in dropped:
-            _logger.warning("dead letter from %s: %s", letter.topic[:120], letter.reason)
+            _logger.warning("dead letter from %s: %s", plain(letter.topic[:120]), plain(letter.reason))
     reused = Counter(key[:3] for key in taken.inserted.quarantined)
     for (station, epoch, stream), count in reused.items():
         _logger.error(

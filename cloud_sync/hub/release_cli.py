@@ -10,6 +10,7 @@ import typer
 
 from cloud_sync.hub.errors_said import clear_errors
 from cloud_sync.hub.fleet_cli import AsJson, Store
+from cloud_sync.hub.plain import plain
 
 WRONG_USAGE = 2
 
@@ -65,7 +66,8 @@ def status(store: Store, *, as_json: AsJson = False) -> None:
         if as_json:
             typer.echo(json.dumps({name: getattr(row, name) for name in row.__slots__}))
         else:
-            typer.echo(f"{row.station}: {row.name} {row.state}{f', {row.why}' if row.why else ''} (job {row.job})")
+            why = f", {plain(row.why)}" if row.why else ""
+            typer.echo(f"{row.station}: {row.name} {row.state}{why} (job {row.job})")
 
 
 @contextmanager

@@ -1,0 +1,67 @@
+"""What `cloud` prints of strangers' words, and what it keeps to itself."""
+
+import json
+import subprocess
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+from clouds import CLOUD
+from outboxes import EPOCH, STATION, inspection
+from stores import engine
+
+from cloud_sync.hub.station_desks import HealthDesk, StateDesk
+from cloud_sync.hub.store.writing import Key, NewRecord, StoreWriter
+from cloud_sync.wire.messages import HealthMessage, StateMessage
+
+HOSTILE = "\x1b[2J\npress-9  online\t\x00"
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def cloud(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*CLOUD, *arguments], capture_output=True, text=True, check=False, timeout=30)
+
+
+def health(**changes: object) -> dict[str, object]:
+    counts = dict.fromkeys(("dead_letters", "losses", "uploads", "spool_bytes", "disk_free_bytes"), 0)
+    said = HealthMessage(at=AT, epoch=EPOCH, ready=True, faults={}, alarms={HOSTILE: ""}, outbox={}, **counts)
+    return said.model_dump(mode="json", by_alias=True) | changes
+
+
+@pytest.fixture
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A station that says evil things wherever it may say something, and was offered a release."""
+    place = str(tmp_path_factory.mktemp("words") / "cloud.db")
+    row = inspection(1, part_id=HOSTILE)
+    state = StateMessage(state="online", epoch=EPOCH, next_seq=9, version=HOSTILE, at=AT)
+    job = "INSERT INTO jobs VALUES (:station, 'j', 'cells', 'rejected', :why, 1, 1)"
+
+    def write(connection: sa.Connection) -> None:
+        StateDesk().take(connection, STATION, "state", state.pack(), 1)
+        HealthDesk().take(connection, STATION, "health", json.dumps(health()).encode(), 1)
+        connection.execute(sa.text(job), {"station": STATION, "why": HOSTILE})
+
+    with StoreWriter(place) as writer:
+        writer.insert([NewRecord(Key(STATION, EPOCH, row.stream, 1), row.payload, HOSTILE)], [], 1)
+        writer.commit(write)
+    return place
+
+
+@pytest.mark.parametrize("words", [("stations",), ("status", "--records"), ("release", "status"), ("quarantine",)])
+def test_a_station_writes_no_lines_of_its_own_and_nothing_to_the_terminal(store: str, words: tuple[str, ...]) -> None:
+    said = cloud(*words, "--store", store)
+
+    assert said.returncode == 0, said.stderr
+    assert all(line.isprintable() or "\t" in line for line in said.stdout.splitlines())
+    assert "\x1b" not in said.stdout
+    assert not [line for line in said.stdout.splitlines() if line.startswith("press-9")]
+
+
+def test_a_word_of_health_of_a_later_version_hides_no_station(store: str) -> None:
+    with engine(store).begin() as connection:
+        later = json.dumps(health(humidity=0.4))
+        connection.execute(sa.text("UPDATE conditions SET health = :health"), {"health": later})
+
+    said = cloud("stations", "--store", store, "--json")
+
+    assert (said.returncode, json.loads(said.stdout)["station"]) == (0, STATION)
