@@ -11,6 +11,7 @@ from cloud_sync.hub.collector import Collector, collector_link
 from cloud_sync.hub.desk import Desk
 from cloud_sync.hub.file_desks import file_desks
 from cloud_sync.hub.metrics import CollectorMetrics, MetricsServer
+from cloud_sync.hub.plain import without_password
 from cloud_sync.hub.station_desks import HealthDesk, StateDesk
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire.link import Address
@@ -38,7 +39,7 @@ def collect_until_signal(
     metrics = CollectorMetrics()
     serving = MetricsServer(metrics, metrics_at) if metrics_at else contextlib.nullcontext()
     with StoreWriter(store) as writer, file_desks(store, blobs, metrics) as with_blobs, serving:
-        ready: dict[str, object] = {"event": "ready", "broker": str(address), "store": store}
+        ready: dict[str, object] = {"event": "ready", "broker": str(address), "store": without_password(store)}
         collector = Collector(
             writer,
             collector_link(address, client_id),

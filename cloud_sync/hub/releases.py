@@ -18,6 +18,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from cloud_sync.hub.blobs import Blobs, file_sha256
+from cloud_sync.hub.plain import without_password
 from cloud_sync.hub.store.adding import add_absent
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
@@ -119,7 +120,7 @@ def job_rows(place: str) -> list[JobRow]:
             query = sa.select(*columns).order_by(jobs.c.station, jobs.c.offered_at_ms.desc(), jobs.c.job)
             return [JobRow(*row) for row in connection.execute(query)]
     except sa.exc.SQLAlchemyError as error:
-        raise StoreError(f"cannot read {place}: {getattr(error, 'orig', None) or error}") from error
+        raise StoreError(f"cannot read {without_password(place)}: {getattr(error, 'orig', None) or error}") from error
     finally:
         engine.dispose()
 
@@ -199,7 +200,7 @@ def _writing(place: str) -> Iterator[sa.Connection]:
         with engine.begin() as connection:
             yield connection
     except sa.exc.SQLAlchemyError as error:
-        raise StoreError(f"cannot write to {place}: {getattr(error, 'orig', None) or error}") from error
+        raise StoreError(f"cannot write to {without_password(place)}: {getattr(error, 'orig', None) or error}") from error
     finally:
         engine.dispose()
 

@@ -3,15 +3,18 @@
 import json
 import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from clouds import CLOUD
+from clouds import CLOUD, CloudProcess
 from outboxes import EPOCH, STATION, inspection
+from postgres_kit import Postgres
 from stores import engine
 
 from cloud_sync.hub.station_desks import HealthDesk, StateDesk
 from cloud_sync.hub.store.writing import Key, NewRecord, StoreWriter
+from cloud_sync.wire.broker import LocalBroker
 from cloud_sync.wire.messages import HealthMessage, StateMessage
 
 HOSTILE = "\x1b[2J\npress-9  online\t\x00"
@@ -65,3 +68,34 @@ def test_a_word_of_health_of_a_later_version_hides_no_station(store: str) -> Non
     said = cloud("stations", "--store", store, "--json")
 
     assert (said.returncode, json.loads(said.stdout)["station"]) == (0, STATION)
+
+
+SECRET_PLACES = [
+    "postgresql+psycopg://me:hush@127.0.0.1:1/db",
+    "postgresql://me:hush%40@127.0.0.1:1/db",
+    "postgres://me@127.0.0.1:1/db?password=hush",
+]
+
+
+@pytest.mark.parametrize("place", SECRET_PLACES)
+def test_a_database_that_is_away_is_named_without_its_password(place: str) -> None:
+    said = cloud("status", "--store", place)
+
+    assert said.returncode == 3
+    assert "127.0.0.1" in said.stderr
+    assert "connection" in said.stderr  # it was tried, by the driver that we have
+    assert "hush" not in said.stderr
+
+
+def test_a_collector_says_where_it_collects_without_the_password(
+    broker: LocalBroker, postgres: Postgres, tmp_path: Path
+) -> None:
+    broker.start()
+    process = CloudProcess(broker.address, postgres.new_database().replace("@", ":hush@", 1), tmp_path / "log")
+    process.start(awaited=False)
+
+    ready = process.next_event()
+
+    assert process.stop() == 0
+    assert ":***@" in str(ready["store"])
+    assert "hush" not in f"{ready}{process.log()}"
