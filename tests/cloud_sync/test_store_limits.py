@@ -1,17 +1,20 @@
 """What a store must take however odd it is: floods, counters that are wrong, numbers beyond all sense."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from outboxes import AT, EPOCH, STATION, OutboxRow
-from stores import ask
+from outboxes import AT, EPOCH, STATION, OutboxRow, inspection
+from stores import ask, engine
 
 from cloud_sync.hub.intake import Intake, take_in
 from cloud_sync.hub.store.inserting import write_records
 from cloud_sync.hub.store.letters import LETTERS_PER_HOUR
 from cloud_sync.hub.store.reading import StoreReader
-from cloud_sync.hub.store.writing import DeadLetter, Inserted, StoreWriter
+from cloud_sync.hub.store.writing import DeadLetter, Inserted, Key, NewRecord, StoreWriter
 from cloud_sync.wire import topics
 from cloud_sync.wire.envelopes import pack_batch
 from cloud_sync.wire.link import Message
@@ -61,3 +64,31 @@ def test_a_station_that_claims_to_have_lost_more_than_an_integer_holds_hides_no_
             assert store.insert(tombstone(seq, records).records, [], 1).stored == 1
     with StoreReader(place) as reader:
         assert [view.station for view in reader.fleet()] == [STATION, "press-4"]
+
+
+def test_a_count_that_is_short_loses_no_record_and_doubles_none(place: str) -> None:
+    records = [
+        NewRecord(Key(STATION, EPOCH, Stream.INSPECTIONS, seq), inspection(seq).payload, "") for seq in range(1, 6)
+    ]
+    other = replace(records[1], payload=inspection(2, part_id="another").payload)
+    with StoreWriter(place) as store:
+        store.insert(records[:3], [], 1)
+        store.commit(lambda connection: connection.execute(sa.text("DELETE FROM holdings")))  # as if by an old program
+        done = store.insert([records[0], other, *records[3:]], [], 2)
+
+    assert (done.stored, done.duplicates, [key.seq for key in done.quarantined]) == (2, 1, [2])
+    assert ask(place, "SELECT seq, received_at_ms FROM records") == [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2)]
+
+
+def test_who_starts_while_another_brings_the_store_forward_waits_for_it(tmp_path: Path) -> None:
+    place = str(tmp_path / "cloud.db")
+    StoreWriter(place).close()
+    started = ThreadPoolExecutor(1)
+    with engine(place).connect() as busy:
+        busy.execute(sa.text("BEGIN IMMEDIATE"))
+        writer = started.submit(StoreWriter, place, busy_timeout_s=0.05)
+        wait([writer], 0.5)
+        assert not writer.done()
+        busy.rollback()
+    writer.result(10).close()
+    started.shutdown()
