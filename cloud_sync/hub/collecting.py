@@ -36,6 +36,7 @@ def collect_until_signal(
         OSError: nobody can listen at `metrics_at`.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # a new store makes a dozen lines of it
     metrics = CollectorMetrics()
     serving = MetricsServer(metrics, metrics_at) if metrics_at else contextlib.nullcontext()
     with StoreWriter(store) as writer, file_desks(store, blobs, metrics) as with_blobs, serving:

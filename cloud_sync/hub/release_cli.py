@@ -43,11 +43,10 @@ def offer(
         from cloud_sync.hub import releases
         from cloud_sync.hub.blobs import open_blobs
         from cloud_sync.hub.file_desks import blobs_beside
-        from cloud_sync.wire.link import Address
         from cloud_sync.wire.mqtt import MqttLink
         from cloud_sync.wire.mqtt_settings import MqttSettings
 
-        link = MqttLink(MqttSettings(Address.parse(broker), f"inspectd-offer-{releases.client_mark()}"))
+        link = MqttLink(MqttSettings(releases.broker_at(broker), f"inspectd-offer-{releases.client_mark()}"))
         offers = releases.offer(store, open_blobs(blobs or blobs_beside(store)), file, station)
         releases.publish(link, offers)
     for name, job in offers:

@@ -25,7 +25,7 @@ from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.file_tables import jobs, releases
 from cloud_sync.wire import topics
 from cloud_sync.wire.errors import LinkError
-from cloud_sync.wire.link import Limits, Link, Message
+from cloud_sync.wire.link import Address, Limits, Link, Message
 from cloud_sync.wire.messages import FILE_LIMIT_BYTES, Job
 
 ANSWER_S = 10.0
@@ -77,11 +77,11 @@ def offer(place: str, blobs: Blobs, path: Path, stations: Sequence[str]) -> list
     """Put a file into the blob store and write its offers; says what is to be published, and to whom.
 
     Raises:
-        OfferError: the file cannot be a release, or its name has other content already.
-        BlobError, StoreError, LinkError: the outside world failed, or a station's id is none.
+        OfferError: the file cannot be a release, its name has other content already, or a station's id is none.
+        BlobError, StoreError: the outside world failed.
     """
     release = read_release(path)
-    names = [topics.checked_station(station) for station in stations]
+    names = [_checked(station) for station in stations]
     with _writing(place) as connection:
         _check_name(connection, release)
     if not blobs.holds(release.sha256):
@@ -104,6 +104,14 @@ def publish(link: Link, offers: Sequence[tuple[str, Job]], within_s: float = ANS
             answers.count(lambda s=station, j=job: link.publish(topics.job(s), j.pack(), retain=True), until_s)  # type: ignore[misc]
     finally:
         link.stop(1.0)
+
+
+def broker_at(text: str) -> Address:
+    """The broker at HOST:PORT. Raises OfferError."""
+    try:
+        return Address.parse(text)
+    except LinkError as error:
+        raise OfferError(str(error)) from error
 
 
 def client_mark() -> str:
@@ -168,6 +176,13 @@ class _Answers:
         if left_s <= 0:
             raise LinkError(f"the offer is written, and was not published: {self._why}; say the same again")
         self._changed.wait(min(left_s, 0.5))
+
+
+def _checked(station: str) -> str:
+    try:
+        return topics.checked_station(station)
+    except LinkError as error:
+        raise OfferError(str(error)) from error
 
 
 def _job(connection: sa.Connection, station: str, release: Release) -> Job:

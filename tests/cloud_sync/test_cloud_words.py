@@ -1,6 +1,7 @@
 """What `cloud` prints of strangers' words, and what it keeps to itself."""
 
 import json
+import socket
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,3 +100,31 @@ def test_a_collector_says_where_it_collects_without_the_password(
     assert process.stop() == 0
     assert ":***@" in str(ready["store"])
     assert "hush" not in f"{ready}{process.log()}"
+
+
+WRONG_OFFERS = [
+    pytest.param(("--station", STATION, "--broker", "nowhere"), "HOST:PORT", id="broker"),
+    pytest.param(("--station", "Press 3"), "a station id is", id="station"),
+]
+
+
+@pytest.mark.parametrize(("words", "said_of_it"), WRONG_OFFERS)
+def test_an_offer_in_wrong_words_is_wrong_usage(
+    store: str, tmp_path: Path, words: tuple[str, ...], said_of_it: str
+) -> None:
+    (tmp_path / "cells").write_bytes(b"x")
+
+    said = cloud("release", "offer", str(tmp_path / "cells"), "--store", store, *words)
+
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said_of_it in said.stderr
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = cloud("collect", "--store", str(tmp_path / "cloud.db"), "--metrics", address)
+
+    assert said.returncode == 3
+    assert f"nobody can listen for Prometheus at {address}" in said.stderr
+    assert said.stderr.count("\n") == 1
