@@ -215,7 +215,9 @@ def _writing(place: str) -> Iterator[sa.Connection]:
         with engine.begin() as connection:
             yield connection
     except sa.exc.SQLAlchemyError as error:
-        raise StoreError(f"cannot write to {without_password(place)}: {getattr(error, 'orig', None) or error}") from error
+        raise StoreError(
+            f"cannot write to {without_password(place)}: {getattr(error, 'orig', None) or error}"
+        ) from error
     finally:
         engine.dispose()
 
