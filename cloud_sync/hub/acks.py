@@ -12,6 +12,8 @@ from cloud_sync.wire.envelopes import Ack, to_ranges
 from cloud_sync.wire.outbox import Stream
 
 _SEQS_PER_ACK = 2000
+_HEAD_BYTES = 256  # of a message: all but its numbers
+_SEQ_BYTES = 72  # at most: two ranges of 16 digits each way, since a number in quarantine stands there twice
 
 
 @dataclass(slots=True)
@@ -35,8 +37,10 @@ class PendingAcks:
     def add(self, settled: Iterable[Key], quarantined: Iterable[Key]) -> None:
         """These are committed; of them, these are in quarantine."""
         for key in settled:
+            if self._held >= self.capacity:
+                break
             seqs = self._of(key).settled
-            if self._held >= self.capacity or key.seq in seqs:
+            if key.seq in seqs:
                 continue
             seqs.add(key.seq)
             self._held += 1
@@ -48,10 +52,15 @@ class PendingAcks:
         """How many sequence numbers wait."""
         return self._held
 
-    def first(self) -> tuple[str, Ack] | None:
-        """The acknowledgement that has waited longest, and its station; it stays until `sent`."""
+    def first(self, limit_bytes: int | None = None) -> tuple[str, Ack] | None:
+        """The acknowledgement that has waited longest, and its station; it stays until `sent`.
+
+        Args:
+            limit_bytes: what the connection takes in one message; None: any size.
+        """
+        count = _SEQS_PER_ACK if limit_bytes is None else _seqs_in(limit_bytes)
         for (station, stream, epoch), seqs in self._waiting.items():
-            some = set(sorted(seqs.settled)[:_SEQS_PER_ACK])
+            some = set(sorted(seqs.settled)[:count])
             return station, Ack(stream, epoch, to_ranges(some), to_ranges(some & seqs.quarantined))
         return None
 
@@ -68,3 +77,7 @@ class PendingAcks:
 
     def _of(self, key: Key) -> _Seqs:
         return self._waiting.setdefault((key.station, key.stream, key.epoch), _Seqs())
+
+
+def _seqs_in(limit_bytes: int) -> int:
+    return max(1, min(_SEQS_PER_ACK, (limit_bytes - _HEAD_BYTES) // _SEQ_BYTES))

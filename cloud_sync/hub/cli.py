@@ -9,6 +9,7 @@ import typer
 from cloud_sync.hub import fleet_cli, model_cli, release_cli
 from cloud_sync.hub.errors_said import WORLD_FAILED, clear_errors
 from cloud_sync.hub.fleet_cli import AsJson, Store, reader, said_json
+from cloud_sync.hub.plain import plain, without_password
 from cloud_sync.hub.release_cli import Blobs
 from cloud_sync.wire.errors import LinkError
 
@@ -69,7 +70,7 @@ def status(
     with clear_errors(), reader(store) as found:
         counts = [item for item in found.stations() if station in (None, item.station)]
         if station is not None and not counts:
-            typer.echo(f"station {station!r} was never heard of in {store}", err=True)
+            typer.echo(f"station {station!r} was never heard of in {without_password(store)}", err=True)
             raise typer.Exit(SAID_NO)
         if records:
             _print_records(found, station, as_json=as_json)
@@ -108,7 +109,7 @@ def _print_records(reader: "StoreReader", station: str | None, *, as_json: bool)
         if as_json:
             said_json({name: getattr(record, name) for name in record.__slots__})
         else:
-            typer.echo("\t".join(str(getattr(record, name) or "-") for name in record.__slots__))
+            typer.echo("\t".join(plain(str(getattr(record, name) or "-")) for name in record.__slots__))
 
 
 def _print_counts(counts: "list[StationCounts]", dead_letters: int) -> None:

@@ -11,6 +11,7 @@ from cloud_sync.hub.collector import Collector, collector_link
 from cloud_sync.hub.desk import Desk
 from cloud_sync.hub.files.file_desks import file_desks
 from cloud_sync.hub.metrics import CollectorMetrics, MetricsServer
+from cloud_sync.hub.plain import without_password
 from cloud_sync.hub.station_desks import HealthDesk, StateDesk
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire.link import Address
@@ -35,10 +36,11 @@ def collect_until_signal(
         OSError: nobody can listen at `metrics_at`.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # a new store makes a dozen lines of it
     metrics = CollectorMetrics()
     serving = MetricsServer(metrics, metrics_at) if metrics_at else contextlib.nullcontext()
     with StoreWriter(store) as writer, file_desks(store, blobs, metrics) as with_blobs, serving:
-        ready: dict[str, object] = {"event": "ready", "broker": str(address), "store": store}
+        ready: dict[str, object] = {"event": "ready", "broker": str(address), "store": without_password(store)}
         collector = Collector(
             writer,
             collector_link(address, client_id),

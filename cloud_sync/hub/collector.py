@@ -7,6 +7,7 @@
   by the stations, to whoever lives.
 """
 
+import dataclasses
 import logging
 import queue
 import time
@@ -19,6 +20,7 @@ from cloud_sync.hub import group as groups
 from cloud_sync.hub.acks import PendingAcks
 from cloud_sync.hub.desk import Desk, Reply
 from cloud_sync.hub.metrics import CollectorMetrics
+from cloud_sync.hub.plain import plain
 from cloud_sync.hub.store.errors import ContentError, StoreError
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire import topics
@@ -42,6 +44,7 @@ SUBSCRIPTIONS = (
 _GROUP_MESSAGES = 500
 _GROUP_BYTES = 2 * 1024 * 1024
 _QUEUE_BYTES = 32 * 1024 * 1024  # mosquitto 2.0 sends more than our receive limit once we acknowledge one by one
+_SMALL_BYTES = 1024  # always finds room: a word of state that is left out would come again at the next connection
 _RECEIVE_LIMIT = 500
 _REPLIES = 10_000
 _TICK_S = 0.2
@@ -99,10 +102,12 @@ class Collector:
         self._replies: deque[Reply] = deque(maxlen=_REPLIES)  # one that falls out is asked for again by its station
         self._on_ready = on_ready
         self._acks = PendingAcks()
+        self._payload_limit_bytes: int | None = None
         self._desk_fault = ""
         self._queue: queue.SimpleQueue[groups.Read | None] = queue.SimpleQueue()
         self._came_bytes = 0  # into the queue, counted by the link's thread; what left it, by ours
         self._left_bytes = 0
+        self._left_out: deque[Message] = deque()
         self._stopping = False
         self._lost_s: float | None = None
         self.connected = False
@@ -118,6 +123,7 @@ class Collector:
             while not self._stopping:
                 if group := self._next_group():
                     self._collect(group)
+                self._release_left_out()
                 self._send_acks()
                 self._send_replies()
                 for desk in self._desks:
@@ -130,8 +136,9 @@ class Collector:
         self._stopping = True
         self._queue.put(None)
 
-    def on_connected(self, limits: Limits) -> None:  # noqa: ARG002 - acknowledgements are small
+    def on_connected(self, limits: Limits) -> None:
         """The link's word; see `Listener`."""
+        self._payload_limit_bytes = limits.payload_bytes
         if self._lost_s is not None:
             _logger.warning("the broker is back after %.1f s", time.monotonic() - self._lost_s)
         self.connected, self._lost_s = True, None
@@ -148,13 +155,14 @@ class Collector:
             _logger.warning("the broker is lost: %s", why)
 
     def on_message(self, message: Message) -> None:
-        """The link's word; see `Listener`. What finds no room stays unacknowledged, and its station sends it again."""
+        """The link's word; see `Listener`. What finds no room is left out, and its station sends it again."""
         size_bytes = len(message.payload)
-        if self._came_bytes - self._left_bytes + size_bytes <= _QUEUE_BYTES:
+        if size_bytes <= _SMALL_BYTES or self._came_bytes - self._left_bytes + size_bytes <= _QUEUE_BYTES:
             self._came_bytes += size_bytes
             self._queue.put(groups.read(message))  # here, so that it goes on while the disk is waited for
         else:
             self.counts.overflowed += 1
+            self._left_out.append(dataclasses.replace(message, payload=b""))
 
     def on_answer(self, refusal: str | None) -> None:
         """The link's word; see `Listener`."""
@@ -180,6 +188,15 @@ class Collector:
         finally:
             self._left_bytes += size_bytes
 
+    def _release_left_out(self) -> None:
+        """Tell the broker, once there is room, that what was left out is over.
+
+        It counts as under way there until then, and a broker that has our receive limit under way sends nothing more.
+        No station deletes a record for it.
+        """
+        while self._left_out and self._came_bytes - self._left_bytes <= _QUEUE_BYTES // 2:
+            self._link.acknowledge(self._left_out.popleft())
+
     def _collect(self, group: list[groups.Read]) -> None:
         begun_s = time.monotonic()
         try:
@@ -199,7 +216,7 @@ class Collector:
         try:
             return self._commit(groups.refused(message, str(error)))
         except ContentError:
-            _logger.exception("a message from %s can be kept in no form", message.topic[:120])
+            _logger.exception("a message from %s can be kept in no form", plain(message.topic[:120]))
             return groups.NOTHING
 
     def _settle(self, messages: list[Message], taken: groups.Taken) -> None:
@@ -242,9 +259,9 @@ class Collector:
         _report(taken)
 
     def _send_acks(self) -> None:
-        while (waiting := self._acks.first()) is not None:
+        while (waiting := self._acks.first(self._payload_limit_bytes)) is not None:
             station, ack = waiting
-            if not self._link.publish(topics.ack(station), pack_ack(ack)):
+            if not self._publish(Reply(topics.ack(station), pack_ack(ack))):
                 return
             self._acks.sent(station, ack)
 
@@ -275,7 +292,7 @@ def _report(taken: groups.Taken) -> None:
     dropped = set(taken.inserted.dropped)
     for letter in taken.dead:
         if letter not in dropped:
-            _logger.warning("dead letter from %s: %s", letter.topic[:120], letter.reason)
+            _logger.warning("dead letter from %s: %s", plain(letter.topic[:120]), plain(letter.reason))
     reused = Counter(key[:3] for key in taken.inserted.quarantined)
     for (station, epoch, stream), count in reused.items():
         _logger.error(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cloud_sync.hub.errors_said import clear_errors
+from cloud_sync.hub.plain import plain
 
 if TYPE_CHECKING:
     from cloud_sync.hub.store.fleet import Intruder, StationView
@@ -96,14 +97,14 @@ def _cells(view: "StationView", now_s: float) -> tuple[str, ...]:
         view.state or "-",
         _ago(view.since_ms, now_s),
         _ago(view.last_seen_at_ms, now_s),
-        view.version or "-",
+        plain(view.version) or "-",
         epoch,
         str(view.records),
         "-" if view.waiting is None else str(view.waiting),
         str(view.lost),
         str(view.quarantined),
         letters,
-        _alarms(view),
+        plain(_alarms(view)),
     )
 
 

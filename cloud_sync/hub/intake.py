@@ -35,6 +35,7 @@ RECORD_SUBJECTS = {
     "feedback": frozenset({Stream.FEEDBACK}),
 }  # where records come, and which
 _REASON_SHOWN = 300
+_LOST_MOST = 10**12  # what one tombstone counts for at most: the sum of any number of them stays an integer
 
 _MODELS: dict[Stream, type[Record]] = {
     Stream.INSPECTIONS: InspectionRecord,
@@ -118,7 +119,7 @@ def _record(batch: Batch, payload: bytes) -> NewRecord:
         verdict, outcome = record.told_verdict, record.outcome
     key = Key(batch.station, batch.epoch, batch.stream, record.seq)
     part_id = storable(record.part_id) if isinstance(record, PartRecord) else ""
-    lost = record.records if isinstance(record, LossRecord) else 0
+    lost = min(record.records, _LOST_MOST) if isinstance(record, LossRecord) else 0
     return NewRecord(key, payload, part_id, verdict, outcome, _made_at_ms(record), lost)
 
 

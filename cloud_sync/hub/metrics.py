@@ -72,7 +72,10 @@ class MetricsServer:
     """Answers Prometheus at an address; a context manager. Raises OSError where it cannot listen."""
 
     def __init__(self, metrics: CollectorMetrics, address: Address) -> None:
-        self._server, self._thread = start_http_server(address.port, address.host, metrics.registry)
+        try:
+            self._server, self._thread = start_http_server(address.port, address.host, metrics.registry)
+        except OSError as error:
+            raise OSError(f"nobody can listen for Prometheus at {address}: {error}") from error
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ import typer
 
 from cloud_sync.hub.errors_said import clear_errors
 from cloud_sync.hub.fleet_cli import AsJson, Store
+from cloud_sync.hub.plain import plain
 
 WRONG_USAGE = 2
 
@@ -42,11 +43,10 @@ def offer(
         from cloud_sync.hub.files import releases
         from cloud_sync.hub.files.blobs import open_blobs
         from cloud_sync.hub.files.file_desks import blobs_beside
-        from cloud_sync.wire.link import Address
         from cloud_sync.wire.mqtt import MqttLink
         from cloud_sync.wire.mqtt_settings import MqttSettings
 
-        link = MqttLink(MqttSettings(Address.parse(broker), f"inspectd-offer-{releases.client_mark()}"))
+        link = MqttLink(MqttSettings(releases.broker_at(broker), f"inspectd-offer-{releases.client_mark()}"))
         offers = releases.offer(store, open_blobs(blobs or blobs_beside(store)), file, station)
         releases.publish(link, offers)
     for name, job in offers:
@@ -65,7 +65,8 @@ def status(store: Store, *, as_json: AsJson = False) -> None:
         if as_json:
             typer.echo(json.dumps({name: getattr(row, name) for name in row.__slots__}))
         else:
-            typer.echo(f"{row.station}: {row.name} {row.state}{f', {row.why}' if row.why else ''} (job {row.job})")
+            why = f", {plain(row.why)}" if row.why else ""
+            typer.echo(f"{row.station}: {row.name} {row.state}{why} (job {row.job})")
 
 
 @contextmanager

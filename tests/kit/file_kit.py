@@ -65,14 +65,14 @@ class Cloud:
     def __init__(self, place: Path | str, make_desks: Callable[[str], Sequence[Desk]]) -> None:
         self.place = str(place)
         self._make = make_desks
-        self._engine = open_engine(self.place, create=True)
+        self.engine = open_engine(self.place, create=True)
         self.desks = make_desks(self.place)
         self.said: deque[Reply] = deque()
 
     def take(self, topic: str, payload: bytes) -> None:
         parsed = topics.parse(topic)
         desk = next(desk for desk in self.desks if desk.takes(parsed.subject))
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             replies = desk.take(connection, parsed.station, parsed.subject, payload, time.time_ns() // 1_000_000)
         self.said.extend(replies)
 
@@ -83,13 +83,13 @@ class Cloud:
     def restart(self) -> None:
         """As after a kill: nothing in memory is left."""
         self.close()
-        self._engine = open_engine(self.place, create=True)
+        self.engine = open_engine(self.place, create=True)
         self.desks = self._make(self.place)
 
     def close(self) -> None:
         for desk in self.desks:
             desk.close()  # type: ignore[attr-defined]
-        self._engine.dispose()
+        self.engine.dispose()
 
     def _say(self, reply: Reply) -> bool:
         self.said.append(reply)

@@ -160,7 +160,7 @@ class FileDesk:
 
     def _record(self, key: FileKey, refusal: str | None) -> None:
         with self._writer.begin() as connection:
-            if size_sent(connection, key) is None:
+            if size_sent(connection, key, lock=True) is None:
                 return
             mark(connection, key, "complete" if refusal is None else "refused", _now_ms(), refusal)
             drop_chunks(connection, key)

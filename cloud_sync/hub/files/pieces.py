@@ -118,9 +118,9 @@ def mark(connection: sa.Connection, key: FileKey, state: str, at_ms: int, reason
     connection.execute(sa.update(files).where(*_is(files, key)).values(**changed))
 
 
-def size_sent(connection: sa.Connection, key: FileKey) -> int | None:
-    """Its size in bytes if it waits to be checked and stored, else None."""
-    row = _row(connection, key)
+def size_sent(connection: sa.Connection, key: FileKey, *, lock: bool = False) -> int | None:
+    """Its size in bytes if it waits to be checked and stored, else None; with `lock` nobody changes that meanwhile."""
+    row = _row(connection, key, lock=lock)
     return row.size_bytes if row is not None and row.state == "sent" else None
 
 
@@ -197,8 +197,10 @@ def _check_name(key: FileKey, named: str) -> None:
         raise LinkError(f"expected file {key.sha256}, as its topic says, got {named}")
 
 
-def _row(connection: sa.Connection, key: FileKey) -> "sa.Row[tuple[object, ...]] | None":
-    return connection.execute(sa.select(files).where(*_is(files, key))).first()
+def _row(connection: sa.Connection, key: FileKey, *, lock: bool = True) -> "sa.Row[tuple[object, ...]] | None":
+    """How it stands; locked, so that what another collector does of it comes before or after us, never between."""
+    query = sa.select(files).where(*_is(files, key))
+    return connection.execute(query.with_for_update() if lock else query).first()
 
 
 def _is(table: sa.Table, key: FileKey) -> tuple[sa.ColumnElement[bool], ...]:

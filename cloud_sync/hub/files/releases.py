@@ -18,13 +18,14 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from cloud_sync.hub.files.blobs import Blobs, file_sha256
+from cloud_sync.hub.plain import without_password
 from cloud_sync.hub.store.adding import add_absent
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.file_tables import jobs, releases
 from cloud_sync.wire import topics
 from cloud_sync.wire.errors import LinkError
-from cloud_sync.wire.link import Limits, Link, Message
+from cloud_sync.wire.link import Address, Limits, Link, Message
 from cloud_sync.wire.messages import FILE_LIMIT_BYTES, Job
 
 ANSWER_S = 10.0
@@ -76,11 +77,11 @@ def offer(place: str, blobs: Blobs, path: Path, stations: Sequence[str]) -> list
     """Put a file into the blob store and write its offers; says what is to be published, and to whom.
 
     Raises:
-        OfferError: the file cannot be a release, or its name has other content already.
-        BlobError, StoreError, LinkError: the outside world failed, or a station's id is none.
+        OfferError: the file cannot be a release, its name has other content already, or a station's id is none.
+        BlobError, StoreError: the outside world failed.
     """
     release = read_release(path)
-    names = [topics.checked_station(station) for station in stations]
+    names = [_checked(station) for station in stations]
     with _writing(place) as connection:
         _check_name(connection, release)
     if not blobs.holds(release.sha256):
@@ -105,6 +106,14 @@ def publish(link: Link, offers: Sequence[tuple[str, Job]], within_s: float = ANS
         link.stop(1.0)
 
 
+def broker_at(text: str) -> Address:
+    """The broker at HOST:PORT. Raises OfferError."""
+    try:
+        return Address.parse(text)
+    except LinkError as error:
+        raise OfferError(str(error)) from error
+
+
 def client_mark() -> str:
     """A name for one publisher: two of one name would put each other out."""
     return uuid.uuid4().hex[:8]
@@ -119,7 +128,7 @@ def job_rows(place: str) -> list[JobRow]:
             query = sa.select(*columns).order_by(jobs.c.station, jobs.c.offered_at_ms.desc(), jobs.c.job)
             return [JobRow(*row) for row in connection.execute(query)]
     except sa.exc.SQLAlchemyError as error:
-        raise StoreError(f"cannot read {place}: {getattr(error, 'orig', None) or error}") from error
+        raise StoreError(f"cannot read {without_password(place)}: {getattr(error, 'orig', None) or error}") from error
     finally:
         engine.dispose()
 
@@ -169,6 +178,13 @@ class _Answers:
         self._changed.wait(min(left_s, 0.5))
 
 
+def _checked(station: str) -> str:
+    try:
+        return topics.checked_station(station)
+    except LinkError as error:
+        raise OfferError(str(error)) from error
+
+
 def _job(connection: sa.Connection, station: str, release: Release) -> Job:
     """The offer to a station: the one that it did not reject, or a new one, which is written."""
     digest = hashlib.sha256(f"{release.name}\n{release.sha256}".encode()).hexdigest()[:_ID_DIGITS]
@@ -199,7 +215,9 @@ def _writing(place: str) -> Iterator[sa.Connection]:
         with engine.begin() as connection:
             yield connection
     except sa.exc.SQLAlchemyError as error:
-        raise StoreError(f"cannot write to {place}: {getattr(error, 'orig', None) or error}") from error
+        raise StoreError(
+            f"cannot write to {without_password(place)}: {getattr(error, 'orig', None) or error}"
+        ) from error
     finally:
         engine.dispose()
 

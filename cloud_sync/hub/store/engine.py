@@ -5,6 +5,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
+from cloud_sync.hub.plain import without_password
 from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.migrating import migrate, newer, version_of
 from cloud_sync.hub.store.tables import SCHEMA_VERSION
@@ -21,6 +22,7 @@ _SERVER = {
     "options": "-c synchronous_commit=on -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s",
 }
 _BACKENDS = ("sqlite", "postgresql")
+_BARE = {"postgresql", "postgres"}  # as everybody else writes it; the only driver that we have is psycopg
 
 
 def open_engine(place: str, *, create: bool, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sa.Engine:
@@ -34,7 +36,7 @@ def open_engine(place: str, *, create: bool, busy_timeout_s: float = BUSY_TIMEOU
     Raises:
         StoreError: it is absent, cannot be opened, or has another schema.
     """
-    url = _url(place)
+    url, place = _url(place), without_password(place)  # from here on `place` is for people
     if not create and url.database and url.get_backend_name() == "sqlite" and not Path(url.database).exists():
         raise StoreError(f"there is no store at {place}: start `cloud collect --store {place}` first")
     try:
@@ -57,7 +59,9 @@ def _url(place: str) -> URL:
     try:
         url = make_url(place)
     except sa.exc.ArgumentError as error:
-        raise StoreError(f"a store is a file's path or a database URL, got {place!r}") from error
+        raise StoreError(f"a store is a file's path or a database URL, got {without_password(place)!r}") from error
+    if url.drivername in _BARE:
+        return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() not in _BACKENDS:
         raise StoreError(f"a store is SQLite or PostgreSQL (postgresql+psycopg://...), got {url!r}")
     return url

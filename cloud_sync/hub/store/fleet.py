@@ -102,7 +102,7 @@ def fleet(connection: sa.Connection) -> list[StationView]:
                 quarantined=quarantined.get(name, 0),
                 dead_letters=letters.get(name, 0),
                 dropped=dropped.get(name, 0),
-                health=HealthMessage.model_validate_json(word.health) if word and word.health else None,
+                health=HealthMessage.unpack(word.health.encode()) if word and word.health else None,
                 health_at_ms=word.health_at_ms if word else None,
             )
         )

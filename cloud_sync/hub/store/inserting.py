@@ -162,12 +162,27 @@ def _add(connection: sa.Connection, fresh: Sequence[_Hashed], at_ms: int) -> set
     if not fresh:
         return set()
     rows = [_row(item, at_ms) for item in fresh]
-    if connection.dialect.name != "postgresql":  # SQLite has one writer at a time, and we are it
-        connection.exec_driver_sql(_ADD_SQLITE, rows)
-        return set()
+    if connection.dialect.name != "postgresql":
+        return _add_alone(connection, fresh, rows)
     columns = dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
     added = connection.exec_driver_sql(_ADD_POSTGRESQL, columns)
     return {item.key for item in fresh} - {Key(row[0], row[1], Stream(row[2]), row[3]) for row in added}
+
+
+def _add_alone(connection: sa.Connection, fresh: Sequence[_Hashed], rows: Sequence[_Row]) -> set[Key]:
+    """As `_add`, in SQLite: it has one writer at a time, and we are it, so all of them are new.
+
+    Unless a count is short, as where a program of the last version wrote on after the store was brought forward.
+    """
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(_ADD_SQLITE, list(rows))
+    except sa.exc.IntegrityError:
+        lost = _held(connection, [item.key for item in fresh]).keys()
+        if rest := [row for item, row in zip(fresh, rows, strict=True) if item.key not in lost]:
+            connection.exec_driver_sql(_ADD_SQLITE, rest)
+        return set(lost)
+    return set()
 
 
 def _row(item: _Hashed, at_ms: int) -> _Row:

@@ -15,6 +15,7 @@ LETTER_BYTES_PER_HOUR = 8 * 1024 * 1024
 _PAYLOAD_KEPT_BYTES = 64 * 1024
 _ROW_BYTES = 200  # what a row costs beside its payload
 _TEXT_KEPT = 300
+_DIGESTS_PER_QUERY = 500  # a query has few thousand parameters at most: one that has more would fail for ever
 _HOUR_MS = 3_600_000
 _ADD = sa.text(
     "INSERT INTO dead_letters (sha256, station, topic, reason, payload, received_at_ms)"
@@ -55,7 +56,7 @@ def keep_letters(connection: sa.Connection, letters: Sequence[DeadLetter], at_ms
     if not letters:
         return []
     named = {_digest(letter): letter for letter in letters}
-    known = set(connection.scalars(sa.select(dead_letters.c.sha256).where(dead_letters.c.sha256.in_(named))))
+    known = _known(connection, sorted(named))
     hours: dict[str, _Hour] = {}
     dropped: list[DeadLetter] = []
     rows: list[dict[str, object]] = []
@@ -71,6 +72,16 @@ def keep_letters(connection: sa.Connection, letters: Sequence[DeadLetter], at_ms
         connection.execute(_ADD, rows)
     _count(connection, hours, at_ms)
     return dropped
+
+
+def _known(connection: sa.Connection, digests: Sequence[str]) -> set[str]:
+    """Which of these are there."""
+    known: set[str] = set()
+    column = dead_letters.c.sha256
+    for start in range(0, len(digests), _DIGESTS_PER_QUERY):
+        some = digests[start : start + _DIGESTS_PER_QUERY]
+        known.update(connection.scalars(sa.select(column).where(column.in_(some))))
+    return known
 
 
 def _hour_of(connection: sa.Connection, hours: dict[str, _Hour], station: str, at_ms: int) -> _Hour:

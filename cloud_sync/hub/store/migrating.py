@@ -50,7 +50,10 @@ def newer(place: str, found: int) -> str:
 
 def _found(engine: sa.Engine) -> int:
     with engine.connect() as connection:
-        return version_of(connection)
+        _wait_long(connection)
+        found = version_of(connection)
+        connection.invalidate()  # as below
+        return found
 
 
 def _wait_long(connection: sa.Connection) -> None:
