@@ -11,7 +11,7 @@ import structlog
 
 from cloud_sync.wire.outbox import Stream
 from edge.domain.errors import StorageError
-from edge.record.counts import read_counts
+from edge.record.counts import counts_under, read_counts
 from edge.record.database import open_reader
 from edge.record.eviction import (
     IMAGES,
@@ -182,6 +182,8 @@ class Retention:
             if full
             else "",
         )
+        dead = sum(counts_under(counts, "dead").values())
+        self._alarm("dead_letters", f"{dead} records cannot be sent: `edge spool status` says why" if dead else "")
         short = is_short_of_disk(self.usage, self._limits)
         self._on_alarm(
             "disk_low",

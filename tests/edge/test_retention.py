@@ -98,6 +98,34 @@ def test_dead_letters_stay_and_what_is_open_stays(tmp_path: Path, path: Path) ->
         assert tombstones(path) == []
 
 
+def test_a_dead_letter_of_an_inspection_that_is_given_up_is_counted_and_leaves_no_mark_behind(tmp_path: Path) -> None:
+    path = tmp_path / "station.db"
+    fill(path, NEWEST_KEPT + 40)
+    with spool(tmp_path, Limits(NO_LIMIT, 1000)) as made:
+        outbox = SqliteOutbox(made.recorder)
+        outbox.bury(outbox.after(Stream.OUTCOMES, 3, 2), "poison")
+        outbox.close()
+        made.tidy()
+        assert buried(path, "outcomes") == list(range(1, 41))
+        assert made.recorder.retry_dead() == 0
+        assert made.seqs("outcomes") == made.seqs("outcomes", "records")
+
+
+def test_dead_letters_alarm_also_after_a_restart_and_until_they_are_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "station.db"
+    fill(path, 3)
+    with spool(tmp_path, Limits(NO_LIMIT)) as made:
+        outbox = SqliteOutbox(made.recorder)
+        outbox.bury(outbox.after(Stream.OUTCOMES, 0, 2), "poison")
+        outbox.close()
+    with spool(tmp_path, Limits(NO_LIMIT)) as made:
+        made.tidy()
+        assert "2 records" in made.alarms["dead_letters"]
+        made.recorder.retry_dead()
+        made.tidy()
+        assert made.alarms["dead_letters"] == ""
+
+
 def test_what_the_cloud_never_saw_goes_last_good_parts_first_and_every_one_is_counted(
     tmp_path: Path, path: Path
 ) -> None:
