@@ -46,7 +46,8 @@ def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | 
 def _passengers(config: StationConfig, recorder: Recorder) -> list[Passenger]:
     """Who else sends and hears over the uplink, in the order of their importance."""
     station, patience_s = config.station.id, config.sync.resend_s
-    uploads = SqliteUploads(recorder, ImageStore(config.images_dir, config.retention.image_format))
+    store = ImageStore(config.images_dir, config.retention.image_format)
+    uploads = SqliteUploads(recorder, store, sends=config.sync.images != "none")
     return [
         FileSender(station, uploads, FilePace(patience_s, max(patience_s, _RESEND_MOST_S))),
         Downlink(station, config.releases_dir, DownPace(min(patience_s, 10.0)), config.retention.free_bytes),
