@@ -3,8 +3,10 @@
 import contextlib
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from backlog_kit import fill
 from brokers import eventually
 from edge_rows import rows
 from line_kit import STATION, Line, make_line
+from station_kit import end
 
 from cloud_sync.wire.broker import LocalBroker, available_kinds, free_port
 from cloud_sync.wire.link import Address
@@ -22,7 +25,9 @@ from edge.cli import main
 from edge.config import load_config
 from edge.record.database import open_database
 from edge.record.spool import read_spool
-from edge.spool import spool_status
+from edge.domain.errors import StorageError
+from edge.spool import drain, spool_status
+from models.progress import SilentProgress
 
 pytestmark = pytest.mark.skipif("mosquitto" not in available_kinds(), reason="mosquitto is not on this machine")
 SMALL = "max_packet_size 1150"  # outcomes fit, inspections do not
@@ -107,6 +112,31 @@ def test_a_stream_that_is_none_and_a_station_without_a_broker_are_wrong_usage(tm
     assert spool(line, "retry-dead", "--stream", "verdicts")[0] == 2
     assert spool(line, "drain")[0] == 2
     assert spool(line, "status")[0] == 3  # there is no database yet
+    assert spool(line, "retry-dead")[0] == 3
+    assert not line.station.database.exists()  # nor does asking make one
+
+
+class Begun(SilentProgress):
+    """Says when the waiting has begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits = threading.Event()
+
+    def stage(self, name: str, total: int) -> None:
+        super().stage(name, total)
+        self.waits.set()
+
+
+def test_a_drain_beside_a_station_that_ends_says_so_and_waits_for_nobody(line: Line) -> None:
+    config, begun = load_config(line.station.config), Begun()
+    with line.daemon() as child, ThreadPoolExecutor(1) as aside:
+        eventually(lambda: found(line)["link"]["daemon"])
+        drained = aside.submit(drain, config, begun, 60)
+        assert begun.waits.wait(10)
+        end(child)
+        with pytest.raises(StorageError, match="has ended"):
+            drained.result(30)
 
 
 def test_what_waits_is_read_at_once_however_much_it_is(tmp_path: Path) -> None:
