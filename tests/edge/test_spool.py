@@ -23,9 +23,9 @@ from cloud_sync.wire.link import Address
 from cloud_sync.wire.outbox import Stream
 from edge.cli import main
 from edge.config import load_config
+from edge.domain.errors import StorageError
 from edge.record.database import open_database
 from edge.record.spool import read_spool
-from edge.domain.errors import StorageError
 from edge.spool import drain, spool_status
 from models.progress import SilentProgress
 
