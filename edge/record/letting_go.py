@@ -20,6 +20,7 @@ from edge.record.inspections import insert_record, next_seq
 
 NEWEST_KEPT = 1000
 _OF_AN_INSPECTION = (Stream.INSPECTIONS, Stream.OUTCOMES, Stream.IMAGES)
+WITH_OWN_NUMBERS = (Stream.LOSSES, Stream.FEEDBACK)
 _SCAN_ROWS = 1024
 _OLD = (
     "SELECT seq, outcome IS NOT NULL"
@@ -81,6 +82,16 @@ def forget_bare_inspections(connection: sqlite3.Connection, seqs: Iterable[int])
         " AND NOT EXISTS (SELECT 1 FROM images WHERE seq = inspections.seq AND stored)",
         [(seq,) for seq in seqs],
     )
+
+
+def forget_settled(connection: sqlite3.Connection, stream: Stream, limit: int) -> None:
+    """Delete the oldest records of a stream that counts its own, as far as the cloud has them."""
+    query = (
+        "DELETE FROM records WHERE stream = ?1 AND seq IN (SELECT seq FROM records AS old WHERE stream = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM outbox WHERE stream = ?1 AND seq = old.seq)"
+        " AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE stream = ?1 AND seq = old.seq) ORDER BY seq LIMIT ?2)"
+    )
+    connection.execute(query, (stream.value, limit))
 
 
 def give_up_unsent(connection: sqlite3.Connection, station: str, seqs: Sequence[int], why: str, at: datetime) -> None:
