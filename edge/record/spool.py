@@ -106,6 +106,17 @@ def _spool(connection: sqlite3.Connection, path: Path) -> Spool:
     )
 
 
+def stations_waiting(path: Path) -> set[str]:
+    """The stations that the oldest waiting records of each stream were made by. Raises StorageError."""
+    query = "SELECT payload FROM outbox JOIN records USING (stream, seq) WHERE stream = ? ORDER BY seq LIMIT 1"
+    try:
+        with closing(open_reader(path)) as connection:
+            found = [connection.execute(query, (stream.value,)).fetchone() for stream in Stream]
+        return {str(json.loads(row[0])["station"]) for row in found if row is not None}
+    except (sqlite3.Error, ValueError, LookupError, TypeError) as error:
+        raise StorageError(f"cannot read what waits in {path}: {error}") from error
+
+
 def database_bytes(path: Path) -> int:
     """How much the database takes, its journal included. Raises OSError."""
     parts = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]

@@ -23,7 +23,8 @@ from cloud_sync.wire.link import Address
 from cloud_sync.wire.outbox import Stream
 from edge.cli import main
 from edge.config import load_config
-from edge.domain.errors import StorageError
+from edge.daemon import Daemon
+from edge.domain.errors import ConfigError, StorageError
 from edge.record.database import open_database
 from edge.record.spool import read_spool
 from edge.spool import drain, spool_status
@@ -114,6 +115,17 @@ def test_a_stream_that_is_none_and_a_station_without_a_broker_are_wrong_usage(tm
     assert spool(line, "status")[0] == 3  # there is no database yet
     assert spool(line, "retry-dead")[0] == 3
     assert not line.station.database.exists()  # nor does asking make one
+
+
+def test_what_waits_under_another_stations_id_is_refused_for_the_cloud_would_never_take_it(line: Line) -> None:
+    config = line.station.config
+    config.write_text(config.read_text().replace(STATION, "renamed"))
+    code, said = spool(line, "drain", "--timeout-s", "1")
+    assert (code, said["kind"]) == (2, "ConfigError")
+    assert STATION in said["error"]
+    with pytest.raises(ConfigError, match="move that file away"):
+        Daemon(load_config(config))
+    assert found(line)["rows"] == 10
 
 
 class Begun(SilentProgress):
