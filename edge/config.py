@@ -174,7 +174,7 @@ class SyncSection(_Section):
     """The way to the cloud; without a broker the station keeps its records and sends nothing."""
 
     broker: Annotated[str, Field(pattern=r"^[^:/\s]+:\d{1,5}$"), AfterValidator(_reachable)] | None = None
-    resend_s: Annotated[float, Field(ge=0.1, le=3600)] = 30
+    resend_s: Annotated[float, Field(ge=0.1)] = 30
     images: Literal["none", "not_pass", "all"] = "not_pass"
     audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
 

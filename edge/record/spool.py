@@ -112,9 +112,9 @@ def stations_waiting(path: Path) -> set[str]:
     try:
         with closing(open_reader(path)) as connection:
             found = [connection.execute(query, (stream.value,)).fetchone() for stream in Stream]
-        return {str(json.loads(row[0])["station"]) for row in found if row is not None}
-    except (sqlite3.Error, ValueError, LookupError, TypeError) as error:
+    except sqlite3.Error as error:
         raise StorageError(f"cannot read what waits in {path}: {error}") from error
+    return {station for row in found if row is not None and (station := _station_of(row[0]))}
 
 
 def database_bytes(path: Path) -> int:
@@ -157,6 +157,14 @@ def _oldest_at(connection: sqlite3.Connection, stream: Stream) -> datetime | Non
         return None if triggered_at is None else datetime.fromisoformat(triggered_at)
     at = json.loads(payload).get("at")
     return None if at is None else datetime.fromisoformat(at)
+
+
+def _station_of(payload: bytes) -> str:
+    """Who made a record; empty where that cannot be read, which is no reason to stop a line."""
+    try:
+        return str(json.loads(payload)["station"])
+    except (ValueError, LookupError, TypeError):
+        return ""
 
 
 def _dead_letters(connection: sqlite3.Connection) -> tuple[DeadLetter, ...]:

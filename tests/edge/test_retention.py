@@ -210,7 +210,7 @@ with spool(Path(sys.argv[1]), Limits(1 << 50, 1000)) as one:
 """
 
 
-@pytest.mark.parametrize("after", [1, 4])
+@pytest.mark.parametrize("after", [pytest.param(1, marks=pytest.mark.soak), 4])
 def test_a_kill_while_records_are_given_up_counts_each_once(tmp_path: Path, path: Path, after: int) -> None:
     command = [sys.executable, "-c", _KILLED_WHILE_GIVING_UP, str(tmp_path), KIT, str(after)]
     assert subprocess.run(command, check=False, timeout=60).returncode == -signal.SIGKILL
