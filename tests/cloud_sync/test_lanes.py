@@ -218,16 +218,16 @@ class ReadOnly(SqliteOutbox):
 
 
 def test_a_disk_that_takes_nothing_keeps_no_word_and_no_record_from_the_cloud(tmp_path: Path) -> None:
-    broker, outbox, faults = MemoryBroker(), ReadOnly(tmp_path / "outbox.db"), dict[str, str]()
-    outbox.add([inspection(1)])
-    with collector_at(broker) as collector, make(broker, outbox, said=lambda: health(dict(faults))) as uplink:
+    broker, box, faults = MemoryBroker(), ReadOnly(tmp_path / "outbox.db"), dict[str, str]()
+    box.add([inspection(1)])
+    with collector_at(broker) as collector, make(broker, box, said=lambda: health(dict(faults))) as uplink:
         eventually(lambda: uplink.status().faults)
-        outbox.add([inspection(2)])
+        box.add([inspection(2)])
         faults["storage"] = "read-only"
         uplink.health_changed()
         eventually(lambda: (Stream.INSPECTIONS, 2) in collector.records)
         eventually(lambda: HealthMessage.unpack(collector.of("health")[-1]).faults == faults)
-    outbox.close()
+    box.close()
 
 
 def test_health_that_was_not_sent_is_replaced_never_queued(outbox: SqliteOutbox) -> None:  # noqa: F811

@@ -16,7 +16,6 @@ from backlog_kit import fill
 from brokers import eventually
 from edge_rows import rows
 from line_kit import STATION, Line, make_line
-from station_kit import end
 
 from cloud_sync.wire.broker import LocalBroker, available_kinds, free_port
 from cloud_sync.wire.link import Address
@@ -26,6 +25,7 @@ from edge.config import load_config
 from edge.daemon import Daemon
 from edge.domain.errors import ConfigError, StorageError
 from edge.record.database import open_database
+from edge.record.lock import sole_owner
 from edge.record.spool import read_spool
 from edge.spool import drain, spool_status
 from models.progress import SilentProgress
@@ -142,11 +142,10 @@ class Begun(SilentProgress):
 
 def test_a_drain_beside_a_station_that_ends_says_so_and_waits_for_nobody(line: Line) -> None:
     config, begun = load_config(line.station.config), Begun()
-    with line.daemon() as child, ThreadPoolExecutor(1) as aside:
-        eventually(lambda: found(line)["link"]["daemon"])
-        drained = aside.submit(drain, config, begun, 60)
-        assert begun.waits.wait(10)
-        end(child)
+    with ThreadPoolExecutor(1) as aside:
+        with sole_owner(config.station.data_dir):  # as a station does while it runs
+            drained = aside.submit(drain, config, begun, 60)
+            assert begun.waits.wait(10)
         with pytest.raises(StorageError, match="has ended"):
             drained.result(30)
 
