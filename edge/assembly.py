@@ -78,10 +78,10 @@ class Assembly:
         self.products = {section.id: self._product(section) for section in config.product}
         self.outputs = [self._output(section, address) for section in config.output]
         self.recorder = self._recorder()
+        self.uplink = make_uplink(config, self.recorder, lambda: make_health(config, self.health))
         self.images = self._image_writer()
         self.pipeline = self._pipeline()
         self.port = self._port(address)
-        self.uplink = make_uplink(config, self.recorder, lambda: make_health(config, self.health))
         self.port.on_feedback(self._note_feedback)
         self.port.on_retry_dead(self._retry_dead)
 

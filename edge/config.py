@@ -28,6 +28,7 @@ Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
 Patience = Annotated[float, Field(ge=50, le=60_000)]
 INDUSTRIAL_SOURCES = ("gige://", "genicam://")
+_PORT_LIMIT = 65535
 
 
 def _rectangle(corners: list[float]) -> list[float]:
@@ -35,6 +36,13 @@ def _rectangle(corners: list[float]) -> list[float]:
     if left >= right or top >= bottom:
         raise ValueError("a zone is left, top, right, bottom: this one holds nothing, so no defect in it would count")
     return corners
+
+
+def _reachable(address: str) -> str:
+    port = int(address.rpartition(":")[2])
+    if not 1 <= port <= _PORT_LIMIT:  # the system would take it modulo 65536, and nobody would look there
+        raise ValueError(f"a port is 1 to {_PORT_LIMIT}")
+    return address
 
 
 Rectangle = Annotated[list[float], Field(min_length=4, max_length=4), AfterValidator(_rectangle)]
@@ -165,8 +173,8 @@ class InferenceSection(_Section):
 class SyncSection(_Section):
     """The way to the cloud; without a broker the station keeps its records and sends nothing."""
 
-    broker: Annotated[str, Field(pattern=r"^[^:/\s]+:\d{1,5}$")] | None = None
-    resend_s: Annotated[float, Field(gt=0)] = 30
+    broker: Annotated[str, Field(pattern=r"^[^:/\s]+:\d{1,5}$"), AfterValidator(_reachable)] | None = None
+    resend_s: Annotated[float, Field(ge=0.1)] = 30
     images: Literal["none", "not_pass", "all"] = "not_pass"
     audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
 
@@ -184,7 +192,9 @@ class RetentionSection(_Section):
 class MetricsSection(_Section):
     """Figures for Prometheus; without an address none are served."""
 
-    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$")] | None = None
+    listen: (
+        Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$"), AfterValidator(_reachable)] | None
+    ) = None
 
 
 class StationConfig(_Section):

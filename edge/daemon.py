@@ -155,12 +155,9 @@ class Daemon:
             self._watch_uplink(self._station.uplink.status())
 
     def _watch_uplink(self, sync: UplinkStatus) -> None:
-        """What somebody must look at, though inspection goes on: records that cannot be sent, a broker that refuses."""
-        health, dead = self._station.health, sync.buried
+        """What somebody must look at, though inspection goes on: a broker that refuses."""
         denied = f"the broker does not let this station publish to {sync.denied}" if sync.denied else ""
-        health.set_alarm("sync_denied", denied)
-        why = f"{dead} records of this run cannot be sent: `edge spool status` says why" if dead else ""
-        health.set_alarm("dead_letters", why)
+        self._station.health.set_alarm("sync_denied", denied)
 
     def _start_retest(self) -> None:
         if not self._retest.is_alive():

@@ -7,10 +7,11 @@
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cloud_sync.station.uplink import Uplink
 from cloud_sync.wire.outbox import Stream
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError, StorageError
@@ -25,6 +26,7 @@ from models.progress import Progress
 
 _LOOK_S = 0.2
 _STOP_S = 5.0
+_LOOKS = 3  # the kernel's list of locks may miss one while others come and go
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,32 +92,44 @@ def drain(config: StationConfig, progress: Progress, timeout_s: float) -> Draine
 
     Raises:
         ConfigError: the station has no broker.
-        StorageError: there is no database, or another process took the station's data meanwhile.
+        StorageError: there is no database, another process took the station's data meanwhile, or the daemon ended.
     """
     if config.sync.broker is None:
         raise ConfigError("the station has no broker: set sync.broker, then drain")
-    if not config.database_path.exists():
-        raise StorageError(f"there is nothing at {config.database_path}: has `edge run` ever run here?")
+    _check_exists(config)
     if owner_of(config.station.data_dir) is not None:
-        return _await_empty(config, progress, timeout_s, "daemon")
-    with _sending(config):
-        return _await_empty(config, progress, timeout_s, "command")
+        return _await_empty(config, progress, timeout_s, "daemon", lambda: _check_daemon(config))
+    with _sending(config) as uplink:
+        return _await_empty(config, progress, timeout_s, "command", uplink.raise_if_failed)
 
 
 def retry_dead(config: StationConfig, stream: Stream | None) -> int:
     """Put dead letters back into the outbox, of one stream or of all; says how many.
 
     Raises:
-        StorageError: the disk refuses.
+        StorageError: there is no database, or the disk refuses.
         OutputError: the running station does not answer.
     """
+    _check_exists(config)
     if owner_of(config.station.data_dir) is not None:
         return ask_station(parse_address(config.line.port), stream)
     with _recorder(config) as recorder:
         return recorder.retry_dead(stream)
 
 
-def _await_empty(config: StationConfig, progress: Progress, timeout_s: float, by: str) -> Drained:
+def _check_exists(config: StationConfig) -> None:
+    if not config.database_path.exists():
+        raise StorageError(f"there is nothing at {config.database_path}: has `edge run` ever run here?")
+
+
+def _check_daemon(config: StationConfig) -> None:
+    if not any(owner_of(config.station.data_dir) for _ in range(_LOOKS)):
+        raise StorageError("the station that was sending has ended, and more waits: drain again to send it from here")
+
+
+def _await_empty(
+    config: StationConfig, progress: Progress, timeout_s: float, by: str, check_sender: Callable[[], None]
+) -> Drained:
     started_s, pause = time.monotonic(), threading.Event()
     spool = read_spool(config.database_path)
     most = done = 0
@@ -130,19 +144,20 @@ def _await_empty(config: StationConfig, progress: Progress, timeout_s: float, by
         took_s = time.monotonic() - started_s
         if not left or (timeout_s and took_s >= timeout_s):
             return Drained(spool.rows, spool.uploads, sum(spool.dead.values()), by, round(took_s, 3))
+        check_sender()
         pause.wait(_LOOK_S)
         spool = read_spool(config.database_path)
 
 
 @contextlib.contextmanager
-def _sending(config: StationConfig) -> Iterator[None]:
+def _sending(config: StationConfig) -> Iterator[Uplink]:
     """An uplink of our own, in the daemon's place."""
     with _recorder(config) as recorder:
         uplink = make_uplink(config, recorder)
         assert uplink is not None  # noqa: S101 - there is a broker
         uplink.start()
         try:
-            yield
+            yield uplink
         finally:
             uplink.stop(_STOP_S)
 

@@ -9,9 +9,11 @@ from cloud_sync.station.status import UplinkSettings
 from cloud_sync.station.uplink import Uplink
 from cloud_sync.wire.link import Address
 from edge.config import StationConfig
+from edge.domain.errors import ConfigError
 from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
+from edge.record.spool import stations_waiting
 from edge.record.uploads import SqliteUploads
 from edge.standing import read_state
 
@@ -28,9 +30,15 @@ def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | 
 
     Raises:
         LinkError: the broker's address is none.
+        ConfigError: what waits was made under another station's id: the cloud would take none of it, ever.
     """
     if config.sync.broker is None:
         return None
+    if others := stations_waiting(config.database_path) - {config.station.id}:
+        raise ConfigError(
+            f"{config.database_path} holds records of station {min(others)!r} that wait for the cloud, and this is "
+            f"{config.station.id!r}: run `edge spool drain` under the old station.id, or move that file away"
+        )
     address = Address.parse(config.sync.broker)
     return Uplink(
         station=config.station.id,
@@ -46,7 +54,8 @@ def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | 
 def _passengers(config: StationConfig, recorder: Recorder) -> list[Passenger]:
     """Who else sends and hears over the uplink, in the order of their importance."""
     station, patience_s = config.station.id, config.sync.resend_s
-    uploads = SqliteUploads(recorder, ImageStore(config.images_dir, config.retention.image_format))
+    store = ImageStore(config.images_dir, config.retention.image_format)
+    uploads = SqliteUploads(recorder, store, sends=config.sync.images != "none")
     return [
         FileSender(station, uploads, FilePace(patience_s, max(patience_s, _RESEND_MOST_S))),
         Downlink(station, config.releases_dir, DownPace(min(patience_s, 10.0)), config.retention.free_bytes),

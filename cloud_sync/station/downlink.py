@@ -115,6 +115,8 @@ class Downlink:
 
     def _take_offer(self, payload: bytes) -> None:
         if not payload:  # the offer was withdrawn
+            if self._fetch is not None:
+                self._fetch.file.discard_part()
             self._fetch = None
             return
         job = Job.unpack(payload)

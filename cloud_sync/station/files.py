@@ -4,7 +4,7 @@
   kill at any byte, on either side, costs at most one piece sent twice, and nothing needs to be remembered here.
 - A file leaves the list only on `complete`: its hash was checked over there and it lies in the blob store.
 - A file whose bytes are no longer what its name says is refused before its first byte is sent.
-- One that gets no answer is put behind the others for a while.
+- One that gets no answer, or that the disk does not give, is put behind the others for a while.
 """
 
 import hashlib
@@ -140,8 +140,10 @@ class FileSender:
         for upload in self._uploads.waiting(_CANDIDATES + len(self._behind)):
             if self._behind.get(upload.sha256, 0.0) > now_s:
                 continue
-            self._behind.pop(upload.sha256, None)
-            if (found := self._checked(upload)) is not None:
+            self._behind[upload.sha256] = now_s + self._pace.resend_most_s  # stays so where the disk refuses to read it
+            found = self._checked(upload)
+            del self._behind[upload.sha256]
+            if found is not None:
                 return found
         self._next_look_s = now_s + self._pace.look_s
         return None

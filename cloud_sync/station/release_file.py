@@ -100,6 +100,10 @@ class ReleaseFile:
             self._part.rename(self._path)
             _sync_folder(self._path.parent)
 
+    def discard_part(self) -> None:
+        """Nobody wants the rest: what is half fetched goes, a whole file stays."""
+        self._part.unlink(missing_ok=True)
+
     def start_over(self) -> None:
         """Begin at the first byte; a file that lies in the place stays there until a whole one replaces it."""
         self._cut(0)

@@ -3,9 +3,11 @@
 A link breaks for many reasons, and the records that were under way are guilty of hardly any. So:
 - Batches that were unanswered when two connections in a row broke are suspects: each is then sent alone, with nothing
   else under way, after everything else had its turn.
+  A try that did not even connect says nothing of any record: a broker that a record crashed is away for a while.
 - A suspect that is answered is innocent. One during whose sending the connection breaks is cut in halves.
 - A single record is guilty after three such breaks, and only if meanwhile the broker answered other records on the same
   topic: where it takes none, the way is wrong and not the record. Then it is tried ever more seldom.
+- Each break while others were under way takes one of those three back: such a link breaks by itself.
 """
 
 from collections import deque
@@ -75,6 +77,10 @@ class Suspects:
 
     def broke(self, unanswered: Sequence[Batch]) -> None:
         """A connection broke while these were under way, none of them alone."""
+        if not unanswered:  # nothing was sent, as while a broker is down
+            return
+        for group in self._groups:
+            group.breaks = max(0, group.breaks - 1)
         again = [batch for batch in unanswered if not self._unanswered.isdisjoint(_keys(batch))]
         self._unanswered = {key for batch in unanswered if batch not in again for key in _keys(batch)}
         self._suspect(again)

@@ -218,9 +218,14 @@ class Uplink:
     def _work(self) -> None:
         now_s = time.monotonic()
         self._hear_link(now_s)
-        self._hear_messages(now_s)
-        if now_s >= self._next_settling_s:
-            self._settle(now_s)
+        try:
+            self._hear_messages(now_s)
+            if now_s >= self._next_settling_s:
+                self._settle(now_s)
+        finally:  # a disk that takes nothing is no reason to say nothing: least of all that it takes nothing
+            self._say(now_s)
+
+    def _say(self, now_s: float) -> None:
         depths = self._look(now_s)
         if self._window.limits is None or self._sender.is_alone or not self._own.say(now_s):
             return

@@ -20,6 +20,7 @@ from edge.record.inspections import insert_record, next_seq
 
 NEWEST_KEPT = 1000
 _OF_AN_INSPECTION = (Stream.INSPECTIONS, Stream.OUTCOMES, Stream.IMAGES)
+WITH_OWN_NUMBERS = (Stream.LOSSES, Stream.FEEDBACK)
 _SCAN_ROWS = 1024
 _OLD = (
     "SELECT seq, outcome IS NOT NULL"
@@ -83,16 +84,29 @@ def forget_bare_inspections(connection: sqlite3.Connection, seqs: Iterable[int])
     )
 
 
+def forget_settled(connection: sqlite3.Connection, stream: Stream, limit: int) -> None:
+    """Delete the oldest records of a stream that counts its own, as far as the cloud has them."""
+    query = (
+        "DELETE FROM records WHERE stream = ?1 AND seq IN (SELECT seq FROM records AS old WHERE stream = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM outbox WHERE stream = ?1 AND seq = old.seq)"
+        " AND NOT EXISTS (SELECT 1 FROM dead_letters WHERE stream = ?1 AND seq = old.seq) ORDER BY seq LIMIT ?2)"
+    )
+    connection.execute(query, (stream.value, limit))
+
+
 def give_up_unsent(connection: sqlite3.Connection, station: str, seqs: Sequence[int], why: str, at: datetime) -> None:
-    """Delete everything of inspections that the cloud never saw, and write for each stream what that was."""
+    """Delete everything of inspections that the cloud never saw, and write for each stream what that was.
+
+    Their dead letters are among it: a mark that is left without its record could neither be sent nor settled.
+    """
     for stream in _OF_AN_INSPECTION:
         lost = [row for seq in seqs if (row := _mark(connection, stream, seq)) is not None]
         lost.sort(key=lambda row: (row[1], row[0]))
         for _, same in groupby(lost, lambda row: row[1]):
             _write_tombstone(connection, station, stream, list(same), why, at)
-        connection.executemany(
-            "DELETE FROM outbox WHERE stream = ? AND seq = ?", [(stream.value, seq) for seq, _, _ in lost]
-        )
+        marks = [(stream.value, seq) for seq, _, _ in lost]
+        connection.executemany("DELETE FROM outbox WHERE stream = ? AND seq = ?", marks)
+        connection.executemany("DELETE FROM dead_letters WHERE stream = ? AND seq = ?", marks)
     forget_history(connection, seqs)
 
 
@@ -120,10 +134,12 @@ def _found(connection: sqlite3.Connection, query: str, values: tuple[object, ...
 
 
 def _mark(connection: sqlite3.Connection, stream: Stream, seq: int) -> tuple[int, str, str] | None:
-    """(seq, epoch, verdict) of a record that waits."""
+    """(seq, epoch, verdict) of a record that waits, or is a dead letter."""
     query = (
-        "SELECT outbox.seq, epochs.epoch, verdict FROM outbox JOIN epochs ON epochs.id = outbox.epoch"
-        " JOIN inspections ON inspections.seq = outbox.seq WHERE stream = ? AND outbox.seq = ?"
+        "SELECT mark.seq, epochs.epoch, verdict FROM"
+        " (SELECT seq, epoch FROM outbox WHERE stream = ?1 AND seq = ?2"
+        " UNION SELECT seq, epoch FROM dead_letters WHERE stream = ?1 AND seq = ?2) AS mark"
+        " JOIN epochs ON epochs.id = mark.epoch JOIN inspections ON inspections.seq = mark.seq"
     )
     row = connection.execute(query, (stream.value, seq)).fetchone()
     return None if row is None else (int(row[0]), str(row[1]), str(row[2]))

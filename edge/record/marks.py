@@ -7,12 +7,14 @@ from cloud_sync.wire.outbox import OutboxRow, SeqRange, Stream
 
 
 def forget(connection: sqlite3.Connection, stream: Stream, epoch: str, ranges: Sequence[SeqRange]) -> None:
-    """Delete exactly these marks of an epoch."""
-    query = (
-        "DELETE FROM outbox WHERE stream = ? AND seq BETWEEN ? AND ?"
-        " AND epoch = (SELECT id FROM epochs WHERE epoch = ?)"
-    )
-    connection.executemany(query, [(stream.value, span.first, span.last, epoch) for span in ranges])
+    """Delete exactly these marks of an epoch, dead letters as well: what arrived after all is no longer one."""
+    named = [(stream.value, span.first, span.last, epoch) for span in ranges]
+    for table in ("outbox", "dead_letters"):
+        query = (
+            f"DELETE FROM {table} WHERE stream = ? AND seq BETWEEN ? AND ?"  # noqa: S608 - our own text
+            " AND epoch = (SELECT id FROM epochs WHERE epoch = ?)"
+        )
+        connection.executemany(query, named)
 
 
 def bury(connection: sqlite3.Connection, rows: Sequence[OutboxRow], reason: str, at: str) -> None:

@@ -11,7 +11,7 @@ import structlog
 
 from cloud_sync.wire.outbox import Stream
 from edge.domain.errors import StorageError
-from edge.record.counts import read_counts
+from edge.record.counts import counts_under, read_counts
 from edge.record.database import open_reader
 from edge.record.eviction import (
     IMAGES,
@@ -26,7 +26,7 @@ from edge.record.eviction import (
     next_to_go,
 )
 from edge.record.history_search import HistorySearch
-from edge.record.letting_go import NEWEST_KEPT, find_unsent, forget_history
+from edge.record.letting_go import NEWEST_KEPT, WITH_OWN_NUMBERS, find_unsent, forget_history, forget_settled
 from edge.record.recorder import Recorder
 from edge.record.shelf import Shelf
 
@@ -142,8 +142,19 @@ class Retention:
                 self._recorder.write_and_wait(partial(forget_history, seqs=found.seqs))
                 return True
             if found.at_end:
-                return False
+                return self._forget_settled(reader)
         return not is_far_over(self.usage, self._limits)
+
+    def _forget_settled(self, reader: sqlite3.Connection) -> bool:
+        """Forget the oldest tombstones, or words of people, that the cloud has; False where there is none."""
+        counts = read_counts(reader)
+        for stream in WITH_OWN_NUMBERS:
+            waiting = counts.get(f"outbox:{stream.value}", 0) + counts.get(f"dead:{stream.value}", 0)
+            if counts.get(f"records:{stream.value}", 0) > waiting:
+                forget = partial(forget_settled, stream=stream, limit=_INSPECTIONS_A_TURN)
+                self._recorder.write_and_wait(forget)
+                return True
+        return False
 
     def _give_up_unsent(self, reader: sqlite3.Connection) -> bool:
         """Give up the oldest of what the cloud never saw, good parts first; False where there is none."""
@@ -182,6 +193,8 @@ class Retention:
             if full
             else "",
         )
+        dead = sum(counts_under(counts, "dead").values())
+        self._alarm("dead_letters", f"{dead} records cannot be sent: `edge spool status` says why" if dead else "")
         short = is_short_of_disk(self.usage, self._limits)
         self._on_alarm(
             "disk_low",

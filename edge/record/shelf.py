@@ -111,6 +111,7 @@ def _mark_gone(connection: sqlite3.Connection, rows: list[_Row]) -> list[tuple[s
         if needed.fetchone() is None:
             unused.append((sha256, media_type, size_bytes))
             waited = connection.execute("DELETE FROM uploads WHERE sha256 = ? AND refused IS NULL", (sha256,)).rowcount
+            connection.execute("DELETE FROM uploads WHERE sha256 = ?", (sha256,))  # nobody can try it again
             add_to_count(connection, "evicted:uploads", waited)
     forget_bare_inspections(connection, {seq for seq, *_ in rows})
     return unused

@@ -106,6 +106,17 @@ def _spool(connection: sqlite3.Connection, path: Path) -> Spool:
     )
 
 
+def stations_waiting(path: Path) -> set[str]:
+    """The stations that the oldest waiting records of each stream were made by. Raises StorageError."""
+    query = "SELECT payload FROM outbox JOIN records USING (stream, seq) WHERE stream = ? ORDER BY seq LIMIT 1"
+    try:
+        with closing(open_reader(path)) as connection:
+            found = [connection.execute(query, (stream.value,)).fetchone() for stream in Stream]
+    except sqlite3.Error as error:
+        raise StorageError(f"cannot read what waits in {path}: {error}") from error
+    return {station for row in found if row is not None and (station := _station_of(row[0]))}
+
+
 def database_bytes(path: Path) -> int:
     """How much the database takes, its journal included. Raises OSError."""
     parts = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
@@ -146,6 +157,14 @@ def _oldest_at(connection: sqlite3.Connection, stream: Stream) -> datetime | Non
         return None if triggered_at is None else datetime.fromisoformat(triggered_at)
     at = json.loads(payload).get("at")
     return None if at is None else datetime.fromisoformat(at)
+
+
+def _station_of(payload: bytes) -> str:
+    """Who made a record; empty where that cannot be read, which is no reason to stop a line."""
+    try:
+        return str(json.loads(payload)["station"])
+    except (ValueError, LookupError, TypeError):
+        return ""
 
 
 def _dead_letters(connection: sqlite3.Connection) -> tuple[DeadLetter, ...]:

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from cloud_sync.wire.uploads import Upload
 from edge.domain.errors import StorageError
 from edge.record.database import open_reader
 from edge.record.images import ImageStore
 from edge.record.recorder import Recorder
 
+log = structlog.get_logger()
 _WAITING = (
     "SELECT uploads.sha256, size_bytes, media_type, epochs.epoch, uploads.seq, camera FROM uploads"
     " JOIN inspections ON inspections.seq = uploads.seq JOIN epochs ON epochs.id = inspections.epoch"
@@ -24,16 +27,23 @@ class SqliteUploads:
     Args:
         recorder: through which rows are deleted and refused.
         store: where the images lie.
+        sends: whether images may go up at all; where not, what waits from before is let go of, unsent.
     """
 
-    def __init__(self, recorder: Recorder, store: ImageStore) -> None:
+    def __init__(self, recorder: Recorder, store: ImageStore, *, sends: bool = True) -> None:
         self._recorder = recorder
         self._store = store
+        self._sends = sends
         self._reader: sqlite3.Connection | None = None
 
     def waiting(self, limit: int) -> Sequence[Upload]:
         """The most valuable ones, then the oldest. Raises StorageError."""
-        return [Upload(*row) for row in self._read(_WAITING, (limit,))]
+        found = [Upload(*row) for row in self._read(_WAITING, (limit,))]
+        if found and not self._sends:
+            self._write("DELETE FROM uploads WHERE refused IS NULL", ())
+            log.warning("images that waited to go up stay here: the configuration says so now")
+            return []
+        return found
 
     def content(self, upload: Upload) -> bytes | None:
         """The image as it lies on the disk; None where it was evicted. Raises StorageError."""

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from errno import EIO
 from pathlib import Path
 from random import Random
 from typing import BinaryIO
@@ -23,6 +24,7 @@ from cloud_sync.wire import topics
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Limits
 from cloud_sync.wire.messages import BLOCK_BYTES, FileAck, FileFin, FileInit
+from cloud_sync.wire.uploads import Upload
 
 PICTURE = picture(3 * BLOCK_BYTES + 77)
 SHA = sha256_of(PICTURE)
@@ -136,6 +138,27 @@ def test_a_flipped_byte_on_the_stations_disk_is_refused_before_it_is_sent(cloud:
     way.until(lambda: uploads.settled)
     assert "damaged on this disk" in uploads.refused[SHA]
     assert (STATION, SHA) not in states(cloud)
+
+
+class BadSector(ListedUploads):
+    """A disk that cannot read one of its files."""
+
+    def content(self, upload: Upload) -> bytes | None:
+        if upload.sha256 == SHA:
+            raise OSError(EIO, "Input/output error")
+        return super().content(upload)
+
+
+def test_an_image_that_the_disk_cannot_read_holds_up_no_other(tmp_path: Path, cloud: Cloud) -> None:
+    other = picture(1000, 2)
+    uploads = BadSector(PICTURE, other)
+    sender = FileSender(STATION, uploads)
+    way = Way(sender, cloud)
+    with pytest.raises(OSError, match="Input"):
+        way.step()  # so that it is reported
+    way.until(lambda: uploads.settled == [sha256_of(other)])
+    assert stored(tmp_path, other)
+    assert SHA not in uploads.refused  # it may be there again after a repair
 
 
 def test_a_byte_flipped_on_the_way_is_refused_by_the_cloud(tmp_path: Path, cloud: Cloud) -> None:

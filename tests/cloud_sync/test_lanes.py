@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Limits
 from cloud_sync.wire.memory_broker import MemoryBroker
 from cloud_sync.wire.messages import CommandMessage, HealthMessage, StateMessage
-from cloud_sync.wire.outbox import OutboxRow, Stream
+from cloud_sync.wire.outbox import OutboxRow, SeqRange, Stream
 
 mosquitto_only = pytest.mark.skipif("mosquitto" not in available_kinds(), reason="mosquitto is not on this machine")
 WIDE = Limits(256 * 1024, 20)
@@ -208,6 +208,26 @@ def test_health_is_said_at_once_and_when_faults_change_never_twice_in_a_breath(o
         eventually(lambda: len(collector.of("health")) == 2)
     last = HealthMessage.unpack(collector.of("health")[-1])
     assert (last.ready, last.faults) == (False, {"camera:top": "gone, try 49"})
+
+
+class ReadOnly(SqliteOutbox):
+    """A disk that can be read, and takes nothing."""
+
+    def acknowledge(self, stream: Stream, epoch: str, ranges: Sequence[SeqRange]) -> None:  # noqa: ARG002
+        raise OSError("the test's disk is read-only")
+
+
+def test_a_disk_that_takes_nothing_keeps_no_word_and_no_record_from_the_cloud(tmp_path: Path) -> None:
+    broker, box, faults = MemoryBroker(), ReadOnly(tmp_path / "outbox.db"), dict[str, str]()
+    box.add([inspection(1)])
+    with collector_at(broker) as collector, make(broker, box, said=lambda: health(dict(faults))) as uplink:
+        eventually(lambda: uplink.status().faults)
+        box.add([inspection(2)])
+        faults["storage"] = "read-only"
+        uplink.health_changed()
+        eventually(lambda: (Stream.INSPECTIONS, 2) in collector.records)
+        eventually(lambda: HealthMessage.unpack(collector.of("health")[-1]).faults == faults)
+    box.close()
 
 
 def test_health_that_was_not_sent_is_replaced_never_queued(outbox: SqliteOutbox) -> None:  # noqa: F811

@@ -80,6 +80,27 @@ def test_what_was_under_way_once_when_a_connection_broke_is_no_suspect() -> None
     assert suspects.batches == [batch(5)]
 
 
+def test_tries_that_do_not_connect_between_two_breaks_hide_no_suspect() -> None:
+    """A record that crashes the broker: until that is up again, every try ends with nothing under way."""
+    suspects = Suspects()
+    for _ in range(2):
+        suspects.broke([batch(1), batch(2)])
+        for _ in range(5):
+            suspects.broke([])
+    assert suspects.batches == [batch(1), batch(2)]
+
+
+def test_a_link_that_breaks_by_itself_makes_nobody_guilty() -> None:
+    suspects = Suspects()
+    for _ in range(2):
+        suspects.broke([batch(1)])
+    for seq in range(2, 20):
+        assert not suspects.broke_alone(batch(1), WAYS, 0.0)
+        suspects.passed(batch(seq), WAYS)
+        suspects.broke([batch(100 + seq)])
+    assert suspects.batches == [batch(1)]
+
+
 def test_a_single_suspect_is_guilty_only_beside_others_that_passed() -> None:
     suspects = Suspects()
     for _ in range(2):

@@ -172,10 +172,13 @@ def test_a_newer_offer_takes_the_place_of_one_under_way(tmp_path: Path, cloud: C
     assert [path.name for path in (tmp_path / "releases").iterdir()] == [other.name]  # no half file is left
 
 
-def test_an_offer_that_was_withdrawn_is_fetched_no_more(tmp_path: Path, cloud: Cloud) -> None:
+def test_an_offer_that_was_withdrawn_is_fetched_no_more_and_leaves_nothing_on_the_disk(
+    tmp_path: Path, cloud: Cloud
+) -> None:
     way = way_to(tmp_path, cloud, offered(tmp_path, cloud))
-    way.step()
+    way.until((tmp_path / "releases" / f".{NAME}.part").exists)
     way.passenger.hear("job", b"")
+    assert list((tmp_path / "releases").iterdir()) == []
     before = len(way.sent)
     for _ in range(20):
         way.step()

@@ -80,6 +80,11 @@ def test_the_example_that_init_writes_is_good(tmp_path: Path) -> None:
         pytest.param("[line]", "[line]\nx = " + "1" * 5000, "not valid TOML", id="a number too long"),
         pytest.param("[line]", "[line]\nx = " + "[" * 2000, "not valid TOML", id="nested too deep"),
         pytest.param("[line]", "[retention]\nquota_bytes = 5", "quota_bytes", id="a quota nothing fits in"),
+        pytest.param("[line]", "[metrics]\nlisten = '127.0.0.1:99999'", "metrics.listen: .*65535", id="no such port"),
+        pytest.param("[line]", "[metrics]\nlisten = '127.0.0.1:0'", "metrics.listen: .*65535", id="any port"),
+        pytest.param("[line]", "[metrics]\nlisten = 'everywhere'", "metrics.listen: .*pattern", id="no port"),
+        pytest.param("[line]", "[sync]\nbroker = 'cloud:70000'", "sync.broker: .*65535", id="a broker nowhere"),
+        pytest.param("[line]", "[sync]\nresend_s = 1e-9", "sync.resend_s", id="a storm of resends"),
         pytest.param("[line]", f"{PLC}hots = 1\n", "'output.0.modbus.hots'.*did you mean 'host'", id="in an output"),
         pytest.param(
             "[line]", f"{PLC}{MAP}busi = 'coil:1'", "'output.0.modbus.map.busi'.*did you mean 'busy'", id="in its map"

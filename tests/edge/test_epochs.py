@@ -182,6 +182,16 @@ def test_what_was_acknowledged_meanwhile_is_not_buried_and_what_is_buried_twice_
     assert [row.seq for row in made.waiting()] == [2, 3]
 
 
+def test_a_dead_letter_that_arrived_after_all_is_none_any_more(made: Made) -> None:
+    made.inspect(3)
+    found = made.waiting()
+    made.outbox.bury(found, "the link broke before its answer came")
+    made.outbox.acknowledge(Stream.INSPECTIONS, "f" * 32, [SeqRange(1, 3)])
+    assert len(made.dead()) == 3
+    made.outbox.acknowledge(Stream.INSPECTIONS, found[0].epoch, [SeqRange(1, 2)])
+    assert [row[1] for row in made.dead()] == [3]
+
+
 def test_dead_letters_of_an_earlier_epoch_come_back_under_it(made: Made) -> None:
     made.inspect(1)
     (row,) = made.waiting()

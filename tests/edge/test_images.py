@@ -274,6 +274,20 @@ def test_images_go_by_what_they_are_worth_and_what_waits_to_be_sent_goes_last_an
     assert rows(tmp_path / "station.db", "SELECT n FROM counts WHERE name = 'evicted:uploads'") == [(4,)]
 
 
+def test_a_refused_image_that_is_evicted_is_not_waited_for_when_dead_letters_are_tried_again(tmp_path: Path) -> None:
+    with archive(tmp_path) as kept:
+        kept.inspect(noise(1), Verdict.REJECT)
+        kept.await_records(1)
+        wait_for_upload(kept, 1, 2)
+        kept.recorder.write_and_wait(
+            lambda connection: connection.execute("UPDATE uploads SET refused = 'no file of ours'")
+        )
+    with archive(tmp_path, quota_bytes=1) as kept:
+        eventually(lambda: kept.files() == set())
+        assert kept.recorder.retry_dead() == 0
+    assert rows(tmp_path / "station.db", "SELECT count(*) FROM uploads") == [(0,)]
+
+
 def test_where_the_disk_is_short_and_nothing_may_go_images_are_dropped_and_somebody_hears_of_it(
     tmp_path: Path,
 ) -> None:

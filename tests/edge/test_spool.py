@@ -3,8 +3,10 @@
 import contextlib
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,13 @@ from cloud_sync.wire.link import Address
 from cloud_sync.wire.outbox import Stream
 from edge.cli import main
 from edge.config import load_config
+from edge.daemon import Daemon
+from edge.domain.errors import ConfigError, StorageError
 from edge.record.database import open_database
+from edge.record.lock import sole_owner
 from edge.record.spool import read_spool
-from edge.spool import spool_status
+from edge.spool import drain, spool_status
+from models.progress import SilentProgress
 
 pytestmark = pytest.mark.skipif("mosquitto" not in available_kinds(), reason="mosquitto is not on this machine")
 SMALL = "max_packet_size 1150"  # outcomes fit, inspections do not
@@ -107,6 +113,41 @@ def test_a_stream_that_is_none_and_a_station_without_a_broker_are_wrong_usage(tm
     assert spool(line, "retry-dead", "--stream", "verdicts")[0] == 2
     assert spool(line, "drain")[0] == 2
     assert spool(line, "status")[0] == 3  # there is no database yet
+    assert spool(line, "retry-dead")[0] == 3
+    assert not line.station.database.exists()  # nor does asking make one
+
+
+def test_what_waits_under_another_stations_id_is_refused_for_the_cloud_would_never_take_it(line: Line) -> None:
+    config = line.station.config
+    config.write_text(config.read_text().replace(STATION, "renamed"))
+    code, said = spool(line, "drain", "--timeout-s", "1")
+    assert (code, said["kind"]) == (2, "ConfigError")
+    assert STATION in said["error"]
+    with pytest.raises(ConfigError, match="move that file away"):
+        Daemon(load_config(config))
+    assert found(line)["rows"] == 10
+
+
+class Begun(SilentProgress):
+    """Says when the waiting has begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits = threading.Event()
+
+    def stage(self, name: str, total: int) -> None:
+        super().stage(name, total)
+        self.waits.set()
+
+
+def test_a_drain_beside_a_station_that_ends_says_so_and_waits_for_nobody(line: Line) -> None:
+    config, begun = load_config(line.station.config), Begun()
+    with ThreadPoolExecutor(1) as aside:
+        with sole_owner(config.station.data_dir):  # as a station does while it runs
+            drained = aside.submit(drain, config, begun, 60)
+            assert begun.waits.wait(10)
+        with pytest.raises(StorageError, match="has ended"):
+            drained.result(30)
 
 
 def test_what_waits_is_read_at_once_however_much_it_is(tmp_path: Path) -> None:

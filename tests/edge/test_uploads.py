@@ -154,6 +154,13 @@ def test_images_of_a_real_store_arrive_and_a_damaged_one_is_refused_with_its_rea
     assert lies.read_bytes() == kept.store.path_of(good.sha256, good.media_type).read_bytes()
 
 
+def test_where_no_image_may_go_up_any_more_none_that_waited_before_does(keep: Keep) -> None:
+    kept = keep(ALL)
+    assert kept.uploads.waiting(3)
+    assert SqliteUploads(kept.recorder, kept.store, sends=False).waiting(3) == []
+    assert rows(kept.path, "SELECT count(*) FROM uploads") == [(0,)]
+
+
 def test_a_refused_image_is_tried_again_on_demand(keep: Keep) -> None:
     kept = keep(NOT_PASS)
     odd, bad = kept.uploads.waiting(2)
