@@ -151,6 +151,9 @@ class Daemon:
         busy_s = self._station.recorder.busy_s(now_s)
         slow = f"the disk has been writing for {busy_s:.0f} s" if busy_s > _SLOW_DISK_S else ""
         self._station.health.set_fault("storage_slow", slow)
+        given_up = self._station.recorder.given_up
+        lost = f"{given_up} records that the disk did not take are lost; their parts were UNDECIDED or told before"
+        self._station.health.set_alarm("records_given_up", lost if given_up else "")
         if self._station.uplink is not None:
             self._watch_uplink(self._station.uplink.status())
 

@@ -81,6 +81,7 @@ class Recorder:
         self._on_unrecorded = on_unrecorded
         self._on_storage = on_storage
         self._uploads = uploads
+        self.given_up = 0  # writes that the disk did not take, and that are not kept for later either
         self._later: deque[Callable[[], None]] = deque(maxlen=_LATER_LIMIT)
         self._later_total = 0
         self._writer = GroupWriter(path, self._storage_changed)
@@ -253,10 +254,12 @@ class Recorder:
     def _keep_for_later(self, again: Callable[[], None], error: StorageError) -> None:
         if isinstance(error, RefusedError):
             log.error("a record cannot be written and is given up", why=str(error))
+            self.given_up += 1
             return
         if not self._later:
             log.error("not recorded, kept for when the disk is back", why=str(error))
         self._later_total += 1
+        self.given_up += len(self._later) == _LATER_LIMIT  # the oldest makes room
         self._later.append(again)
 
     def _storage_changed(self, works: bool, why: str) -> None:  # noqa: FBT001 - a callback's signature

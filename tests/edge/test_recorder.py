@@ -72,6 +72,9 @@ def kept(tmp_path: Path) -> Kept:
     return Kept(tmp_path / "station.db")
 
 
+LATER_LIMIT = 20_000  # what a recorder keeps for when the disk is back
+
+
 def test_an_inspection_is_on_disk_with_its_outbox_row_before_anybody_hears_of_it(kept: Kept) -> None:
     seen: list[int] = []
 
@@ -198,6 +201,18 @@ def test_two_outages_in_a_row_lose_no_part_and_say_the_reason_once(kept: Kept) -
                 assert not threading.Event().wait(1.2)  # longer than the writer waits to try again
             kept.committed.wait_for(outage)
     assert kept.rows("SELECT part_id FROM inspections ORDER BY seq") == [("p-1",), ("p-2",)]
+
+
+def test_what_a_long_outage_pushes_out_is_counted(kept: Kept) -> None:
+    recorder = kept.recorder()
+    recorder.start()
+    recorder.settle(10)
+    with refusing_disk(kept.path):
+        for number in range(LATER_LIMIT + 7):
+            recorder.record(inspection(of=part(f"p-{number}")))
+        kept.unrecorded.wait_for(LATER_LIMIT + 7)
+        assert recorder.given_up == 7
+        recorder.stop(10)
 
 
 @pytest.fixture
