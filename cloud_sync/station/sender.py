@@ -118,9 +118,7 @@ class Sender:
                 self._outbox.acknowledge(stream, epoch, piece)
                 self.counts.acknowledged += self._ledger.settle(stream, epoch, piece)
         for ack in acks:
-            for item in ack.quarantined:
-                self.counts.quarantined += item.last - item.first + 1
-                _logger.error("the collector held other %s under seq %d to %d", ack.stream, item.first, item.last)
+            self._note_quarantined(ack)
         for epoch in {ack.epoch for ack in acks if ack.quarantined}:
             self.renew(epoch)
 
@@ -144,6 +142,15 @@ class Sender:
         if self._window.is_empty:
             self._send_alone(suspect)
         return False
+
+    def _note_quarantined(self, ack: Ack) -> None:
+        """Count them, and say it in one line however many ranges they lie in."""
+        if not ack.quarantined:
+            return
+        records = sum(item.last - item.first + 1 for item in ack.quarantined)
+        self.counts.quarantined += records
+        first, last = min(item.first for item in ack.quarantined), max(item.last for item in ack.quarantined)
+        _logger.error("the collector held %d other %s between seq %d and %d", records, ack.stream, first, last)
 
     def _send_all(self, now_s: float, depths: Mapping[Stream, int] | None) -> bool:
         if depths is not None and not self._send_due(now_s):

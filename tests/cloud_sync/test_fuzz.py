@@ -45,6 +45,8 @@ def test_a_million_damaged_inputs(targets: list[Target]) -> None:
     say(f"FUZZ_SEED={seed}")
     for target, count in shares(targets, SOAK_INPUTS):
         target.run(seed, count, say)
+        assert target.refused > 0, target.name
+        assert target.accepted > 0, target.name
 
 
 def say(line: str) -> None:
