@@ -1,5 +1,8 @@
 """Opens the database: from a path or a URL to an engine whose schema is ours."""
 
+import sqlite3
+import time
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -71,18 +74,34 @@ def _engine(url: URL, busy_timeout_s: float, *, read_only: bool) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url, connect_args={**_SERVER, **url.query})
     engine = sa.create_engine(url, connect_args={"timeout": busy_timeout_s})
-    sa.event.listen(engine, "connect", _read_only if read_only else _durable)
+    made = _read_only if read_only else partial(_durable, wait_s=busy_timeout_s)
+    sa.event.listen(engine, "connect", made)
     if not read_only:
         sa.event.listen(engine, "begin", _begin_as_writer)
     return engine
 
 
-def _durable(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
+def _durable(connection: sa.engine.interfaces.DBAPIConnection, _record: object, *, wait_s: float) -> None:
     connection.isolation_level = None  # we say when a transaction begins
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _keep_a_log(cursor, time.monotonic() + wait_s)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _keep_a_log(cursor: sa.engine.interfaces.DBAPICursor, until: float) -> None:
+    """SQLite waits for nobody where two programs turn a new file's journal into a log at once: the other is soon done.
+
+    Raises sqlite3.OperationalError.
+    """
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def _read_only(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
