@@ -16,7 +16,7 @@ from edge.config_looks import (
     check_zones,
     size_of,
 )
-from edge.config_outputs import ModbusSection, OutputSection
+from edge.config_outputs import BrokerEndpoint, ModbusSection, MqttSection, OutputSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted
 
@@ -173,7 +173,8 @@ class InferenceSection(_Section):
 class SyncSection(_Section):
     """The way to the cloud; without a broker the station keeps its records and sends nothing."""
 
-    broker: Annotated[str, Field(pattern=r"^[^:/\s]+:\d{1,5}$"), AfterValidator(_reachable)] | None = None
+    broker: BrokerEndpoint | None = None
+    identity: Path | None = None
     resend_s: Annotated[float, Field(ge=0.1)] = 30
     images: Literal["none", "not_pass", "all"] = "not_pass"
     audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
@@ -270,6 +271,11 @@ class StationConfig(_Section):
         return self.station.data_dir / "cache"
 
     @property
+    def identity_dir(self) -> Path:
+        """Who this station is to the cloud's broker: `ca.crt` and `identity.pem`."""
+        return self.sync.identity or self.station.data_dir / "identity"
+
+    @property
     def database_path(self) -> Path:
         """The station's one database."""
         return self.station.data_dir / "station.db"
@@ -331,7 +337,25 @@ def _rooted(config: StationConfig, folder: Path) -> StationConfig:
         product if product.reference is None else product.model_copy(update={"reference": folder / product.reference})
         for product in config.product
     ]
-    return config.model_copy(update={"station": station, "camera": cameras, "product": products})
+    identity = None if config.sync.identity is None else folder / config.sync.identity
+    return config.model_copy(
+        update={
+            "station": station,
+            "camera": cameras,
+            "product": products,
+            "sync": config.sync.model_copy(update={"identity": identity}),
+            "output": [
+                _rooted_output(output, folder, identity or station.data_dir / "identity") for output in config.output
+            ],
+        }
+    )
+
+
+def _rooted_output(output: OutputSection, folder: Path, station_identity: Path) -> OutputSection:
+    if not isinstance(output, MqttSection):
+        return output
+    identity = station_identity if output.identity is None else folder / output.identity
+    return output.model_copy(update={"identity": identity})
 
 
 def _rooted_camera(camera: CameraSection, folder: Path) -> CameraSection:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from cloud_sync.wire.endpoint import Endpoint
+from cloud_sync.wire.errors import LinkError
 
 OutputId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
@@ -21,6 +24,19 @@ WordRead = Annotated[str, Field(pattern=r"^(?:holding|input):\d{1,5}$")]
 WordWritten = Annotated[str, Field(pattern=r"^holding:\d{1,5}$")]
 BeatWritten = Annotated[str, Field(pattern=rf"^(?:{_WRITTEN}|holding:\d{{1,5}})$")]
 _LAST_ADDRESS = 65_535
+
+
+def _checked_broker(text: str) -> str:
+    try:
+        Endpoint.parse(text, Path())
+    except LinkError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+BrokerEndpoint = Annotated[
+    str, Field(pattern=r"^(mqtts?://)?(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$"), AfterValidator(_checked_broker)
+]
 _PLACE = re.compile(r"(coil|discrete|holding|input):(\d+)(?:\.(\d+))?")
 
 
@@ -172,10 +188,11 @@ class GpioSection(_OutputSection):
 
 
 class MqttSection(_OutputSection):
-    """A broker's topic on which every verdict is published, QoS 1."""
+    """A broker's topic on which every verdict is published, QoS 1; over mutual TLS unless it is on this machine."""
 
     kind: Literal["mqtt"]
-    broker: Annotated[str, Field(pattern=r"^[^:/\s]+:\d{1,5}$")]
+    broker: BrokerEndpoint
+    identity: Path | None = None
     topic: Annotated[str, Field(pattern=r"^[^#+\x00]{1,200}$")]
     queue_messages: Annotated[int, Field(ge=1, le=100_000)] = 1000
 

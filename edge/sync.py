@@ -7,7 +7,7 @@ from cloud_sync.station.own_word import MakeHealth
 from cloud_sync.station.passenger import Passenger
 from cloud_sync.station.status import UplinkSettings
 from cloud_sync.station.uplink import Uplink
-from cloud_sync.wire.link import Address
+from cloud_sync.wire.endpoint import Endpoint
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError
 from edge.record.images import ImageStore
@@ -39,11 +39,11 @@ def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | 
             f"{config.database_path} holds records of station {min(others)!r} that wait for the cloud, and this is "
             f"{config.station.id!r}: run `edge spool drain` under the old station.id, or move that file away"
         )
-    address = Address.parse(config.sync.broker)
+    endpoint = Endpoint.parse(config.sync.broker, config.identity_dir)
     return Uplink(
         station=config.station.id,
         outbox=SqliteOutbox(recorder),
-        link=station_link(config.station.id, address),
+        link=station_link(config.station.id, endpoint.address, endpoint.identity),
         settings=UplinkSettings(config.sync.resend_s, max(config.sync.resend_s, _RESEND_MOST_S)),
         passengers=_passengers(config, recorder),
         state=lambda: read_state(config.database_path),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cloud_sync.hub import fleet_cli, model_cli, release_cli
+from cloud_sync.hub.broker_options import BROKER, IDENTITY, Broker, IdentityFolder, endpoint_at
 from cloud_sync.hub.errors_said import WORLD_FAILED, clear_errors
 from cloud_sync.hub.fleet_cli import AsJson, Store, reader, said_json
 from cloud_sync.hub.plain import plain, without_password
@@ -32,7 +33,8 @@ AsRecords = Annotated[bool, typer.Option("--records", help="One line per record:
 @app.command()
 def collect(
     store: Store,
-    broker: Annotated[str, typer.Option(help="The broker's HOST:PORT.")] = "127.0.0.1:1883",
+    broker: Broker = BROKER,
+    identity: IdentityFolder = IDENTITY,
     blobs: Blobs = None,
     client_id: Annotated[
         str, typer.Option(help="Our name at the broker, another one for each collector; left out: one by chance.")
@@ -47,10 +49,10 @@ def collect(
     from cloud_sync.hub.collecting import collect_until_signal
 
     with clear_errors():
-        address = _address(broker, "--broker")
+        endpoint = endpoint_at(broker, identity)
         metrics_at = _address(metrics, "--metrics") if metrics else None
         try:
-            collect_until_signal(address, store, blobs, client_id, metrics_at, as_json=as_json)
+            collect_until_signal(endpoint, store, blobs, client_id, metrics_at, as_json=as_json)
         except OSError as error:
             typer.echo(f"cloud: cannot collect: {error}", err=True)
             raise typer.Exit(WORLD_FAILED) from error

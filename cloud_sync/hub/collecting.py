@@ -14,16 +14,17 @@ from cloud_sync.hub.metrics import CollectorMetrics, MetricsServer
 from cloud_sync.hub.plain import without_password
 from cloud_sync.hub.station_desks import HealthDesk, StateDesk
 from cloud_sync.hub.store.writing import StoreWriter
+from cloud_sync.wire.endpoint import Endpoint
 from cloud_sync.wire.link import Address
 
 
 def collect_until_signal(
-    address: Address, store: str, blobs: str | None, client_id: str, metrics_at: Address | None, *, as_json: bool
+    endpoint: Endpoint, store: str, blobs: str | None, client_id: str, metrics_at: Address | None, *, as_json: bool
 ) -> None:
     """Collect until SIGTERM or SIGINT; an absent broker is waited for.
 
     Args:
-        address: where the broker listens.
+        endpoint: the broker, and who we are there.
         store: where records go: a file's path or a database URL.
         blobs: where files go: a folder, s3://BUCKET/PREFIX, or None for a folder beside the store's file.
         client_id: our name at the broker; "" for one by chance.
@@ -40,10 +41,10 @@ def collect_until_signal(
     metrics = CollectorMetrics()
     serving = MetricsServer(metrics, metrics_at) if metrics_at else contextlib.nullcontext()
     with StoreWriter(store) as writer, file_desks(store, blobs, metrics) as with_blobs, serving:
-        ready: dict[str, object] = {"event": "ready", "broker": str(address), "store": without_password(store)}
+        ready: dict[str, object] = {"event": "ready", "broker": str(endpoint), "store": without_password(store)}
         collector = Collector(
             writer,
-            collector_link(address, client_id),
+            collector_link(endpoint, client_id),
             [*desks(metrics), *with_blobs],
             on_ready=lambda: _say(ready, as_json=as_json),
             metrics=metrics,

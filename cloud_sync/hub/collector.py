@@ -25,9 +25,10 @@ from cloud_sync.hub.store.errors import ContentError, StoreError
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.wire import topics
 from cloud_sync.wire.backoff import Backoff
+from cloud_sync.wire.endpoint import Endpoint
 from cloud_sync.wire.envelopes import pack_ack
 from cloud_sync.wire.errors import LinkError
-from cloud_sync.wire.link import Address, Limits, Link, Message
+from cloud_sync.wire.link import Limits, Link, Message
 from cloud_sync.wire.mqtt import MqttLink
 from cloud_sync.wire.mqtt_settings import MqttSettings
 
@@ -65,15 +66,17 @@ class CollectorCounts:
     overflowed: int = 0
 
 
-def collector_link(address: Address, client_id: str) -> MqttLink:
+def collector_link(endpoint: Endpoint, client_id: str) -> MqttLink:
     """The collector's link: its share of what all stations send; the broker keeps no session.
 
     Args:
-        address: where the broker listens.
+        endpoint: the broker, and who we are there.
         client_id: our name there, which no other collector has; "" for one by chance.
     """
     name = client_id or f"inspectd-collector-{uuid.uuid4().hex[:12]}"
-    return MqttLink(MqttSettings(address, name, SUBSCRIPTIONS, receive_limit=_RECEIVE_LIMIT))
+    return MqttLink(
+        MqttSettings(endpoint.address, name, SUBSCRIPTIONS, receive_limit=_RECEIVE_LIMIT, identity=endpoint.identity)
+    )
 
 
 class Collector:

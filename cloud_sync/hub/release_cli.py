@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cloud_sync.hub.broker_options import BROKER, IDENTITY, Broker, IdentityFolder, endpoint_at
 from cloud_sync.hub.errors_said import clear_errors
 from cloud_sync.hub.fleet_cli import AsJson, Store
 from cloud_sync.hub.plain import plain
@@ -18,7 +19,6 @@ Blobs = Annotated[
     str | None,
     typer.Option(help="Where files go: a folder, or s3://BUCKET/PREFIX?endpoint=URL (left out: beside the store)."),
 ]
-Broker = Annotated[str, typer.Option(help="The broker's HOST:PORT.")]
 
 _release = typer.Typer(help="Offer releases to stations, and see how far each came.", no_args_is_help=True)
 
@@ -33,7 +33,8 @@ def offer(
     file: Annotated[Path, typer.Argument(help="What to offer; its name is the release's name, for ever.")],
     station: Annotated[list[str], typer.Option(help="To which station; may be given more than once.")],
     store: Store,
-    broker: Broker = "127.0.0.1:1883",
+    broker: Broker = BROKER,
+    identity: IdentityFolder = IDENTITY,
     blobs: Blobs = None,
     *,
     as_json: AsJson = False,
@@ -46,7 +47,9 @@ def offer(
         from cloud_sync.wire.mqtt import MqttLink
         from cloud_sync.wire.mqtt_settings import MqttSettings
 
-        link = MqttLink(MqttSettings(releases.broker_at(broker), f"inspectd-offer-{releases.client_mark()}"))
+        at = endpoint_at(broker, identity)
+        name = f"inspectd-offer-{releases.client_mark()}"
+        link = MqttLink(MqttSettings(at.address, name, identity=at.identity))
         offers = releases.offer(store, open_blobs(blobs or blobs_beside(store)), file, station)
         releases.publish(link, offers)
     for name, job in offers:

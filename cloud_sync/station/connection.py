@@ -1,6 +1,7 @@
 """How a station connects to its broker."""
 
 from cloud_sync.wire import topics
+from cloud_sync.wire.identity import Identity
 from cloud_sync.wire.link import Address
 from cloud_sync.wire.messages import StateMessage
 from cloud_sync.wire.mqtt import MqttLink
@@ -20,10 +21,13 @@ def subscriptions(station: str) -> tuple[str, ...]:
     )
 
 
-def station_link(station: str, address: Address) -> MqttLink:
+def station_link(station: str, address: Address, identity: Identity | None = None) -> MqttLink:
     """The station's link: hears what is for it, and leaves a will that says it is offline.
 
-    It keeps no session: whatever it missed is settled by sending again. Raises LinkError on a bad station id.
+    It keeps no session: whatever it missed is settled by sending again.
+
+    Raises:
+        LinkError: a bad station id, or another machine's address without an identity.
     """
     return MqttLink(
         MqttSettings(
@@ -31,5 +35,6 @@ def station_link(station: str, address: Address) -> MqttLink:
             client_id=f"inspectd-{topics.checked_station(station)}",
             subscriptions=subscriptions(station),
             will=Will(topics.state(station), OFFLINE),
+            identity=identity,
         )
     )

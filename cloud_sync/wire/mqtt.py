@@ -11,6 +11,7 @@ What paho does not do for us, and each has cost somebody messages or a line:
 
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections import deque
@@ -27,6 +28,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from cloud_sync.wire.backoff import Backoff
 from cloud_sync.wire.connection import Connection
 from cloud_sync.wire.errors import LinkError
+from cloud_sync.wire.identity import Identity
 from cloud_sync.wire.link import Limits, Listener, Message
 from cloud_sync.wire.mqtt_settings import MqttSettings
 
@@ -53,6 +55,7 @@ class MqttLink:
     def __init__(self, settings: MqttSettings) -> None:
         self._settings = settings
         self._client = _client(settings)
+        self._tls: ssl.SSLContext | None = None
         self._hear()
         self._listener: Listener | None = None
         self._connection = Connection(0.0)
@@ -123,12 +126,18 @@ class MqttLink:
                     return self._connection.broken
                 if self._connection.is_unanswered(time.monotonic(), self._settings.answer_timeout_s):
                     return f"{self._settings.address} answered no publish for {self._settings.answer_timeout_s} s"
-        except OSError as error:
-            return f"cannot reach {self._settings.address}: {error}"
+        except (LinkError, OSError) as error:
+            return self._unreachable(error)
         except Exception as error:  # paho met what it did not expect: no reason for the link to end
             _logger.exception("the link of %s starts over", self._settings.client_id)
             return f"starts over after {type(error).__name__}: {error}"
         return "stopped"
+
+    def _unreachable(self, error: LinkError | OSError) -> str:
+        if isinstance(error, LinkError):
+            return str(error)
+        way = "no TLS with" if isinstance(error, ssl.SSLError) else "cannot reach"
+        return f"{way} {self._settings.address}: {error}"
 
     def _replace_connection(self) -> None:
         with self._gate:
@@ -136,6 +145,8 @@ class MqttLink:
             self._client.drop_out_messages()
 
     def _connect(self) -> None:
+        if self._settings.identity is not None:
+            self._secure(self._settings.identity)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = self._settings.session_expiry_s
         properties.ReceiveMaximum = self._settings.receive_limit
@@ -147,6 +158,14 @@ class MqttLink:
             clean_start=self._settings.session_expiry_s == 0,
             properties=properties,
         )
+
+    def _secure(self, identity: Identity) -> None:
+        """Our identity as its files are now: it may have been renewed. Raises LinkError."""
+        if self._tls is None:
+            self._tls = identity.context()
+            self._client.tls_set_context(self._tls)
+        else:
+            identity.load(self._tls)
 
     def _dispatch(self) -> None:
         """Tell the listener what paho reported; its fault breaks the connection, so that everything comes again."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from cloud_sync.wire.endpoint import check_plain
+from cloud_sync.wire.identity import Identity
 from cloud_sync.wire.link import Address
 
 
@@ -15,7 +17,7 @@ class Will:
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
-    """How to connect.
+    """How to connect. Raises LinkError where no identity is given and the address is not this machine's loopback.
 
     Args:
         address: where the broker listens.
@@ -26,6 +28,7 @@ class MqttSettings:
         keepalive_s: after this long without a word the connection counts as broken.
         receive_limit: how many unacknowledged messages we take at a time.
         answer_timeout_s: where publishes wait and none is answered for so long, the connection is begun anew.
+        identity: who we are, over mutual TLS; None: in the clear.
     """
 
     address: Address
@@ -36,3 +39,8 @@ class MqttSettings:
     keepalive_s: int = 15
     receive_limit: int = 100
     answer_timeout_s: float = 60.0
+    identity: Identity | None = None
+
+    def __post_init__(self) -> None:
+        if self.identity is None:
+            check_plain(self.address)

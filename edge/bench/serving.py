@@ -77,7 +77,7 @@ def serving(copying: Copying, setting: Setting) -> Iterator[ScratchStation]:
     config = scratch_config(copying.config, copying.product, setting, copying.frames, folder)
     with ExitStack() as stack:
         if setting.broker is not BrokerState.NONE:
-            address = f"127.0.0.1:{free_port()}"
+            address = f"mqtt://127.0.0.1:{free_port()}"
             config = config.model_copy(update={"sync": config.sync.model_copy(update={"broker": address})})
         station = write_scratch(config, copying.config, copying.scratch / "cache", folder)
         broker = _broker(station) if setting.needs_broker else None

@@ -74,7 +74,9 @@ def run_demo(folder: Path, *, fast: bool, broker: str | None) -> DemoResult:
     console.print(f"2/4 calibrate: learning from {len(split.learn)} good cells")
     config = folder / "station.toml"
     port, broker_port = free_port(), free_port()
-    config.write_text(_CONFIG.format(station=STATION, product=PRODUCT, port=port, broker=f"127.0.0.1:{broker_port}"))
+    config.write_text(
+        _CONFIG.format(station=STATION, product=PRODUCT, port=port, broker=f"mqtt://127.0.0.1:{broker_port}")
+    )
     calibration = _calibrate(config, folder / "good", fast=fast)
     console.print(f"3/4 inspect: {len(split.inspect)} other cells through simulator, station, {kind} and collector")
     line = _inspect(folder, kind, port, broker_port, len(split.inspect), console)
@@ -121,7 +123,7 @@ def _calibrate(config: Path, good: Path, *, fast: bool) -> dict[str, object]:
 def _inspect(folder: Path, kind: Kind, port: int, broker_port: int, parts: int, console: Console) -> dict[str, object]:
     logs = folder / "logs"
     logs.mkdir()
-    address, store, config = f"127.0.0.1:{broker_port}", str(folder / "cloud.db"), str(folder / "station.toml")
+    address, store, config = f"mqtt://127.0.0.1:{broker_port}", str(folder / "cloud.db"), str(folder / "station.toml")
     with ExitStack() as stack:
         stack.enter_context(LocalBroker(kind, folder / "broker", broker_port))
         collect = ["cloud", "collect", "--broker", address, "--store", store, "--json"]

@@ -173,7 +173,7 @@ def test_collect_says_when_it_is_ready_and_what_it_did(broker: LocalBroker, tmp_
 
     ready = process.next_event()
 
-    assert ready == {"event": "ready", "broker": str(broker.address), "store": str(tmp_path / "store.db")}
+    assert ready == {"event": "ready", "broker": f"mqtt://{broker.address}", "store": str(tmp_path / "store.db")}
     assert process.stop() == 0
     assert "Traceback" not in process.log()
 

@@ -232,7 +232,7 @@ def test_a_name_has_one_content_for_ever(tmp_path: Path, cloud: Cloud) -> None:
 def test_the_command_says_what_is_wrong_and_makes_no_store_by_a_slip(tmp_path: Path, cloud: Cloud) -> None:
     (tmp_path / "Bad Name").write_bytes(b"x")
     (tmp_path / "fine").write_bytes(b"x")
-    common = ["--station", STATION, "--broker", "127.0.0.1:1", "--store"]
+    common = ["--station", STATION, "--broker", "mqtt://127.0.0.1:1", "--store"]
     runner = CliRunner()
     assert runner.invoke(app, ["release", "offer", str(tmp_path / "Bad Name"), *common, cloud.place]).exit_code == 2
     assert runner.invoke(app, ["release", "offer", str(tmp_path / "absent"), *common, cloud.place]).exit_code == 2

@@ -48,7 +48,7 @@ def gpio(_folder: Path) -> Iterator[Output]:
 @contextmanager
 def mqtt(folder: Path) -> Iterator[Output]:
     with local_broker(available_kinds()[0], folder) as broker:
-        text = f"[[output]]\nid = 'bus'\nkind = 'mqtt'\nbroker = '{broker.address}'\ntopic = 'verdicts'\n"
+        text = f"[[output]]\nid = 'bus'\nkind = 'mqtt'\nbroker = 'mqtt://{broker.address}'\ntopic = 'verdicts'\n"
         yield make_output(section(text), "s-1")
 
 
@@ -92,7 +92,7 @@ def absent(kind: str, folder: Path) -> Output:
         case "opcua":
             return make_output(section("[[output]]\nid = 'ua'\nkind = 'opcua'\nhost = '192.0.2.1'\n"), "s-1")
         case "mqtt":
-            text = f"[[output]]\nid = 'bus'\nkind = 'mqtt'\nbroker = '127.0.0.1:{port}'\ntopic = 't'\n"
+            text = f"[[output]]\nid = 'bus'\nkind = 'mqtt'\nbroker = 'mqtt://127.0.0.1:{port}'\ntopic = 't'\n"
             return make_output(section(text), "s-1")
     lamp = section(GPIO)
     assert isinstance(lamp, GpioSection)

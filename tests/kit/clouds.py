@@ -31,7 +31,7 @@ class CloudProcess:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, *, awaited: bool = True) -> None:
-        command = [*CLOUD, "collect", "--broker", str(self._address), "--store", str(self._store), "--json"]
+        command = [*CLOUD, "collect", "--broker", f"mqtt://{self._address}", "--store", str(self._store), "--json"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([*command, *self._options], stdout=subprocess.PIPE, stderr=log, text=True)
         if awaited:

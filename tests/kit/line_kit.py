@@ -80,7 +80,15 @@ class Line:
     @contextmanager
     def collector(self) -> Iterator["subprocess.Popen[str]"]:
         """The collector; returns once it is subscribed."""
-        arguments = ["cloud", "collect", "--broker", str(self.station.broker), "--store", str(self.store), "--json"]
+        arguments = [
+            "cloud",
+            "collect",
+            "--broker",
+            f"mqtt://{self.station.broker}",
+            "--store",
+            str(self.store),
+            "--json",
+        ]
         with process(arguments, self.station.folder / "collector.log") as child:
             assert child.stdout is not None
             assert json.loads(child.stdout.readline())["event"] == "ready"

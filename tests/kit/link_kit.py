@@ -47,7 +47,7 @@ def faulty_line(folder: Path, seed: int = 7) -> Iterator[FaultyLine]:
         mqtt_proxy(broker.address, seed) as near,
         mqtt_proxy(broker.address, seed + 1) as far,
     ):
-        line = make_line(folder, near, settings={"sync": {"broker": str(near.address), "resend_s": 1}})
+        line = make_line(folder, near, settings={"sync": {"broker": f"mqtt://{near.address}", "resend_s": 1}})
         cloud = CloudProcess(far.address, line.store)
         cloud.start()
         try:

@@ -17,7 +17,7 @@ TOPIC = "factory/line-1/verdicts"
 
 
 def output(broker: LocalBroker, **settings: int) -> str:
-    text = f"[[output]]\nid = 'bus'\nkind = 'mqtt'\nbroker = '{broker.address}'\ntopic = '{TOPIC}'\n"
+    text = f"[[output]]\nid = 'bus'\nkind = 'mqtt'\nbroker = 'mqtt://{broker.address}'\ntopic = '{TOPIC}'\n"
     return text + "".join(f"{name} = {value}\n" for name, value in settings.items())
 
 

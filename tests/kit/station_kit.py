@@ -172,7 +172,7 @@ class Station:
         camera: dict[str, Any] = {"id": "top", "source": "frames", "trigger": "software", "timeout_ms": 400}
         camera["loop"] = True
         if self.broker:
-            sections["sync"] = {"broker": self.broker, "resend_s": 2}
+            sections["sync"] = {"broker": f"mqtt://{self.broker}", "resend_s": 2}
         for name, changes in self.settings.items():
             if name == "camera":
                 camera |= changes

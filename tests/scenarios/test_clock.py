@@ -47,7 +47,7 @@ def first_numbers(heard: list[Message]) -> list[int]:
 def test_a_stations_clock_goes_back_three_days_in_mid_run(parts: int, tmp_path: Path) -> None:
     broker = local_broker(available_kinds()[0], tmp_path)
     clock = MovedClock(tmp_path / "clock")
-    line = make_line(tmp_path, broker, settings={"sync": {"broker": str(broker.address), "resend_s": 20}})
+    line = make_line(tmp_path, broker, settings={"sync": {"broker": f"mqtt://{broker.address}", "resend_s": 20}})
     daemon = process(["edge", "run", "-c", str(line.station.config)], tmp_path / "daemon.log", clock.env)
     with broker, wiretap(broker.address, TOPIC) as heard, line.collector(), daemon:
         with line.simulator(parts, "--rate", "100", "--in-flight", "8") as simulator:
@@ -70,8 +70,8 @@ def test_a_stations_clock_goes_back_three_days_in_mid_run(parts: int, tmp_path: 
 def test_a_collectors_clock_goes_back_three_days_in_mid_run(tmp_path: Path) -> None:
     broker = local_broker(available_kinds()[0], tmp_path)
     clock = MovedClock(tmp_path / "clock")
-    line = make_line(tmp_path, broker, settings={"sync": {"broker": str(broker.address), "resend_s": 20}})
-    collect = ["cloud", "collect", "--broker", str(broker.address), "--store", str(line.store), "--json"]
+    line = make_line(tmp_path, broker, settings={"sync": {"broker": f"mqtt://{broker.address}", "resend_s": 20}})
+    collect = ["cloud", "collect", "--broker", f"mqtt://{broker.address}", "--store", str(line.store), "--json"]
     collector = process(collect, tmp_path / "collector.log", {**os.environ, **clock.env})
     with broker, wiretap(broker.address, TOPIC) as heard, line.daemon(), collector as child:
         assert child.stdout is not None

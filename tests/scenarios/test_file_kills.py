@@ -123,7 +123,7 @@ def test_files_go_up_and_a_release_comes_down_through_kills_of_both_sides(rig: R
     part, whole = rig.folder / "releases" / f".{source.name}.part", rig.folder / "releases" / source.name
     rig.feed()
     rig.start_station()
-    words = ["release", "offer", str(source), "--station", STATION, "--broker", str(rig.broker.address)]
+    words = ["release", "offer", str(source), "--station", STATION, "--broker", f"mqtt://{rig.broker.address}"]
     done = CliRunner().invoke(app, [*words, "--store", str(rig.store), "--json"])
     assert done.exit_code == 0, done.output
     rig.kill_both_in_turn(kills, lambda: pieces_up(rig) + size_of(part, whole) // BLOCK_BYTES, 16)

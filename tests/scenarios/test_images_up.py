@@ -58,7 +58,7 @@ def assert_all_up(line: Line) -> None:
 
 def make(folder: Path, **sync: object) -> tuple[LocalBroker, Line]:
     broker = LocalBroker("mosquitto", folder / "broker", free_port())
-    settings = {"sync": {"broker": str(broker.address), "resend_s": 0.5, "images": "all", **sync}}
+    settings = {"sync": {"broker": f"mqtt://{broker.address}", "resend_s": 0.5, "images": "all", **sync}}
     line = make_line(folder, broker, settings=settings)
     for number, path in enumerate(sorted((line.station.folder / "frames").iterdir())):
         cv2.imwrite(str(path), good_frame((220, 150), number))  # some pieces each
@@ -71,7 +71,16 @@ def test_images_go_up_and_a_release_comes_down_bit_for_bit(tmp_path: Path) -> No
     release.write_bytes(picture(300_000))
     with broker, line.collector(), line.daemon():
         line.run_parts(12)
-        offer = ["cloud", "release", "offer", str(release), "--station", STATION, "--broker", str(broker.address)]
+        offer = [
+            "cloud",
+            "release",
+            "offer",
+            str(release),
+            "--station",
+            STATION,
+            "--broker",
+            f"mqtt://{broker.address}",
+        ]
         code, said = run_json([*offer, "--store", str(line.store), "--json"])
         assert (code, said["name"]) == (0, release.name)
         eventually(lambda: uploads(line) == (0, 0), 30)

@@ -37,7 +37,7 @@ def make(folder: Path, broker: LocalBroker) -> Line:
     socket = folder / "line.sock"
     settings: dict[str, dict[str, object]] = {
         "line": {"port": f"unix://{socket}"},
-        "sync": {"broker": str(broker.address), "resend_s": 5},
+        "sync": {"broker": f"mqtt://{broker.address}", "resend_s": 5},
     }
     return make_line(folder, broker, settings=settings)
 

@@ -44,7 +44,7 @@ def run_station(folder: Path, broker: LocalBroker, prefix: list[str]) -> bool:
 
 def run_collector(folder: Path, broker: LocalBroker, prefix: list[str]) -> bool:
     """The same of a collector that takes in what a small station sends."""
-    collect = [*CLOUD, "collect", "--broker", str(broker.address), "--store", str(folder / "cloud.db")]
+    collect = [*CLOUD, "collect", "--broker", f"mqtt://{broker.address}", "--store", str(folder / "cloud.db")]
     with (
         ExitStack() as stack,
         traced(prefix, collect, folder / "collector.log") as first,

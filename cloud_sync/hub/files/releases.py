@@ -25,7 +25,7 @@ from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.file_tables import jobs, releases
 from cloud_sync.wire import topics
 from cloud_sync.wire.errors import LinkError
-from cloud_sync.wire.link import Address, Limits, Link, Message
+from cloud_sync.wire.link import Limits, Link, Message
 from cloud_sync.wire.messages import FILE_LIMIT_BYTES, Job
 
 ANSWER_S = 10.0
@@ -104,14 +104,6 @@ def publish(link: Link, offers: Sequence[tuple[str, Job]], within_s: float = ANS
             answers.count(lambda s=station, j=job: link.publish(topics.job(s), j.pack(), retain=True), until_s)  # type: ignore[misc]
     finally:
         link.stop(1.0)
-
-
-def broker_at(text: str) -> Address:
-    """The broker at HOST:PORT. Raises OfferError."""
-    try:
-        return Address.parse(text)
-    except LinkError as error:
-        raise OfferError(str(error)) from error
 
 
 def client_mark() -> str:

@@ -97,11 +97,12 @@ def _keep_a_log(cursor: sa.engine.interfaces.DBAPICursor, until: float) -> None:
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
-            return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(0.01)
+        else:
+            return
 
 
 def _read_only(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:

@@ -3,8 +3,9 @@
 import importlib.util
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
-from cloud_sync.wire.link import Address as BrokerAddress
+from cloud_sync.wire.endpoint import Endpoint
 from cloud_sync.wire.mqtt import MqttLink
 from cloud_sync.wire.mqtt_settings import MqttSettings
 from edge.config_outputs import GpioSection, ModbusSection, MqttSection, OpcUaSection, OutputSection
@@ -45,7 +46,9 @@ def make_output(section: OutputSection, station: str) -> Output:
 
             return GpioOutput(section, GpioChip(section.chip, active_low=section.active_low))
         case MqttSection():
-            settings = MqttSettings(BrokerAddress.parse(section.broker), f"inspectd-{station}-{section.id}")
+            endpoint = Endpoint.parse(section.broker, section.identity or Path("identity"))
+            name = f"inspectd-{station}-{section.id}"
+            settings = MqttSettings(endpoint.address, name, identity=endpoint.identity)
             return MqttOutput(lambda: MqttLink(settings), section.topic, section.queue_messages, station)
 
 

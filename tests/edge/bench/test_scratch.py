@@ -16,7 +16,7 @@ def own(tmp_path: Path) -> StationConfig:
     text = made.write_config().read_text()
     text += "code = { kind = 'qr', on_repeat = 'undecided' }\n[product.recipe]\nmm_per_px = 1e-05\n"
     text += "[product.recipe.classes.anomaly]\nmin_score = 0.7\nzones = [[1, 2, 3, 4.5]]\n"
-    text += "[[output]]\nid = 'bus'\nkind = 'mqtt'\nbroker = '127.0.0.1:2'\ntopic = 'ä/\"b\"'\n"
+    text += "[[output]]\nid = 'bus'\nkind = 'mqtt'\nbroker = 'mqtt://127.0.0.1:2'\ntopic = 'ä/\"b\"'\n"
     made.config.write_text(text, encoding="utf-8")
     return load_config(made.config)
 
