@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from edge.backup_cli import backup, factory_reset, restore
 from edge.bench_cli import bench
 from edge.bundle_cli import bundle_app
 from edge.calibrate_cli import calibrate
@@ -46,6 +47,9 @@ app.add_typer(masters_app, name="masters")
 app.add_typer(spool_app, name="spool")
 app.command("verify-masters")(verify_masters)
 app.command()(feedback)
+app.command()(backup)
+app.command()(restore)
+app.command("factory-reset")(factory_reset)
 app.command()(bench)
 app.command()(tune)
 

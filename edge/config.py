@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from edge.config_looks import (
     CameraRegion,
@@ -178,6 +178,7 @@ class SyncSection(_Section):
     resend_s: Annotated[float, Field(ge=0.1)] = 30
     images: Literal["none", "not_pass", "all"] = "not_pass"
     audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    spare_kit: bool = True
 
 
 class RetentionSection(_Section):
@@ -210,6 +211,7 @@ class StationConfig(_Section):
     retention: RetentionSection = RetentionSection()
     metrics: MetricsSection = MetricsSection()
     output: list[OutputSection] = []
+    _file: Path = PrivateAttr(Path("station.toml"))
 
     @model_validator(mode="after")
     def _ids_unique(self) -> "StationConfig":
@@ -259,6 +261,11 @@ class StationConfig(_Section):
     def cut_sizes(self) -> dict[str, tuple[int, int]]:
         """(width, height) of the pictures of each camera that has a roi."""
         return {camera.id: size_of(camera.roi) for camera in self.camera if camera.roi is not None}
+
+    @property
+    def file(self) -> Path:
+        """The file it was read from."""
+        return self._file
 
     @property
     def bundles_dir(self) -> Path:
@@ -327,6 +334,7 @@ def load_config(path: Path) -> StationConfig:
         config = StationConfig.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{path}: " + "; ".join(_explain(detail) for detail in error.errors())) from error
+    config._file = path.absolute()  # noqa: SLF001 - ours: what is read from a file knows which
     return _rooted(config, path.absolute().parent)
 
 

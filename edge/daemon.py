@@ -18,6 +18,7 @@ from edge.lifesign import Lifesign
 from edge.masters.keeper import MasterKeeper
 from edge.metrics import MetricsServer
 from edge.pipeline import model_fault
+from edge.record.database import forget_upgrade
 from edge.record.lock import sole_owner
 from models.errors import ModelError
 
@@ -187,6 +188,7 @@ class Daemon:
 def run_daemon(config: StationConfig) -> None:
     """Run a station until SIGTERM or SIGINT. Raises InspectdError, ModelError when it cannot start or go on."""
     with sole_owner(config.station.data_dir):
+        forget_upgrade(config.database_path, time.time())
         daemon = Daemon(config)
 
         def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -8,6 +8,7 @@ from cloud_sync.station.passenger import Passenger
 from cloud_sync.station.status import UplinkSettings
 from cloud_sync.station.uplink import Uplink
 from cloud_sync.wire.endpoint import Endpoint
+from edge.backup.uploads import StationUploads
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError
 from edge.record.images import ImageStore
@@ -39,23 +40,29 @@ def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | 
             f"{config.database_path} holds records of station {min(others)!r} that wait for the cloud, and this is "
             f"{config.station.id!r}: run `edge spool drain` under the old station.id, or move that file away"
         )
+    kit = StationUploads(config, _images(config, recorder))
     endpoint = Endpoint.parse(config.sync.broker, config.identity_dir)
-    return Uplink(
+    uplink = Uplink(
         station=config.station.id,
         outbox=SqliteOutbox(recorder),
         link=station_link(config.station.id, endpoint.address, endpoint.identity),
         settings=UplinkSettings(config.sync.resend_s, max(config.sync.resend_s, _RESEND_MOST_S)),
-        passengers=_passengers(config, recorder),
+        passengers=_passengers(config, kit),
         state=lambda: read_state(config.database_path),
-        health=health,
+        health=None if health is None else lambda: health().model_copy(update={"kit": kit.held}),
     )
+    kit.on_held = uplink.health_changed
+    return uplink
 
 
-def _passengers(config: StationConfig, recorder: Recorder) -> list[Passenger]:
+def _images(config: StationConfig, recorder: Recorder) -> SqliteUploads:
+    store = ImageStore(config.images_dir, config.retention.image_format)
+    return SqliteUploads(recorder, store, sends=config.sync.images != "none")
+
+
+def _passengers(config: StationConfig, uploads: StationUploads) -> list[Passenger]:
     """Who else sends and hears over the uplink, in the order of their importance."""
     station, patience_s = config.station.id, config.sync.resend_s
-    store = ImageStore(config.images_dir, config.retention.image_format)
-    uploads = SqliteUploads(recorder, store, sends=config.sync.images != "none")
     return [
         FileSender(station, uploads, FilePace(patience_s, max(patience_s, _RESEND_MOST_S))),
         Downlink(station, config.releases_dir, DownPace(min(patience_s, 10.0)), config.retention.free_bytes),

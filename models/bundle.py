@@ -105,6 +105,11 @@ def open_for_line(path: Path) -> Bundle:
     return bundle
 
 
+def manifest_entries(path: Path) -> dict[str, FileEntry]:
+    """What a bundle's manifest says of its files, unverified. Raises ModelError, OSError."""
+    return dict(_parse(Manifest, _read_manifest(path), path / MANIFEST).files)
+
+
 def file_entries(path: Path) -> dict[str, FileEntry]:
     """Size and sha256 of every file below a directory, by its name with forward slashes; no manifest among them."""
     return {name: _entry(path / name) for name in _file_names(path) if name != MANIFEST}
