@@ -31,7 +31,8 @@ Known = dict[tuple[Path, int, int, int], KitFile]  # by path, inode, size and ti
 class Contents:
     """The files of a kit, and where each is read: a path, or the bytes themselves; what is known is not read again."""
 
-    known: Known = field(default_factory=dict)    files: dict[str, KitFile] = field(default_factory=dict)
+    known: Known = field(default_factory=dict)
+    files: dict[str, KitFile] = field(default_factory=dict)
     sources: dict[str, Path | bytes] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -50,7 +51,6 @@ class Contents:
             links=dict(sorted(self.links.items())),
             left_out=self.left_out,
         )
-
 
     def _hashed(self, path: Path) -> KitFile:
         held = path.stat()
