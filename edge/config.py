@@ -380,7 +380,7 @@ def _is_path(source: int | str) -> bool:
 def _explain(detail: "ErrorDetails") -> str:
     where = ".".join(str(step) for step in detail["loc"]) or "file"
     if detail["type"] == "extra_forbidden":
-        return f"unknown key {where!r}{_nearest(detail['loc'])}"
+        return f"unknown key {where!r}{_nearest(detail['loc'])} (a newer inspectd may know it: install that one again)"
     got = "" if detail["type"] == "missing" else f", got {redacted(repr(detail['input'])):.120}"
     return f"{where}: {detail['msg']}{got}"
 

@@ -8,6 +8,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from models.spec import Alignment, Kind, ModelId, ModelSpec, Precision, Tiling
 MANIFEST = "bundle.json"
 SELFTEST = "selftest/expected.json"
 _MANIFEST_MAX_BYTES = 4 << 20
+_SCHEMA = re.compile(rb'"schema"\s*:\s*"(inspectd/bundle/[0-9]{1,9})"')
 _Parsed = TypeVar("_Parsed", Manifest, SelftestFile)
 
 
@@ -168,9 +170,21 @@ def _parse(kind: type[_Parsed], raw: bytes, file: Path) -> _Parsed:
     try:
         return kind.model_validate_json(raw)
     except ValidationError as fault:
+        _refuse_newer(raw, file)
         first = fault.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise ModelError(f"bundle: {file}: {where}: {first['msg']}: restore the bundle or calibrate again") from fault
+
+
+def _refuse_newer(raw: bytes, file: Path) -> None:
+    """Raises ModelError where a manifest says of itself that a later version wrote it."""
+    found = _SCHEMA.search(raw)
+    known = Manifest.model_fields["schema_"].default
+    if found is not None and found[1].decode() != known:
+        raise ModelError(
+            f"bundle: {file}: found {found[1].decode()!r}, this version knows {known!r}: nothing was changed; "
+            "install the newer inspectd again, or `edge bundle rollback`"
+        )
 
 
 def _check_names(path: Path, manifest: Manifest) -> None:
