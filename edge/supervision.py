@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import structlog
 
-from cloud_sync.wire.supervisor import Supervisor, status_word
+from cloud_sync.wire.supervisor import Feed, Supervisor, status_word
 from edge.assembly import Assembly
 from edge.watchdog import Sign, judge
 
@@ -28,7 +28,7 @@ class Supervision:
         self._station = station
         self._supervisor = supervisor
         self._patience_s = supervisor.limit_s or _PATIENCE_S
-        self._next_feed_s = 0.0
+        self._feed = Feed(supervisor)
         self._said = ""
         self._hung = ""
 
@@ -45,7 +45,7 @@ class Supervision:
         self._hung = judgement.why
         self._station.health.restate_fault(_HUNG, judgement.why)
         if judgement.feed:
-            self._feed(now_s)
+            self._feed.feed()
         if (status := self._status()) != self._said:
             self._said = status
             self._supervisor.tell(status)
@@ -53,12 +53,6 @@ class Supervision:
     def stopping(self) -> None:
         """A stop was asked for; how long it may take is the service manager's to know."""
         self._supervisor.tell("STOPPING=1", "STATUS=stopping")
-
-    def _feed(self, now_s: float) -> None:
-        every_s = self._supervisor.feed_every_s
-        if every_s is not None and now_s >= self._next_feed_s:
-            self._supervisor.tell("WATCHDOG=1")
-            self._next_feed_s = now_s + every_s
 
     def _status(self) -> str:
         ready, why = self._station.health.state()

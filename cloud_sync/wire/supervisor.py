@@ -6,6 +6,7 @@ Without a service manager nothing is told, and nothing else changes.
 import logging
 import os
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -38,11 +39,6 @@ class Supervisor:
         ours = limit_us and meant_for in {"", str(pid or os.getpid())}
         return cls(environment.get("NOTIFY_SOCKET", ""), int(limit_us) / 1e6 if ours else None)
 
-    @property
-    def feed_every_s(self) -> float | None:
-        """How often to say WATCHDOG=1: four times within the limit."""
-        return None if self.limit_s is None else self.limit_s / _FEEDS_WITHIN_LIMIT
-
     def tell(self, *words: str) -> bool:
         """Send words such as READY=1 in one message; whether it went out. One that did not is logged."""
         if not self.address:
@@ -56,6 +52,21 @@ class Supervisor:
             _logger.warning("the service manager at %s was not told %s: %s", self.address, words[0], error)
             return False
         return True
+
+
+class Feed:
+    """Says WATCHDOG=1, four times within the limit, however often `feed` is called; by one thread."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._next_s = 0.0
+
+    def feed(self) -> None:
+        """All is well."""
+        now_s, limit_s = time.monotonic(), self._supervisor.limit_s
+        if limit_s is not None and now_s >= self._next_s:
+            self._supervisor.tell("WATCHDOG=1")
+            self._next_s = now_s + limit_s / _FEEDS_WITHIN_LIMIT
 
 
 def status_word(text: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from brokers import eventually
 from service_manager import ServiceManager
 
-from cloud_sync.wire.supervisor import Supervisor, status_word
+from cloud_sync.wire.supervisor import Feed, Supervisor, status_word
 
 
 def test_a_socket_with_a_path_and_an_abstract_one_both_hear(tmp_path: Path) -> None:
@@ -17,12 +17,21 @@ def test_a_socket_with_a_path_and_an_abstract_one_both_hear(tmp_path: Path) -> N
             assert found.tell("READY=1", status_word("two\nlines"))
             eventually(lambda heard=manager: heard.said("READY=1"))
             assert manager.statuses() == ["two lines"]
-            assert (found.limit_s, found.feed_every_s) == (2.0, 0.5)
+            assert found.limit_s == 2
 
 
 def test_without_a_service_manager_nothing_is_told() -> None:
     alone = Supervisor.of({})
-    assert (alone.tell("READY=1"), alone.limit_s, alone.feed_every_s) == (False, None, None)
+    assert (alone.tell("READY=1"), alone.limit_s) == (False, None)
+    Feed(alone).feed()
+
+
+def test_a_feed_that_is_asked_for_all_the_time_is_sent_four_times_within_the_limit(tmp_path: Path) -> None:
+    with ServiceManager(tmp_path / "notify", limit_s=1) as manager:
+        feed = Feed(Supervisor.of(manager.environment))
+        eventually(lambda: feed.feed() or len(manager.said("WATCHDOG=1")) == 4)  # type: ignore[func-returns-value]
+        first_s, *_, last_s = manager.said("WATCHDOG=1")
+        assert last_s - first_s > 0.6
 
 
 def test_a_watchdog_that_was_meant_for_another_process_is_not_ours() -> None:
