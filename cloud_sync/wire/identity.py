@@ -11,6 +11,7 @@ from cloud_sync.wire.errors import LinkError
 
 CA_FILE = "ca.crt"
 IDENTITY_FILE = "identity.pem"
+SHARE_FILE = "share.key"
 
 
 @dataclass(frozen=True, slots=True)
