@@ -20,7 +20,7 @@ from pathlib import Path
 
 from supply.faults import Misuse, Refused
 
-_BUILD = "import sys; from setuptools import build_meta as b; b.build_wheel(sys.argv[1]); b.build_sdist(sys.argv[1])"
+_BUILD = "import sys; from setuptools import build_meta as b; out = sys.argv[1]; b.build_wheel(out); b.build_sdist(out)"
 _UMASK = 0o022
 _KEPT = ("PATH", "HOME", "LD_LIBRARY_PATH")
 SUMS = "SHA256SUMS"

@@ -12,7 +12,7 @@ from supply.locks import Pin, read_lock
 
 PIP_AUDIT = Path(__file__).parents[2] / ".venv" / "release" / "bin" / "pip-audit"
 PINS = (Pin("bad", "1.0", ("0" * 64,)), Pin("good", "2.0", ("1" * 64,)))
-FOUND = Finding("bad", "1.0", ("GHSA-1", "CVE-2026-0001"), ("1.1",))
+FOUND = Finding("bad", "1.0", ("CVE-2026-0001", "GHSA-1"), ("1.1",))  # pip-audit puts the CVE first
 TODAY = date(2026, 11, 26)
 
 needs_pip_audit = pytest.mark.skipif(not PIP_AUDIT.is_file(), reason="make test installs pip-audit into .venv/release")
@@ -30,7 +30,7 @@ def accepting(known: str, until: date) -> tuple[Acceptance, ...]:
 
 
 def test_a_known_weakness_stops_the_release() -> None:
-    with pytest.raises(Refused, match="bad 1.0: GHSA-1, fixed in 1.1"):
+    with pytest.raises(Refused, match="bad 1.0: CVE-2026-0001, fixed in 1.1"):
         judge(Answer((FOUND,), ()), (), TODAY)
 
 
