@@ -1,7 +1,7 @@
 """Make a release: archives, bills of materials, licences, audit, checksums. `make release` runs it.
 
-Nothing is released from a tree that is not clean, with a licence that nobody has read, or with a known weakness. What
-could not be asked for (the advisory service does not answer) is not released either, unless `--no-audit` says so by name.
+Nothing is released from a tree that is not clean, with a licence that nobody has read, or with a known weakness. Where
+the advisory service does not answer nothing is released either, unless `--no-audit` says so by name.
 
 Ends with 0, 1 (a gate said no), 2 (wrong usage or configuration) or 3 (the outside world did not answer: not audited).
 """
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from supply import advisories, artefacts, licences, locks, sbom
-from supply.faults import Fault, Misuse
+from supply.faults import MisuseError, ReleaseError
 
 ROOT = Path(__file__).parents[1]
 HASHED = Path(__file__).parent / "requirements" / "hashed"
@@ -29,7 +29,7 @@ def main(words: list[str] | None = None) -> int:
     chosen = _parsed(words)
     try:
         made = make(chosen)
-    except Fault as fault:
+    except ReleaseError as fault:
         _say(f"no release: {fault}")
         return fault.code
     _say(f"released: {made}")
@@ -37,12 +37,12 @@ def main(words: list[str] | None = None) -> int:
 
 
 def make(chosen: argparse.Namespace) -> Path:
-    """The folder of a whole release; it appears in one rename, or not at all. Raises Fault."""
+    """The folder of a whole release; it appears in one rename, or not at all. Raises ReleaseError."""
     source = artefacts.clean_source(ROOT)
     project = artefacts.read_project(ROOT)
     final = chosen.out / f"inspectd-{project['version']}"
     if final.exists():
-        raise Misuse(f"{final} is there already: raise the version in pyproject.toml, or remove it")
+        raise MisuseError(f"{final} is there already: raise the version in pyproject.toml, or remove it")
     chosen.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=chosen.out, prefix=".making-") as scratch:
         made = Path(scratch) / "release"
@@ -93,7 +93,7 @@ def _debian(made: Path) -> None:
         return
     done = subprocess.run([sys.executable, str(_DEB), "--out", str(made)], check=False)
     if done.returncode:
-        raise Misuse(f"{_DEB.name} ended with {done.returncode}: see above")
+        raise MisuseError(f"{_DEB.name} ended with {done.returncode}: see above")
 
 
 def _parsed(words: list[str] | None) -> argparse.Namespace:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from supply.faults import Misuse, Refused, Unreachable
+from supply.faults import MisuseError, RefusedError, UnreachableError
 from supply.locks import Pin
 
 ACCEPTED = Path(__file__).parent / "accepted-advisories.toml"
@@ -52,14 +52,14 @@ class Answer:
 
 
 def ask(pip_audit: Path, lock: Path, pins: tuple[Pin, ...], options: list[str]) -> Answer:
-    """Ask about every pin of a lock. Raises Unreachable where there is no answer."""
+    """Ask about every pin of a lock. Raises UnreachableError where there is no answer."""
     command = [str(pip_audit), *_ASKED, *options, "--requirement", str(lock)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as fault:
-        raise Unreachable(f"not audited: {fault}") from fault
+        raise UnreachableError(f"not audited: {fault}") from fault
     if not done.stdout.lstrip().startswith("{"):
-        raise Unreachable(f"not audited: pip-audit ended with {done.returncode}: {done.stderr.strip()[-_SHOWN:]}")
+        raise UnreachableError(f"not audited: pip-audit ended with {done.returncode}: {done.stderr.strip()[-_SHOWN:]}")
     return read_answer(done.stdout, pins)
 
 
@@ -76,13 +76,13 @@ def read_answer(text: str, pins: tuple[Pin, ...]) -> Answer:
 
 
 def read_accepted(path: Path) -> tuple[Acceptance, ...]:
-    """The findings that somebody accepted. Raises Misuse for one without package, id, reason and end date."""
+    """The findings that somebody accepted. Raises MisuseError for one without package, id, reason and end date."""
     found = tomllib.loads(path.read_text(encoding="utf-8")).get("accepted", [])
     for entry in found:
         if set(entry) != {"package", "id", "reason", "until"} or not str(entry["reason"]).strip():
-            raise Misuse(f"{path}: an acceptance has package, id, reason and until, got {sorted(entry)}")
+            raise MisuseError(f"{path}: an acceptance has package, id, reason and until, got {sorted(entry)}")
         if type(entry["until"]) is not date:
-            raise Misuse(f"{path}: {entry['id']}: until is a date like 2027-01-31, got {entry['until']!r}")
+            raise MisuseError(f"{path}: {entry['id']}: until is a date like 2027-01-31, got {entry['until']!r}")
     return tuple(Acceptance(**entry) for entry in found)
 
 
@@ -90,12 +90,14 @@ def judge(answer: Answer, accepted: tuple[Acceptance, ...], today: date) -> None
     """Let a release pass, or say why not.
 
     Raises:
-        Refused: a finding that nobody accepted, or no longer.
-        Unreachable: pins without an answer.
+        RefusedError: a finding that nobody accepted, or no longer.
+        UnreachableError: pins without an answer.
     """
     holds = {(one.package, one.id) for one in accepted if today <= one.until}
     still = [one for one in answer.findings if not any((one.package, known) in holds for known in one.ids)]
     if still:
-        raise Refused(f"known weaknesses: {'; '.join(map(str, still))}: `make lock`, or accept it in {ACCEPTED.name}")
+        raise RefusedError(
+            f"known weaknesses: {'; '.join(map(str, still))}: `make lock`, or accept it in {ACCEPTED.name}"
+        )
     if answer.unanswered:
-        raise Unreachable(f"not audited: the service did not answer for {', '.join(answer.unanswered)}")
+        raise UnreachableError(f"not audited: the service did not answer for {', '.join(answer.unanswered)}")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from supply.faults import Misuse, Refused
+from supply.faults import MisuseError, RefusedError
 
 _BUILD = "import sys; from setuptools import build_meta as b; out = sys.argv[1]; b.build_wheel(out); b.build_sdist(out)"
 _UMASK = 0o022
@@ -41,9 +41,9 @@ class Source:
 
 
 def clean_source(root: Path) -> Source:
-    """The last commit. Raises Refused if anything in the working tree is not in it."""
+    """The last commit. Raises RefusedError if anything in the working tree is not in it."""
     if changed := _git(root, "status", "--porcelain"):
-        raise Refused(f"the working tree is not clean: commit or remove {changed.splitlines()[:5]}")
+        raise RefusedError(f"the working tree is not clean: commit or remove {changed.splitlines()[:5]}")
     return last_commit(root)
 
 
@@ -59,7 +59,7 @@ def read_project(root: Path) -> dict[str, object]:
 
 
 def build_archives(source: Source, out: Path, scratch: Path) -> list[Path]:
-    """Wheel and sdist into `out`. Raises Misuse, with what setuptools said, if it does not build."""
+    """Wheel and sdist into `out`. Raises MisuseError, with what setuptools said, if it does not build."""
     tree = scratch / "tree"
     _export(source, tree)
     made = scratch / "made"
@@ -68,7 +68,7 @@ def build_archives(source: Source, out: Path, scratch: Path) -> list[Path]:
     env = {name: os.environ[name] for name in _KEPT if name in os.environ} | _fixed(source)
     done = subprocess.run(command, cwd=tree, env=env, umask=_UMASK, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Misuse(f"setuptools does not build it: {(done.stderr or done.stdout).strip()[-800:]}")
+        raise MisuseError(f"setuptools does not build it: {(done.stderr or done.stdout).strip()[-800:]}")
     (wheel,), (sdist,) = made.glob("*.whl"), made.glob("*.tar.gz")
     kept = [out / wheel.name, out / sdist.name]
     kept[0].write_bytes(wheel.read_bytes())
@@ -97,16 +97,16 @@ def write_sums(out: Path) -> Path:
 
 
 def sign(sums: Path, key_file: Path) -> Path:
-    """Sign the sums with an Ed25519 key (PEM); `openssl pkeyutl -verify -rawin` checks it. Raises Misuse for no such key."""
+    """Sign the sums with an Ed25519 key (PEM); `openssl pkeyutl -verify -rawin` checks it. Raises MisuseError."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
         key = load_pem_private_key(key_file.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as fault:
-        raise Misuse(f"--key {key_file}: expected a private key in PEM without a password: {fault}") from fault
+        raise MisuseError(f"--key {key_file}: expected a private key in PEM without a password: {fault}") from fault
     if not isinstance(key, Ed25519PrivateKey):
-        raise Misuse(f"--key {key_file}: expected an Ed25519 key (openssl genpkey -algorithm ed25519)")
+        raise MisuseError(f"--key {key_file}: expected an Ed25519 key (openssl genpkey -algorithm ed25519)")
     signature = sums.with_name(f"{SUMS}.sig")
     signature.write_bytes(key.sign(sums.read_bytes()))
     return signature
@@ -116,7 +116,7 @@ def _export(source: Source, tree: Path) -> None:
     """The commit's files, modes of our own."""
     archive = subprocess.run(
         ["git", "archive", "--format=tar", source.commit], cwd=source.root, capture_output=True, check=True
-    )  # noqa: S607 - git of the PATH
+    )
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as came:
         for member in came.getmembers():
             member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
@@ -129,7 +129,7 @@ def _fixed(source: Source) -> dict[str, str]:
 
 
 def _git(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)  # noqa: S607 - as above
+    done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Misuse(f"{root} is no git repository with a commit: {done.stderr.strip()[:200]}")
+        raise MisuseError(f"{root} is no git repository with a commit: {done.stderr.strip()[:200]}")
     return done.stdout.strip()

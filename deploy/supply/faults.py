@@ -1,29 +1,29 @@
 """Why there is no release.
 
-Fault
-├── Refused      a gate said no
-├── Misuse       wrong usage or configuration
-└── Unreachable  the outside world did not answer
+ReleaseError
+├── RefusedError      a gate said no
+├── MisuseError       wrong usage or configuration
+└── UnreachableError  the outside world did not answer
 """
 
 
-class Fault(Exception):
+class ReleaseError(Exception):
     """What failed, expected, got, what to do; `code` is the exit code."""
 
     code = 1
 
 
-class Refused(Fault):
+class RefusedError(ReleaseError):
     """A gate said no."""
 
 
-class Misuse(Fault):
+class MisuseError(ReleaseError):
     """Wrong usage, or a file of ours says what it cannot say."""
 
     code = 2
 
 
-class Unreachable(Fault):
+class UnreachableError(ReleaseError):
     """The outside world did not answer."""
 
     code = 3

@@ -1,6 +1,6 @@
 """Which licence each distribution has, and whether a release may carry it.
 
-- A licence is an SPDX expression: from the distribution's own metadata, or named by hand in `licences.toml` with evidence.
+- A licence is an SPDX expression: of the distribution's metadata, or named by hand in `licences.toml` with evidence.
 - Free ones pass. Weak copyleft (LGPL, MPL, EPL) passes and is listed: the library is used unmodified, and can be
   replaced. Strong copyleft (GPL, AGPL), and any licence that is on no list, is refused until somebody has read it.
 """
@@ -13,13 +13,26 @@ from enum import IntEnum
 from pathlib import Path
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-from supply.faults import Misuse, Refused
+
+from supply.faults import MisuseError, RefusedError
 from supply.locks import Pin, installed, licence_texts
 
 BY_HAND = Path(__file__).parent / "licences.toml"
 _FREE = frozenset(
-    "0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause BSL-1.0 CC0-1.0 HPND ISC MIT MIT-0 MIT-CMU OpenSSL PostgreSQL PSF-2.0 "
-    "Python-2.0 Unlicense Zlib".split()
+    {
+        "0BSD",
+        "Apache-2.0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "BSL-1.0",
+        "CC0-1.0",
+        "HPND",
+        "ISC",
+        "MIT",
+        "MIT-0",
+        "MIT-CMU",
+    }
+    | {"OpenSSL", "PostgreSQL", "PSF-2.0", "Python-2.0", "Unlicense", "Zlib"}
 )
 _WEAK = re.compile(r"(LGPL-(2\.1|3\.0)|MPL-2\.0|EPL-2\.0)(-only|-or-later)?")
 _WEAK_EXCEPTIONS = ("GPL-3.0-or-later WITH GCC-exception-3.1", "GPL-3.0-only WITH GCC-exception-3.1")
@@ -50,12 +63,14 @@ class Licence:
 
 
 def licences(pins: tuple[Pin, ...], by_hand: Path = BY_HAND) -> list[Licence]:
-    """The licence of every pin, in their order. Raises Refused, naming every one that is unknown or not allowed."""
+    """The licence of every pin, in their order. Raises RefusedError, naming every one that is unknown or not allowed."""
     named = _by_hand(by_hand)
     found = [licence_of(pin, installed(pin), named.get(pin.name, {})) for pin in pins]
     refused = [f"{each.pin.name}: {each.expression or 'unknown'}" for each in found if each.weight is Weight.REFUSED]
     if refused:
-        raise Refused(f"a release carries no such licence: {'; '.join(refused)}: replace it, or name it in {by_hand}")
+        raise RefusedError(
+            f"a release carries no such licence: {'; '.join(refused)}: replace it, or name it in {by_hand}"
+        )
     return found
 
 
@@ -68,7 +83,7 @@ def licence_of(pin: Pin, distribution: importlib.metadata.Distribution, named: d
 
 
 def weigh(expression: str) -> Weight:
-    """The weight of an SPDX expression: of AND the heavier side counts, of OR the lighter. What is unknown is refused."""
+    """The weight of an SPDX expression: of AND the heavier side counts, of OR the lighter; else refused."""
     try:
         plain = canonicalize_license_expression(expression)
     except InvalidLicenseExpression:
@@ -86,10 +101,9 @@ def page(found: list[Licence]) -> str:
     bundled = [f"- {each.pin.name}: {'; '.join(each.bundles)}" for each in found if each.bundles]
     texts = [text for each in found for text in _texts(each)]
     head = ["# Licences of what is installed beside inspectd", "", "| name | version | licence | known from |"]
-    return "\n".join(
-        [*head, "|---|---|---|---|", *rows, "", "## Used unmodified, as libraries that can be replaced", "", *weak, ""]
-        + ["## What their archives bundle", "", *bundled, "", "## Texts", "", *texts]
-    )
+    weak = ["", "## Used unmodified, as libraries that can be replaced", "", *weak]
+    bundled = ["", "## What their archives bundle", "", *bundled]
+    return "\n".join([*head, "|---|---|---|---|", *rows, *weak, *bundled, "", "## Texts", "", *texts])
 
 
 def _texts(licence: Licence) -> list[str]:
@@ -107,7 +121,7 @@ def _by_hand(path: Path) -> dict[str, dict[str, object]]:
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     for name, entry in content.items():
         if set(entry) - {"licence", "evidence", "bundles"} or not str(entry.get("evidence", "")).strip():
-            raise Misuse(f"{path}: {name} needs licence and evidence (and bundles, a list), got {sorted(entry)}")
+            raise MisuseError(f"{path}: {name} needs licence and evidence (and bundles, a list), got {sorted(entry)}")
     return content
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from supply.faults import Misuse
+
+from supply.faults import MisuseError
 
 _PIN = re.compile(r"([a-z0-9][a-z0-9.-]*)==([A-Za-z0-9.!+]+)((?: --hash=sha256:[0-9a-f]{64})+)")
 _TEXTS = re.compile(r"(?i)(licen[cs]e|copying|notice|authors|third.party)")
@@ -28,15 +29,17 @@ class Pin:
 
 
 def read_lock(path: Path) -> tuple[Pin, ...]:
-    """Every pin of a lock file with hashes. Raises Misuse for a line that is none, or a name that comes twice."""
+    """Every pin of a lock file with hashes. Raises MisuseError for a line that is none, or a name that comes twice."""
     pins: dict[str, Pin] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         match = _PIN.fullmatch(line)
         if match is None:
-            raise Misuse(f"{path}:{number}: expected name==version --hash=sha256:..., got {line[:80]!r}: `make lock`")
+            raise MisuseError(
+                f"{path}:{number}: expected name==version --hash=sha256:..., got {line[:80]!r}: `make lock`"
+            )
         name, version, hashes = match.groups()
         if name in pins:
-            raise Misuse(f"{path}:{number}: {name} comes twice: `make lock`")
+            raise MisuseError(f"{path}:{number}: {name} comes twice: `make lock`")
         pins[name] = Pin(name, version, tuple(hashes.replace("--hash=sha256:", "").split()))
     return tuple(sorted(pins.values()))
 
@@ -47,13 +50,15 @@ def plain(name: str) -> str:
 
 
 def installed(pin: Pin) -> importlib.metadata.Distribution:
-    """The distribution in this environment. Raises Misuse if it is another version, or none."""
+    """The distribution in this environment. Raises MisuseError if it is another version, or none."""
     try:
         found = importlib.metadata.distribution(pin.name)
     except importlib.metadata.PackageNotFoundError as fault:
-        raise Misuse(f"{pin.name} {pin.version} is not installed here: run by `make release`") from fault
+        raise MisuseError(f"{pin.name} {pin.version} is not installed here: run by `make release`") from fault
     if found.version != pin.version:
-        raise Misuse(f"{pin.name}: the lock says {pin.version}, installed is {found.version}: `make clean`, then again")
+        raise MisuseError(
+            f"{pin.name}: the lock says {pin.version}, installed is {found.version}: `make clean`, then again"
+        )
     return found
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from supply.faults import Misuse, Refused
+from supply.faults import MisuseError, RefusedError
 from supply.licences import BY_HAND, Weight, licences, page, weigh
 from supply.locks import Pin, read_lock
 
@@ -54,18 +54,18 @@ def test_a_lock_that_gains_a_package_without_known_licence_is_refused(tmp_path: 
     (tmp_path / "licences.toml").write_text("")
     shellingham = next(pin for pin in read_lock(HASHED / "station.txt") if pin.name == "shellingham")
 
-    with pytest.raises(Refused, match="shellingham: unknown"):
+    with pytest.raises(RefusedError, match="shellingham: unknown"):
         licences((shellingham,), tmp_path / "licences.toml")
 
 
 def test_a_lock_that_gains_a_package_which_is_not_here_is_refused() -> None:
-    with pytest.raises(Misuse, match="no-such-thing 1 is not installed"):
+    with pytest.raises(MisuseError, match="no-such-thing 1 is not installed"):
         licences((Pin("no-such-thing", "1", ()),))
 
 
 def test_a_licence_by_hand_needs_evidence(tmp_path: Path) -> None:
     (tmp_path / "licences.toml").write_text('[rich]\nlicence = "MIT"\n')
-    with pytest.raises(Misuse, match="rich needs licence and evidence"):
+    with pytest.raises(MisuseError, match="rich needs licence and evidence"):
         licences((), tmp_path / "licences.toml")
 
 
@@ -87,5 +87,5 @@ def test_locks_with_and_without_hashes_pin_the_same(part: str) -> None:
 @pytest.mark.parametrize("line", ["rich==15.0.0", "rich>=15 --hash=sha256:" + "0" * 64, "-r other.txt", ""])
 def test_a_lock_line_without_pin_or_hash_is_refused(line: str, tmp_path: Path) -> None:
     (tmp_path / "lock.txt").write_text(line + "\n")
-    with pytest.raises(Misuse, match="lock.txt:1"):
+    with pytest.raises(MisuseError, match=r"lock\.txt:1"):
         read_lock(tmp_path / "lock.txt")

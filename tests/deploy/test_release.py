@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from supply.artefacts import last_commit, same_sdist, sign, write_sums
-from supply.faults import Misuse
+from supply.faults import MisuseError
 
 BUILD = "import sys; from pathlib import Path; from supply import artefacts as a; p = Path; "
 BUILD += "a.build_archives(a.last_commit(p(sys.argv[1])), p(sys.argv[2]), p(sys.argv[3]))"
@@ -98,7 +98,7 @@ def test_the_sums_hold_by_sha256sum_and_the_signature_by_openssl(tmp_path: Path)
 
 def test_a_key_of_another_kind_signs_nothing(tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_text("no key")
-    with pytest.raises(Misuse, match="--key"):
+    with pytest.raises(MisuseError, match="--key"):
         sign(tmp_path / "SHA256SUMS", tmp_path / "key.pem")
 
 
