@@ -1,5 +1,6 @@
 """Upgrades keep the way back, need room for it, and what a newer version wrote is refused with the ways out."""
 
+import contextlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from backup_kit import dies_at, everything
 from disk_kit import tiny_disk
-from old_station import old_database, old_station
+from old_station import EPOCH, old_database, old_station
 from station_kit import make_bundle, run_json
 
 from edge.domain.errors import StorageError
@@ -65,6 +66,21 @@ def test_without_room_an_upgrade_says_so_and_changes_nothing(tmp_path: Path) -> 
             open_database(path)
         assert everything(disk) == before
         assert schema_of(path) == ("1", 52)
+
+
+def test_a_disk_that_fills_up_while_it_is_brought_forward_leaves_the_old_database(tmp_path: Path) -> None:
+    with tiny_disk(tmp_path / "disk", size_mb=2) as disk:
+        path, filler = old_database(disk), disk / "filler"
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        with pytest.raises(StorageError, match=r"full|disk I/O"):
+            open_database(path, keeps_copy=False)
+        filler.unlink()
+        assert schema_of(path) == ("1", 52)
+        with closing(open_database(path, keeps_copy=False)) as connection:
+            assert current_epoch(connection) == (1, EPOCH)
+        assert schema_of(path) == ("2", 52)
 
 
 def newer_database(folder: Path) -> str:
