@@ -9,9 +9,11 @@ import pytest
 from backup_kit import dies_at, everything
 from disk_kit import tiny_disk
 from old_station import EPOCH, old_database, old_station
-from station_kit import make_bundle, run_json
+from station_kit import make_bundle
 
-from edge.domain.errors import StorageError
+from edge.config import load_config
+from edge.daemon import run_daemon
+from edge.domain.errors import InspectdError, StorageError, exit_code
 from edge.record.database import current_epoch, forget_upgrade, open_database
 from edge.record.migrating import copy_path
 from models.bundle import open_bundle
@@ -113,10 +115,11 @@ def test_what_a_newer_version_wrote_is_refused_with_the_way_out_and_not_a_byte_c
     assert callable(make)
     why = make(station.folder)
     before = everything(station.folder)
-    ended, said = run_json(["edge", "run", "-c", str(station.config), "--json"])
-    assert ended == code
-    assert why in said["error"]
-    assert "newer" in said["error"]
+    with pytest.raises((InspectdError, ModelError)) as raised:
+        run_daemon(load_config(station.config))
+    assert exit_code(raised.value) == code
+    assert why in str(raised.value)
+    assert "newer" in str(raised.value)
     assert {name: digest for name, digest in everything(station.folder).items() if "cache" not in name} == before
 
 
