@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,14 +11,14 @@ from pathlib import Path
 
 import pytest
 from brokers import eventually
-from confinement import ENVIRONMENT, allowed_calls, confined, missing
+from clouds import stored
+from confinement import ENVIRONMENT, confined, missing
 from edge_kit import LineClient
 from edge_rows import rows
 from service_manager import ServiceManager
 from station_kit import Station, end, make_bundle, write_frames
 
 from cloud_sync.wire.broker import LocalBroker, free_port
-from clouds import stored
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 PARTS = 8
@@ -83,3 +84,45 @@ def work(made: Station) -> None:
             line.trigger(f"p-{number}")
             assert line.hear()["verdict"] in {"PASS", "REJECT"}
             line.ack(f"p-{number}")
+
+
+@pytest.mark.parametrize(
+    ("setting", "instead"),
+    [
+        pytest.param("MemoryDenyWriteExecute=no", "MemoryDenyWriteExecute=yes", id="OpenVINO compiles at run time"),
+        pytest.param("~@privileged", "~@network-io", id="a call that the station makes"),
+    ],
+)
+def test_what_a_unit_forbids_kills_who_does_it(folder: Path, setting: str, instead: str) -> None:
+    text = (UNITS / "inspectd.service").read_text()
+    assert setting in text
+    unit = folder / "inspectd.service"
+    unit.write_text(text.replace(setting, instead))
+    made = Station(folder / "station")
+    made.write_config()
+    make_bundle(made.bundles)
+    write_frames(made.folder / "frames", 1)
+    words = confined(unit, made.folder, ["edge", "run", "--config", str(made.config), "--json"])
+    assert ended(words) == -signal.SIGSYS
+
+
+def test_a_station_writes_nowhere_but_where_its_unit_lets_it(folder: Path) -> None:
+    made = Station(folder / "station", settings={"station": {"id": "test-1", "data_dir": str(folder / "elsewhere")}})
+    made.write_config()
+    make_bundle(made.bundles)
+    (folder / "elsewhere").mkdir(mode=0o777)
+    (folder / "elsewhere").chmod(0o777)
+    write_frames(made.folder / "frames", 1)
+    words = confined(UNITS / "inspectd.service", made.folder, ["edge", "run", "--config", str(made.config), "--json"])
+    assert ended(words) == 3
+    assert list((folder / "elsewhere").iterdir()) == []
+
+
+def test_cameras_can_be_looked_for_within_what_the_station_is_allowed(folder: Path) -> None:
+    command = confined(UNITS / "inspectd.service", folder, ["edge", "camera", "list", "--gige", "--json"])
+    assert ended(command) == 0
+
+
+def ended(command: list[str]) -> int:
+    done = subprocess.run(command, env=os.environ | ENVIRONMENT, capture_output=True, check=False, timeout=60)
+    return done.returncode

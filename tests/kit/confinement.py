@@ -49,9 +49,8 @@ def settings(unit: Path) -> dict[str, list[str]]:
 
 def groups() -> dict[str, list[str]]:
     """systemd's groups of system calls: what each names, other groups among it."""
-    told = subprocess.run(
-        ["systemd-analyze", "syscall-filter", "--no-pager"], capture_output=True, text=True, check=True
-    )
+    words = [shutil.which("systemd-analyze") or "", "syscall-filter", "--no-pager"]
+    told = subprocess.run(words, capture_output=True, text=True, check=True)
     found: dict[str, list[str]] = {}
     name = ""
     for line in told.stdout.splitlines():
@@ -167,4 +166,4 @@ def lay_filter(rules: dict[str, list[str] | list[int] | bool]) -> None:
 
 if __name__ == "__main__":
     lay_filter(json.loads(Path(sys.argv[1]).read_text()))
-    os.execvp(sys.argv[2], sys.argv[2:])
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - it becomes the command, as after systemd
