@@ -63,7 +63,7 @@ def _say_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
 
 
 @app.callback()
-def edge(  # its help is the app's
+def edge(
     _version: Annotated[
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is.")
     ] = False,  # noqa: FBT002 - a flag
