@@ -64,9 +64,9 @@ def _say_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
 
 @app.callback()
 def edge(
-    _version: Annotated[
+    _version: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is.")
-    ] = False,  # noqa: FBT002 - a flag
+    ] = False,
 ) -> None:
     """Be a station of inspectd's: inspect every part, tell the line, keep the proof."""
 
