@@ -32,15 +32,14 @@ from cloud_sync.wire.link import Limits, Link, Message
 from cloud_sync.wire.mqtt import MqttLink
 from cloud_sync.wire.mqtt_settings import MqttSettings
 
-SUBSCRIPTIONS = (
-    topics.ANY_STATE,  # first: what a station said of its state is heard before what it sent after that
-    topics.shared(topics.ANY_INSPECTIONS, "inspections"),
-    topics.shared(topics.ANY_FEEDBACK, "feedback"),
-    topics.shared(topics.ANY_FILE, "file"),
-    topics.shared(topics.ANY_WANT, "want"),
-    topics.shared(topics.ANY_JOB, "job"),
-    topics.shared(topics.ANY_HEALTH, "health"),
-)
+_SHARED = {
+    "inspections": topics.ANY_INSPECTIONS,
+    "feedback": topics.ANY_FEEDBACK,
+    "file": topics.ANY_FILE,
+    "want": topics.ANY_WANT,
+    "job": topics.ANY_JOB,
+    "health": topics.ANY_HEALTH,
+}
 
 _GROUP_MESSAGES = 500
 _GROUP_BYTES = 2 * 1024 * 1024
@@ -72,11 +71,26 @@ def collector_link(endpoint: Endpoint, client_id: str) -> MqttLink:
     Args:
         endpoint: the broker, and who we are there.
         client_id: our name there, which no other collector has; "" for one by chance.
+
+    Raises:
+        LinkError: the share's key cannot be read.
     """
     name = client_id or f"inspectd-collector-{uuid.uuid4().hex[:12]}"
+    key = endpoint.identity.share_key() if endpoint.identity else ""
     return MqttLink(
-        MqttSettings(endpoint.address, name, SUBSCRIPTIONS, receive_limit=_RECEIVE_LIMIT, identity=endpoint.identity)
+        MqttSettings(
+            endpoint.address, name, subscriptions(key), receive_limit=_RECEIVE_LIMIT, identity=endpoint.identity
+        )
     )
+
+
+def subscriptions(share_key: str = "") -> tuple[str, ...]:
+    """What a collector hears; all that have the same key share it, and who has not cannot join them.
+
+    The state comes first: what a station said of it is heard before what it sent after that.
+    """
+    shared = (topics.shared(pattern, f"{name}{share_key}") for name, pattern in _SHARED.items())
+    return (topics.ANY_STATE, *shared)
 
 
 class Collector:
