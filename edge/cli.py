@@ -34,7 +34,6 @@ from edge.spool_cli import spool_app
 from edge.tune_cli import tune
 
 app = typer.Typer(
-    help="inspectd's station: inspects every part, tells the line, keeps the proof.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -55,6 +54,23 @@ app.command()(tune)
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
 
 
+def _say_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"inspectd {version('inspectd')}")
+        raise typer.Exit
+
+
+@app.callback()
+def edge(
+    _version: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Be a station of inspectd's: inspect every part, tell the line, keep the proof."""
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; an expected fault ends in one line on stderr, a defect in its traceback."""
     given = sys.argv[1:] if arguments is None else arguments
@@ -72,6 +88,9 @@ def main(arguments: list[str] | None = None) -> None:
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write station.toml.")] = Path(),
     station: Annotated[str, typer.Option(help="The station's id; the folder's name if left out.")] = "",
+    data_dir: Annotated[
+        str, typer.Option(help="Where database, images and bundles go; beside the file if relative.")
+    ] = "data",
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Write a commented station.toml; an existing one is left alone."""
@@ -80,11 +99,12 @@ def init(
     path, station = folder / "station.toml", station or folder.absolute().name.lower()
     if not re.fullmatch(STATION_ID, station):
         raise ConfigError(f"a station's id is 1 to 63 of a-z 0-9 -, got {station!r}: name one with --station")
-    text = resources.files("edge").joinpath("station.example.toml").read_text(encoding="utf-8")
+    text = resources.files("edge").joinpath("station.example.toml").read_text(encoding="utf-8").replace("{id}", station)
+    text = text.replace('data_dir = "data"', f"data_dir = {json.dumps(data_dir)}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
-            file.write(f"#:schema ./{SCHEMA_FILE}\n" + text.replace("{id}", station))
+            file.write(f"#:schema ./{SCHEMA_FILE}\n" + text)
         write_schema(folder / SCHEMA_FILE)
     except FileExistsError:
         raise ConfigError(f"{path} exists and is left as it is: edit it, or name another folder") from None

@@ -114,6 +114,11 @@ def test_init_writes_once_and_overwrites_nothing(tmp_path: Path) -> None:
     assert config.read_text() == "mine"
 
 
+def test_init_puts_the_data_where_it_is_told(tmp_path: Path) -> None:
+    code, _ = run_json(["edge", "init", str(tmp_path), "--station", "s-9", "--data-dir", "/var/lib/inspectd", "--json"])
+    assert (code, load_config(tmp_path / "station.toml").station.data_dir) == (0, Path("/var/lib/inspectd"))
+
+
 def test_a_check_names_the_unknown_key_and_the_nearest(tmp_path: Path) -> None:
     made = Station(tmp_path, settings={"line": {"deadline_m": 5}})
     code, said = run_json(["edge", "config", "check", "-c", str(made.write_config()), "--json"])
