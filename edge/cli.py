@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from edge.backup_cli import backup, factory_reset, restore
 from edge.bench_cli import bench
 from edge.bundle_cli import bundle_app
 from edge.calibrate_cli import calibrate
@@ -48,6 +49,9 @@ app.command("verify-masters")(verify_masters)
 app.command()(feedback)
 app.command()(enrol)
 app.command()(renew)
+app.command()(backup)
+app.command()(restore)
+app.command("factory-reset")(factory_reset)
 app.command()(bench)
 app.command()(tune)
 
