@@ -36,6 +36,8 @@ def doctor(
     if explain:
         _explain(explain, as_json=as_json)
         return
+    if report is not None and not report.absolute().parent.is_dir():
+        raise ConfigError(f"--report {report}: its folder is not there")
     findings = examine(make_around(config, data_dir, quick=quick))
     if report is not None:
         _write(report, findings)

@@ -81,7 +81,8 @@ def _child(check: Check, around: Around, says: Connection) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
-    os.nice(_NICE)  # a running line goes first
+    if around.daemon is not None:
+        os.nice(_NICE)  # the line goes first
     for finding in _looked(check, around):
         says.send(finding)
     says.send(None)

@@ -36,7 +36,7 @@ class Life:
 class Authority:
     """An authority that signs whatever is asked."""
 
-    def __init__(self, name: str = "plant", life: Life = Life(-10, 3650)) -> None:  # noqa: B008 - frozen
+    def __init__(self, name: str = "plant", life: Life = Life(-10, 3650)) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         built = _builder(self._name, self._name, self._key.public_key(), life)
@@ -64,7 +64,7 @@ class Authority:
         self,
         folder: Path,
         name: str = "test-1",
-        life: Life = Life(),  # noqa: B008 - frozen
+        life: Life = Life(),
         use: x509.ObjectIdentifier = CLIENT,
         address: str = "",
         believed: "Authority | None" = None,

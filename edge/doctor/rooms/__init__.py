@@ -41,8 +41,8 @@ def checks_of(around: Around) -> tuple[Check, ...]:
 def _of_the_machine() -> tuple[Check, ...]:
     return (
         _check("station.toml", "station", "configuration"),
-        _check("service", "station", "service"),
-        _check("daemon", "station", "running"),
+        _check("service", "service", "service"),
+        _check("daemon", "service", "running"),
         _check("processor", "machine", "processor"),
         _check("cores", "machine", "cores"),
         _check("clock rate", "machine", "pace"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -94,7 +94,7 @@ def _whose(papers: _Papers, station: str | None, option: str) -> Iterator[Findin
 def _life(own: x509.Certificate, now: datetime, option: str) -> Finding:
     begin, end = own.not_valid_before_utc, own.not_valid_after_utc
     left = end - now
-    found = f"{_common_name(own)!r}, {begin:%Y-%m-%d} to {end:%Y-%m-%d %H:%M} UTC, {left.days} days left"
+    found = f"{_common_name(own)!r}, {begin:%Y-%m-%d} to {end:%Y-%m-%d %H:%M} UTC, {_left(left)}"
     if left.total_seconds() <= 0:
         return fault("certificates.expired", "certificate", found, option=option)
     if now < begin:
@@ -106,12 +106,16 @@ def _life(own: x509.Certificate, now: datetime, option: str) -> Finding:
 
 def _authority(authority: x509.Certificate, now: datetime) -> Finding:
     left = authority.not_valid_after_utc - now
-    found = f"{authority.subject.rfc4514_string()}, until {authority.not_valid_after_utc:%Y-%m-%d}, {left.days} days"
+    found = f"{authority.subject.rfc4514_string()}, until {authority.not_valid_after_utc:%Y-%m-%d}, {_left(left)}"
     if left.total_seconds() <= 0:
         return fault("certificates.authority-expired", "authority", found)
     if left.days < _AUTHORITY_DAYS:
         return fault("certificates.authority-ends", "authority", found)
     return ok("certificates", "authority", found)
+
+
+def _left(left: timedelta) -> str:
+    return f"{left.days} days left" if left >= timedelta() else f"over for {-left.total_seconds() / 86400:.1f} days"
 
 
 def _issued(papers: _Papers) -> bool:

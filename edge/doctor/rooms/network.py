@@ -92,7 +92,9 @@ def _interfaces(around: Around) -> Iterator[Finding]:
     speeds = {name: _figure(around, name, "speed") for name in up}
     if max(mtus.values()) < _JUMBO:
         name = max(mtus, key=lambda each: mtus[each])
-        yield fault("network.small-packets", "packets", f"no interface has an MTU of 9000: {_listed(mtus)}", interface=name)
+        yield fault(
+            "network.small-packets", "packets", f"no interface has an MTU of 9000: {_listed(mtus)}", interface=name
+        )
     else:
         yield ok("network", "packets", f"MTU: {_listed(mtus)}")
     if 0 < max(speeds.values()) < _MEGABITS:

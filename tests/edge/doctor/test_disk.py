@@ -33,7 +33,7 @@ def test_a_data_folder_that_is_not_there_yet_is_noted_and_not_made(tmp_path: Pat
 def test_data_in_memory_are_refused() -> None:
     if not Path("/dev/shm").is_dir():  # noqa: S108 - a file system in memory is what is wanted
         pytest.skip("no /dev/shm")
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:  # noqa: S108 - as above
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
         expect(disk.file_system(Around(Path(name))), "disk.in-memory", "tmpfs")
 
 
@@ -48,7 +48,7 @@ def test_data_in_memory_are_refused() -> None:
     ],
 )
 def test_a_file_system_that_does_not_keep_its_word_is_found(tmp_path: Path, kind: str, fault_id: str) -> None:
-    lines = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n" f"30 22 0:9 / {tmp_path} rw,noatime - {kind} x rw\n"
+    lines = f"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 0:9 / {tmp_path} rw,noatime - {kind} x rw\n"
     around = on_machine(Around(tmp_path), tmp_path / "root", {"proc/self/mountinfo": lines})
     expect(disk.file_system(around), fault_id, kind)
     well(disk.file_system(replace(around, data_dir=Path("/usr"))))
@@ -66,11 +66,16 @@ def small(tmp_path: Path) -> Iterator[LoopDisk]:
     made.unmount()
 
 
+def fill_with_files(folder: Path) -> None:
+    for number in range(1000):
+        (folder / f"{number}").touch()
+
+
 def test_a_small_disk_is_found_full_unsafe_and_at_last_read_only(small: LoopDisk, tmp_path: Path) -> None:
     around = replace(station_around(tmp_path / "station"), data_dir=small.where)
     expect(disk.file_system(around), "disk.no-barrier", "nobarrier", str(small.where))
-    for number in range(4):
-        (small.where / f"{number}").touch()
+    with pytest.raises(OSError, match="No space"):
+        fill_with_files(small.where)
     found = list(disk.room(around))
     expect(found, "disk.below-floor", "1.0 GB")
     expect(found, "disk.budgets", "20 + 10 + 1 GB")

@@ -31,7 +31,11 @@ def frequencies(**changes: str) -> dict[str, str]:
 
 
 def test_a_xeon_with_everything_is_well(tmp_path: Path) -> None:
-    files = {"proc/cpuinfo": GOOD_CPU, "proc/meminfo": MEMORY.format(free=4000), "proc/stat": "cpu 9 0 9 90 0 0 0 0 0 0\n"}
+    files = {
+        "proc/cpuinfo": GOOD_CPU,
+        "proc/meminfo": MEMORY.format(free=4000),
+        "proc/stat": "cpu 9 0 9 90 0 0 0 0 0 0\n",
+    }
     around = recorded(tmp_path, files | frequencies())
     well([*machine.processor(around), *machine.pace(around), *machine.memory(around)])
 
@@ -45,7 +49,8 @@ def test_another_kind_of_machine_is_no_station() -> None:
     if (setarch := shutil.which("setarch")) is None:
         pytest.skip("no setarch (util-linux)")
     text = (
-        "from pathlib import Path; from edge.doctor.around import Around; from edge.doctor.rooms.machine import processor;"
+        "from pathlib import Path; from edge.doctor.around import Around;"
+        "from edge.doctor.rooms.machine import processor;"
         "print(*(finding.id for finding in processor(Around(Path('data')))))"
     )
     done = subprocess.run([setarch, "i686", sys.executable, "-c", text], capture_output=True, text=True, check=True)
