@@ -27,6 +27,7 @@ from edge.domain.errors import (
     StorageError,
     exit_code,
 )
+from edge.enrol_cli import enrol, renew
 from edge.feedback_cli import feedback
 from edge.masters_cli import masters_app, verify_masters
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
@@ -48,6 +49,8 @@ app.add_typer(masters_app, name="masters")
 app.add_typer(spool_app, name="spool")
 app.command("verify-masters")(verify_masters)
 app.command()(feedback)
+app.command()(enrol)
+app.command()(renew)
 app.command()(bench)
 app.command()(tune)
 

@@ -16,7 +16,8 @@ from edge.config_looks import (
     check_zones,
     size_of,
 )
-from edge.config_outputs import BrokerEndpoint, ModbusSection, MqttSection, OutputSection
+from edge.config_outputs import ModbusSection, MqttSection, OutputSection
+from edge.config_sync import MetricsSection, RetentionSection, SyncSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted
 
@@ -28,7 +29,6 @@ Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Milliseconds = Annotated[float, Field(gt=0, le=600_000)]
 Patience = Annotated[float, Field(ge=50, le=60_000)]
 INDUSTRIAL_SOURCES = ("gige://", "genicam://")
-_PORT_LIMIT = 65535
 
 
 def _rectangle(corners: list[float]) -> list[float]:
@@ -36,13 +36,6 @@ def _rectangle(corners: list[float]) -> list[float]:
     if left >= right or top >= bottom:
         raise ValueError("a zone is left, top, right, bottom: this one holds nothing, so no defect in it would count")
     return corners
-
-
-def _reachable(address: str) -> str:
-    port = int(address.rpartition(":")[2])
-    if not 1 <= port <= _PORT_LIMIT:  # the system would take it modulo 65536, and nobody would look there
-        raise ValueError(f"a port is 1 to {_PORT_LIMIT}")
-    return address
 
 
 Rectangle = Annotated[list[float], Field(min_length=4, max_length=4), AfterValidator(_rectangle)]
@@ -168,34 +161,6 @@ class InferenceSection(_Section):
     streams: Annotated[int, Field(ge=0, le=64)] = 0
     requests: Annotated[int, Field(ge=0, le=64)] = 0
     timeout_ms: Milliseconds = 2000
-
-
-class SyncSection(_Section):
-    """The way to the cloud; without a broker the station keeps its records and sends nothing."""
-
-    broker: BrokerEndpoint | None = None
-    identity: Path | None = None
-    resend_s: Annotated[float, Field(ge=0.1)] = 30
-    images: Literal["none", "not_pass", "all"] = "not_pass"
-    audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
-
-
-class RetentionSection(_Section):
-    """Which images are kept, how, and the disk that images and records may take."""
-
-    images: Literal["all", "not_pass", "none"] = "all"
-    image_format: Literal["jpeg", "png"] = "jpeg"
-    quota_bytes: Annotated[int, Field(ge=1_000_000)] = 20_000_000_000
-    records_bytes: Annotated[int, Field(ge=8_000_000)] = 10_000_000_000
-    free_bytes: Annotated[int, Field(ge=0)] = 1_000_000_000
-
-
-class MetricsSection(_Section):
-    """Figures for Prometheus; without an address none are served."""
-
-    listen: (
-        Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$"), AfterValidator(_reachable)] | None
-    ) = None
 
 
 class StationConfig(_Section):

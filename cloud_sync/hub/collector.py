@@ -32,15 +32,14 @@ from cloud_sync.wire.link import Limits, Link, Message
 from cloud_sync.wire.mqtt import MqttLink
 from cloud_sync.wire.mqtt_settings import MqttSettings
 
-SUBSCRIPTIONS = (
-    topics.ANY_STATE,  # first: what a station said of its state is heard before what it sent after that
-    topics.shared(topics.ANY_INSPECTIONS, "inspections"),
-    topics.shared(topics.ANY_FEEDBACK, "feedback"),
-    topics.shared(topics.ANY_FILE, "file"),
-    topics.shared(topics.ANY_WANT, "want"),
-    topics.shared(topics.ANY_JOB, "job"),
-    topics.shared(topics.ANY_HEALTH, "health"),
-)
+_SHARED = {
+    "inspections": topics.ANY_INSPECTIONS,
+    "feedback": topics.ANY_FEEDBACK,
+    "file": topics.ANY_FILE,
+    "want": topics.ANY_WANT,
+    "job": topics.ANY_JOB,
+    "health": topics.ANY_HEALTH,
+}
 
 _GROUP_MESSAGES = 500
 _GROUP_BYTES = 2 * 1024 * 1024
@@ -72,11 +71,26 @@ def collector_link(endpoint: Endpoint, client_id: str) -> MqttLink:
     Args:
         endpoint: the broker, and who we are there.
         client_id: our name there, which no other collector has; "" for one by chance.
+
+    Raises:
+        LinkError: the share's key cannot be read.
     """
     name = client_id or f"inspectd-collector-{uuid.uuid4().hex[:12]}"
+    key = endpoint.identity.share_key() if endpoint.identity else ""
     return MqttLink(
-        MqttSettings(endpoint.address, name, SUBSCRIPTIONS, receive_limit=_RECEIVE_LIMIT, identity=endpoint.identity)
+        MqttSettings(
+            endpoint.address, name, subscriptions(key), receive_limit=_RECEIVE_LIMIT, identity=endpoint.identity
+        )
     )
+
+
+def subscriptions(share_key: str = "") -> tuple[str, ...]:
+    """What a collector hears; all that have the same key share it, and who has not cannot join them.
+
+    The state comes first: what a station said of it is heard before what it sent after that.
+    """
+    shared = (topics.shared(pattern, f"{name}{share_key}") for name, pattern in _SHARED.items())
+    return (topics.ANY_STATE, *shared)
 
 
 class Collector:
@@ -88,6 +102,7 @@ class Collector:
         desks: who deals with what is no record; called on the running thread only.
         on_ready: called, on the link's thread, whenever it has connected and subscribed.
         metrics: told what is done.
+        on_round: called on the running thread at least every fifth of a second, unless something hangs.
     """
 
     def __init__(
@@ -97,6 +112,7 @@ class Collector:
         desks: Sequence[Desk] = (),
         on_ready: Callable[[], None] | None = None,
         metrics: CollectorMetrics | None = None,
+        on_round: Callable[[], None] = lambda: None,
     ) -> None:
         self.counts = CollectorCounts()
         self._store = store
@@ -104,6 +120,7 @@ class Collector:
         self._desks = tuple(desks)
         self._replies: deque[Reply] = deque(maxlen=_REPLIES)  # one that falls out is asked for again by its station
         self._on_ready = on_ready
+        self._on_round = on_round
         self._acks = PendingAcks()
         self._payload_limit_bytes: int | None = None
         self._desk_fault = ""
@@ -124,6 +141,7 @@ class Collector:
         self._link.start(self)
         try:
             while not self._stopping:
+                self._on_round()
                 if group := self._next_group():
                     self._collect(group)
                 self._release_left_out()
@@ -233,6 +251,7 @@ class Collector:
         """Try until it is committed; None if stopped before. Raises ContentError where to try again is in vain."""
         backoff = Backoff()
         while True:
+            self._on_round()
             try:
                 return self._store.commit(lambda connection: groups.take(connection, group, _now_ms()))
             except ContentError:
@@ -250,6 +269,7 @@ class Collector:
     def _waits_in_vain(self, wait_s: float) -> bool:
         until_s = time.monotonic() + wait_s
         while not self._stopping and time.monotonic() < until_s:
+            self._on_round()
             time.sleep(0.05)  # a signal handler can set no event safely
         return self._stopping
 

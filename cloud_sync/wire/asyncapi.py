@@ -20,6 +20,8 @@ _DESCRIPTION = (
     "its commit; the broker's word counts for nothing. Whoever reads leaves unknown members unread. Who may publish "
     "and subscribe where is the broker's to enforce: a station writes its own `up/` and reads its own `down/`."
 )
+_TRANSPORT = "Mutual TLS 1.3. Plain MQTT is spoken to a broker on the same machine's loopback only."
+_CERTIFICATE = "The station's certificate, whose common name is its id; a collector's begins with '_'."
 _PARAMETERS = {
     "station": "The station's id: 1 to 63 of a-z, 0-9 and '-'.",
     "file_id": "The sha256 of the file, 64 hex digits.",
@@ -124,8 +126,15 @@ def _mark(parameter: str) -> str:
 
 
 def _server() -> dict[str, object]:
-    where = {"default": "localhost:1883", "description": "HOST:PORT of any MQTT 5 broker."}
-    return {"host": "{broker}", "protocol": "mqtt", "protocolVersion": "5.0", "variables": {"broker": where}}
+    where = {"default": "localhost:8883", "description": "HOST:PORT of any MQTT 5 broker."}
+    return {
+        "host": "{broker}",
+        "protocol": "secure-mqtt",
+        "protocolVersion": "5.0",
+        "description": _TRANSPORT,
+        "variables": {"broker": where},
+        "security": [{"type": "X509", "description": _CERTIFICATE}],
+    }
 
 
 def _trait(*, retain: bool) -> dict[str, object]:

@@ -11,6 +11,7 @@ from cloud_sync.wire.errors import LinkError
 
 CA_FILE = "ca.crt"
 IDENTITY_FILE = "identity.pem"
+SHARE_FILE = "share.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +30,26 @@ class Identity:
         """Our private key, then our certificate; nobody but us may read it."""
         return self.folder / IDENTITY_FILE
 
+    def share_key(self) -> str:
+        """What makes the name of the collectors' share a secret; "" where there is none. Raises LinkError.
+
+        mosquitto asks no access list about a subscription, only about what is then delivered. Whoever knows a share's
+        name can join it, and the messages that fall to him are lost: he is not given them, and nobody else is.
+        """
+        path = self.folder / SHARE_FILE
+        try:
+            return f"-{path.read_text('ascii').strip()}" if path.exists() else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise LinkError(f"cannot read {path}: {error}") from error
+
     def context(self) -> ssl.SSLContext:
         """A client's TLS 1.3 with the peer's name checked. Raises LinkError where a file is absent or no PEM."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        self.load(context)
+        self._load(context)
         return context
 
-    def load(self, context: ssl.SSLContext) -> None:
-        """Take the files as they are now, so that a renewed certificate counts from the next connection on.
-
-        Raises LinkError where a file is absent or no PEM.
-        """
+    def _load(self, context: ssl.SSLContext) -> None:
         try:
             context.load_verify_locations(self.ca)
         except (OSError, ssl.SSLError) as error:

@@ -11,7 +11,6 @@ What paho does not do for us, and each has cost somebody messages or a line:
 
 import logging
 import socket
-import ssl
 import threading
 import time
 from collections import deque
@@ -31,6 +30,7 @@ from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.identity import Identity
 from cloud_sync.wire.link import Limits, Listener, Message
 from cloud_sync.wire.mqtt_settings import MqttSettings
+from cloud_sync.wire.tls import FreshContext
 
 WINDOW = 20
 HANDSHAKE_TIMEOUT_S = 5.0
@@ -55,14 +55,14 @@ class MqttLink:
     def __init__(self, settings: MqttSettings) -> None:
         self._settings = settings
         self._client = _client(settings)
-        self._tls: ssl.SSLContext | None = None
+        self._stopping = threading.Event()
+        self._tls = self._secured(settings.identity)
         self._hear()
         self._listener: Listener | None = None
         self._connection = Connection(0.0)
         self._limits = Limits(0, 0)
         self._heard: deque[Callable[[Listener], None]] = deque()
         self._gate = threading.Lock()  # publish and acknowledge against the change of connections
-        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"mqtt {settings.client_id}", daemon=True)
 
     def start(self, listener: Listener) -> None:
@@ -134,9 +134,7 @@ class MqttLink:
         return "stopped"
 
     def _unreachable(self, error: LinkError | OSError) -> str:
-        if isinstance(error, LinkError):
-            return str(error)
-        way = "no TLS with" if isinstance(error, ssl.SSLError) else "cannot reach"
+        way = "no TLS with" if isinstance(error, LinkError) else "cannot reach"
         return f"{way} {self._settings.address}: {error}"
 
     def _replace_connection(self) -> None:
@@ -145,8 +143,6 @@ class MqttLink:
             self._client.drop_out_messages()
 
     def _connect(self) -> None:
-        if self._settings.identity is not None:
-            self._secure(self._settings.identity)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = self._settings.session_expiry_s
         properties.ReceiveMaximum = self._settings.receive_limit
@@ -159,13 +155,23 @@ class MqttLink:
             properties=properties,
         )
 
-    def _secure(self, identity: Identity) -> None:
-        """Our identity as its files are now: it may have been renewed. Raises LinkError."""
+    def _secured(self, identity: Identity | None) -> FreshContext | None:
+        if identity is None:
+            return None
+        made = FreshContext.of(identity, HANDSHAKE_TIMEOUT_S, self._stopping.is_set)
+        self._client.tls_set_context(made)
+        return made
+
+    def _hung_up(self, reason: ReasonCode) -> str:
+        """Why the connection ended, as far as anybody can know."""
+        if self._tls is not None and (fault := self._tls.fault()):
+            return f"no TLS with {self._settings.address}: {fault}"
+        said = f"{self._settings.address} hung up: {reason}"
+        if self._connection.limits is not None:
+            return said
         if self._tls is None:
-            self._tls = identity.context()
-            self._client.tls_set_context(self._tls)
-        else:
-            identity.load(self._tls)
+            return f"{said}, before it said a word: is it a port for TLS?"
+        return f"{said}, before it said a word: its log says whether it refused our certificate"
 
     def _dispatch(self) -> None:
         """Tell the listener what paho reported; its fault breaks the connection, so that everything comes again."""
@@ -228,7 +234,7 @@ class MqttLink:
         self._heard.append(lambda listener: listener.on_connected(limits))
 
     def _on_disconnect(self, _c: object, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
-        self._connection.broken = self._connection.broken or f"{self._settings.address} hung up: {reason}"
+        self._connection.broken = self._connection.broken or self._hung_up(reason)
 
     def _on_message(self, _c: object, _u: object, message: paho.MQTTMessage) -> None:
         receipt = _Receipt(self._connection, message.mid) if message.qos else None

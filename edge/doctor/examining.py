@@ -2,23 +2,24 @@
 
 - A check is a fork: it costs milliseconds, may crash in a vendor's library, and is killed at the end of its time.
 - What it found before that stays found.
-- Nothing is waited for that the kernel will not end, such as a process that hangs in a dead network disk.
+- Nothing is waited for that the kernel will not end, such as a process that hangs in a dead network disk. That is why
+  these are no `multiprocessing.Process`: Python would wait for those before it ends.
 - What is measured is measured alone; everything else runs side by side.
 """
 
-import multiprocessing
 import os
+import select
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkProcess
 
 from edge.doctor.around import Around
 from edge.doctor.check import Check
 from edge.doctor.finding import Finding, fault
 
-_FORK = multiprocessing.get_context("fork")
 _AT_ONCE = 4
 _REAP_S = 0.5
 _NICE = 10
@@ -27,8 +28,8 @@ _NICE = 10
 @dataclass(slots=True)
 class _Running:
     check: Check
-    process: ForkProcess
-    answers: Connection
+    process: int
+    answers: "Connection[Finding | None, Finding | None]"
     until_s: float
     found: list[Finding] = field(default_factory=list)
 
@@ -69,24 +70,27 @@ def _run(around: Around, checks: dict[int, Check]) -> dict[int, list[Finding]]:
 
 
 def _start(check: Check, around: Around) -> _Running:
-    answers, says = _FORK.Pipe(duplex=False)
-    process = _FORK.Process(target=_child, args=(check, around, says), name=f"doctor {check.name}", daemon=True)
-    process.start()
+    answers, says = Pipe(duplex=False)
+    process = os.fork()
+    if not process:
+        _look(check, around, says)
     says.close()
     return _Running(check, process, answers, time.monotonic() + check.limit_s)
 
 
-def _child(check: Check, around: Around, says: Connection) -> None:
-    """Look, and say each thing as it is found; what libraries print is nobody's."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nothing, stream)
-    if around.daemon is not None:
-        os.nice(_NICE)  # the line goes first
-    for finding in _looked(check, around):
-        says.send(finding)
-    says.send(None)
-    os._exit(0)  # a thread that hangs in a driver must not keep it
+def _look(check: Check, around: Around, says: "Connection[Finding | None, Finding | None]") -> None:
+    """Say each thing as it is found, and end; what libraries print is nobody's."""
+    try:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nothing, stream)
+        if around.daemon is not None:
+            os.nice(_NICE)  # the line goes first
+        for finding in _looked(check, around):
+            says.send(finding)
+        says.send(None)
+    finally:
+        os._exit(0)  # neither what the parent would do at its end, nor a thread that hangs in a driver
 
 
 def _looked(check: Check, around: Around) -> Iterator[Finding]:
@@ -101,8 +105,7 @@ def _heard_last(running: _Running) -> bool:
     try:
         said = running.answers.recv()
     except EOFError:
-        running.process.join(_REAP_S)
-        how = _how(running.process)
+        how = _reaped(running.process)
         running.found.append(fault("doctor.died", running.check.name, f"what was asked ended this check ({how})"))
         return True
     if said is not None:
@@ -112,17 +115,25 @@ def _heard_last(running: _Running) -> bool:
 
 def _given_up(running: _Running) -> list[Finding]:
     check = running.check
-    running.process.kill()
+    os.kill(running.process, signal.SIGKILL)
     running.found.append(fault("doctor.no-answer", check.name, f"no answer within {check.limit_s:g} s"))
     return _ended(running)
 
 
 def _ended(running: _Running) -> list[Finding]:
     running.answers.close()
-    running.process.join(_REAP_S)
+    _reaped(running.process)
     return running.found
 
 
-def _how(process: ForkProcess) -> str:
-    code = process.exitcode
-    return "unknown" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
+def _reaped(process: int) -> str:
+    """Wait a little for a process's end; says how it ended."""
+    try:
+        handle = os.pidfd_open(process)
+        select.select([handle], [], [], _REAP_S)
+        os.close(handle)
+        ended, status = os.waitpid(process, os.WNOHANG)
+    except (ProcessLookupError, ChildProcessError):
+        return "it was waited for already"
+    code = os.waitstatus_to_exitcode(status)
+    return "it has not ended yet" if not ended else f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -91,6 +91,11 @@ class Recorder:
         """What ended the writer's thread, if anything did."""
         return self._writer.failure
 
+    @property
+    def has_committed(self) -> bool:
+        """Whether the disk has taken anything since the start."""
+        return self._writer.commits > 0
+
     def start(self) -> None:
         """Start writing; what an earlier run left open is closed: outcomes are unconfirmed, promised images dropped."""
         self._close_earlier()

@@ -15,7 +15,7 @@ from draining import Drain, arrived_in, size_mb, watch
 from line_kit import STATION, Line, make_line
 
 from cloud_sync.wire.broker import LocalBroker, available_kinds, free_port
-from edge.config import RetentionSection
+from edge.config_sync import RetentionSection
 from edge.demo.compare import read_told
 from edge.domain.inspection import Outcome
 from edge.domain.percentile import percentile
