@@ -61,10 +61,12 @@ def alert_of(address: Address, context: ssl.SSLContext) -> str:
     return "closed"
 
 
-def mqtt_connect(client_id: str) -> bytes:
-    """An MQTT 5 CONNECT with a clean start."""
-    name = client_id.encode()
-    body = b"\x00\x04MQTT\x05\x02\x00\x1e\x00" + struct.pack("!H", len(name)) + name
+def mqtt_connect(client_id: str, will_topic: str = "", will: bytes = b"") -> bytes:
+    """An MQTT 5 CONNECT with a clean start, and with a will if there is a topic for it."""
+    flags = 0x06 if will_topic else 0x02
+    body = b"\x00\x04MQTT\x05" + bytes([flags]) + b"\x00\x1e\x00" + _text(client_id.encode())
+    if will_topic:
+        body += b"\x00" + _text(will_topic.encode()) + _text(will)
     return b"\x10" + bytes([len(body)]) + body
 
 
@@ -77,6 +79,10 @@ def mqtt_publish_head(topic: str, size_bytes: int) -> bytes:
         length += bytes([digit | (0x80 if left else 0)])
         if not left:
             return b"\x30" + length + body
+
+
+def _text(content: bytes) -> bytes:
+    return struct.pack("!H", len(content)) + content
 
 
 def _answer(
