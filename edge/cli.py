@@ -14,11 +14,13 @@ from typing import Annotated
 
 import typer
 
+from edge.backup_cli import backup, factory_reset, restore
 from edge.bench_cli import bench
 from edge.bundle_cli import bundle_app
 from edge.calibrate_cli import calibrate
 from edge.camera_cli import camera_app
 from edge.config_cli import config_app
+from edge.doctor_cli import doctor
 from edge.domain.errors import (
     EXIT_REFUSED,
     EXPECTED_ERRORS,
@@ -42,12 +44,16 @@ app.add_typer(config_app, name="config")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(camera_app, name="camera")
 app.command()(calibrate)
+app.command()(doctor)
 app.add_typer(masters_app, name="masters")
 app.add_typer(spool_app, name="spool")
 app.command("verify-masters")(verify_masters)
 app.command()(feedback)
 app.command()(enrol)
 app.command()(renew)
+app.command()(backup)
+app.command()(restore)
+app.command("factory-reset")(factory_reset)
 app.command()(bench)
 app.command()(tune)
 
@@ -116,27 +122,6 @@ def init(
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
     say(as_json, {"ok": True, "path": str(path)}, f"wrote {path}: set camera and product, then `edge calibrate`")
-
-
-@app.command()
-def doctor(
-    data_dir: Annotated[Path, typer.Option(help="Where the station would keep its data.")] = Path("data"),
-    as_json: JsonOption = False,  # noqa: FBT002 - a flag
-) -> None:
-    """Look at this machine: can it be a station, and how good a one?"""
-    from edge.doctor import examine
-
-    findings = examine(data_dir)
-    bad = [finding.name for finding in findings if finding.state == "bad"]
-    rows = [(finding.name, finding.state, finding.found) for finding in findings]
-    if as_json:
-        print_json(
-            {"ok": not bad, "findings": [dict(zip(("name", "state", "found"), row, strict=True)) for row in rows]}
-        )
-    else:
-        print_table("this machine", ("what", "state", "found"), rows)
-    if bad:
-        raise typer.Exit(EXIT_REFUSED)
 
 
 @app.command()

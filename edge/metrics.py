@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from cloud_sync.wire.scraping import hurry
 from edge.assembly import Assembly, camera_fault
 from edge.domain.errors import OutputError, StorageError
 from edge.record.spool import Spool, read_spool
@@ -142,6 +143,7 @@ class MetricsServer:
             self._server, self._thread = start_http_server(int(port), host.strip("[]"), registry)
         except OSError as error:
             raise OutputError(f"cannot serve metrics at {listen}: {error}") from error
+        hurry(self._server)
         log.info("metrics are served", at=f"http://{listen}/metrics")
 
     def __enter__(self) -> Self:

@@ -133,7 +133,7 @@ def test_what_is_shown_is_all_that_the_station_goes_by(tmp_path: Path) -> None:
     config = Station(tmp_path).write_config()
     code, said = run_json(["edge", "config", "show", "-c", str(config), "--json"])
     assert code == 0
-    assert StationConfig.model_validate(said) == load_config(config)
+    assert StationConfig.model_validate(said).model_dump() == load_config(config).model_dump()
 
 
 def test_no_password_is_shown(tmp_path: Path) -> None:
@@ -239,11 +239,3 @@ def test_a_status_from_the_future_is_not_trusted(tmp_path: Path) -> None:
     content = {"written_at": later, "pid": 1, "running": True, "ready": True, "why": ""}
     config.status_path.write_text(json.dumps(content))
     assert read_status(config)["ready"] is False
-
-
-def test_the_doctor_looks_at_every_thing_and_finds_this_machine_fit(tmp_path: Path) -> None:
-    code, said = run_json(["edge", "doctor", "--data-dir", str(tmp_path), "--json"])
-    names = {finding["name"] for finding in said["findings"]}
-    assert {"python", "opencv", "openvino", "INT8", "cores", "disk", "broker"} <= names
-    assert code == (0 if said["ok"] else 1)
-    assert list(tmp_path.iterdir()) == []
