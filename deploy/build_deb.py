@@ -226,7 +226,9 @@ def add_metadata(package: Package, version: str, root: Path) -> None:
     control = root / "DEBIAN"
     control.mkdir()
     (control / "md5sums").write_text("".join(sums))
-    (control / "conffiles").write_text("".join(f"/{path}\n" for path in relative(files, root) if path.startswith("etc/")))
+    (control / "conffiles").write_text(
+        "".join(f"/{path}\n" for path in relative(files, root) if path.startswith("etc/"))
+    )
     (control / "control").write_text(template(f"{package.name}.control", version=version, size_kib=str(size_kib)))
     for script in ("postinst", "prerm", "postrm"):
         (control / script).write_text(template(script, **words))
@@ -248,9 +250,7 @@ def changelog(package: Package, version: str) -> str:
 
 def template(file: str, /, **words: str) -> str:
     """A file of deploy/debian with its {words} filled in."""
-    return re.sub(
-        r"\{(\w+)\}", lambda found: words[found[1]], (DEPLOY / "debian" / file).read_text(encoding="utf-8")
-    )
+    return re.sub(r"\{(\w+)\}", lambda found: words[found[1]], (DEPLOY / "debian" / file).read_text(encoding="utf-8"))
 
 
 def pip(python: Path, *words: str, check: bool = True) -> int:
