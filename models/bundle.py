@@ -8,6 +8,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from models.spec import Alignment, Kind, ModelId, ModelSpec, Precision, Tiling
 MANIFEST = "bundle.json"
 SELFTEST = "selftest/expected.json"
 _MANIFEST_MAX_BYTES = 4 << 20
+_SCHEMA = re.compile(rb'"schema"\s*:\s*"(inspectd/bundle/[0-9]{1,9})"')
 _Parsed = TypeVar("_Parsed", Manifest, SelftestFile)
 
 
@@ -105,6 +107,11 @@ def open_for_line(path: Path) -> Bundle:
     return bundle
 
 
+def manifest_entries(path: Path) -> dict[str, FileEntry]:
+    """What a bundle's manifest says of its files, unverified. Raises ModelError, OSError."""
+    return dict(_parse(Manifest, _read_manifest(path), path / MANIFEST).files)
+
+
 def file_entries(path: Path) -> dict[str, FileEntry]:
     """Size and sha256 of every file below a directory, by its name with forward slashes; no manifest among them."""
     return {name: _entry(path / name) for name in _file_names(path) if name != MANIFEST}
@@ -163,9 +170,21 @@ def _parse(kind: type[_Parsed], raw: bytes, file: Path) -> _Parsed:
     try:
         return kind.model_validate_json(raw)
     except ValidationError as fault:
+        _refuse_newer(raw, file)
         first = fault.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise ModelError(f"bundle: {file}: {where}: {first['msg']}: restore the bundle or calibrate again") from fault
+
+
+def _refuse_newer(raw: bytes, file: Path) -> None:
+    """Raises ModelError where a manifest says of itself that a later version wrote it."""
+    found = _SCHEMA.search(raw)
+    known = Manifest.model_fields["schema_"].default
+    if found is not None and found[1].decode() != known:
+        raise ModelError(
+            f"bundle: {file}: found {found[1].decode()!r}, this version knows {known!r}: nothing was changed; "
+            "install the newer inspectd again, or `edge bundle rollback`"
+        )
 
 
 def _check_names(path: Path, manifest: Manifest) -> None:
