@@ -20,7 +20,10 @@ from supply.faults import MisuseError, ReleaseError
 
 ROOT = Path(__file__).parents[1]
 HASHED = Path(__file__).parent / "requirements" / "hashed"
-PARTS = {"station": (), "hub": ("hub", "postgres")}
+PARTS = {
+    "inspectd": ("calibrate", "genicam", "gpio", "modbus", "opcua"),
+    "inspectd-hub": ("hub", "postgres"),
+}
 _DEB = Path(__file__).parent / "build_deb.py"
 
 

@@ -143,8 +143,8 @@ def test_a_release_is_whole_or_not_there_and_says_loudly_what_was_not_audited(ch
     (made,) = out.iterdir()
     suffixes = ("whl", "gz")
     names = sorted(path.name for path in made.iterdir() if path.suffix[1:] not in suffixes)
-    bills = ["sbom-hub.cdx.json", "sbom-station.cdx.json"]
-    assert names == ["LICENSES-hub.md", "LICENSES-station.md", "NOT-AUDITED", "SHA256SUMS", *bills]
+    bills = ["sbom-inspectd-hub.cdx.json", "sbom-inspectd.cdx.json"]
+    assert names == ["LICENSES-inspectd-hub.md", "LICENSES-inspectd.md", "NOT-AUDITED", "SHA256SUMS", *bills]
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], check=True, cwd=made)
 
     again = release(checkout, "--no-audit")
