@@ -44,7 +44,7 @@ def _runs_as_root(around: Around) -> bool:
 
 def data(around: Around) -> Iterator[Finding]:
     """Whether the station may write its data."""
-    if not os.path.isdir(around.data_dir):
+    if not (os.access(around.data_dir, os.F_OK) and around.data_dir.is_dir()):
         return  # the disk's check says so
     whom = around.service_user
     if not _may(around, around.data_dir, "rwx"):
@@ -52,7 +52,7 @@ def data(around: Around) -> Iterator[Finding]:
         yield fault("permissions.data", "data", found, folder=around.data_dir, user=whom or "USER")
         return
     parts = [around.data_dir / f"station.db{end}" for end in ("", "-wal", "-shm")]
-    locked = [part for part in parts if os.path.exists(part) and not _may(around, part, "rw")]
+    locked = [part for part in parts if os.access(part, os.F_OK) and not _may(around, part, "rw")]
     if locked:
         found = f"{locked[0]} ({_owner(locked[0])}) is not for user {whom or os.getuid()} to write"
         yield fault("permissions.database", "data", found, folder=around.data_dir, user=whom or "USER")
@@ -80,7 +80,7 @@ def identity(around: Around) -> Iterator[Finding]:
     if around.config is None:
         return
     pem = Identity(around.config.identity_dir).pem
-    if not os.path.exists(pem):
+    if not os.access(pem, os.F_OK):
         return  # the certificates' check says so
     if _is_open(pem):
         yield fault("permissions.key-open", "private key", f"{pem} is {_mode(pem)}: others may read it", file=pem)
