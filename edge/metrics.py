@@ -77,7 +77,8 @@ class StationMetrics(Collector):
 
     def _line(self) -> Iterator[Metric]:
         tally = self._station.tally
-        parts: _Values = _NO_PARTS | dict(tally.parts.items())
+        parts: dict[tuple[str, ...], float] = {**_NO_PARTS}
+        parts.update(tally.parts.items())
         yield _counter("inspectd_parts", ("verdict", "outcome"), parts)
         name, within = "inspectd_told_latency_seconds", list(tally.within)
         sums = [sum(within[: place + 1]) for place in range(len(within))]
