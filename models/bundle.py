@@ -213,16 +213,18 @@ def _file_names(path: Path) -> list[str]:
         for name in (*folders, *files):
             if (Path(root) / name).is_symlink():
                 raise ModelError(f"bundle: {Path(root) / name} is a symlink, and a bundle holds plain files only")
+        for name in files:
+            if not (Path(root) / name).is_file():  # a pipe would be waited for, a device read for ever
+                raise ModelError(f"bundle: {Path(root) / name} is no plain file, and a bundle holds nothing else")
         names += [(Path(root) / name).relative_to(path).as_posix() for name in files]
     return names
 
 
 def _check_file(path: Path, name: str, expected: FileEntry) -> None:
-    file, got = path / name, _entry(path / name)
-    if got.size_bytes != expected.size_bytes:
-        raise ModelError(
-            f"bundle: {file} has {got.size_bytes} bytes, expected {expected.size_bytes}: restore the bundle"
-        )
+    file = path / name
+    if (size_bytes := file.stat().st_size) != expected.size_bytes:  # before it is read: it may be endless
+        raise ModelError(f"bundle: {file} has {size_bytes} bytes, expected {expected.size_bytes}: restore the bundle")
+    got = _entry(file)
     if got.sha256 != expected.sha256:
         raise ModelError(
             f"bundle: {file} has sha256 {got.sha256}, expected {expected.sha256}: it was damaged; restore or roll back"

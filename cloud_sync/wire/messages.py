@@ -31,7 +31,7 @@ class WireMessage(BaseModel):
     @classmethod
     def unpack(cls, payload: bytes) -> Self:
         """The message in the bytes, members that a later version added left out. Raises LinkError on anything else."""
-        loads(payload)  # our limits on JSON hold here too
+        loads(payload, unambiguous=True)  # our limits on JSON hold here too
         try:
             return cls.model_validate_json(payload, strict=True, extra="ignore")
         except ValidationError as error:

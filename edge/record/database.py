@@ -137,6 +137,11 @@ def current_epoch(connection: sqlite3.Connection) -> tuple[int, str]:
     return int(number), str(epoch)
 
 
+def schema_of(connection: sqlite3.Connection) -> tuple[str, str]:
+    """The version of what is in it, empty where it is no database of a station, and the one written now."""
+    return _version(connection), _SCHEMA_VERSION
+
+
 def begin_epoch(connection: sqlite3.Connection) -> str:
     """Make a new epoch the current one, and say its name."""
     epoch = uuid.uuid4().hex
