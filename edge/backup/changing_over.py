@@ -125,12 +125,17 @@ def _bring_config(staged: Path, target: Path, aside: Path) -> None:
     if target.exists():
         held = target.stat()
         staged.chmod(held.st_mode & 0o777)
-        if os.geteuid() == 0:
-            os.chown(staged, held.st_uid, held.st_gid)
+        _give_to(staged, held.st_uid, held.st_gid)
+    else:
+        _give_to(staged, os.geteuid(), staged.stat().st_gid)  # the daemon may read what it goes by, not change it
     _bring_file(staged, target, aside / target.name)
 
 
 def _own_as(path: Path, like: Path) -> None:
+    held = like.stat()
+    _give_to(path, held.st_uid, held.st_gid)
+
+
+def _give_to(path: Path, user: int, group: int) -> None:
     if os.geteuid() == 0:
-        held = like.stat()
-        os.chown(path, held.st_uid, held.st_gid)
+        os.chown(path, user, group)

@@ -246,7 +246,8 @@ def test_what_root_restores_belongs_to_the_stations_own_user(station: Station, t
     put_back(archive, tmp_path / "other" / "station.toml")
     wrong = [path for path in data.rglob("*") if path.lstat().st_uid != 65534]
     assert wrong == []
-    assert (tmp_path / "other" / "station.toml").stat().st_uid == 65534
+    config = (tmp_path / "other" / "station.toml").stat()
+    assert (config.st_uid, config.st_gid, config.st_mode & 0o777) == (0, 65534, 0o640)
 
 
 def test_the_command_says_what_is_in_the_backup_and_what_is_not(station: Station, tmp_path: Path) -> None:
