@@ -72,6 +72,7 @@ class Sending:
     def tell(self) -> None:
         """As the station's next word on how it is does."""
         counts = dict.fromkeys(("dead_letters", "losses", "uploads", "spool_bytes", "disk_free_bytes"), 0)
+        counts["uploads"] = len(self.images.rows)
         word = {
             "at": "2026-07-01T12:00:00Z",
             "epoch": "0" * 32,
