@@ -2,8 +2,8 @@
 
 `python small_station.py STATION DATABASE BROKER LOG PARTS [PER_S [IDENTITY]]` records until the database has seen so
 many parts, writes to the log what a line is told once a part's commit has returned, as the simulator does, and ends
-with 0 when the cloud has acknowledged everything. Killed, it goes on where it was. It stands in for the daemon where thousands of
-starts would take days, and where only the sync is to be measured.
+with 0 when the cloud has acknowledged everything. Killed, it goes on where it was. It stands in for the daemon where
+thousands of starts would take days, and where only the sync is to be measured.
 """
 
 import json
