@@ -166,7 +166,11 @@ class Assembly:
 
     def _drain(self, section: CameraSection) -> Drain:
         limits = CaptureLimits(
-            section.latency_ms / 1000, section.timeout_ms / 1000, section.max_age_ms / 1000, section.buffer_frames
+            section.latency_ms / 1000,
+            section.timeout_ms / 1000,
+            section.max_age_ms / 1000,
+            section.buffer_frames,
+            driver_s=(section.open_timeout_ms + section.read_timeout_ms) / 1000,
         )
         return Drain(
             section.id,

@@ -1,5 +1,7 @@
 """The station's daemon: starts what the assembly built, watches over it, stops it all again."""
 
+import faulthandler
+import os
 import signal
 import threading
 import time
@@ -11,6 +13,7 @@ from types import FrameType
 import structlog
 
 from cloud_sync.station.status import UplinkStatus
+from cloud_sync.wire.supervisor import Supervisor
 from edge.assembly import Assembly, camera_fault
 from edge.changeover import Changeover
 from edge.config import StationConfig
@@ -18,16 +21,18 @@ from edge.lifesign import Lifesign
 from edge.masters.keeper import MasterKeeper
 from edge.metrics import MetricsServer
 from edge.pipeline import model_fault
+from edge.record.database import forget_upgrade
 from edge.record.lock import sole_owner
+from edge.supervision import Supervision
 from models.errors import ModelError
 
 log = structlog.get_logger()
 _TICK_S = 0.1
-_STATUS_S = 1.0
 _RETEST_S = 5.0
 _STOP_S = 5.0
 _SLOW_DISK_S = 2.0
 _LAST_ACK_S = 0.5
+_NOBODY = Supervisor()
 
 
 class Daemon:
@@ -35,16 +40,18 @@ class Daemon:
 
     Args:
         config: the checked station.toml.
+        supervisor: the service manager that started us, if one did.
 
     Raises:
         InspectdError, ModelError: something needed at the start is missing or broken; nothing is left running.
     """
 
-    def __init__(self, config: StationConfig) -> None:
+    def __init__(self, config: StationConfig, supervisor: Supervisor = _NOBODY) -> None:
         self._station = Assembly(config)
         self._masters = MasterKeeper(self._station)
         self._lifesign = Lifesign(self._station, self._masters.standings)
         self._changeover = Changeover(self._station)
+        self._supervision = Supervision(self._station, supervisor)
         self._stop = threading.Event()
         self._retest = threading.Thread()
 
@@ -62,14 +69,12 @@ class Daemon:
         with self._running():
             self._station.health.on_change(self._station.readiness_changed)
             log.info("station runs", station=config.station.id, port=config.line.port)
-            next_status_s = next_retest_s = 0.0
+            self._supervision.started()
+            next_retest_s = 0.0
             while not self._stop.wait(_TICK_S):
                 now_s = time.monotonic()
                 self._check_workers()
                 self._watch(now_s)
-                if now_s >= next_status_s:
-                    self._lifesign.write(running=True)
-                    next_status_s = now_s + _STATUS_S
                 if now_s >= next_retest_s:
                     self._start_retest()
                     next_retest_s = now_s + _RETEST_S
@@ -80,7 +85,7 @@ class Daemon:
         """Everything started; at the end stopped the other way round, from the trigger to the record."""
         station = self._station
         with ExitStack() as stack:
-            stack.callback(self._lifesign.write, running=False)
+            stack.callback(self._lifesign.stop, _STOP_S)
             stack.callback(self._close_engines)
             stack.callback(station.recorder.stop, _STOP_S)
             station.recorder.start()
@@ -111,6 +116,7 @@ class Daemon:
             self._changeover.start()
             stack.callback(self._masters.stop, _STOP_S)
             self._masters.start()
+            self._lifesign.start()
             stack.callback(station.port.set_ready, False, "stopping")
             yield
 
@@ -122,6 +128,7 @@ class Daemon:
     def _wind_down(self) -> None:
         """Say that the station stops, and let the parts in flight come to their end."""
         log.info("station stops")
+        self._supervision.stopping()
         port, pause = self._station.port, threading.Event()
         port.set_ready(False, "stopping")
         until_s = time.monotonic() + self._station.config.line.deadline_ms / 1000
@@ -147,6 +154,7 @@ class Daemon:
             drain.watch(now_s)
         self._station.pictures.watch(now_s)
         self._station.pipeline.watch(now_s)
+        self._supervision.watch(now_s)
         self._masters.watch(datetime.now(UTC), now_s)
         busy_s = self._station.recorder.busy_s(now_s)
         slow = f"the disk has been writing for {busy_s:.0f} s" if busy_s > _SLOW_DISK_S else ""
@@ -186,8 +194,10 @@ class Daemon:
 
 def run_daemon(config: StationConfig) -> None:
     """Run a station until SIGTERM or SIGINT. Raises InspectdError, ModelError when it cannot start or go on."""
+    faulthandler.enable()  # the watchdog's SIGABRT leaves every thread's stack in the log
     with sole_owner(config.station.data_dir):
-        daemon = Daemon(config)
+        forget_upgrade(config.database_path, time.time())
+        daemon = Daemon(config, Supervisor.of(os.environ))
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
             daemon.request_stop()

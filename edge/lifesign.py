@@ -1,8 +1,12 @@
-"""What the daemon says of itself each second, in status.json: that it lives, whether it is ready, what it counted."""
+"""What the daemon says of itself each second, in status.json: that it lives, whether it is ready, what it counted.
+
+A thread of its own writes it: a disk that hangs must not hold up the one that watches for hangs.
+"""
 
 import dataclasses
 import json
 import os
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -10,9 +14,11 @@ from edge.assembly import Assembly
 from edge.line.outputs.teller import Teller
 from edge.pipeline import Product
 
+_EVERY_S = 1.0
+
 
 class Lifesign:
-    """Writes the status file of one run; a file that cannot be written is a fault of the station.
+    """Keeps the status file of one run; a file that cannot be written is a fault of the station.
 
     Args:
         station: what runs.
@@ -23,8 +29,27 @@ class Lifesign:
         self._station = station
         self._masters = masters
         self._started_at = datetime.now(UTC)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lifesign", daemon=True)
 
-    def write(self, *, running: bool) -> None:
+    def start(self) -> None:
+        """Begin to write it."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """End the thread, waiting at most `timeout_s` seconds, and say that the station is stopped."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            self._write(running=False)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._write(running=True)
+            self._stop.wait(_EVERY_S)
+
+    def _write(self, *, running: bool) -> None:
         """Replace the file, whole."""
         path = self._station.config.status_path
         temporary = path.with_suffix(".part")

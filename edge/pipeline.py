@@ -31,6 +31,7 @@ from edge.domain.part import Part, Verdict
 from edge.health import Health
 from edge.infer.engine import Engine, ModelTimeoutError, Ticket
 from edge.pauses import Pauses
+from edge.pulse import Pulse
 from edge.record.recorder import Recorder
 from models.errors import AlignmentError, ModelError
 
@@ -100,6 +101,8 @@ class _Look:
 class Pipeline:
     """Inspects parts in the order of their triggers; `failure` is what ended one of its threads, if anything did.
 
+    `pulses` show that its threads go round, by their names.
+
     Args:
         products: by product id.
         drains: by camera id.
@@ -123,6 +126,8 @@ class Pipeline:
     ) -> None:
         self.failure: Exception | None = None
         self.pauses = Pauses()
+        slack_s = limits.decide_within_s + limits.model_timeout_s
+        self.pulses = {"look": Pulse(slack_s), "judge": Pulse(slack_s)}
         self._products = products
         self._drains = drains
         self._recorder = recorder
@@ -201,6 +206,7 @@ class Pipeline:
 
     def _look_at_parts(self) -> None:
         while not (self._stop.is_set() and self._jobs.empty()):
+            self.pulses["look"].beat()
             self.pauses.offer(self._slack())
             try:
                 job = self._jobs.get(timeout=self.pauses.patience_s)
@@ -236,6 +242,7 @@ class Pipeline:
 
     def _judge_parts(self) -> None:
         while self._threads[0].is_alive() or not self._running.empty():
+            self.pulses["judge"].beat()
             try:
                 job, looks, ticket, looked_ms = self._running.get(timeout=_PATIENCE_S)
             except queue.Empty:

@@ -2,8 +2,10 @@
 
 import contextlib
 import dataclasses
+import faulthandler
 import json
 import logging
+import os
 import signal
 import sys
 
@@ -14,8 +16,10 @@ from cloud_sync.hub.metrics import CollectorMetrics, MetricsServer
 from cloud_sync.hub.plain import without_password
 from cloud_sync.hub.station_desks import HealthDesk, StateDesk
 from cloud_sync.hub.store.writing import StoreWriter
+from cloud_sync.hub.supervision import CollectorSupervision
 from cloud_sync.wire.endpoint import Endpoint
 from cloud_sync.wire.link import Address
+from cloud_sync.wire.supervisor import Supervisor
 
 
 def collect_until_signal(
@@ -38,7 +42,8 @@ def collect_until_signal(
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)  # a new store makes a dozen lines of it
-    metrics = CollectorMetrics()
+    faulthandler.enable()  # the watchdog's SIGABRT leaves every thread's stack in the log
+    metrics, supervision = CollectorMetrics(), CollectorSupervision(Supervisor.of(os.environ))
     serving = MetricsServer(metrics, metrics_at) if metrics_at else contextlib.nullcontext()
     with StoreWriter(store) as writer, file_desks(store, blobs, metrics) as with_blobs, serving:
         ready: dict[str, object] = {"event": "ready", "broker": str(endpoint), "store": without_password(store)}
@@ -48,10 +53,12 @@ def collect_until_signal(
             [*desks(metrics), *with_blobs],
             on_ready=lambda: _say(ready, as_json=as_json),
             metrics=metrics,
+            on_round=lambda: supervision.round(connected=collector.connected),
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: collector.stop())
         collector.run()
+        supervision.stopping()
     _say({"event": "stopped", **dataclasses.asdict(collector.counts)}, as_json=as_json)
 
 

@@ -102,6 +102,7 @@ class Collector:
         desks: who deals with what is no record; called on the running thread only.
         on_ready: called, on the link's thread, whenever it has connected and subscribed.
         metrics: told what is done.
+        on_round: called on the running thread at least every fifth of a second, unless something hangs.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Collector:
         desks: Sequence[Desk] = (),
         on_ready: Callable[[], None] | None = None,
         metrics: CollectorMetrics | None = None,
+        on_round: Callable[[], None] = lambda: None,
     ) -> None:
         self.counts = CollectorCounts()
         self._store = store
@@ -118,6 +120,7 @@ class Collector:
         self._desks = tuple(desks)
         self._replies: deque[Reply] = deque(maxlen=_REPLIES)  # one that falls out is asked for again by its station
         self._on_ready = on_ready
+        self._on_round = on_round
         self._acks = PendingAcks()
         self._payload_limit_bytes: int | None = None
         self._desk_fault = ""
@@ -138,6 +141,7 @@ class Collector:
         self._link.start(self)
         try:
             while not self._stopping:
+                self._on_round()
                 if group := self._next_group():
                     self._collect(group)
                 self._release_left_out()
@@ -247,6 +251,7 @@ class Collector:
         """Try until it is committed; None if stopped before. Raises ContentError where to try again is in vain."""
         backoff = Backoff()
         while True:
+            self._on_round()
             try:
                 return self._store.commit(lambda connection: groups.take(connection, group, _now_ms()))
             except ContentError:
@@ -264,6 +269,7 @@ class Collector:
     def _waits_in_vain(self, wait_s: float) -> bool:
         until_s = time.monotonic() + wait_s
         while not self._stopping and time.monotonic() < until_s:
+            self._on_round()
             time.sleep(0.05)  # a signal handler can set no event safely
         return self._stopping
 

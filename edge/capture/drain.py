@@ -12,6 +12,7 @@ from edge.capture.camera import Camera, Shot
 from edge.capture.pictures.checks import same_picture
 from edge.domain.errors import CameraError
 from edge.domain.frame import Frame, Image
+from edge.pulse import Pulse
 
 _READ_TIMEOUT_S = 0.1
 _SILENT_S = 2.0
@@ -27,12 +28,14 @@ class CaptureLimits:
         timeout_s: later than this after trigger and latency, the frame is missed.
         max_age_s: a frame waited longer than this to be looked at is stale.
         buffer_frames: how many frames may wait.
+        driver_s: the longest that the driver waits by itself.
     """
 
     latency_s: float
     timeout_s: float
     max_age_s: float
     buffer_frames: int
+    driver_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Drain:
         self.camera_id = camera_id
         self.counters = CaptureCounters()
         self.failure: Exception | None = None
+        self.pulse = Pulse(limits.driver_s)
         self._camera = camera
         self._limits = limits
         self._triggered = triggered
@@ -190,6 +194,7 @@ class Drain:
             attempt = 0
             while not self._stop.is_set():
                 attempt = 0 if self._serve_camera() else attempt + 1
+                self.pulse.beat()
                 self._stop.wait(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
         except Exception as error:  # noqa: BLE001 - a driver's defect must reach the daemon, not end a thread in silence
             self.failure = error
@@ -198,6 +203,7 @@ class Drain:
     def _serve_camera(self) -> bool:
         """Open the camera and take its images until it is lost or a stop is asked for; whether any image came."""
         received = self.counters.received
+        self.pulse.beat()
         try:
             self._camera.open()
             self._drain()
@@ -205,6 +211,7 @@ class Drain:
             self._set_lost(str(error))
             self.counters.losses += 1
         finally:
+            self.pulse.beat()
             self._camera.close()
         return self.counters.received > received
 
@@ -213,6 +220,7 @@ class Drain:
             self._set_lost("")
         backlog = Backlog()
         while not self._stop.is_set():
+            self.pulse.beat()
             asked_s = time.monotonic()
             shot = self._camera.read(_READ_TIMEOUT_S)
             if shot is None or self._was_queued(backlog, shot, asked_s):

@@ -42,6 +42,7 @@ from edge.line.protocol import (
     told_line,
     verdict_line,
 )
+from edge.pulse import Pulse
 
 log = structlog.get_logger()
 _TELL_MARGIN_S = 0.005
@@ -102,6 +103,7 @@ class LinePort:
     ) -> None:
         self.counters = PortCounters()
         self.failure: Exception | None = None
+        self.pulse = Pulse()
         self._times = times
         self._on_trigger = on_trigger
         self._on_outcomes = on_outcomes
@@ -215,6 +217,7 @@ class LinePort:
     def _serve(self) -> None:
         next_beat_s = next_sweep_s = time.monotonic()
         while not self._stop.is_set():
+            self.pulse.beat()
             self._peers.serve(self._patience_s(min(next_beat_s, next_sweep_s)))
             self._carry_out()
             now_s = time.monotonic()

@@ -72,6 +72,8 @@ class HandEngine:
         self.found: Detections | Exception = detections()
         self.refuses: Exception | None = None
         self.hangs = threading.Event()
+        self.free = threading.Event()
+        self.free.set()
         self.starts_slowly = False
         self.submitted = 0
 
@@ -95,6 +97,7 @@ class HandEngine:
 
     def result(self, timeout_s: float) -> Detections:
         assert 0 <= timeout_s <= DECIDE_S
+        assert self.free.wait(10)
         if self.hangs.is_set():
             assert not threading.Event().wait(timeout_s)
             raise ModelTimeoutError("no answer")
@@ -257,6 +260,18 @@ def test_a_model_that_was_given_no_time_is_not_called_broken() -> None:
         made.pipeline.accept(part("p-1"))
         assert made.records.verdicts(1) == [("p-1", Verdict.UNDECIDED, ("deadline_passed",))]
         assert made.health.faults() == {}
+
+
+def test_an_engine_that_never_comes_back_is_a_pulse_that_is_late_and_an_idle_line_is_none() -> None:
+    with line() as made:
+        eventually(lambda: all(pulse.late_s(time.monotonic() + 60) > 0 for pulse in made.pipeline.pulses.values()))
+        made.engine.free.clear()
+        made.pipeline.accept(part("p-1"))
+        eventually(lambda: made.pipeline.pulses["judge"].late_s(time.monotonic()) > 0)
+        assert made.pipeline.pulses["look"].late_s(time.monotonic()) == 0
+        made.engine.free.set()
+        made.records.wait_for(1)
+        eventually(lambda: made.pipeline.pulses["judge"].late_s(time.monotonic()) == 0)
 
 
 def test_one_camera_of_two_that_gives_nothing_makes_the_part_undecided() -> None:

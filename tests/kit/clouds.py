@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cloud_sync.hub.collector import Collector
@@ -22,8 +22,14 @@ class CloudProcess:
     """`cloud collect` as it runs in the field; its stderr lies beside the store."""
 
     def __init__(
-        self, address: Address | str, store: Path | str, log: Path | None = None, options: Sequence[str] = ()
+        self,
+        address: Address | str,
+        store: Path | str,
+        log: Path | None = None,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        self._environment = {**os.environ, **(environment or {})}
         self._broker = address if isinstance(address, str) else f"mqtt://{address}"
         self._store = store
         self._log = log or Path(f"{store}.log")
@@ -33,7 +39,9 @@ class CloudProcess:
     def start(self, *, awaited: bool = True) -> None:
         command = [*CLOUD, "collect", "--broker", self._broker, "--store", str(self._store), "--json"]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([*command, *self._options], stdout=subprocess.PIPE, stderr=log, text=True)
+            self._process = subprocess.Popen(
+                [*command, *self._options], stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment
+            )
         if awaited:
             assert self.next_event()["event"] == "ready"
 
