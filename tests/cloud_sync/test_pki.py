@@ -17,6 +17,7 @@ from cloud_sync.hub.pki.own import FIRST_HUB, found, give_hub, own_standings, re
 from cloud_sync.hub.pki.publishing import publish
 from cloud_sync.hub.pki.revocation import list_faults, write_lists
 from cloud_sync.hub.pki.serving import look_after
+from cloud_sync.hub.pki.watch import faults
 from cloud_sync.wire.certificates import (
     certificate_pem,
     check_fits,
@@ -146,6 +147,18 @@ def test_a_list_that_is_behind_the_register_is_said_and_mended(office: Office, t
 def test_the_lists_do_not_run_out_before_their_authority_and_say_so_in_time(office: Office) -> None:
     assert list_faults(office.folder, NOW + dt.timedelta(days=3600)) == []
     assert "after that the broker lets nobody in" in list_faults(office.folder, NOW + dt.timedelta(days=3640))[0]
+
+
+def test_a_station_that_does_not_renew_is_named_while_there_is_time(office: Office, tmp_path: Path) -> None:
+    enrolled(office, "line-1", tmp_path / "one")
+    assert not [one for one in faults(office.folder, NOW + dt.timedelta(days=66)) if "line-1" in one]
+    assert [one for one in faults(office.folder, NOW + dt.timedelta(days=70)) if "'line-1' has not renewed" in one]
+    later(office, 69).renew(signing_request(new_key(), "line-1"), _certificate(tmp_path / "one" / "identity.pem"))
+    assert not [one for one in faults(office.folder, NOW + dt.timedelta(days=70)) if "line-1" in one]
+
+
+def test_a_hub_identity_for_another_machine_may_live_longer(office: Office) -> None:
+    assert give_hub(office.folder, "far", NOW, 800).not_after - NOW == dt.timedelta(days=800)
 
 
 def test_no_certificate_outlives_its_authority(office: Office) -> None:
