@@ -1,8 +1,9 @@
 """Build the Debian packages: `inspectd` for a station, `inspectd-hub` for the cloud's end.
 
-Each is a virtual environment of Debian's own Python below /opt with the packages its lock file pins, compiled here, and
-the units and settings that lie in deploy/. Packages come from pip as this machine configures it, once: what was fetched
-stays in build/wheels. The same sources give the same bytes: times come from SOURCE_DATE_EPOCH, else from the last commit.
+Each is a virtual environment of Debian's own Python below /opt with the packages its lock file pins, compiled here,
+and the units and settings that lie in deploy/. Packages come from pip as this machine configures it, once: what was
+fetched stays in build/wheels. The same sources give the same bytes: times come from SOURCE_DATE_EPOCH, else from the
+last commit.
 """
 
 import argparse
@@ -54,6 +55,8 @@ STATION = Package(
         ("sysusers.d/inspectd.conf", "usr/lib/sysusers.d"),
         ("tmpfiles.d/inspectd.conf", "usr/lib/tmpfiles.d"),
         ("sysctl.d/*.conf", "usr/lib/sysctl.d"),
+        ("udev/*.rules", "lib/udev/rules.d"),
+        ("journald.conf.d/*.conf", "usr/lib/systemd/journald.conf.d"),
         ("logrotate.d/inspectd", "etc/logrotate.d"),
         ("INSTALL.md", "usr/share/doc/inspectd"),
         ("prometheus", "usr/share/inspectd"),
@@ -196,7 +199,7 @@ def tidy(package: Package, home: Path) -> None:
 
 
 def compile_code(folder: Path, root: Path) -> None:
-    """Compile what is imported, for the place it is installed to. Sources that Python 3.11 cannot read stay as they are."""
+    """Compile what is imported, for the place it is installed to; nothing is ever compiled or written there."""
     words = [str(DEBIAN_PYTHON), "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
     subprocess.run([*words, "-s", str(root), "-p", "/", str(folder)], check=True, stdout=sys.stderr)
 

@@ -14,11 +14,13 @@ from typing import Annotated
 
 import typer
 
+from edge.backup_cli import backup, factory_reset, restore
 from edge.bench_cli import bench
 from edge.bundle_cli import bundle_app
 from edge.calibrate_cli import calibrate
 from edge.camera_cli import camera_app
 from edge.config_cli import config_app
+from edge.doctor_cli import doctor
 from edge.domain.errors import (
     EXIT_REFUSED,
     EXPECTED_ERRORS,
@@ -34,7 +36,6 @@ from edge.spool_cli import spool_app
 from edge.tune_cli import tune
 
 app = typer.Typer(
-    help="inspectd's station: inspects every part, tells the line, keeps the proof.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,16 +44,37 @@ app.add_typer(config_app, name="config")
 app.add_typer(bundle_app, name="bundle")
 app.add_typer(camera_app, name="camera")
 app.command()(calibrate)
+app.command()(doctor)
 app.add_typer(masters_app, name="masters")
 app.add_typer(spool_app, name="spool")
 app.command("verify-masters")(verify_masters)
 app.command()(feedback)
 app.command()(enrol)
 app.command()(renew)
+app.command()(backup)
+app.command()(restore)
+app.command("factory-reset")(factory_reset)
 app.command()(bench)
 app.command()(tune)
 
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
+
+
+def _say_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"inspectd {version('inspectd')}")
+        raise typer.Exit
+
+
+@app.callback()
+def edge(
+    _version: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Be a station of inspectd's: inspect every part, tell the line, keep the proof."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -72,6 +94,9 @@ def main(arguments: list[str] | None = None) -> None:
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write station.toml.")] = Path(),
     station: Annotated[str, typer.Option(help="The station's id; the folder's name if left out.")] = "",
+    data_dir: Annotated[
+        str, typer.Option(help="Where database, images and bundles go; beside the file if relative.")
+    ] = "data",
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Write a commented station.toml; an existing one is left alone."""
@@ -80,38 +105,18 @@ def init(
     path, station = folder / "station.toml", station or folder.absolute().name.lower()
     if not re.fullmatch(STATION_ID, station):
         raise ConfigError(f"a station's id is 1 to 63 of a-z 0-9 -, got {station!r}: name one with --station")
-    text = resources.files("edge").joinpath("station.example.toml").read_text(encoding="utf-8")
+    text = resources.files("edge").joinpath("station.example.toml").read_text(encoding="utf-8").replace("{id}", station)
+    text = text.replace('data_dir = "data"', f"data_dir = {json.dumps(data_dir)}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
-            file.write(f"#:schema ./{SCHEMA_FILE}\n" + text.replace("{id}", station))
+            file.write(f"#:schema ./{SCHEMA_FILE}\n" + text)
         write_schema(folder / SCHEMA_FILE)
     except FileExistsError:
         raise ConfigError(f"{path} exists and is left as it is: edit it, or name another folder") from None
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
     say(as_json, {"ok": True, "path": str(path)}, f"wrote {path}: set camera and product, then `edge calibrate`")
-
-
-@app.command()
-def doctor(
-    data_dir: Annotated[Path, typer.Option(help="Where the station would keep its data.")] = Path("data"),
-    as_json: JsonOption = False,  # noqa: FBT002 - a flag
-) -> None:
-    """Look at this machine: can it be a station, and how good a one?"""
-    from edge.doctor import examine
-
-    findings = examine(data_dir)
-    bad = [finding.name for finding in findings if finding.state == "bad"]
-    rows = [(finding.name, finding.state, finding.found) for finding in findings]
-    if as_json:
-        print_json(
-            {"ok": not bad, "findings": [dict(zip(("name", "state", "found"), row, strict=True)) for row in rows]}
-        )
-    else:
-        print_table("this machine", ("what", "state", "found"), rows)
-    if bad:
-        raise typer.Exit(EXIT_REFUSED)
 
 
 @app.command()

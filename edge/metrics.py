@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from cloud_sync.wire.endpoint import Endpoint
 from cloud_sync.wire.errors import LinkError
+from cloud_sync.wire.scraping import hurry
 from edge.assembly import Assembly, camera_fault
 from edge.domain.errors import OutputError, StorageError
 from edge.domain.inspection import Outcome
@@ -167,6 +168,7 @@ class MetricsServer:
             self._server, self._thread = start_http_server(int(port), host.strip("[]"), registry)
         except OSError as error:
             raise OutputError(f"cannot serve metrics at {listen}: {error}") from error
+        hurry(self._server)
         log.info("metrics are served", at=f"http://{listen}/metrics")
 
     def __enter__(self) -> Self:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 _ROOT = Path("/")
+_NO_LIMIT_BYTES = 1 << 60
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,6 +44,16 @@ def cpuset(root: Path = _ROOT) -> frozenset[int] | None:
     """The logical CPUs that every cpuset above this process leaves it; None where no cpuset is set."""
     sets = [found for folder in _folders(root, "cpuset") if (found := _set(folder))]
     return frozenset.intersection(*sets) if sets else None
+
+
+def memory_limit_bytes(root: Path = _ROOT) -> int | None:
+    """The smallest memory limit over this process, of its group or any ancestor; None where there is none.
+
+    Args:
+        root: what stands for `/`; tests give a recorded tree.
+    """
+    limits = (_memory_limit(folder) for folder in _folders(root, "memory"))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def cpu_list(text: str) -> frozenset[int]:
@@ -114,6 +125,17 @@ def _quota(folder: Path, root: Path) -> Quota | None:
         return None
     at = f"/{folder.relative_to(root)}"
     return Quota(quota_us / period_us, at) if quota_us > 0 and period_us > 0 else None
+
+
+def _memory_limit(folder: Path) -> int | None:
+    """Version 2 says `max` for none, version 1 a number beyond any machine's memory."""
+    for name in ("memory.max", "memory.limit_in_bytes"):
+        try:
+            limit = int((folder / name).read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            continue
+        return limit if limit < _NO_LIMIT_BYTES else None
+    return None
 
 
 def _set(folder: Path) -> frozenset[int]:

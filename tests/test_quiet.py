@@ -28,7 +28,11 @@ assert not seen, seen
         pytest.param("import edge.daemon", id="the daemon"),
         pytest.param("import models.quantize", id="quantization"),
         pytest.param("import edge.calibrate.calibrate", id="calibration"),
-        pytest.param("from edge.doctor import examine; import pathlib; examine(pathlib.Path.cwd())", id="doctor"),
+        pytest.param(
+            "from edge.doctor import make_around; from edge.doctor.rooms.packages import openvino as look; "
+            "assert [each.state for each in look(make_around(None, None, quick=False))] == ['ok']",
+            id="doctor",
+        ),
     ],
 )
 def test_openvino_and_nncf_report_nothing_home(imports: str, tmp_path: object) -> None:

@@ -63,7 +63,7 @@ class Licence:
 
 
 def licences(pins: tuple[Pin, ...], by_hand: Path = BY_HAND) -> list[Licence]:
-    """The licence of every pin, in their order. Raises RefusedError, naming every one that is unknown or not allowed."""
+    """The licence of every pin, in their order. Raises RefusedError, naming every one that is not allowed."""
     named = _by_hand(by_hand)
     found = [licence_of(pin, installed(pin), named.get(pin.name, {})) for pin in pins]
     refused = [f"{each.pin.name}: {each.expression or 'unknown'}" for each in found if each.weight is Weight.REFUSED]

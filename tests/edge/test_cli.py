@@ -114,6 +114,11 @@ def test_init_writes_once_and_overwrites_nothing(tmp_path: Path) -> None:
     assert config.read_text() == "mine"
 
 
+def test_init_puts_the_data_where_it_is_told(tmp_path: Path) -> None:
+    code, _ = run_json(["edge", "init", str(tmp_path), "--station", "s-9", "--data-dir", "/var/lib/inspectd", "--json"])
+    assert (code, load_config(tmp_path / "station.toml").station.data_dir) == (0, Path("/var/lib/inspectd"))
+
+
 def test_a_check_names_the_unknown_key_and_the_nearest(tmp_path: Path) -> None:
     made = Station(tmp_path, settings={"line": {"deadline_m": 5}})
     code, said = run_json(["edge", "config", "check", "-c", str(made.write_config()), "--json"])
@@ -125,7 +130,7 @@ def test_what_is_shown_is_all_that_the_station_goes_by(tmp_path: Path) -> None:
     config = Station(tmp_path).write_config()
     code, said = run_json(["edge", "config", "show", "-c", str(config), "--json"])
     assert code == 0
-    assert StationConfig.model_validate(said) == load_config(config)
+    assert StationConfig.model_validate(said).model_dump() == load_config(config).model_dump()
 
 
 def test_no_password_is_shown(tmp_path: Path) -> None:
@@ -231,11 +236,3 @@ def test_a_status_from_the_future_is_not_trusted(tmp_path: Path) -> None:
     content = {"written_at": later, "pid": 1, "running": True, "ready": True, "why": ""}
     config.status_path.write_text(json.dumps(content))
     assert read_status(config)["ready"] is False
-
-
-def test_the_doctor_looks_at_every_thing_and_finds_this_machine_fit(tmp_path: Path) -> None:
-    code, said = run_json(["edge", "doctor", "--data-dir", str(tmp_path), "--json"])
-    names = {finding["name"] for finding in said["findings"]}
-    assert {"python", "opencv", "openvino", "INT8", "cores", "disk", "broker"} <= names
-    assert code == (0 if said["ok"] else 1)
-    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,122 @@
+"""What the checks are given: the station as far as it is known, and where to look at the machine."""
+
+import os
+import pwd
+import shlex
+from configparser import ConfigParser, Error
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge.config import StationConfig, load_config
+from edge.domain.errors import ConfigError
+from edge.record.lock import owner_of
+
+INSTALLED_CONFIG = Path("/etc/inspectd/station.toml")
+UNIT = "inspectd.service"
+_UNIT_FOLDERS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
+_LOOKS = 3  # the kernel's list of locks may miss one while others come and go
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """A station and its machine.
+
+    Args:
+        data_dir: where it keeps, or would keep, its data.
+        config_path: its station.toml; None: only the machine is looked at.
+        config: what that says; None where there is none or it is wrong.
+        config_error: why it is wrong.
+        quick: leave out what takes long: pictures, self-tests, the database's own check.
+        root: what stands for `/` where the machine is read; tests give a recorded tree.
+        site: where Python's packages are looked for; empty: where this process finds them.
+        now: the time by this machine's clock.
+    """
+
+    data_dir: Path
+    config_path: Path | None = None
+    config: StationConfig | None = None
+    config_error: str = ""
+    quick: bool = False
+    root: Path = Path("/")
+    site: tuple[str, ...] = ()
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def config_option(self) -> str:
+        """How a command names this station."""
+        return "" if self.config_path is None else f" -c {shlex.quote(str(self.config_path))}"
+
+    @property
+    def daemon(self) -> str | None:
+        """The process that runs this station now, by its number; None where none does."""
+        return next((owner for _ in range(_LOOKS) if (owner := owner_of(self.data_dir))), None)
+
+    @property
+    def unit(self) -> dict[str, str] | None:
+        """What the installed systemd unit says of its service; None where there is none."""
+        for folder in _UNIT_FOLDERS:
+            path = self.root / folder / UNIT
+            if path.is_file():
+                return _service(path)
+        return None
+
+    @property
+    def service_user(self) -> str | None:
+        """The user that the unit runs the station as; None: whoever starts it."""
+        unit = self.unit
+        return None if unit is None else unit.get("user", "root")
+
+    def read(self, name: str) -> str:
+        """A small file below the root, without the blanks around it; empty where there is none."""
+        try:
+            return (self.root / name).read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            return ""
+
+
+def make_around(config: Path | None, data_dir: Path | None, *, quick: bool) -> Around:
+    """What is known of a station: of the file that is named, else of one that lies here or is installed.
+
+    Args:
+        config: its station.toml; one that cannot be used is a finding, not an error.
+        data_dir: where its data lie, whatever the file says; without a file `data` if left out.
+        quick: see `Around`.
+    """
+    path = config or next((each for each in (Path("station.toml"), INSTALLED_CONFIG) if _exists(each)), None)
+    found, error = _loaded(path)
+    data = data_dir or (Path("data") if found is None else found.station.data_dir)
+    if found is not None and data_dir is not None:
+        found = found.model_copy(update={"station": found.station.model_copy(update={"data_dir": data_dir})})
+    return Around(data.absolute(), path, found, error, quick)
+
+
+def user_ids(name: str) -> tuple[int, int, list[int]] | None:
+    """A user's number, group and further groups; None where there is no such user."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return entry.pw_uid, entry.pw_gid, os.getgrouplist(name, entry.pw_gid)
+
+
+def _loaded(path: Path | None) -> tuple[StationConfig | None, str]:
+    if path is None:
+        return None, ""
+    try:
+        return load_config(path), ""
+    except ConfigError as error:
+        return None, str(error)
+
+
+def _exists(path: Path) -> bool:
+    return os.path.lexists(path)
+
+
+def _service(path: Path) -> dict[str, str]:
+    parser = ConfigParser(strict=False, interpolation=None, comment_prefixes=("#", ";"))
+    try:
+        parser.read(path, encoding="utf-8")
+    except (Error, OSError, UnicodeDecodeError):
+        return {}
+    return dict(parser["Service"]) if parser.has_section("Service") else {}

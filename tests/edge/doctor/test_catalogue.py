@@ -1,0 +1,55 @@
+"""The catalogue of findings: all of it is used, provoked, and says how to mend."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.doctor.finding import fault, meanings
+from edge.doctor.rooms import ROOMS
+from edge.doctor.showing import spoken
+
+TESTS = Path(__file__).parent
+CODE = Path(__file__).parents[3] / "edge" / "doctor"
+
+
+def texts(folder: Path) -> Iterator[str]:
+    """Every string constant in the Python files of a folder but this one."""
+    for path in set(folder.rglob("*.py")) - {Path(__file__)}:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+@pytest.mark.parametrize("fault_id", list(meanings()))
+def test_each_finding_is_provoked_by_a_test_and_says_what_mends_it(fault_id: str) -> None:
+    meaning = meanings()[fault_id]
+    assert meaning.state in {"note", "bad"}
+    assert meaning.means.endswith(".")
+    assert len(spoken(meaning.mend)) > 10
+    assert fault_id in set(texts(TESTS)), f"no test provokes {fault_id}"
+    assert fault_id.partition(".")[0] in ROOMS
+
+
+def test_the_code_names_no_finding_that_the_catalogue_does_not_know() -> None:
+    rooms = "|".join(ROOMS)
+    named = {text for text in texts(CODE) if re.fullmatch(rf"({rooms})\.[a-z0-9-]+", text)} - {
+        "station.toml",
+        "station.db",
+    }
+    assert named - meanings().keys() == set()
+    made = {
+        "broker.not-yet-valid",
+        "broker.expired",
+        "broker.other-name",
+        "broker.other-authority",
+        "broker.not-believed",
+    }
+    assert meanings().keys() - named == made  # put together from OpenSSL's numbers
+
+
+def test_a_finding_that_nobody_knows_cannot_be_made() -> None:
+    with pytest.raises(KeyError):
+        fault("disk.nonsense", "disk", "found")
