@@ -2,6 +2,9 @@
 in their order on machines with systemd, a network of their own and nothing else."""
 
 import json
+import os
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +13,7 @@ from pathlib import Path
 import debian_kit
 import pytest
 from debian_kit import Machine, cable, machine
-from guide_kit import GUIDE
+from guide_kit import GUIDE, Step, steps
 
 pytestmark = [
     pytest.mark.skipif(bool(debian_kit.missing()), reason=debian_kit.missing() or "all is there"),
