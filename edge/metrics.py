@@ -77,7 +77,7 @@ class StationMetrics(Collector):
 
     def _line(self) -> Iterator[Metric]:
         tally = self._station.tally
-        parts: dict[tuple[str, ...], float] = {**_NO_PARTS}
+        parts = dict(_NO_PARTS)
         parts.update(tally.parts.items())
         yield _counter("inspectd_parts", ("verdict", "outcome"), parts)
         name, within = "inspectd_told_latency_seconds", list(tally.within)
@@ -188,7 +188,7 @@ class MetricsServer:
 _Values = Mapping[tuple[str, ...], float]
 _VERDICTS = (*(verdict.value for verdict in Verdict), NOT_TOLD)
 # From the start: Prometheus sees no increase where a figure comes with its first 1.
-_NO_PARTS = dict.fromkeys(product(_VERDICTS, (outcome.value for outcome in Outcome)), 0)
+_NO_PARTS: _Values = dict.fromkeys(product(_VERDICTS, (outcome.value for outcome in Outcome)), 0)
 
 
 def _gauge(name: str, labels: tuple[str, ...], values: _Values) -> Metric:
