@@ -49,6 +49,14 @@ fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 time.sleep(40)
 """
 
+RENEW_ANYWAY = """
+mkdir /etc/systemd/system/inspectd-renew.service.d
+printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/edge renew --anyway --config /etc/inspectd/station.toml\\n' \\
+    > /etc/systemd/system/inspectd-renew.service.d/anyway.conf
+systemctl daemon-reload
+systemctl start inspectd-renew
+"""
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
@@ -129,3 +137,20 @@ def test_systemd_ends_a_station_that_hangs_and_starts_it_again_but_not_one_with_
 
     installed.run("sed -i '/nonsense/d' /etc/inspectd/station.toml; systemctl start inspectd; systemctl stop inspectd")
     assert shown(installed, "ActiveState", "Result") == ["inactive", "success"]
+
+
+def test_a_station_enrols_and_renews_within_what_both_units_allow(installed: Machine) -> None:
+    pki = "/var/lib/inspectd-hub/pki"
+    installed.run(f"runuser -u inspectd-hub -- cloud pki init {pki} --broker-host localhost --broker-host 127.0.0.1")
+    installed.run("systemctl start inspectd-enrol")
+    eventually(lambda: installed.says("ss -ltn | grep -q :8443"))
+    assert is_confined(installed, "inspectd-enrol")
+    token = installed.run(f"runuser -u inspectd-hub -- cloud pki enrol test-1 --pki {pki}").split()[-1]
+    installed.run(f"runuser -u inspectd -- edge enrol {token} --config /etc/inspectd/station.toml")
+    before = installed.run("cat /var/lib/inspectd/identity/identity.pem")
+    installed.run("systemctl start inspectd-renew")
+    assert shown(installed, "Result", unit="inspectd-renew") == ["success"]
+    assert installed.run("cat /var/lib/inspectd/identity/identity.pem") == before  # more than a third is left
+    installed.run(RENEW_ANYWAY)
+    assert installed.run("cat /var/lib/inspectd/identity/identity.pem") != before
+    installed.run("systemctl stop inspectd-enrol")
