@@ -15,6 +15,7 @@ SYSTEM_PACKAGES = mosquitto
 SYSTEM_PACKAGES += postgresql strace xfsprogs libfaketime
 SYSTEM_PACKAGES += aravis-tools libaravis-0.8-0
 SYSTEM_PACKAGES += iproute2 nftables
+SYSTEM_PACKAGES += prometheus logrotate
 SYSTEM_PACKAGES += python3-gi gir1.2-gst-rtsp-server-1.0
 SYSTEM_PACKAGES += gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
 TRAIN = $(BIN)/cloud train --minutes $(MINUTES) --json
