@@ -14,8 +14,9 @@ from pathlib import Path
 LOCKED = Path(__file__).parent / "requirements"
 HASHED = LOCKED / "hashed"
 ROOT = LOCKED.parents[1]
-LOCKS = {"station": "", "hub": "hub,postgres", "demo": "demo", "dev": "dev"}
-INSTALLED = ("station", "hub")  # by customers
+APPLIANCE = "calibrate,genicam,gpio,modbus,opcua"  # the station's Debian package: nothing is added to it later
+LOCKS = {"station": "", "appliance": APPLIANCE, "hub": "hub,postgres", "demo": "demo", "dev": "dev"}
+INSTALLED = ("station", "appliance", "hub")  # by customers
 BUILD = ["setuptools>=77", "wheel"]
 TOOLS = {"release": ["pip-audit>=2.10"]}
 PYTHONS = ("3.11", "3.12", "3.13")
