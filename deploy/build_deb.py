@@ -1,9 +1,9 @@
 """Build the Debian packages: `inspectd` for a station, `inspectd-hub` for the cloud's end.
 
 Each is a virtual environment of Debian's own Python below /opt with the packages its lock file pins by hash, compiled
-here, and the units and settings that lie in deploy/. Packages come from pip as this machine configures it, once: what was
-fetched stays in build/wheels. The same sources give the same bytes: times come from SOURCE_DATE_EPOCH, else from the
-last commit.
+here, and the units and settings that lie in deploy/. Packages come from pip as this machine configures it, once: what
+was fetched stays in build/wheels. The same sources give the same bytes: times come from SOURCE_DATE_EPOCH, else from
+the last commit.
 """
 
 import argparse
@@ -40,6 +40,8 @@ def main() -> None:
     os.umask(0o022)
     os.environ.setdefault("SOURCE_DATE_EPOCH", last_commit_s())
     os.environ["TZ"] = "UTC"
+    for name in [name for name in os.environ if name.startswith("PYTHON")]:
+        del os.environ[name]  # or a checkout on PYTHONPATH counts as installed
     for package in (STATION, HUB):
         if package.name in (asked.package or (STATION.name, HUB.name)):
             sys.stdout.write(f"{build(package, asked.version, asked.out)}\n")
@@ -68,15 +70,16 @@ def third_party(package: Package) -> Path:
     kept = ROOT / "build" / "deb-trees" / f"{package.name}-{mark}"
     if not kept.is_dir():
         fetch(lock)
-        making = kept.with_name(f"{kept.name}.making")
-        shutil.rmtree(making, ignore_errors=True)
-        home = making / package.home
-        make_environment(package, home)
-        install(home, "--find-links", str(WHEELS), "--requirement", str(lock))
-        tidy(package, home)
-        compile_code(home, making)
-        home.rename(kept)
-        shutil.rmtree(making)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        for old in kept.parent.glob(f"{package.name}-{'?' * len(mark)}"):
+            shutil.rmtree(old)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+            home = Path(folder) / package.home
+            make_environment(package, home)
+            install(home, "--find-links", str(WHEELS), "--requirement", str(lock))
+            tidy(package, home)
+            compile_code(home, Path(folder))
+            home.rename(kept)
     return kept
 
 
@@ -118,6 +121,8 @@ def add_own_code(package: Package, version: str, root: Path, folder: Path) -> No
     pip(python, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", wheels, str(sources))
     install(home, "--find-links", wheels, f"inspectd=={version}")
     tidy(package, home)
+    if not (home / "bin" / package.command).is_file():
+        sys.exit(f"pip installed no {package.command} into {home}")
     for name in ("edge", "cloud_sync", "models"):
         compile_code(home / SITE_PACKAGES / name, root)
     link = root / "usr" / "bin" / package.command
@@ -170,6 +175,9 @@ def add_metadata(package: Package, version: str, root: Path) -> None:
     documents = root / "usr" / "share" / "doc" / package.name
     documents.mkdir(parents=True, exist_ok=True)
     (documents / "copyright").write_text(template("copyright", **words))
+    overrides = root / "usr" / "share" / "lintian" / "overrides" / package.name
+    overrides.parent.mkdir(parents=True)
+    overrides.write_text(template("lintian-overrides", **words))
     (documents / "changelog.gz").write_bytes(gzip.compress(changelog(package, version).encode(), mtime=0))
     files = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
     sums = [f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(root)}\n" for path in files]  # noqa: S324
