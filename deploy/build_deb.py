@@ -65,7 +65,7 @@ def build(package: Package, version: str, out: Path) -> Path:
 
 def third_party(package: Package) -> Path:
     """The virtual environment with the pinned packages alone, compiled; kept until its lock file changes."""
-    lock = DEPLOY / "requirements" / "hashed" / f"{package.lock}.txt"
+    lock = DEPLOY / "requirements" / "hashed" / f"{package.name}.txt"
     mark = hashlib.sha256(lock.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:12]
     kept = ROOT / "build" / "deb-trees" / f"{package.name}-{mark}"
     if not kept.is_dir():

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One Debian package: its lock file, command and units, what a purge removes, and where files of deploy/ go."""
+    """One Debian package: its command and units, what a purge removes, and where files of deploy/ go."""
 
     name: str
-    lock: str
     command: str
     units: tuple[str, ...]
     purged: tuple[str, ...]
@@ -22,7 +21,6 @@ class Package:
 
 STATION = Package(
     "inspectd",
-    "appliance",
     "edge",
     ("inspectd.service", "inspectd-renew.timer"),
     ("/etc/inspectd", "/var/lib/inspectd/identity", "/var/log/inspectd"),
@@ -42,7 +40,6 @@ STATION = Package(
 )
 HUB = Package(
     "inspectd-hub",
-    "hub",
     "cloud",
     ("inspectd-collect.service", "inspectd-enrol.service"),
     ("/etc/inspectd-hub", "/var/log/inspectd-hub"),
