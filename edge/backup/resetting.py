@@ -19,7 +19,7 @@ from edge.record.spool import read_spool
 from models.durable import replace_file, sync_directory
 
 _WORK = "factory-reset"
-_OURS = (*REPLACED, "images", "cache", "releases", STAGING)
+_OURS = (*REPLACED, "images", "cache", "releases", STAGING, "changeover.part")
 _OURS_LIKE = ("before-restore-*", ".backup-*", "station.db.before-*", ".station.db.before-*")
 _IDENTITY = ("identity.pem", "pending.key", "ca.crt")
 

@@ -154,6 +154,18 @@ def test_a_file_that_vanishes_half_way_leaves_the_last_whole_kit_named(station: 
     assert spare(cloud).exists()
 
 
+def test_a_damaged_bundle_stops_its_kit_is_said_and_once_mended_goes_up(station: Station, cloud: Cloud) -> None:
+    report = station.bundles / "blob" / "v1" / "report.html"
+    good = report.read_bytes()
+    report.write_bytes(bytes(len(good)))
+    sending = Sending(station, cloud)
+    sending.way.until(lambda: "damaged on this disk" in sending.uploads.why)
+    report.write_bytes(good)
+    sending.pass_time(400)
+    sending.until_held()
+    assert sending.uploads.why == ""
+
+
 def test_whatever_gets_lost_on_the_way_the_kit_arrives(station: Station, cloud: Cloud) -> None:
     sending, count = Sending(station, cloud), iter(range(10**6))
     sending.way.loses = lambda _topic: next(count) % 5 == 0
