@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from supply import advisories, artefacts, licences, locks, sbom
-from supply.faults import MisuseError, ReleaseError
+from supply.faults import MisuseError, RefusedError, ReleaseError
 
 ROOT = Path(__file__).parents[1]
 HASHED = Path(__file__).parent / "requirements" / "hashed"
@@ -57,6 +57,8 @@ def make(chosen: argparse.Namespace) -> Path:
         sums = artefacts.write_sums(made)
         if chosen.key is not None:
             artefacts.sign(sums, chosen.key)
+        if artefacts.clean_source(ROOT) != source:  # the Debian packages are built from the working tree
+            raise RefusedError("there was a commit meanwhile: again")
         made.rename(final)
     return final
 
