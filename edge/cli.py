@@ -94,9 +94,9 @@ def main(arguments: list[str] | None = None) -> None:
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write station.toml.")] = Path(),
     station: Annotated[str, typer.Option(help="The station's id; the folder's name if left out.")] = "",
-    data_dir: Annotated[
-        str, typer.Option(help="Where database, images and bundles go; beside the file if relative.")
-    ] = "data",
+    data_dir: Annotated[str, typer.Option(help="Where database, images and bundles go.")] = "data",
+    camera: Annotated[str, typer.Option(help="The camera's source, as the file explains it.")] = "frames",
+    broker: Annotated[str, typer.Option(help="The cloud's broker, HOST:PORT; without it nothing is sent.")] = "",
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Write a commented station.toml; an existing one is left alone."""
@@ -105,8 +105,13 @@ def init(
     path, station = folder / "station.toml", station or folder.absolute().name.lower()
     if not re.fullmatch(STATION_ID, station):
         raise ConfigError(f"a station's id is 1 to 63 of a-z 0-9 -, got {station!r}: name one with --station")
-    text = resources.files("edge").joinpath("station.example.toml").read_text(encoding="utf-8").replace("{id}", station)
-    text = text.replace('data_dir = "data"', f"data_dir = {json.dumps(data_dir)}")
+    given = {"{id}": station, 'data_dir = "data"': f"data_dir = {json.dumps(data_dir)}"}
+    given['source = "frames"'] = f"source = {json.dumps(camera)}"
+    if broker:
+        given['# broker = "hub.example:8883"'] = f"broker = {json.dumps(broker)}"
+    text = resources.files("edge").joinpath("station.example.toml").read_text(encoding="utf-8")
+    for example, own in given.items():
+        text = text.replace(example, own)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:

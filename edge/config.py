@@ -226,6 +226,13 @@ class StationConfig(_Section):
         """(width, height) of the pictures of each camera that has a roi."""
         return {camera.id: size_of(camera.roi) for camera in self.camera if camera.roi is not None}
 
+    def __eq__(self, other: object) -> bool:
+        """What it says, wherever it stands."""
+        return isinstance(other, StationConfig) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash(self.station.id)
+
     @property
     def file(self) -> Path:
         """The file it was read from."""

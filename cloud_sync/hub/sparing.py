@@ -58,7 +58,8 @@ def _manifest(store: str, blobs: Blobs, station: str) -> KitManifest:
         with engine.connect() as connection:
             kit = kit_of(connection, station)
             mine = files.c.station == station, files.c.state == "complete"
-            held = dict(connection.execute(sa.select(files.c.sha256, files.c.size_bytes).where(*mine)).tuples().all())
+            query = sa.select(files.c.sha256, files.c.size_bytes).where(*mine)
+            held = {row.sha256: row.size_bytes for row in connection.execute(query)}
     except sa.exc.SQLAlchemyError as error:
         raise StoreError(f"cannot read the store: {error}") from error
     finally:

@@ -53,6 +53,11 @@ class Around:
         return next((owner for _ in range(_LOOKS) if (owner := owner_of(self.data_dir))), None)
 
     @property
+    def may_look(self) -> bool:
+        """Whether this user sees what the station keeps; where not, it cannot even be told whether a daemon runs."""
+        return not os.path.lexists(self.data_dir) or os.access(self.data_dir, os.R_OK | os.X_OK)
+
+    @property
     def unit(self) -> dict[str, str] | None:
         """What the installed systemd unit says of its service; None where there is none."""
         for folder in _UNIT_FOLDERS:

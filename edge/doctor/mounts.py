@@ -1,5 +1,6 @@
 """Which file system a path lies on, and how it is mounted, from the kernel's list alone."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,4 +35,4 @@ def mount_of(path: Path, mountinfo: str) -> Mount | None:
 
 def nearest_folder(path: Path) -> Path:
     """The path where it is a folder, else the nearest folder above it that is there."""
-    return next((each for each in (path, *path.parents) if each.is_dir()), Path("/"))
+    return next((each for each in (path, *path.parents) if os.access(each, os.F_OK) and each.is_dir()), Path("/"))

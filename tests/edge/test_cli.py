@@ -57,6 +57,9 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "camera grab",
             "camera collect",
             "camera scale",
+            "backup",
+            "restore",
+            "factory-reset",
             "demo",
             "bench",
             "masters",
@@ -114,9 +117,12 @@ def test_init_writes_once_and_overwrites_nothing(tmp_path: Path) -> None:
     assert config.read_text() == "mine"
 
 
-def test_init_puts_the_data_where_it_is_told(tmp_path: Path) -> None:
-    code, _ = run_json(["edge", "init", str(tmp_path), "--station", "s-9", "--data-dir", "/var/lib/inspectd", "--json"])
-    assert (code, load_config(tmp_path / "station.toml").station.data_dir) == (0, Path("/var/lib/inspectd"))
+def test_init_writes_what_it_is_told(tmp_path: Path) -> None:
+    words = ["--data-dir", "/var/lib/inspectd", "--camera", "gige://GV77", "--broker", "hub.example:18883"]
+    code, _ = run_json(["edge", "init", str(tmp_path), "--station", "s-9", *words, "--json"])
+    found = load_config(tmp_path / "station.toml")
+    assert (code, found.station.data_dir, found.camera[0].source) == (0, Path("/var/lib/inspectd"), "gige://GV77")
+    assert found.sync.broker == "hub.example:18883"
 
 
 def test_a_check_names_the_unknown_key_and_the_nearest(tmp_path: Path) -> None:

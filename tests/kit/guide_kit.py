@@ -25,7 +25,9 @@ class Step:
 def steps() -> Iterator[Step]:
     """Every block that says on which machine it is typed; one marked `both` is typed on each."""
     heading = ""
-    for found in re.finditer(r"(?ms)^#+ (?P<heading>.+?)$|^```sh (?P<machine>\w+)\n(?P<script>.*?)^```$", GUIDE.read_text()):
+    for found in re.finditer(
+        r"(?ms)^#+ (?P<heading>.+?)$|^```sh (?P<machine>\w+)\n(?P<script>.*?)^```$", GUIDE.read_text()
+    ):
         if found["heading"]:
             heading = found["heading"]
         else:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from cloud_sync.wire.endpoint import Endpoint
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.identity import Identity
+from cloud_sync.wire.tls_reasons import tls_reason
 from edge.config_outputs import MqttSection
 from edge.doctor.around import Around
 from edge.doctor.finding import Finding, fault, ok
@@ -91,20 +92,21 @@ def _not_believed(name: str, endpoint: Endpoint, error: ssl.SSLCertVerificationE
     other = "other-authority" if error.verify_code in _OTHER_AUTHORITY else "not-believed"
     what = _BY_CODE.get(error.verify_code, other)
     where = {"host": endpoint.address.host, "port": endpoint.address.port}
-    return fault(
-        f"broker.{what}", name, f"{endpoint}: its certificate is not believed: {error.verify_message}", **where
-    )
+    return fault(f"broker.{what}", name, f"{endpoint}: {tls_reason(error)}", **where)
 
 
 def _no_tls(name: str, endpoint: Endpoint, error: OSError) -> Finding:
-    reason, where = _why(error), {"host": endpoint.address.host, "port": endpoint.address.port}
+    reason, said = getattr(error, "reason", None) or "", _why(error)
+    where = {"host": endpoint.address.host, "port": endpoint.address.port}
     if any(each in reason for each in _OLD_REASONS):
-        return fault("broker.old-tls", name, f"{endpoint} speaks no TLS 1.3: {reason}", **where)
+        return fault("broker.old-tls", name, f"{endpoint} speaks no TLS 1.3: {said}", **where)
     closed = isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError)
     if closed or any(each in reason for each in _PLAIN_REASONS):
-        return fault("broker.not-tls", name, f"{endpoint} speaks no TLS: {reason}", **where)
-    return fault("broker.no-handshake", name, f"{endpoint}: no handshake: {reason}", **where)
+        return fault("broker.not-tls", name, f"{endpoint} speaks no TLS: {said}", **where)
+    return fault("broker.no-handshake", name, f"{endpoint}: no handshake: {said}", **where)
 
 
 def _why(error: OSError) -> str:
-    return getattr(error, "reason", None) or error.strerror or str(error) or type(error).__name__
+    if isinstance(error, ssl.SSLError):
+        return tls_reason(error)
+    return error.strerror or str(error) or type(error).__name__

@@ -16,17 +16,18 @@ from edge.config_outputs import MqttSection
 from edge.doctor.around import Around
 from edge.doctor.finding import Finding, fault, ok
 
-_RENEWED_SHARE = 1 / 3  # of a certificate's life that is left when `edge renew` gets another
+_LATE_SHARE = 0.3  # of a certificate's life: `edge renew`, asked each day, gets another from a third on
 _AUTHORITY_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True)
 class _Papers:
-    """Our certificate, whether the key beside it is its own, and the authority."""
+    """Our certificate, whether the key beside it is its own, and the authority, if it is its own."""
 
     own: x509.Certificate
     fits: bool
     authority: x509.Certificate
+    issued: bool
 
 
 def identities(around: Around) -> Iterator[Finding]:
@@ -46,12 +47,11 @@ def identities(around: Around) -> Iterator[Finding]:
 
 def _identity(around: Around, identity: Identity, station: str | None) -> Iterator[Finding]:
     option = around.config_option
-    absent = [path for path in (identity.ca, identity.pem) if not path.exists()]
-    if absent:
-        yield fault("certificates.absent", "identity", f"{absent[0]} is not there", option=option)
-        return
     try:
         papers = _read(identity)
+    except FileNotFoundError as error:
+        yield fault("certificates.absent", "identity", f"{error.filename} is not there", option=option)
+        return
     except OSError as error:
         found = f"{error.filename} cannot be read: {error.strerror}"
         yield fault("certificates.unreadable", "identity", found, folder=identity.folder)
@@ -67,11 +67,13 @@ def _identity(around: Around, identity: Identity, station: str | None) -> Iterat
 
 def _read(identity: Identity) -> _Papers:
     """Raises OSError, ValueError, TypeError (a key that wants a password)."""
+    authorities = x509.load_pem_x509_certificates(identity.ca.read_bytes())  # two while one takes over from the other
     pem = identity.pem.read_bytes()
     own, key = x509.load_pem_x509_certificate(pem), load_pem_private_key(pem, None)
     form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
     fits = key.public_key().public_bytes(*form) == own.public_key().public_bytes(*form)
-    return _Papers(own, fits, x509.load_pem_x509_certificate(identity.ca.read_bytes()))
+    issuer = next((each for each in authorities if _issued(own, each)), None)
+    return _Papers(own, fits, issuer or authorities[0], issuer is not None)
 
 
 def _whose(papers: _Papers, station: str | None, option: str) -> Iterator[Finding]:
@@ -82,7 +84,7 @@ def _whose(papers: _Papers, station: str | None, option: str) -> Iterator[Findin
     if station is not None and name != station:
         found = f"the certificate is {name!r}'s, and this station is {station!r}"
         yield fault("certificates.other-station", "certificate", found, option=option, other=name)
-    if not _issued(papers):
+    if not papers.issued:
         found = f"it was issued by {papers.own.issuer.rfc4514_string()}, not by the authority in ca.crt"
         yield fault("certificates.other-authority", "certificate", found, option=option)
     if not _for_clients(papers.own):
@@ -99,7 +101,7 @@ def _life(own: x509.Certificate, now: datetime, option: str) -> Finding:
         return fault("certificates.expired", "certificate", found, option=option)
     if now < begin:
         return fault("certificates.not-yet", "certificate", found, option=option)
-    if left < (end - begin) * _RENEWED_SHARE:
+    if left < (end - begin) * _LATE_SHARE:
         return fault("certificates.ends-soon", "certificate", found, option=option)
     return ok("certificates", "certificate", found)
 
@@ -118,9 +120,9 @@ def _left(left: timedelta) -> str:
     return f"{left.days} days left" if left >= timedelta() else f"over for {-left.total_seconds() / 86400:.1f} days"
 
 
-def _issued(papers: _Papers) -> bool:
+def _issued(own: x509.Certificate, authority: x509.Certificate) -> bool:
     try:
-        papers.own.verify_directly_issued_by(papers.authority)
+        own.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True

@@ -12,6 +12,7 @@ from edge.doctor.mounts import Mount, mount_of, nearest_folder
 from edge.domain.percentile import percentile
 
 _FSYNCS = 60
+_FEW = 10  # beside a running line, which waits for the same disk
 _LITTLE_BYTES = 2_000_000_000
 _INODES_FREE = 0.05
 _DURABLE = frozenset({"ext4", "xfs", "ext3", "btrfs", "zfs", "f2fs"})
@@ -91,7 +92,7 @@ def pace(around: Around) -> Iterator[Finding]:
     folder = nearest_folder(around.data_dir)
     margin_ms = (LineSection() if around.config is None else around.config.line).commit_margin_ms
     try:
-        times_ms = sorted(_fsyncs(folder, 10 if around.quick else _FSYNCS))
+        times_ms = sorted(_fsyncs(folder, _FEW if around.quick or around.daemon is not None else _FSYNCS))
     except OSError as error:
         yield fault("disk.not-writable", "writing", f"{folder} cannot be written: {error.strerror}", folder=folder)
         return

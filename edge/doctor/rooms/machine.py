@@ -11,6 +11,7 @@ from models.cpus import cpu_grant, cpu_model, has_bf16
 
 _VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
 _LITTLE_BYTES = 2_000_000_000
+_SWAPPED_BYTES = 50_000_000
 _LEAST_CPUS = 2.0
 _LEAST_FILES = 1024
 _STEAL_SHARE = 0.02
@@ -81,10 +82,10 @@ def memory(around: Around) -> Iterator[Finding]:
     else:
         yield ok("machine", "memory", f"{found}, {free / 1e9:.1f} GB to be had")
     used = said.get("SwapTotal", 0) - said.get("SwapFree", 0)
-    if used > 0:
+    if used > _SWAPPED_BYTES:
         yield fault("machine.swapping", "swap", f"{used / 1e6:.0f} MB are swapped out")
     else:
-        yield ok("machine", "swap", "none is used")
+        yield ok("machine", "swap", f"{used / 1e6:.0f} MB are swapped out")
 
 
 def limits(_around: Around) -> Iterator[Finding]:

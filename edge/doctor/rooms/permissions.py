@@ -25,8 +25,13 @@ def user(around: Around) -> Iterator[Finding]:
         yield fault("permissions.root", "user", "the station runs as root")
     else:
         yield ok("permissions", "user", f"the station runs as {name or 'whoever starts it'}")
-    if around.data_dir.is_dir() and not os.access(around.data_dir, os.R_OK | os.X_OK):
-        yield fault("permissions.cannot-look", "this command", f"user {os.getuid()} may not read {around.data_dir}")
+    if not around.may_look:
+        yield fault(
+            "permissions.cannot-look",
+            "this command",
+            f"user {os.getuid()} may not read {around.data_dir}",
+            option=around.config_option,
+        )
 
 
 def _runs_as_root(around: Around) -> bool:
@@ -39,7 +44,7 @@ def _runs_as_root(around: Around) -> bool:
 
 def data(around: Around) -> Iterator[Finding]:
     """Whether the station may write its data."""
-    if not around.data_dir.is_dir():
+    if not (os.access(around.data_dir, os.F_OK) and around.data_dir.is_dir()):
         return  # the disk's check says so
     whom = around.service_user
     if not _may(around, around.data_dir, "rwx"):
@@ -47,7 +52,7 @@ def data(around: Around) -> Iterator[Finding]:
         yield fault("permissions.data", "data", found, folder=around.data_dir, user=whom or "USER")
         return
     parts = [around.data_dir / f"station.db{end}" for end in ("", "-wal", "-shm")]
-    locked = [part for part in parts if part.exists() and not _may(around, part, "rw")]
+    locked = [part for part in parts if os.access(part, os.F_OK) and not _may(around, part, "rw")]
     if locked:
         found = f"{locked[0]} ({_owner(locked[0])}) is not for user {whom or os.getuid()} to write"
         yield fault("permissions.database", "data", found, folder=around.data_dir, user=whom or "USER")
@@ -75,7 +80,7 @@ def identity(around: Around) -> Iterator[Finding]:
     if around.config is None:
         return
     pem = Identity(around.config.identity_dir).pem
-    if not pem.exists():
+    if not os.access(pem, os.F_OK):
         return  # the certificates' check says so
     if _is_open(pem):
         yield fault("permissions.key-open", "private key", f"{pem} is {_mode(pem)}: others may read it", file=pem)

@@ -45,7 +45,7 @@ def _version(around: Around, found: str, ours: str) -> Finding:
     if found.isdecimal() and int(found) > int(ours):
         return fault("records.newer", "database", said)
     if found:
-        return fault("records.older", "database", said)
+        return fault("records.older", "database", said, option=around.config_option)
     return fault("records.foreign", "database", f"{around.data_dir / 'station.db'} is no database of a station")
 
 

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
+from cloud_sync.hub.cli import app as cloud_app
+from edge.cli import app as edge_app
 from edge.doctor.finding import fault, meanings
 from edge.doctor.rooms import ROOMS
 from edge.doctor.showing import spoken
 
+COMING = {"edge backup", "edge restore"}
 TESTS = Path(__file__).parent
 CODE = Path(__file__).parents[3] / "edge" / "doctor"
 
@@ -53,3 +57,16 @@ def test_the_code_names_no_finding_that_the_catalogue_does_not_know() -> None:
 def test_a_finding_that_nobody_knows_cannot_be_made() -> None:
     with pytest.raises(KeyError):
         fault("disk.nonsense", "disk", "found")
+
+
+def test_each_command_that_mends_something_exists() -> None:
+    texts_to_mend = " ".join(spoken(meaning.mend) for meaning in meanings().values())
+    for program, app, before in (("edge", edge_app, r"(?<![\w/.-])"), ("cloud", cloud_app, "`")):
+        command = typer.main.get_command(app)
+        for words in set(re.findall(rf"{before}{program}((?: [a-z][a-z-]+){{1,2}})", texts_to_mend)):
+            assert _exists(command, words.split()) or f"{program}{words}" in COMING, f"{program}{words}"
+
+
+def _exists(command: object, words: list[str]) -> bool:
+    inner = getattr(command, "commands", {}).get(words[0])
+    return inner is not None and (len(words) == 1 or not hasattr(inner, "commands") or _exists(inner, words[1:]))

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +16,13 @@ from doctor_kit import expect, on_machine, station_around, well
 from edge.doctor.around import Around
 from edge.doctor.rooms import disk
 
+WRITES = """import sys
+from pathlib import Path
+from edge.doctor import Around, examine
+from edge.doctor.check import Check
+from edge.doctor.rooms import disk
+checks = [Check("writing", disk.pace, 1.0), Check("room", disk.room)]
+print(*(finding.id.replace("little-space", "disk") for finding in examine(Around(Path(sys.argv[1])), checks)))"""
 SMALL = {"retention": {"quota_bytes": 1_000_000, "records_bytes": 8_000_000, "free_bytes": 0}}
 
 
@@ -89,3 +98,14 @@ def test_a_small_disk_is_found_full_unsafe_and_at_last_read_only(small: LoopDisk
 def test_a_disk_slower_than_the_line_allows_is_noted(tmp_path: Path) -> None:
     around = station_around(tmp_path, {"line": {"commit_margin_ms": 0.0001}})
     expect(disk.pace(around), "disk.slow", "p99", "0.0001")
+
+
+def test_a_disk_that_hangs_cannot_hang_the_doctor(small: LoopDisk) -> None:
+    """Not even SIGKILL ends who writes to a frozen file system."""
+    run("fsfreeze", "-f", str(small.where))
+    try:
+        command = [sys.executable, "-c", WRITES, str(small.where)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    finally:
+        run("fsfreeze", "-u", str(small.where))
+    assert done.stdout.split() == ["doctor.no-answer", "disk.disk"]

@@ -14,7 +14,7 @@ from edge.doctor.rooms import machine
 
 GOOD_CPU = "processor : 0\nmodel name : Xeon\nflags : fpu avx512_vnni avx512_bf16 amx_int8\n"
 PLAIN_CPU = "processor : 0\nmodel name : Xeon\nflags : fpu avx2 hypervisor\n"
-MEMORY = "MemTotal: 16000000 kB\nMemAvailable: 8000000 kB\nSwapTotal: 4000 kB\nSwapFree: {free} kB\n"
+MEMORY = "MemTotal: 16000000 kB\nMemAvailable: 8000000 kB\nSwapTotal: 400000 kB\nSwapFree: {free} kB\n"
 FREQUENCIES = {"cpuinfo_max_freq": "4000000", "scaling_max_freq": "4000000", "scaling_governor": "performance"}
 GROUP = {
     "proc/self/cgroup": "0::/inspectd\n",
@@ -33,7 +33,7 @@ def frequencies(**changes: str) -> dict[str, str]:
 def test_a_xeon_with_everything_is_well(tmp_path: Path) -> None:
     files = {
         "proc/cpuinfo": GOOD_CPU,
-        "proc/meminfo": MEMORY.format(free=4000),
+        "proc/meminfo": MEMORY.format(free=400000),
         "proc/stat": "cpu 9 0 9 90 0 0 0 0 0 0\n",
     }
     around = recorded(tmp_path, files | frequencies())
@@ -76,13 +76,13 @@ def test_a_quota_below_two_processors_is_found(tmp_path: Path) -> None:
 
 
 def test_a_groups_limit_counts_as_the_memory_there_is(tmp_path: Path) -> None:
-    files = GROUP | {"proc/meminfo": MEMORY.format(free=4000), "sys/fs/cgroup/inspectd/memory.max": "500000000\n"}
+    files = GROUP | {"proc/meminfo": MEMORY.format(free=400000), "sys/fs/cgroup/inspectd/memory.max": "500000000\n"}
     expect(machine.memory(recorded(tmp_path, files)), "machine.little-memory", "0.5 GB by the limit of our group")
 
 
 def test_memory_that_was_swapped_out_is_found(tmp_path: Path) -> None:
     around = recorded(tmp_path, {"proc/meminfo": MEMORY.format(free=1000)})
-    expect(machine.memory(around), "machine.swapping", "3 MB")
+    expect(machine.memory(around), "machine.swapping", "409 MB")
 
 
 def test_a_low_limit_of_open_files_is_found(tmp_path: Path) -> None:

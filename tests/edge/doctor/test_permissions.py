@@ -12,7 +12,7 @@ from edge.doctor.around import Around
 from edge.doctor.check import Check
 from edge.doctor.examining import examine
 from edge.doctor.finding import Finding
-from edge.doctor.rooms import permissions
+from edge.doctor.rooms import checks_of, permissions
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to ask as another user")
 UNIT = "etc/systemd/system/inspectd.service"
@@ -122,3 +122,22 @@ def test_a_socket_that_cannot_be_made_is_found(folder: Path) -> None:
     expect(permissions.socket_folder(around), "permissions.socket-folder", "chown nobody:")
     (folder / "run").chmod(0o777)
     well(permissions.socket_folder(around))
+
+
+def everything(around: Around) -> list[Finding]:
+    return [finding for check in checks_of(around) for finding in check.look(around)]
+
+
+def test_a_person_without_rights_disturbs_nothing_and_breaks_no_check(folder: Path) -> None:
+    around = station(folder)
+    (around.data_dir / "identity").mkdir(mode=0o700)
+
+    def everything_as_nobody(around: Around) -> list[Finding]:
+        everything(around)  # whatever is imported is, while it can be: Python itself may lie in root's home
+        os.setgid(65534)
+        os.setuid(65534)
+        return everything(around)
+
+    found = examine(around, [Check("everything", everything_as_nobody, 60.0)])
+    expect(found, "permissions.cannot-look")
+    assert [finding for finding in found if finding.room in {"camera", "bundles", "records", "doctor"}] == []
