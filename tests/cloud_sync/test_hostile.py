@@ -20,7 +20,9 @@ from wire_samples import MESSAGES
 from wiretap import wiretap
 
 from cloud_sync.hub.files.blobs import FolderBlobs
+from cloud_sync.hub.group import NOTHING
 from cloud_sync.hub.intake import take_in
+from cloud_sync.hub.metrics import CollectorMetrics
 from cloud_sync.hub.store.errors import BlobError
 from cloud_sync.station.downlink import Downlink
 from cloud_sync.wire import topics
@@ -170,6 +172,14 @@ def test_a_scrape_that_says_nothing_holds_no_thread() -> None:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+def test_no_label_of_a_collectors_figures_is_a_strangers_word() -> None:
+    metrics = CollectorMetrics()
+    metrics.committed(1, NOTHING, 0.1, 0)
+
+    labels = {name for family in metrics.registry.collect() for sample in family.samples for name in sample.labels}
+    assert labels == {"fate", "le"}
 
 
 def test_a_station_never_makes_a_batch_that_the_collector_finds_too_long() -> None:
