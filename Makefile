@@ -106,7 +106,7 @@ deb:
 
 # From the last commit; not released where the tree is not clean, a licence unknown, or a weakness known or not asked for.
 release: $(DEV)/.installed $(RELEASE)/.installed
-	PYTHONDONTWRITEBYTECODE=1 $(BIN)/python deploy/release.py --pip-audit $(RELEASE)/bin/pip-audit $(ARGS)
+	PYTHONDONTWRITEBYTECODE=1 $(BIN)/python deploy/release.py --python $(PYTHON) --pip-audit $(RELEASE)/bin/pip-audit $(ARGS)
 
 clean:
 	rm -rf $(ENVS) build demo-run
