@@ -12,6 +12,7 @@ from edge.infer.kept_plans import kept_plans, machine_now
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
 from models.compile import compile_bundle
+from models.compiled_store import graph_digest
 from models.cpus import has_bf16
 from models.errors import GateError, ModelError
 from models.selftest import check_selftest
@@ -49,8 +50,10 @@ def _fit(config: StationConfig, section: ProductSection, bundle: Bundle, words: 
     except ConfigError as error:
         yield fault("bundles.no-fit", name, str(error), **words)
     else:
+        kept = any(config.cache_dir.glob(f"{graph_digest(bundle)}.*"))
+        start = "its compiled graph is kept" if kept else "the first start compiles it"
         made = f"{bundle.model_id.id} v{bundle.model_id.version}, {bundle.spec.kind.value}, {bundle.precision.value}"
-        yield ok("bundles", name, f"{made}: every hash is right, and the recipe fits")
+        yield ok("bundles", name, f"{made}: every hash is right, and the recipe fits; {start}")
 
 
 def _precision(around: Around, name: str, bundle: Bundle) -> Iterator[Finding]:

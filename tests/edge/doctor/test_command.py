@@ -96,10 +96,20 @@ def test_a_report_that_cannot_be_written_is_said_before_anything_is_looked_at(tm
 
 def test_a_finding_is_explained_without_looking_at_anything() -> None:
     code, said = run_json(["edge", "doctor", "--explain", "certificates.expired", "--json"])
-    assert (code, said["state"]) == (0, "bad")
-    assert said["mend"].startswith("edge renew")
+    (meaning,) = said["meanings"]
+    assert (code, meaning["state"]) == (0, "bad")
+    assert meaning["mend"].startswith("edge renew")
+    code, said = run_json(["edge", "doctor", "--explain", "all", "--json"])
+    assert (code, [each["id"] for each in said["meanings"]]) == (0, list(meanings()))
     code, said = run_json(["edge", "doctor", "--explain", "certificates.nonsense", "--json"])
-    assert (code, "certificates.expired" in said["error"]) == (2, True)
+    assert (code, "certificates" in said["error"]) == (2, True)
+
+
+def test_a_room_is_explained_for_people() -> None:
+    command = [sys.executable, "-c", "from edge.cli import main; main()", "doctor", "--explain", "clock"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said.count("To mend it: ") == 4
+    assert "clock.went-back (bad)" in said
 
 
 @pytest.mark.parametrize("width", [80, 120])
