@@ -1,8 +1,9 @@
 """Build the Debian packages: `inspectd` for a station, `inspectd-hub` for the cloud's end.
 
-Each is a virtual environment of Debian's own Python below /opt with the packages its lock file pins, compiled here, and
-the units and settings that lie in deploy/. Packages come from pip as this machine configures it, once: what was fetched
-stays in build/wheels. The same sources give the same bytes: times come from SOURCE_DATE_EPOCH, else from the last commit.
+Each is a virtual environment of Debian's own Python below /opt with the packages its lock file pins, compiled here,
+and the units and settings that lie in deploy/. Packages come from pip as this machine configures it, once: what was
+fetched stays in build/wheels. The same sources give the same bytes: times come from SOURCE_DATE_EPOCH, else from the
+last commit.
 """
 
 import argparse
@@ -54,6 +55,8 @@ STATION = Package(
         ("sysusers.d/inspectd.conf", "usr/lib/sysusers.d"),
         ("tmpfiles.d/inspectd.conf", "usr/lib/tmpfiles.d"),
         ("sysctl.d/*.conf", "usr/lib/sysctl.d"),
+        ("udev/*.rules", "lib/udev/rules.d"),
+        ("journald.conf.d/*.conf", "usr/lib/systemd/journald.conf.d"),
         ("logrotate.d/inspectd", "etc/logrotate.d"),
         ("INSTALL.md", "usr/share/doc/inspectd"),
         ("prometheus", "usr/share/inspectd"),
@@ -112,7 +115,7 @@ def build(package: Package, version: str, out: Path) -> Path:
 
 def third_party(package: Package) -> Path:
     """The virtual environment with the pinned packages alone, compiled; kept until its lock file changes."""
-    lock = DEPLOY / "requirements" / f"{package.name}.txt"
+    lock = DEPLOY / "requirements" / "hashed" / f"{package.name}.txt"
     mark = hashlib.sha256(lock.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:12]
     kept = ROOT / "build" / "deb-trees" / f"{package.name}-{mark}"
     if not kept.is_dir():
@@ -196,7 +199,7 @@ def tidy(package: Package, home: Path) -> None:
 
 
 def compile_code(folder: Path, root: Path) -> None:
-    """Compile what is imported, for the place it is installed to. Sources that Python 3.11 cannot read stay as they are."""
+    """Compile what is imported, for the place it is installed to; nothing is ever compiled or written there."""
     words = [str(DEBIAN_PYTHON), "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
     subprocess.run([*words, "-s", str(root), "-p", "/", str(folder)], check=True, stdout=sys.stderr)
 
@@ -226,7 +229,9 @@ def add_metadata(package: Package, version: str, root: Path) -> None:
     control = root / "DEBIAN"
     control.mkdir()
     (control / "md5sums").write_text("".join(sums))
-    (control / "conffiles").write_text("".join(f"/{path}\n" for path in relative(files, root) if path.startswith("etc/")))
+    (control / "conffiles").write_text(
+        "".join(f"/{path}\n" for path in relative(files, root) if path.startswith("etc/"))
+    )
     (control / "control").write_text(template(f"{package.name}.control", version=version, size_kib=str(size_kib)))
     for script in ("postinst", "prerm", "postrm"):
         (control / script).write_text(template(script, **words))
@@ -248,9 +253,7 @@ def changelog(package: Package, version: str) -> str:
 
 def template(file: str, /, **words: str) -> str:
     """A file of deploy/debian with its {words} filled in."""
-    return re.sub(
-        r"\{(\w+)\}", lambda found: words[found[1]], (DEPLOY / "debian" / file).read_text(encoding="utf-8")
-    )
+    return re.sub(r"\{(\w+)\}", lambda found: words[found[1]], (DEPLOY / "debian" / file).read_text(encoding="utf-8"))
 
 
 def pip(python: Path, *words: str, check: bool = True) -> int:

@@ -1,7 +1,7 @@
 """Resolve each extra of pyproject.toml into a lock file of `name==version` lines, with pip alone.
 
-What a station and a hub install is also written with the sha256 of every archive that pip would take (`hashed/`), for
-each Python that we support: an archive that was changed on its way, or in the registry, is refused by pip itself.
+What the Debian packages install is also written with the sha256 of the archive that pip takes for their Python
+(`hashed/`): one that was changed on its way, or in the registry, is refused by pip itself.
 """
 
 import json
@@ -14,11 +14,17 @@ from pathlib import Path
 LOCKED = Path(__file__).parent / "requirements"
 HASHED = LOCKED / "hashed"
 ROOT = LOCKED.parents[1]
-LOCKS = {"station": "", "hub": "hub,postgres", "demo": "demo", "dev": "dev"}
-INSTALLED = ("station", "hub")  # by customers
+LOCKS = {
+    "station": "",
+    "inspectd": "calibrate,genicam,gpio,modbus,opcua",
+    "inspectd-hub": "hub,postgres",
+    "demo": "demo",
+    "dev": "dev",
+}
+INSTALLED = ("inspectd", "inspectd-hub")  # the Debian packages
 BUILD = ["setuptools>=77", "wheel"]
 TOOLS = {"release": ["pip-audit>=2.10"]}
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHON = "3.11"  # Debian 12's, which the packages are for
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (35, 34, 31, 28, 27, 17)] + ["manylinux2014_x86_64"]
 _PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
 
@@ -31,15 +37,16 @@ def resolve(wanted: Sequence[str]) -> list[str]:
 
 
 def hashed(pins: Path) -> list[str]:
-    """The pins, each with the hashes of the archives for every Python that we support."""
-    found: dict[str, set[str]] = {}
-    for python in PYTHONS:
-        target = ["--target", "none", "--only-binary=:all:", "--python-version", python]
-        platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
-        for package in _report(["--no-deps", *target, *platforms, "-r", str(pins)]):
-            name = f"{_plain(package['metadata']['name'])}=={package['metadata']['version']}"
-            found.setdefault(name, set()).add(package["download_info"]["archive_info"]["hashes"]["sha256"])
-    return [" ".join([pin, *(f"--hash=sha256:{one}" for one in sorted(found[pin]))]) for pin in sorted(found)]
+    """The pins, each with the sha256 of its archive."""
+    target = ["--target", "none", "--only-binary=:all:", "--python-version", PYTHON]
+    platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
+    found = _report(["--no-deps", *target, *platforms, "-r", str(pins)])
+    return sorted(_hashed_line(package) for package in found)
+
+
+def _hashed_line(package: dict[str, dict]) -> str:
+    name, version = _plain(package["metadata"]["name"]), package["metadata"]["version"]
+    return f"{name}=={version} --hash=sha256:{package['download_info']['archive_info']['hashes']['sha256']}"
 
 
 def _report(arguments: Sequence[str]) -> list[dict[str, dict]]:

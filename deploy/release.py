@@ -20,7 +20,10 @@ from supply.faults import MisuseError, ReleaseError
 
 ROOT = Path(__file__).parents[1]
 HASHED = Path(__file__).parent / "requirements" / "hashed"
-PARTS = {"station": (), "hub": ("hub", "postgres")}
+PARTS = {
+    "inspectd": ("calibrate", "genicam", "gpio", "modbus", "opcua"),
+    "inspectd-hub": ("hub", "postgres"),
+}
 _DEB = Path(__file__).parent / "build_deb.py"
 
 
@@ -50,7 +53,7 @@ def make(chosen: argparse.Namespace) -> Path:
         _describe(source, project, made)
         _audit(chosen, made)
         artefacts.build_archives(source, made, Path(scratch))
-        _debian(made)
+        _debian(chosen, made)
         sums = artefacts.write_sums(made)
         if chosen.key is not None:
             artefacts.sign(sums, chosen.key)
@@ -87,9 +90,10 @@ def _audit(chosen: argparse.Namespace, made: Path) -> None:
     (made / "audit.json").write_text(json.dumps({"accepted_findings": answers}, indent=1) + "\n", encoding="utf-8")
 
 
-def _debian(made: Path) -> None:
-    """The station's .deb, by its own program where it is there."""
-    if not _DEB.is_file():
+def _debian(chosen: argparse.Namespace, made: Path) -> None:
+    """The Debian packages, by their own program; the tree is clean, so they are of this commit."""
+    if chosen.no_deb:
+        _say("no Debian packages: --no-deb was named")
         return
     done = subprocess.run([sys.executable, str(_DEB), "--out", str(made)], check=False)
     if done.returncode:
@@ -101,6 +105,9 @@ def _parsed(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "release", help="folder for releases")
     parser.add_argument("--key", type=Path, help="Ed25519 private key (PEM) to sign SHA256SUMS with; never kept here")
     parser.add_argument("--no-audit", action="store_true", help="release without asking for known weaknesses")
+    parser.add_argument(
+        "--no-deb", action="store_true", help="without the Debian packages, which only Debian 12 builds"
+    )
     parser.add_argument("--pip-audit", type=Path, default=Path(shutil.which("pip-audit") or "pip-audit"))
     parser.add_argument(
         "--audit-option", action="append", default=[], help="passed to pip-audit: -s osv, --osv-url ..."

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from edge.backup_cli import backup, factory_reset, restore
 from edge.bench_cli import bench
 from edge.bundle_cli import bundle_app
 from edge.calibrate_cli import calibrate
@@ -35,7 +36,6 @@ from edge.spool_cli import spool_app
 from edge.tune_cli import tune
 
 app = typer.Typer(
-    help="inspectd's station: inspects every part, tells the line, keeps the proof.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -51,10 +51,30 @@ app.command("verify-masters")(verify_masters)
 app.command()(feedback)
 app.command()(enrol)
 app.command()(renew)
+app.command()(backup)
+app.command()(restore)
+app.command("factory-reset")(factory_reset)
 app.command()(bench)
 app.command()(tune)
 
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
+
+
+def _say_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"inspectd {version('inspectd')}")
+        raise typer.Exit
+
+
+@app.callback()
+def edge(
+    _version: Annotated[  # noqa: FBT002 - a flag
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Be a station of inspectd's: inspect every part, tell the line, keep the proof."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -74,6 +94,9 @@ def main(arguments: list[str] | None = None) -> None:
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write station.toml.")] = Path(),
     station: Annotated[str, typer.Option(help="The station's id; the folder's name if left out.")] = "",
+    data_dir: Annotated[str, typer.Option(help="Where database, images and bundles go.")] = "data",
+    camera: Annotated[str, typer.Option(help="The camera's source, as the file explains it.")] = "frames",
+    broker: Annotated[str, typer.Option(help="The cloud's broker, HOST:PORT; without it nothing is sent.")] = "",
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Write a commented station.toml; an existing one is left alone."""
@@ -82,11 +105,17 @@ def init(
     path, station = folder / "station.toml", station or folder.absolute().name.lower()
     if not re.fullmatch(STATION_ID, station):
         raise ConfigError(f"a station's id is 1 to 63 of a-z 0-9 -, got {station!r}: name one with --station")
+    given = {"{id}": station, 'data_dir = "data"': f"data_dir = {json.dumps(data_dir)}"}
+    given['source = "frames"'] = f"source = {json.dumps(camera)}"
+    if broker:
+        given['# broker = "hub.example:8883"'] = f"broker = {json.dumps(broker)}"
     text = resources.files("edge").joinpath("station.example.toml").read_text(encoding="utf-8")
+    for example, own in given.items():
+        text = text.replace(example, own)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
-            file.write(f"#:schema ./{SCHEMA_FILE}\n" + text.replace("{id}", station))
+            file.write(f"#:schema ./{SCHEMA_FILE}\n" + text)
         write_schema(folder / SCHEMA_FILE)
     except FileExistsError:
         raise ConfigError(f"{path} exists and is left as it is: edit it, or name another folder") from None

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from edge.config_looks import (
     CameraRegion,
@@ -175,6 +175,7 @@ class StationConfig(_Section):
     retention: RetentionSection = RetentionSection()
     metrics: MetricsSection = MetricsSection()
     output: list[OutputSection] = []
+    _file: Path = PrivateAttr(Path("station.toml"))
 
     @model_validator(mode="after")
     def _ids_unique(self) -> "StationConfig":
@@ -224,6 +225,18 @@ class StationConfig(_Section):
     def cut_sizes(self) -> dict[str, tuple[int, int]]:
         """(width, height) of the pictures of each camera that has a roi."""
         return {camera.id: size_of(camera.roi) for camera in self.camera if camera.roi is not None}
+
+    def __eq__(self, other: object) -> bool:
+        """What it says, wherever it stands."""
+        return isinstance(other, StationConfig) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash(self.station.id)
+
+    @property
+    def file(self) -> Path:
+        """The file it was read from."""
+        return self._file
 
     @property
     def bundles_dir(self) -> Path:
@@ -292,6 +305,7 @@ def load_config(path: Path) -> StationConfig:
         config = StationConfig.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{path}: " + "; ".join(_explain(detail) for detail in error.errors())) from error
+    config._file = path.absolute()  # noqa: SLF001 - ours: what is read from a file knows which
     return _rooted(config, path.absolute().parent)
 
 
@@ -337,7 +351,7 @@ def _is_path(source: int | str) -> bool:
 def _explain(detail: "ErrorDetails") -> str:
     where = ".".join(str(step) for step in detail["loc"]) or "file"
     if detail["type"] == "extra_forbidden":
-        return f"unknown key {where!r}{_nearest(detail['loc'])}"
+        return f"unknown key {where!r}{_nearest(detail['loc'])} (a newer inspectd may know it: install that one again)"
     got = "" if detail["type"] == "missing" else f", got {redacted(repr(detail['input'])):.120}"
     return f"{where}: {detail['msg']}{got}"
 

@@ -29,6 +29,7 @@ class SyncSection(_Section):
     resend_s: Annotated[float, Field(ge=0.1)] = 30
     images: Literal["none", "not_pass", "all"] = "not_pass"
     audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    spare_kit: bool = True
 
 
 class RetentionSection(_Section):

@@ -21,6 +21,7 @@ from edge.lifesign import Lifesign
 from edge.masters.keeper import MasterKeeper
 from edge.metrics import MetricsServer
 from edge.pipeline import model_fault
+from edge.record.database import forget_upgrade
 from edge.record.lock import sole_owner
 from edge.supervision import Supervision
 from models.errors import ModelError
@@ -195,6 +196,7 @@ def run_daemon(config: StationConfig) -> None:
     """Run a station until SIGTERM or SIGINT. Raises InspectdError, ModelError when it cannot start or go on."""
     faulthandler.enable()  # the watchdog's SIGABRT leaves every thread's stack in the log
     with sole_owner(config.station.data_dir):
+        forget_upgrade(config.database_path, time.time())
         daemon = Daemon(config, Supervisor.of(os.environ))
 
         def stop(_signal: int, _frame: FrameType | None) -> None:

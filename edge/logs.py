@@ -28,6 +28,7 @@ def configure_logs(*, as_json: bool) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _visible,
             structlog.processors.format_exc_info,
             _without_secrets,
             renderer,
@@ -52,6 +53,15 @@ class _Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """The record's text, with its level and traceback."""
         structlog.get_logger().log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+
+
+def _visible(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """No word to the terminal and no second line from a name that a stranger chose."""
+    return {key: _plain(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _plain(text: str) -> str:
+    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _without_secrets(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -98,7 +108,7 @@ class _Stderr:
             if given_up:
                 text += f"{given_up} log lines were given up: nobody reads standard error\n"
             with suppress(OSError):
-                _write_all(text.encode())
+                _write_all(text.encode(errors="backslashreplace"))
             self._lines.task_done()
 
     def _finish(self) -> None:

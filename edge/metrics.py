@@ -4,7 +4,9 @@
 database was made.
 """
 
+import time
 from collections.abc import Iterator, Mapping
+from itertools import product
 from types import TracebackType
 from typing import Self
 
@@ -14,16 +16,22 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from cloud_sync.wire.endpoint import Endpoint
+from cloud_sync.wire.errors import LinkError
+from cloud_sync.wire.scraping import hurry
 from edge.assembly import Assembly, camera_fault
 from edge.domain.errors import OutputError, StorageError
+from edge.domain.inspection import Outcome
+from edge.domain.part import Verdict
 from edge.record.spool import Spool, read_spool
 from edge.standing import installed_version
-from edge.tally import BOUNDS_S
+from edge.tally import BOUNDS_S, NOT_TOLD
 
 log = structlog.get_logger()
 _STOP_S = 2.0
 HELP = {
     "inspectd_station_info": "Always 1; its labels say which station this is and which version runs.",
+    "inspectd_start_time_seconds": "When this run began, since 1970 by this station's clock.",
     "inspectd_ready": "1 while the station can inspect.",
     "inspectd_parts_total": "Parts of this run, by the verdict that the line was told and what became of it.",
     "inspectd_told_latency_seconds": "From the trigger to the verdict's being told.",
@@ -45,6 +53,7 @@ HELP = {
     "inspectd_records_acknowledged_total": "Records that the cloud acknowledged in this run.",
     "inspectd_sync_faults_total": "Faults of the sync that were tried again.",
     "inspectd_last_ack_age_seconds": "Since the last acknowledgement; missing before the first.",
+    "inspectd_certificate_left_seconds": "Until the end of the certificate by which the broker knows this station.",
 }
 
 
@@ -57,6 +66,7 @@ class StationMetrics(Collector):
 
     def __init__(self, station: Assembly) -> None:
         self._station = station
+        self._started_s = time.time()
 
     def collect(self) -> Iterator[Metric]:
         """Every figure as it is now."""
@@ -67,7 +77,8 @@ class StationMetrics(Collector):
 
     def _line(self) -> Iterator[Metric]:
         tally = self._station.tally
-        parts: _Values = dict(tally.parts.items())
+        parts: dict[tuple[str, ...], float] = {**_NO_PARTS}
+        parts.update(tally.parts.items())
         yield _counter("inspectd_parts", ("verdict", "outcome"), parts)
         name, within = "inspectd_told_latency_seconds", list(tally.within)
         sums = [sum(within[: place + 1]) for place in range(len(within))]
@@ -79,6 +90,7 @@ class StationMetrics(Collector):
         faults = health.faults()
         named: _Values = {(station.config.station.id, installed_version()): 1}
         yield _gauge("inspectd_station_info", ("station", "version"), named)
+        yield _gauge("inspectd_start_time_seconds", (), {(): self._started_s})
         yield _gauge("inspectd_ready", (), {(): not faults})
         lost: _Values = {(camera,): camera_fault(camera) in faults for camera in station.drains}
         yield _gauge("inspectd_camera_lost", ("camera",), lost)
@@ -121,6 +133,21 @@ class StationMetrics(Collector):
         yield _counter("inspectd_sync_faults", (), {(): sync.faults})
         if sync.last_ack_age_s is not None:
             yield _gauge("inspectd_last_ack_age_seconds", (), {(): sync.last_ack_age_s})
+        yield from self._certificate()
+
+    def _certificate(self) -> Iterator[Metric]:
+        from cloud_sync.wire.identity_files import own_standing
+
+        config = self._station.config
+        identity = Endpoint.parse(config.sync.broker or "", config.identity_dir).identity
+        if identity is None:
+            return
+        try:
+            left_s = own_standing(identity).not_after.timestamp() - time.time()
+        except LinkError as error:
+            log.warning("figures are missing", why=str(error))
+            return
+        yield _gauge("inspectd_certificate_left_seconds", (), {(): left_s})
 
 
 class MetricsServer:
@@ -142,6 +169,7 @@ class MetricsServer:
             self._server, self._thread = start_http_server(int(port), host.strip("[]"), registry)
         except OSError as error:
             raise OutputError(f"cannot serve metrics at {listen}: {error}") from error
+        hurry(self._server)
         log.info("metrics are served", at=f"http://{listen}/metrics")
 
     def __enter__(self) -> Self:
@@ -158,6 +186,9 @@ class MetricsServer:
 
 
 _Values = Mapping[tuple[str, ...], float]
+_VERDICTS = (*(verdict.value for verdict in Verdict), NOT_TOLD)
+# From the start: Prometheus sees no increase where a figure comes with its first 1.
+_NO_PARTS = dict.fromkeys(product(_VERDICTS, (outcome.value for outcome in Outcome)), 0)
 
 
 def _gauge(name: str, labels: tuple[str, ...], values: _Values) -> Metric:

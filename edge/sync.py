@@ -1,5 +1,7 @@
 """The station's end of the sync, put together: the uplink over the station's own records, and who rides along."""
 
+import structlog
+
 from cloud_sync.station.connection import station_link
 from cloud_sync.station.downlink import Downlink, DownPace
 from cloud_sync.station.files import FilePace, FileSender
@@ -7,7 +9,8 @@ from cloud_sync.station.own_word import MakeHealth
 from cloud_sync.station.passenger import Passenger
 from cloud_sync.station.status import UplinkSettings
 from cloud_sync.station.uplink import Uplink
-from cloud_sync.wire.endpoint import Endpoint
+from cloud_sync.wire.endpoint import PLAIN, Endpoint, is_loopback
+from edge.backup.uploads import StationUploads
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError
 from edge.record.images import ImageStore
@@ -17,6 +20,7 @@ from edge.record.spool import stations_waiting
 from edge.record.uploads import SqliteUploads
 from edge.standing import read_state
 
+log = structlog.get_logger()
 _RESEND_MOST_S = 300.0
 
 
@@ -40,22 +44,40 @@ def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | 
             f"{config.station.id!r}: run `edge spool drain` under the old station.id, or move that file away"
         )
     endpoint = Endpoint.parse(config.sync.broker, config.identity_dir)
-    return Uplink(
+    _say_unenrolled(endpoint)
+    kit = StationUploads(config, _images(config, recorder))
+    uplink = Uplink(
         station=config.station.id,
         outbox=SqliteOutbox(recorder),
         link=station_link(config.station.id, endpoint.address, endpoint.identity),
         settings=UplinkSettings(config.sync.resend_s, max(config.sync.resend_s, _RESEND_MOST_S)),
-        passengers=_passengers(config, recorder),
+        passengers=_passengers(config, kit),
         state=lambda: read_state(config.database_path),
-        health=health,
+        health=None if health is None else lambda: health().model_copy(update={"kit": kit.held}),
     )
+    kit.on_held = uplink.health_changed
+    return uplink
 
 
-def _passengers(config: StationConfig, recorder: Recorder) -> list[Passenger]:
+def _say_unenrolled(endpoint: Endpoint) -> None:
+    """A file of before inspectd knew identities says HOST:PORT and meant plain MQTT: say what to write now."""
+    if endpoint.identity is None or endpoint.identity.pem.exists():
+        return
+    todo = "`edge enrol TOKEN`, with the token that `cloud pki enrol` prints where the cloud is"
+    if is_loopback(endpoint.address.host):
+        todo += f'; for a plain broker on this machine write sync.broker = "{PLAIN}://{endpoint.address}"'
+    absent = f"a broker without a scheme means mutual TLS, and there is no {endpoint.identity.pem}"
+    log.warning("nothing goes up", broker=str(endpoint.address), why=absent, todo=todo)
+
+
+def _images(config: StationConfig, recorder: Recorder) -> SqliteUploads:
+    store = ImageStore(config.images_dir, config.retention.image_format)
+    return SqliteUploads(recorder, store, sends=config.sync.images != "none")
+
+
+def _passengers(config: StationConfig, uploads: StationUploads) -> list[Passenger]:
     """Who else sends and hears over the uplink, in the order of their importance."""
     station, patience_s = config.station.id, config.sync.resend_s
-    store = ImageStore(config.images_dir, config.retention.image_format)
-    uploads = SqliteUploads(recorder, store, sends=config.sync.images != "none")
     return [
         FileSender(station, uploads, FilePace(patience_s, max(patience_s, _RESEND_MOST_S))),
         Downlink(station, config.releases_dir, DownPace(min(patience_s, 10.0)), config.retention.free_bytes),

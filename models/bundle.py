@@ -8,6 +8,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from models.spec import Alignment, Kind, ModelId, ModelSpec, Precision, Tiling
 MANIFEST = "bundle.json"
 SELFTEST = "selftest/expected.json"
 _MANIFEST_MAX_BYTES = 4 << 20
+_SCHEMA = re.compile(rb'"schema"\s*:\s*"(inspectd/bundle/[0-9]{1,9})"')
 _Parsed = TypeVar("_Parsed", Manifest, SelftestFile)
 
 
@@ -105,6 +107,11 @@ def open_for_line(path: Path) -> Bundle:
     return bundle
 
 
+def manifest_entries(path: Path) -> dict[str, FileEntry]:
+    """What a bundle's manifest says of its files, unverified. Raises ModelError, OSError."""
+    return dict(_parse(Manifest, _read_manifest(path), path / MANIFEST).files)
+
+
 def file_entries(path: Path) -> dict[str, FileEntry]:
     """Size and sha256 of every file below a directory, by its name with forward slashes; no manifest among them."""
     return {name: _entry(path / name) for name in _file_names(path) if name != MANIFEST}
@@ -163,9 +170,21 @@ def _parse(kind: type[_Parsed], raw: bytes, file: Path) -> _Parsed:
     try:
         return kind.model_validate_json(raw)
     except ValidationError as fault:
+        _refuse_newer(raw, file)
         first = fault.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise ModelError(f"bundle: {file}: {where}: {first['msg']}: restore the bundle or calibrate again") from fault
+
+
+def _refuse_newer(raw: bytes, file: Path) -> None:
+    """Raises ModelError where a manifest says of itself that a later version wrote it."""
+    found = _SCHEMA.search(raw)
+    known = Manifest.model_fields["schema_"].default
+    if found is not None and found[1].decode() != known:
+        raise ModelError(
+            f"bundle: {file}: found {found[1].decode()!r}, this version knows {known!r}: nothing was changed; "
+            "install the newer inspectd again, or `edge bundle rollback`"
+        )
 
 
 def _check_names(path: Path, manifest: Manifest) -> None:
@@ -194,16 +213,18 @@ def _file_names(path: Path) -> list[str]:
         for name in (*folders, *files):
             if (Path(root) / name).is_symlink():
                 raise ModelError(f"bundle: {Path(root) / name} is a symlink, and a bundle holds plain files only")
+        for name in files:
+            if not (Path(root) / name).is_file():  # a pipe would be waited for, a device read for ever
+                raise ModelError(f"bundle: {Path(root) / name} is no plain file, and a bundle holds nothing else")
         names += [(Path(root) / name).relative_to(path).as_posix() for name in files]
     return names
 
 
 def _check_file(path: Path, name: str, expected: FileEntry) -> None:
-    file, got = path / name, _entry(path / name)
-    if got.size_bytes != expected.size_bytes:
-        raise ModelError(
-            f"bundle: {file} has {got.size_bytes} bytes, expected {expected.size_bytes}: restore the bundle"
-        )
+    file = path / name
+    if (size_bytes := file.stat().st_size) != expected.size_bytes:  # before it is read: it may be endless
+        raise ModelError(f"bundle: {file} has {size_bytes} bytes, expected {expected.size_bytes}: restore the bundle")
+    got = _entry(file)
     if got.sha256 != expected.sha256:
         raise ModelError(
             f"bundle: {file} has sha256 {got.sha256}, expected {expected.sha256}: it was damaged; restore or roll back"

@@ -10,6 +10,7 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from models.bundle import Bundle
+from models.decoding import read_picture
 from models.detections import FloatArray
 from models.errors import AlignmentError, ModelError
 from models.letterbox import Image, Placement, letterbox_into
@@ -141,10 +142,10 @@ def read_image(path: Path) -> Image:
     Raises:
         ModelError: no such file, or no image.
     """
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    pixels = read_picture(path, cv2.IMREAD_COLOR)
     if pixels is None:
         raise ModelError(f"scoring: {path} is no readable image: remove or replace it")
-    return np.asarray(pixels, np.uint8)
+    return pixels
 
 
 def _framed(image: Image | Path, spec: InputSpec, pose: Pose | None) -> tuple[NDArray[np.uint8], Placement]:

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from cloud_sync.wire.endpoint import Endpoint
 
-BROKER = "localhost:8883"
+BROKER = "localhost:8884"  # where the broker listens for the hub; stations come in by 8883
 IDENTITY = Path("identity")
 
 Broker = Annotated[

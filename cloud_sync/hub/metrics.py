@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 
 from cloud_sync.hub.group import Taken
 from cloud_sync.wire.link import Address
+from cloud_sync.wire.scraping import hurry
 
 _COMMIT_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _MESSAGES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -76,6 +77,7 @@ class MetricsServer:
             self._server, self._thread = start_http_server(address.port, address.host, metrics.registry)
         except OSError as error:
             raise OSError(f"nobody can listen for Prometheus at {address}: {error}") from error
+        hurry(self._server)
 
     def __enter__(self) -> Self:
         return self

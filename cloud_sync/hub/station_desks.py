@@ -91,7 +91,7 @@ class StateDesk:
 
 
 class HealthDesk:
-    """Keeps the last word of each station on how it is."""
+    """Keeps the last word of each station on how it is, and the last kit that it named: a new start names none yet."""
 
     def takes(self, subject: str) -> bool:
         """See `Desk`."""
@@ -107,11 +107,19 @@ class HealthDesk:
     ) -> Sequence[Reply]:
         """See `Desk`."""
         message = HealthMessage.unpack(payload)
+        if message.kit is None:
+            message = message.model_copy(update={"kit": kit_of(connection, station)})
         connection.execute(_FEEL, {"station": station, "health": message.pack().decode(), "at_ms": at_ms})
         return []
 
     def work(self, publish: Publish) -> None:
         """See `Desk`."""
+
+
+def kit_of(connection: sa.Connection, station: str) -> str | None:
+    """The manifest of the last kit of a station that is whole in the cloud; None where there was none yet."""
+    health = connection.scalar(sa.select(conditions.c.health).where(conditions.c.station == station))
+    return HealthMessage.unpack(health.encode()).kit if health else None
 
 
 def is_restored(now: Said, last: Said, highest_seq: int) -> bool:

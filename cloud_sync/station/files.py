@@ -164,7 +164,8 @@ class FileSender:
         self._uploads.refuse(upload, reason)
         self.counts.refused += 1
         self._current = None
-        _logger.error("image %s of inspection %d is not sent: %s", upload.sha256, upload.seq, reason)
+        whose = "inspection" if upload.belongs_to == "inspection" else "the station, at inspection"
+        _logger.error("file %s of %s %d is not sent: %s", upload.sha256, whose, upload.seq, reason)
 
     def _note_silence(self, current: _Underway, now_s: float) -> None:
         current.silences += 1
@@ -214,4 +215,5 @@ def _init(upload: Upload, content: bytes) -> FileInit:
         epoch=upload.epoch,
         seq=upload.seq,
         camera=upload.camera,
+        belongs_to=upload.belongs_to,
     )

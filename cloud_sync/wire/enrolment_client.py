@@ -19,6 +19,7 @@ from cloud_sync.wire.enrolment import ANSWER_LIMIT_BYTES, AUTHORITY_PATH, ENROL_
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.identity import Identity
 from cloud_sync.wire.link import Address
+from cloud_sync.wire.tls import hear_refusal
 from cloud_sync.wire.tls_reasons import tls_reason
 
 STEP_TIMEOUT_S = 10.0
@@ -106,6 +107,7 @@ def _exchange(
         connection.sock = secure
         with _limited(secure, total_timeout_s):
             secure.do_handshake()
+            _hear_refusal(secure, address)
             connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
             response = connection.getresponse()
             payload = response.read(ANSWER_LIMIT_BYTES + 1)
@@ -118,6 +120,16 @@ def _exchange(
     if len(payload) > ANSWER_LIMIT_BYTES:
         raise LinkError(f"{address} answers with more than {ANSWER_LIMIT_BYTES} bytes: it is no enrolment server")
     return _Answer(response.status, payload)
+
+
+def _hear_refusal(secure: ssl.SSLSocket, address: Address) -> None:
+    step_s = secure.gettimeout()
+    secure.setblocking(False)
+    try:
+        hear_refusal(secure)
+    except LinkError as error:
+        raise LinkError(f"no TLS with the enrolment server {address}: {error}") from error
+    secure.settimeout(step_s)
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def pack_ack(ack: Ack) -> bytes:
 
 def unpack_ack(payload: bytes) -> Ack:
     """The acknowledgement in a message. Raises LinkError on anything else; unknown members are left unread."""
-    content = loads(payload)
+    content = loads(payload, unambiguous=True)
     if not isinstance(content, dict):
         raise LinkError(f"an acknowledgement is a JSON object, got {_shown(content)}")
     ranges, quarantined = _ranges(content.get("ranges")), _ranges(content.get("quarantined", []))

@@ -31,7 +31,7 @@ class WireMessage(BaseModel):
     @classmethod
     def unpack(cls, payload: bytes) -> Self:
         """The message in the bytes, members that a later version added left out. Raises LinkError on anything else."""
-        loads(payload)  # our limits on JSON hold here too
+        loads(payload, unambiguous=True)  # our limits on JSON hold here too
         try:
             return cls.model_validate_json(payload, strict=True, extra="ignore")
         except ValidationError as error:
@@ -60,7 +60,10 @@ class StateMessage(WireMessage):
 
 
 class HealthMessage(WireMessage):
-    """`up/health`, once a minute: how a station is. Counts are since its database was made, gauges are of now."""
+    """`up/health`, once a minute: how a station is. Counts are since its database was made, gauges are of now.
+
+    `kit` names the manifest of what would make another machine this station; it and all its files are in the cloud.
+    """
 
     schema_: Literal["inspectd.health.v1"] = Field("inspectd.health.v1", alias="schema")
     at: datetime
@@ -74,6 +77,7 @@ class HealthMessage(WireMessage):
     uploads: Count
     spool_bytes: Count
     disk_free_bytes: Count
+    kit: Sha256 | None = None
 
 
 class CommandMessage(WireMessage):
@@ -85,7 +89,10 @@ class CommandMessage(WireMessage):
 
 
 class FileInit(WireMessage):
-    """`up/file/{id}/init`: a station has this file, and asks which bytes of it are there; the id is its sha256."""
+    """`up/file/{id}/init`: a station has this file, and asks which bytes of it are there; the id is its sha256.
+
+    A file that belongs to the station itself is of its kit; then `epoch` and `seq` only say how far it had counted.
+    """
 
     schema_: Literal["inspectd.file-init.v1"] = Field("inspectd.file-init.v1", alias="schema")
     file: Sha256
@@ -95,6 +102,7 @@ class FileInit(WireMessage):
     epoch: Epoch
     seq: Annotated[int, Field(ge=1, le=SEQ_LIMIT)]
     camera: Name
+    belongs_to: Literal["inspection", "station"] = "inspection"
 
 
 class FileFin(WireMessage):

@@ -9,10 +9,16 @@ from cloud_sync.wire.errors import LinkError
 _SHOWN = 80
 
 
-def loads(payload: bytes) -> object:
-    """The value in the bytes. Raises LinkError: no UTF-8, no JSON, NaN, infinity, too deep, too long a number."""
+def loads(payload: bytes, *, unambiguous: bool = False) -> object:
+    """The value in the bytes. Raises LinkError: no UTF-8, no JSON, NaN, infinity, too deep, too long a number.
+
+    Args:
+        payload: what came.
+        unambiguous: a name that comes twice in one object is refused too: readers differ in which of both they take.
+            Records need no such look: their bytes are compared with their canonical form.
+    """
     try:
-        value: object = _DECODER.decode(payload.decode())
+        value: object = (_ONCE_DECODER if unambiguous else _DECODER).decode(payload.decode())
     except (ValueError, RecursionError) as error:
         raise LinkError(
             f"expected JSON, got {len(payload)} bytes {payload[:_SHOWN]!r}: {str(error)[:_SHOWN]}"
@@ -45,5 +51,13 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a name comes twice in one object")
+    return content
+
+
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
+_ONCE_DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_once)
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

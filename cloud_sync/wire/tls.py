@@ -19,6 +19,29 @@ _LOOK_S = 0.2
 _REFUSAL_S = 0.3
 
 
+def hear_refusal(secure: ssl.SSLSocket) -> None:
+    """Wait for the other end's first word after a handshake: a ticket if we are let in, an alert if not.
+
+    Else what we write meanwhile crosses the refusal, and the system throws the alert away with the connection.
+
+    Args:
+        secure: a client's, not blocking.
+
+    Raises:
+        LinkError: we were refused.
+    """
+    select.select([secure], [], [], _REFUSAL_S)
+    try:
+        said = secure.recv(1)
+    except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return
+    except ssl.SSLError as error:
+        raise LinkError(tls_reason(error)) from error
+    except ConnectionError as error:
+        raise LinkError("the other end hung up after the handshake: its log says why") from error
+    raise LinkError(f"the other end {'spoke first' if said else 'hung up'} after the handshake")
+
+
 class TellingSocket(ssl.SSLSocket):
     """Keeps the TLS fault that ended it."""
 
@@ -88,22 +111,6 @@ class FreshContext(ssl.SSLContext):
         found = self.opened.fault if self.opened else None
         return tls_reason(found) if found else None
 
-    def _hear_refusal(self, secure: TellingSocket) -> None:
-        """Wait for the first word: a ticket if we are let in, an alert if not.
-
-        Else what we write meanwhile crosses the refusal, and the system throws the alert away with the connection.
-        """
-        select.select([secure], [], [], _REFUSAL_S)
-        try:
-            said = secure.recv(1)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return
-        except ssl.SSLError as error:
-            raise LinkError(tls_reason(error)) from error
-        except ConnectionError as error:
-            raise LinkError("it hung up after the handshake: its log says why") from error
-        raise LinkError(f"it {'spoke first' if said else 'hung up'} after the handshake: is it a broker?")
-
     def _shake_hands(self, secure: TellingSocket) -> None:
         self.opened = None
         secure.setblocking(False)
@@ -120,7 +127,7 @@ class FreshContext(ssl.SSLContext):
             except ConnectionError as error:
                 raise LinkError("it hung up in the handshake: is it a port for plain connections?") from error
             else:
-                self._hear_refusal(secure)
+                hear_refusal(secure)
                 return
             if self._stopping() or time.monotonic() > until_s:
                 raise LinkError(f"it took the connection, and shook no hands within {self._timeout_s:g} s")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,7 @@ class Upload:
         size_bytes: its size.
         media_type: what it is: `image/jpeg`.
         epoch, seq, camera: which inspection's image it is.
+        belongs_to: an inspection, or the station itself.
     """
 
     sha256: str
@@ -22,6 +23,7 @@ class Upload:
     epoch: str
     seq: int
     camera: str
+    belongs_to: Literal["inspection", "station"] = "inspection"
 
 
 class Uploads(Protocol):

@@ -32,7 +32,7 @@ _FREE = frozenset(
         "MIT-0",
         "MIT-CMU",
     }
-    | {"OpenSSL", "PostgreSQL", "PSF-2.0", "Python-2.0", "Unlicense", "Zlib"}
+    | {"OFL-1.1", "OpenSSL", "PostgreSQL", "PSF-2.0", "Python-2.0", "Unlicense", "Zlib"}
 )
 _WEAK = re.compile(r"(LGPL-(2\.1|3\.0)|MPL-2\.0|EPL-2\.0)(-only|-or-later)?")
 _WEAK_EXCEPTIONS = ("GPL-3.0-or-later WITH GCC-exception-3.1", "GPL-3.0-only WITH GCC-exception-3.1")
@@ -63,7 +63,7 @@ class Licence:
 
 
 def licences(pins: tuple[Pin, ...], by_hand: Path = BY_HAND) -> list[Licence]:
-    """The licence of every pin, in their order. Raises RefusedError, naming every one that is unknown or not allowed."""
+    """The licence of every pin, in their order. Raises RefusedError, naming every one that is not allowed."""
     named = _by_hand(by_hand)
     found = [licence_of(pin, installed(pin), named.get(pin.name, {})) for pin in pins]
     refused = [f"{each.pin.name}: {each.expression or 'unknown'}" for each in found if each.weight is Weight.REFUSED]

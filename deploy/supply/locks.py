@@ -4,7 +4,7 @@ import importlib.metadata
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from packaging.requirements import Requirement
 
@@ -70,5 +70,9 @@ def needs(requires: Iterable[str]) -> set[str]:
 
 def licence_texts(distribution: importlib.metadata.Distribution) -> dict[str, str]:
     """The licence files that a distribution brings, by their path in it."""
-    files = [file for file in distribution.files or [] if _TEXTS.search(file.name) and ".dist-info" in file.parts[0]]
+    files = [file for file in distribution.files or [] if ".dist-info" in file.parts[0] and _is_text(file)]
     return {str(file): file.locate().read_text(encoding="utf-8", errors="replace") for file in files}
+
+
+def _is_text(file: PurePath) -> bool:
+    return "licenses" in file.parts[1:-1] or _TEXTS.search(file.name) is not None

@@ -13,7 +13,7 @@ _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 9562's for
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What is released: its part (station or hub), version, requirements of its own, and when it was committed."""
+    """What is released: its part (the Debian package), version, requirements of its own, and when it was committed."""
 
     part: str
     version: str
@@ -49,7 +49,7 @@ def _product(product: Product) -> dict[str, object]:
         "name": "inspectd",
         "version": product.version,
         "purl": product.purl,
-        "description": f"inspectd, as a {product.part} has it installed",
+        "description": f"what the Debian package {product.part} installs",
         "licenses": [{"license": {"id": "Apache-2.0"}}],
     }
 

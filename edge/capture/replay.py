@@ -12,6 +12,7 @@ import numpy as np
 from edge.capture.camera import Shot
 from edge.domain.errors import CameraError
 from edge.domain.frame import Image
+from models.decoding import read_picture
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _DEFAULT_FPS = 30.0
@@ -116,10 +117,10 @@ def _images_of(path: Path, start: int) -> Iterator[tuple[str, Image]]:
 
 def _folder_images(files: list[Path], start: int) -> Iterator[tuple[str, Image]]:
     for file in files[start:]:
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+        image = read_picture(file, cv2.IMREAD_COLOR)
         if image is None:
             raise CameraError(f"cannot read {file}: gone, or no image", "camera_lost")
-        yield file.name, np.asarray(image, np.uint8)
+        yield file.name, image
 
 
 def _video_images(path: Path, start: int) -> Iterator[tuple[str, Image]]:

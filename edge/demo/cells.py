@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.domain.errors import ConfigError
+from models.decoding import read_picture
 from models.near_twins import groups
 
 LICENCE = "The solar-cell images are CC BY-NC-SA 4.0 (elpv-dataset): not for commercial use."
@@ -67,7 +68,7 @@ def split_cells(cells: list[Cell], size: SplitSize, seed: int = 0) -> Split:
     No near-twin of a learned cell is inspected, and of the inspected near-twins only one: intervals count independent
     parts, and one group alone holds 67 cells.
     """
-    images = [cv2.imread(str(cell.path), cv2.IMREAD_GRAYSCALE) for cell in cells]
+    images = [read_picture(cell.path, cv2.IMREAD_GRAYSCALE) for cell in cells]
     twins = groups([np.asarray(image, np.uint8) for image in images])
     order = np.random.default_rng(seed).permutation(len(cells))
     learn = [index for index in order if cells[index].probability == 0][: size.learn]

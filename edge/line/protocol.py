@@ -23,7 +23,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.outbox import Stream
+from cloud_sync.wire.strict_json import loads
 from edge.domain.errors import ConfigError, OutputError
 from edge.domain.feedback import Feedback
 from edge.domain.part import PART_ID_LIMIT, Verdict
@@ -149,8 +151,8 @@ def parse_line(line: bytes) -> FromLine:
     if len(line) > LINE_LIMIT_BYTES:
         raise OutputError(f"a line is at most {LINE_LIMIT_BYTES} bytes")
     try:
-        message = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        message = loads(line, unambiguous=True)
+    except LinkError as error:
         raise OutputError(f"expected one JSON object a line, got {line[:80]!r}: {error}") from None
     if not isinstance(message, dict):
         raise OutputError(f"expected a JSON object, got {line[:80]!r}")

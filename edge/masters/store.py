@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import cv2
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cloud_sync.wire.records import Sha256
 from edge.domain.errors import ConfigError, StorageError
 from edge.domain.frame import Image
 from edge.domain.part import Verdict
+from models.decoding import decoded
 from models.durable import replace_file, sync_directory
 from models.errors import ModelError
 from models.scoring import read_image
@@ -124,10 +124,10 @@ class MasterStore:
                 f"master part {master.name!r}: {path} is not what was added, {len(content)} of {master.size_bytes} "
                 "bytes and another hash: restore the file, or remove the master part and add it again"
             )
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        image = decoded(content, cv2.IMREAD_COLOR)
         if image is None:
             raise StorageError(f"master part {master.name!r}: {path} is no picture")
-        return np.asarray(image, np.uint8)
+        return image
 
     def path(self, master: Master) -> Path:
         """Where a master's picture lies."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edge.domain.errors import StorageError
 from edge.record.counts import count_from_now_on
+from edge.record.migrating import FROM_1, forget_copy, keep_copy, newer_ways_out
 
 _SCHEMA_VERSION = "2"
 _BUSY_TIMEOUT_S = 5.0
@@ -87,21 +88,14 @@ CREATE TABLE IF NOT EXISTS master_checks (
 );
 CREATE INDEX IF NOT EXISTS master_checks_by_product ON master_checks (product, seq);
 """
-_FROM_1 = """
-CREATE TABLE epochs (id INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE);
-INSERT INTO epochs SELECT 1, value FROM meta WHERE key = 'epoch';
-ALTER TABLE inspections ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE records ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE outbox ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE images ADD COLUMN good INTEGER NOT NULL DEFAULT 0;
-UPDATE images SET good = 1 WHERE seq IN (SELECT seq FROM inspections WHERE verdict = 'PASS');
-DELETE FROM meta WHERE key = 'epoch';
-UPDATE meta SET value = '2' WHERE key = 'schema';
-"""
 
 
-def open_database(path: Path) -> sqlite3.Connection:
+def open_database(path: Path, *, keeps_copy: bool = True) -> sqlite3.Connection:
     """Open the database for writing, making it if need be; for one thread at a time.
+
+    Args:
+        path: its file.
+        keeps_copy: one of an earlier version is copied before it is brought forward; see `migrating`.
 
     Raises:
         StorageError: the file cannot be opened or made, is no database of ours, or is from a newer version.
@@ -109,11 +103,18 @@ def open_database(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            _refuse_newer(path)
+            found = _found_version(path)
+            if found == "1" and keeps_copy:
+                keep_copy(path, int(_SCHEMA_VERSION))
         connection = _connect(path, read_only=False)
     except (sqlite3.Error, OSError) as error:
         raise StorageError(f"cannot open the station's database {path}: {error}") from error
     return _checked(connection, path, _prepare)
+
+
+def forget_upgrade(path: Path, now_s: float) -> None:
+    """Delete the copy that was made before an upgrade, once that has held for 30 days. Raises StorageError."""
+    forget_copy(path, int(_SCHEMA_VERSION), now_s)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -172,7 +173,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _write_schema(connection: sqlite3.Connection, found: str) -> None:
-    for statement in (_FROM_1 if found == "1" else "").split(";") + _SCHEMA.split(";"):
+    for statement in (FROM_1 if found == "1" else "").split(";") + _SCHEMA.split(";"):
         connection.execute(statement)
     count_from_now_on(connection)
     if not found:
@@ -196,21 +197,26 @@ def _checked(
     return connection
 
 
-def _refuse_newer(path: Path) -> None:
-    """Raises StorageError for a database of a newer version; it is only read, so that not a byte of it changes."""
+def _found_version(path: Path) -> str:
+    """The version of a database that is only read, so that not a byte of a newer one changes. Raises StorageError."""
     with closing(_connect(path, read_only=True)) as reader, contextlib.suppress(sqlite3.DatabaseError):
         found = _version(reader)
-        if found.isdecimal() and int(found) > int(_SCHEMA_VERSION):
+        if _is_newer(found):
             _check_version(reader, path)
+        return found
+    return ""
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     version = _version(connection)
     if version == _SCHEMA_VERSION:
         return
-    newer = version.isdecimal() and int(version) > int(_SCHEMA_VERSION)
-    what = "install the newer inspectd" if newer else "`edge run` brings it up to date"
+    what = newer_ways_out(path, version) if _is_newer(version) else "`edge run` brings it up to date"
     raise StorageError(f"{path} has schema {version or 'none'}, this version reads {_SCHEMA_VERSION}: {what}")
+
+
+def _is_newer(version: str) -> bool:
+    return version.isdecimal() and int(version) > int(_SCHEMA_VERSION)
 
 
 def _version(connection: sqlite3.Connection) -> str:

@@ -17,11 +17,12 @@ from cloud_sync.wire.records import (
     content_hash,
     inspection_id,
 )
-from edge.domain.inspection import Committed, ImageRef, Inspection, OutcomeOf, View
+from edge.domain.inspection import Committed, ImageRef, Inspection, Outcome, OutcomeOf, View
 from edge.record.database import current_epoch
 from edge.record.upload_choice import NOTHING_UP, UploadRule, upload_value
 from edge.record.upload_rows import want_uploads
 
+_EARLIER_LIFE = "earlier_life_seq"
 _DETECTIONS_LIMIT = 64  # of all views together, so that a record stays below RECORD_LIMIT_BYTES
 
 
@@ -117,6 +118,26 @@ def open_inspections(connection: sqlite3.Connection, up_to_seq: int) -> Iterator
     """(seq, part id) of the inspections up to a number whose outcome nobody wrote: a daemon died before it knew."""
     query = "SELECT seq, part_id FROM inspections WHERE outcome IS NULL AND seq <= ? ORDER BY seq"
     yield from connection.execute(query, (up_to_seq,)).fetchall()
+
+
+def leave_to_earlier_life(connection: sqlite3.Connection) -> int:
+    """Say nothing more of what an inspection of a copied database became: the station went on after the copy was made.
+
+    What it recorded then stands in the cloud under the same identities, so another word of them would contradict it.
+
+    Returns:
+        How many inspections of that time were open.
+    """
+    highest_seq = next_seq(connection) - 1
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_EARLIER_LIFE, str(highest_seq)))
+    query = "UPDATE inspections SET outcome = ? WHERE outcome IS NULL"
+    return connection.execute(query, (Outcome.UNCONFIRMED.value,)).rowcount
+
+
+def first_of_this_life(connection: sqlite3.Connection) -> int:
+    """The lowest number that this database gave out itself, and not one that it was copied from."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_EARLIER_LIFE,)).fetchone()
+    return int(row[0]) + 1 if row else 1
 
 
 def inspection_of(connection: sqlite3.Connection, part_id: str) -> InspectionRecord | None:

@@ -1,6 +1,7 @@
 """One process to a folder: two daemons would close each other's inspections."""
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,22 +9,28 @@ from pathlib import Path
 
 from edge.domain.errors import StorageError
 
+UNFINISHED = "changeover.json"  # stands in the data folder while a restore or a reset is half done
+_DAEMONS = "daemon.lock"
+
 
 class OwnedError(StorageError):
     """Another process owns the station's data folder."""
 
 
 @contextmanager
-def sole_owner(folder: Path, lock: str = "daemon.lock", owner: str = "a running daemon") -> Iterator[None]:
+def sole_owner(
+    folder: Path, lock: str = _DAEMONS, owner: str = "a running daemon", *, finishes: bool = False
+) -> Iterator[None]:
     """Own a station's data folder; the kernel lets go of it when this process ends, however it ends.
 
     Args:
         folder: made where it is missing.
         lock: the file in it that says so.
         owner: what the other process is, for the error.
+        finishes: whether the caller ends what a restore or a reset left half done.
 
     Raises:
-        StorageError: the folder cannot be written.
+        StorageError: the folder cannot be written, or holds a station that is half restored or half removed.
         OwnedError: another process owns it.
     """
     path = folder / lock
@@ -42,7 +49,19 @@ def sole_owner(folder: Path, lock: str = "daemon.lock", owner: str = "a running 
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
+        if lock == _DAEMONS and not finishes:
+            _check_whole(folder)
         yield
+
+
+def _check_whole(folder: Path) -> None:
+    try:
+        work = json.loads((folder / UNFINISHED).read_text(encoding="utf-8")).get("work", "restore")
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, AttributeError):
+        work = "restore"
+    raise StorageError(f"{folder}: an `edge {work}` ended half way: call it again, it goes on where it was")
 
 
 def owner_of(folder: Path) -> str | None:

@@ -26,6 +26,7 @@ from edge.domain.inspection import Committed, ImageRef, Inspection, Outcome, Out
 from edge.record.database import begin_epoch, epoch_of, open_database
 from edge.record.feedback import insert_feedback
 from edge.record.inspections import (
+    first_of_this_life,
     insert_images,
     insert_inspection,
     insert_outcome,
@@ -284,6 +285,7 @@ class Recorder:
         for seq, part_id in open_inspections(connection, self._earlier_seq):
             outcome = OutcomeOf(seq, part_id, Outcome.UNCONFIRMED, None, None)
             insert_outcome(connection, self._station, outcome)
-        recent = range(self._earlier_seq - _LATER_LIMIT, self._earlier_seq + 1)
+        oldest = max(self._earlier_seq - _LATER_LIMIT, first_of_this_life(connection))
+        recent = range(oldest, self._earlier_seq + 1)
         for seq, part_id, cameras in pending_images(connection, recent):
             insert_images(connection, self._station, seq, part_id, {}, cameras)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.dataset.image_level import defect_of
 from models.dataset.records import Dataset, LabelledImage
+from models.decoding import read_picture
 from models.detections import FloatArray
 from models.evaluate import Estimate, auroc, clopper_pearson, plain, shown
 from models.evaluation.scored import Answers
@@ -166,7 +167,7 @@ def _marked(image: LabelledImage, kind: str) -> NDArray[np.bool_] | None:
         return np.zeros((image.height, image.width), np.bool_)
     if image.mask is None:
         return None
-    mask = cv2.imread(str(image.mask), cv2.IMREAD_GRAYSCALE)
+    mask = read_picture(image.mask, cv2.IMREAD_GRAYSCALE)
     return None if mask is None or not mask.any() else np.asarray(mask > 0, np.bool_)
 
 

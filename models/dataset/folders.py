@@ -24,6 +24,7 @@ from models.dataset.drafts import (
     images_below,
     split_named,
 )
+from models.decoding import read_picture
 
 FORM = "folders"
 _GOOD = frozenset({"good", "normal", "ok", "pass", "no_defect"})
@@ -88,7 +89,7 @@ def _mask(path: Path, label: str, homes: list[Path], faults: Faults) -> Path | N
 
 def _boxes(mask: Path, label: str, faults: Faults) -> tuple[DraftBox, ...]:
     """A box around each region of the mask."""
-    pixels = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
+    pixels = read_picture(mask, cv2.IMREAD_GRAYSCALE)
     if pixels is None:
         faults.add(f"{mask} is no readable image: restore or replace it")
         return ()

@@ -8,8 +8,8 @@ import hashlib
 from pathlib import Path
 
 import cv2
-import numpy as np
 
+from models.decoding import decoded, read_bytes
 from models.letterbox import Image
 
 Size = tuple[int, int]
@@ -29,14 +29,10 @@ def decode(path: Path, flags: int) -> Image | None:
         path: the file.
         flags: `cv2.IMREAD_GRAYSCALE` for (H, W), `cv2.IMREAD_COLOR` for (H, W, 3) BGR.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError:
+    raw = read_bytes(path)
+    if raw is None or (raw.startswith(_JPEG) and not _jpeg_ends(raw)):
         return None
-    if not raw or (raw.startswith(_JPEG) and not _jpeg_ends(raw)):
-        return None
-    pixels = cv2.imdecode(np.frombuffer(raw, np.uint8), flags)
-    return None if pixels is None else np.asarray(pixels, np.uint8)
+    return decoded(raw, flags)
 
 
 def picture_sha256(path: Path) -> str:

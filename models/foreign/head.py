@@ -189,9 +189,12 @@ def read_head(path: Path) -> Head:
         RequestError: no TOML, an unknown key, or values that contradict one another.
     """
     try:
-        raw = path.read_bytes()[:_MAX_BYTES]
+        with path.open("rb") as file:
+            raw = file.read(_MAX_BYTES + 1)
     except OSError as fault:
         raise ModelError(f"import: cannot read the head {path}: {fault.strerror}: name the file with --head") from fault
+    if len(raw) > _MAX_BYTES:
+        raise RequestError(f"import: {path} is larger than {_MAX_BYTES} bytes: no head is")
     try:
         return _HEAD.validate_python(tomllib.loads(raw.decode()))
     except ValidationError as fault:

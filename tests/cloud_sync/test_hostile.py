@@ -1,6 +1,9 @@
 """One message, however it is made, costs little memory and leaves few rows."""
 
 import hashlib
+import io
+import json
+import socket
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +15,21 @@ from fuzz_hub import HubEnd
 from fuzz_station import StationEnd
 from outboxes import AT, EPOCH, STATION, OutboxRow
 from paho.mqtt.enums import CallbackAPIVersion
+from prometheus_client import CollectorRegistry, start_http_server
 from wire_samples import MESSAGES
 from wiretap import wiretap
 
+from cloud_sync.hub.files.blobs import FolderBlobs
 from cloud_sync.hub.intake import take_in
+from cloud_sync.hub.store.errors import BlobError
+from cloud_sync.station.downlink import Downlink
 from cloud_sync.wire import topics
 from cloud_sync.wire.broker import available_kinds
 from cloud_sync.wire.envelopes import BATCH_LIMIT_RECORDS, pack_batch, split, unpack_ack
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Message
 from cloud_sync.wire.outbox import Stream
+from cloud_sync.wire.scraping import hurry
 
 MEMORY_LIMIT_BYTES = 32 << 20
 TOPIC = topics.inspections(STATION)
@@ -106,6 +114,62 @@ def test_a_hostile_acknowledgement_costs_the_station_little(ranges: bytes, accep
     if not accepted:
         with pytest.raises(LinkError):
             unpack_ack(payload)
+
+
+@pytest.mark.parametrize(
+    "name", ["state.v1.json", "job.v1.json", "command.v1.json", "file-ack.v1.json", "want.v1.json"]
+)
+def test_a_message_that_says_one_thing_twice_is_refused(name: str) -> None:
+    message = MESSAGES[name]
+    packed = message.pack()
+    first = packed[1 : packed.index(b",")]
+
+    assert type(message).unpack(packed) == message
+    with pytest.raises(LinkError, match="twice"):
+        type(message).unpack(b"{" + first + b"," + packed[1:])
+
+
+def test_an_acknowledgement_that_names_its_ranges_twice_deletes_nothing() -> None:
+    twice = f'{{"stream":"inspections","epoch":"{EPOCH}","ranges":[[1,1]],"ranges":[[1,9]]}}'.encode()
+    with pytest.raises(LinkError, match="twice"):
+        unpack_ack(twice)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x", "..", ".x", "a/b", "/etc/passwd", "A", "a\\b", "a\n", "a\0", "", "x" * 129, "a b", "\u202e", "\u00e9"],
+)
+def test_a_release_whose_name_is_a_path_is_never_begun(name: str, tmp_path: Path) -> None:
+    offer = json.loads(MESSAGES["job.v1.json"].pack()) | {"name": name}
+    downlink = Downlink(STATION, tmp_path / "releases")
+
+    with pytest.raises(LinkError, match="name"):
+        downlink.hear("job", json.dumps(offer).encode())
+    assert not (tmp_path / "releases").exists()
+
+
+@pytest.mark.parametrize("name", ["../" + "a" * 61, "a" * 63, "A" * 64, "a" * 63 + "\n", "a" * 64 + "/x", ""])
+def test_a_blob_whose_name_is_no_hash_reaches_no_path(name: str, tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path / "blobs")
+
+    for asked in (lambda: blobs.put(name, io.BytesIO(b"x")), lambda: blobs.read(name, 0, 1), lambda: blobs.holds(name)):
+        with pytest.raises(BlobError, match="named by its sha256"):
+            asked()
+    assert not (tmp_path / "blobs").exists()
+
+
+def test_a_scrape_that_says_nothing_holds_no_thread() -> None:
+    server, thread = start_http_server(0, "127.0.0.1", CollectorRegistry())
+    hurry(server, request_s=0.1)
+    with socket.create_connection(server.server_address[:2]) as silent:
+        silent.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        assert silent.recv(1) == b""  # hung up on; else the test's own limit ends it
+    with socket.create_connection(server.server_address[:2]) as asking:
+        asking.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert asking.recv(15) == b"HTTP/1.0 200 OK"
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 def test_a_station_never_makes_a_batch_that_the_collector_finds_too_long() -> None:

@@ -110,7 +110,6 @@ def checkout(repository: Path, tmp_path: Path) -> Path:
         repository / "deploy", copy / "deploy", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
     )
     shutil.rmtree(copy / "tests")
-    (copy / "deploy" / "build_deb.py").unlink(missing_ok=True)  # its own tests build it
     author = ["-c", "user.name=x", "-c", "user.email=x@y"]
     subprocess.run(["git", "add", "--all"], check=True, cwd=copy)
     subprocess.run(["git", *author, "commit", "--quiet", "--message", "x"], check=True, cwd=copy)
@@ -132,21 +131,21 @@ def test_a_release_is_whole_or_not_there_and_says_loudly_what_was_not_audited(ch
     assert list(out.iterdir()) == []
 
     (checkout / "edge" / "stray.py").write_text("")
-    dirty = release(checkout, "--no-audit")
+    dirty = release(checkout, "--no-audit", "--no-deb")
     assert dirty.returncode == 1
     assert "not clean" in dirty.stderr
     (checkout / "edge" / "stray.py").unlink()
 
-    named = release(checkout, "--no-audit")
+    named = release(checkout, "--no-audit", "--no-deb")
     assert named.returncode == 0, named.stderr
     assert "NOT AUDITED" in named.stderr
     (made,) = out.iterdir()
     suffixes = ("whl", "gz")
     names = sorted(path.name for path in made.iterdir() if path.suffix[1:] not in suffixes)
-    bills = ["sbom-hub.cdx.json", "sbom-station.cdx.json"]
-    assert names == ["LICENSES-hub.md", "LICENSES-station.md", "NOT-AUDITED", "SHA256SUMS", *bills]
+    bills = ["sbom-inspectd-hub.cdx.json", "sbom-inspectd.cdx.json"]
+    assert names == ["LICENSES-inspectd-hub.md", "LICENSES-inspectd.md", "NOT-AUDITED", "SHA256SUMS", *bills]
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], check=True, cwd=made)
 
-    again = release(checkout, "--no-audit")
+    again = release(checkout, "--no-audit", "--no-deb")
     assert again.returncode == 2
     assert "is there already" in again.stderr

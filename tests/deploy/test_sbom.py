@@ -36,20 +36,20 @@ def made(part: str) -> bytes:
     )
 
 
-@pytest.mark.parametrize("part", ["station", "hub"])
+@pytest.mark.parametrize("part", ["inspectd", "inspectd-hub"])
 def test_a_bill_is_valid_by_cyclonedx_own_schema(part: str) -> None:
     assert official_faults(json.loads(made(part))) == []
 
 
 def test_the_schema_refuses_what_is_none() -> None:
-    wrong = json.loads(made("station"))
+    wrong = json.loads(made("inspectd"))
     wrong["components"][0]["hashes"][0]["content"] = "short"
     assert official_faults(wrong) != []
 
 
 def test_a_bill_names_every_pin_with_licence_hashes_and_what_it_needs() -> None:
-    content = json.loads(made("station"))
-    pins = read_lock(ROOT / "deploy/requirements/hashed/station.txt")
+    content = json.loads(made("inspectd"))
+    pins = read_lock(ROOT / "deploy/requirements/hashed/inspectd.txt")
     needed = {each["ref"]: each["dependsOn"] for each in content["dependencies"]}
 
     assert [each["purl"] for each in content["components"]] == [pin.purl for pin in pins]
@@ -59,4 +59,4 @@ def test_a_bill_names_every_pin_with_licence_hashes_and_what_it_needs() -> None:
 
 
 def test_two_bills_of_the_same_lock_and_commit_are_the_same_bytes() -> None:
-    assert made("hub") == made("hub")
+    assert made("inspectd-hub") == made("inspectd-hub")

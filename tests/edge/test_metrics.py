@@ -2,13 +2,17 @@
 
 import json
 import re
+import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 from brokers import eventually
+from daemon_kit import daemon
 from line_kit import Line, make_line
+from pki_kit import authority, enrolled
 from prometheus_client.parser import text_string_to_metric_families
+from station_kit import Station, make_bundle, write_frames
 from wiretap import wiretap
 
 from cloud_sync.wire import topics
@@ -73,7 +77,9 @@ def test_a_running_station_tells_prometheus_all_and_its_log_the_links_loss_and_r
     state = StateMessage.unpack(heard[-1].payload)
     assert (state.state, state.next_seq) == ("online", 13)
 
-    assert figures["inspectd_parts_total"] == {("told", "PASS"): 8, ("told", "REJECT"): 2}  # labels by their names
+    parts = figures["inspectd_parts_total"]
+    assert {labels: count for labels, count in parts.items() if count} == {("told", "PASS"): 8, ("told", "REJECT"): 2}
+    assert parts["late", NOT_TOLD] == 0  # known before the first: an increase is seen from 0
     assert figures["inspectd_told_latency_seconds_count"][()] == 10
     assert figures["inspectd_told_latency_seconds_bucket"]["+Inf",] == 10
     assert figures["inspectd_camera_lost"] == {("top",): 0}
@@ -88,7 +94,8 @@ def test_a_running_station_tells_prometheus_all_and_its_log_the_links_loss_and_r
     assert re.search(r"back after \d+\.\d s, \d+ records wait", lines[-1])
     names = {re.sub(r"_(bucket|sum|count)$", "", name) for name in figures}
     assert names - set(HELP) == set()
-    assert set(HELP) - names <= {"inspectd_fault", "inspectd_alarm"}  # nothing was wrong
+    absent = {"inspectd_fault", "inspectd_alarm", "inspectd_certificate_left_seconds"}
+    assert set(HELP) - names == absent  # nothing was wrong, and the broker is on this machine
 
 
 def _seen(line: Line, written: list[str]) -> int:
@@ -118,3 +125,18 @@ def test_the_tally_counts_by_verdict_and_outcome_and_where_in_time_a_part_was_to
 def test_an_address_that_is_taken_is_a_fault_of_the_outside_world(tmp_path: Path) -> None:
     with LocalBroker(available_kinds()[0], tmp_path, free_port()) as taken, pytest.raises(OutputError, match="metrics"):
         MetricsServer(None, str(taken.address))  # type: ignore[arg-type] - it never comes to be asked
+
+
+def test_prometheus_learns_how_long_the_stations_certificate_is_good(tmp_path: Path) -> None:
+    identity, port = enrolled(authority(tmp_path / "pki"), "test-1", tmp_path / "identity"), free_port()
+    sync = {"broker": f"localhost:{free_port()}", "identity": str(identity.folder)}
+    made = Station(tmp_path, settings={"sync": sync, "metrics": {"listen": f"127.0.0.1:{port}"}})
+    made.write_config()
+    make_bundle(made.bundles)
+    write_frames(tmp_path / "frames", 1)
+    with daemon(made):
+        eventually(lambda: scraped(port, "inspectd_certificate_left_seconds"))
+        assert scrape(port)["inspectd_certificate_left_seconds"][()] == pytest.approx(90 * 86400, rel=0.01)
+        assert scrape(port)["inspectd_start_time_seconds"][()] == pytest.approx(time.time(), abs=60)
+        identity.pem.unlink()
+        assert scraped(port, "inspectd_certificate_left_seconds") is None

@@ -117,3 +117,16 @@ def failing_syncs(pid: int, log: Path) -> Iterator[None]:
     finally:
         tracer.send_signal(signal.SIGTERM)
         tracer.wait(20)
+
+
+@contextmanager
+def tiny_disk(folder: Path, size_mb: int) -> Iterator[Path]:
+    """A file system in memory with so little room; the test is skipped where that cannot be mounted."""
+    if os.geteuid() != 0 or shutil.which("mount", path=_SBIN) is None:
+        pytest.skip("mounting a small file system needs root")
+    folder.mkdir(parents=True)
+    run("mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", str(folder))
+    try:
+        yield folder
+    finally:
+        run("umount", str(folder))

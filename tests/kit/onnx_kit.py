@@ -14,8 +14,8 @@ _VARINT, _BYTES = 0, 2
 _FLOAT, _INT64 = 1, 7
 
 
-def write_yolo8_onnx(path: Path, *, open_sizes: bool = False) -> Path:
-    """The graph of `foreign_kit.yolo8`: images (1, 3, 64, 64) to output0 (1, 6, N)."""
+def write_yolo8_onnx(path: Path, *, open_sizes: bool = False, kernel_file: str = "") -> Path:
+    """The graph of `foreign_kit.yolo8`: images (1, 3, 64, 64) to output0 (1, 6, N), one weight perhaps elsewhere."""
     contrast = np.array([[1, -0.5, -0.5], [-0.5, -0.5, 1]], np.float32)[:, :, None, None]
     boxes = np.ascontiguousarray(centred(squares(STEP)).T)[None]
     constants = {
@@ -35,6 +35,8 @@ def write_yolo8_onnx(path: Path, *, open_sizes: bool = False) -> Path:
     ]
     side: int | str = "side" if open_sizes else SIDE
     graph = b"".join(_field(1, node) for node in nodes) + _field(2, b"theirs")
+    if kernel_file:
+        graph += _field(5, _elsewhere("kernel", constants.pop("kernel"), kernel_file))
     graph += b"".join(_field(5, _tensor(name, value)) for name, value in constants.items())
     graph += _field(11, _value("images", ["batch" if open_sizes else 1, 3, side, side]))
     graph += _field(12, _value("output0", [1, 6, boxes.shape[2]]))
@@ -58,6 +60,20 @@ def _tensor(name: str, value: np.ndarray[Any, Any]) -> bytes:
     kind = _FLOAT if value.dtype == np.float32 else _INT64
     sides = b"".join(_number(1, side) for side in value.shape)
     return sides + _number(2, kind) + _field(8, name.encode()) + _field(9, value.tobytes())
+
+
+def _elsewhere(name: str, value: np.ndarray[Any, Any], file: str) -> bytes:
+    """A tensor whose values a file beside the model holds, or one anywhere, as a hostile model says."""
+    sides = b"".join(_number(1, side) for side in value.shape)
+    where = {"location": file, "offset": "0", "length": str(value.nbytes)}
+    entries = (_field(1, key.encode()) + _field(2, text.encode()) for key, text in where.items())
+    return (
+        sides
+        + _number(2, _FLOAT)
+        + _field(8, name.encode())
+        + b"".join(_field(13, one) for one in entries)
+        + _number(14, 1)
+    )
 
 
 def _value(name: str, sides: list[int | str]) -> bytes:

@@ -1,9 +1,13 @@
 """An authority, its broker by deploy/mosquitto's own configuration, and identities good and bad."""
 
+import atexit
 import datetime as dt
+import functools
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +19,7 @@ import pytest
 from brokers import eventually
 
 from cloud_sync.hub.pki.authority import Authority, Kind
+from cloud_sync.hub.pki.folder import PkiFolder
 from cloud_sync.hub.pki.office import Office, utc_now
 from cloud_sync.hub.pki.own import found
 from cloud_sync.hub.pki.publishing import publish
@@ -41,8 +46,22 @@ user root
 
 
 def authority(folder: Path) -> Office:
-    """A new authority for localhost."""
+    """An authority for localhost; the same one for every folder, because making one costs many fsyncs."""
+    shutil.copytree(_made_once(), folder)
+    return Office(PkiFolder(folder))
+
+
+def another_authority(folder: Path) -> Office:
+    """One that shares nothing with that one."""
     return Office(found(folder, [HOST, "127.0.0.1"], utc_now()))
+
+
+@functools.cache
+def _made_once() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="authority-"))
+    atexit.register(shutil.rmtree, folder)
+    found(folder / "pki", [HOST, "127.0.0.1"], utc_now())
+    return folder / "pki"
 
 
 class SecureBroker:

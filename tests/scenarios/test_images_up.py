@@ -40,9 +40,8 @@ def stored_images(line: Line) -> dict[str, Path]:
 def cloud_has(line: Line) -> dict[str, str]:
     engine = open_engine(str(line.store), create=False)
     with engine.connect() as connection:
-        found = {
-            row.sha256: row.state for row in connection.execute(sa.select(files).where(files.c.station == STATION))
-        }
+        images = sa.select(files).where(files.c.station == STATION, files.c.media_type.startswith("image/"))
+        found = {row.sha256: row.state for row in connection.execute(images)}
         assert connection.scalar(sa.select(sa.func.count()).select_from(file_chunks)) == 0
     engine.dispose()
     return found

@@ -23,6 +23,7 @@ from cloud_sync.wire.whole_file import make_private_folder, write_whole
 FIRST_HUB = "collector"
 
 _HUB_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,61}")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")  # a collector on the broker's machine says so
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -103,8 +104,8 @@ def own_standings(folder: PkiFolder) -> dict[str, Standing]:
 def _issue(folder: PkiFolder, path: Path, name: str, kind: Kind, now: dt.datetime) -> Standing:
     settings, key = folder.settings(), new_key()
     authority = folder.hubs() if kind is Kind.HUB else folder.stations()
-    hosts = settings.hosts if kind.is_server else ()
-    made = authority.issue(key.public_key(), name, kind, now, settings.life_days, hosts)
+    hosts = dict.fromkeys([*settings.hosts, *_LOOPBACK]) if kind.is_server else ()
+    made = authority.issue(key.public_key(), name, kind, now, settings.life_days, list(hosts))
     with folder.register.changing() as ledger:
         ledger.add(made, kind, now.timestamp())
     write_whole(path, key_pem(key) + certificate_pem(made))

@@ -74,6 +74,7 @@ class EnrolmentServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
+    request_queue_size = 128  # of 5, a fleet that renews at once would wait for its second SYN
 
     def __init__(self, office: Office, listen: Address) -> None:
         self.office = office
@@ -201,7 +202,6 @@ def _context(office: Office) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_OPTIONAL
-    context.num_tickets = 0  # each connection shows its certificate anew
     context.load_verify_locations(cadata=office.folder.stations().pem.decode())
     _load_own(context, office)
     return context

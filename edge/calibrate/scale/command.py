@@ -15,6 +15,7 @@ from edge.capture.scales import KeptScale
 from edge.config import CameraSection
 from edge.domain.errors import ConfigError
 from edge.domain.frame import Image
+from models.decoding import read_picture
 
 _LOOK_S = 0.5
 _BOARD = re.compile(r"(\d{1,3})x(\d{1,3})")
@@ -84,10 +85,10 @@ def take_picture(section: CameraSection | None, file: Path | None) -> Image:
         CameraError: the camera gives none that can be trusted.
     """
     if file is not None:
-        pixels = cv2.imread(str(file), cv2.IMREAD_COLOR)
+        pixels = read_picture(file, cv2.IMREAD_COLOR)
         if pixels is None:
             raise ConfigError(f"--image {file} is no readable image: give a picture of this camera")
-        return np.asarray(pixels, np.uint8)
+        return pixels
     if section is None:
         raise ConfigError("give --image, or run this beside a station.toml with the camera")
     frames, _ = look(section, make_camera(section), _LOOK_S)

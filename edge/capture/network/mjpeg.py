@@ -24,6 +24,7 @@ from edge.capture.network.address import Address, NetworkTimes, Trust, no_connec
 from edge.capture.network.live import PacedLiveness
 from edge.capture.network.login import LoginPause, authorization
 from edge.domain.errors import CameraError
+from models.decoding import decoded
 
 _LINE_BYTES = 4096
 _HEAD_LINES = 64
@@ -223,11 +224,7 @@ def _check_time(until_s: float) -> None:
 
 def _decoded(data: bytes) -> NDArray[np.uint8] | None:
     whole = data.startswith(_START) and data.rstrip(b"\0\r\n").endswith(_END)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if whole else None
-    except cv2.error:
-        return None
-    return None if image is None else np.asarray(image, np.uint8)
+    return decoded(data, cv2.IMREAD_COLOR) if whole else None
 
 
 def _waiting_bytes(sock: socket.socket) -> int:

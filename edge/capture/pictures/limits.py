@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edge.capture.pictures.checks import Gauge, Grey, Limits, PlaceLimits, Signs, against, displaced, locate
 from edge.domain.errors import ConfigError, StorageError
 from edge.domain.frame import Image
+from models.decoding import decoded
 from models.durable import replace_file
 
 FEWEST_FRAMES = 20
@@ -190,7 +191,7 @@ def _encode(reference: Grey) -> str:
 
 
 def _decode(text: str) -> Grey:
-    image = cv2.imdecode(np.frombuffer(base64.b64decode(text, validate=True), np.uint8), cv2.IMREAD_GRAYSCALE)
+    image = decoded(base64.b64decode(text, validate=True), cv2.IMREAD_GRAYSCALE)
     if image is None:
         raise ValueError("the reference is no PNG")
-    return np.asarray(image, np.uint8)
+    return image

@@ -1,0 +1,127 @@
+"""Puts what a restore unpacked in place of what was there: all of it, or, after a kill, the rest at the next call.
+
+- Until `changeover.json` stands in the data folder nothing was touched; from then on there is no way back, only on.
+- What is replaced is moved aside, never deleted. Every step may be done again.
+- While that file stands no daemon starts: half a station is none.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edge.domain.errors import StorageError
+from edge.record.lock import UNFINISHED
+from models.durable import replace_file, sync_directory
+
+STAGING = ".restoring"
+DATABASE = ("station.db", "station.db-wal", "station.db-shm")
+REPLACED = (*DATABASE, "bundles", "plans", "masters", "scales", "checks", "status.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Changeover:
+    """What is to be done.
+
+    Args:
+        work: for who asks why the station does not start.
+        kit_sha256: of the kit's manifest.
+        aside: the folder in the data folder that takes what is replaced.
+        brought: top-level names in the data folder that the kit brings.
+        replaced: further ones that go aside, if they are there.
+        config: the station.toml to write, whole path.
+        identity: the folder for the identity, whole path.
+    """
+
+    work: str
+    kit_sha256: str
+    aside: str
+    brought: tuple[str, ...]
+    replaced: tuple[str, ...]
+    config: str
+    identity: str
+
+
+def begin(data: Path, plan: Changeover) -> None:
+    """From here on there is no way back. Raises OSError."""
+    replace_file(data / UNFINISHED, json.dumps(asdict(plan)))
+
+
+def unfinished(data: Path) -> Changeover | None:
+    """What an earlier call began and did not end. Raises StorageError where its file cannot be read."""
+    path = data / UNFINISHED
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.get("work") != "restore":
+            return None
+        names = {name: tuple(content[name]) for name in ("brought", "replaced")}
+        return Changeover(**(content | names))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise StorageError(f"cannot read {path}: {error}") from error
+
+
+def finish(data: Path, plan: Changeover) -> None:
+    """Do what is left of it. Raises OSError."""
+    staged, aside = data / STAGING, data / plan.aside
+    aside.mkdir(exist_ok=True)
+    for name in dict.fromkeys((*plan.replaced, *plan.brought)):
+        fresh, old = staged / "data" / name, data / name
+        waits = os.path.lexists(fresh)
+        if os.path.lexists(old) and (waits or name not in plan.brought):
+            old.rename(aside / name)
+        if waits:
+            fresh.rename(old)
+    sync_directory(aside)
+    sync_directory(data)
+    _bring(staged / "identity", Path(plan.identity), aside / "identity")
+    _bring(staged / "beside", Path(plan.config).parent, aside / "beside")
+    _bring_config(staged / "station.toml", Path(plan.config), aside)
+    if not any(aside.iterdir()):
+        aside.rmdir()
+    (data / UNFINISHED).unlink()
+    sync_directory(data)
+    shutil.rmtree(staged)
+
+
+def _bring(staged: Path, target: Path, aside: Path) -> None:
+    """Each file of a folder to its place, whole; what it replaces is kept."""
+    for path in sorted(staged.rglob("*")) if staged.is_dir() else ():
+        if path.is_file():
+            _bring_file(path, target / path.relative_to(staged), aside / path.relative_to(staged))
+
+
+def _bring_file(staged: Path, target: Path, aside: Path) -> None:
+    content = staged.read_bytes()
+    if target.is_file() and target.read_bytes() == content:
+        return
+    if target.exists() and not aside.exists():
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(target, aside)
+    fresh = target.with_name(f".{target.name}.part")
+    fresh.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(staged, fresh)
+    _own_as(fresh, staged)
+    with fresh.open("rb") as file:
+        os.fsync(file.fileno())
+    fresh.replace(target)
+    sync_directory(target.parent)
+
+
+def _bring_config(staged: Path, target: Path, aside: Path) -> None:
+    if not staged.exists():
+        return
+    if target.exists():
+        held = target.stat()
+        staged.chmod(held.st_mode & 0o777)
+        if os.geteuid() == 0:
+            os.chown(staged, held.st_uid, held.st_gid)
+    _bring_file(staged, target, aside / target.name)
+
+
+def _own_as(path: Path, like: Path) -> None:
+    if os.geteuid() == 0:
+        held = like.stat()
+        os.chown(path, held.st_uid, held.st_gid)

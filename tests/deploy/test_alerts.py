@@ -1,0 +1,142 @@
+"""Prometheus's own tools judge the alerts: each fires for what it is about, and is silent for what is near it."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
+RULES = PROMETHEUS / "inspectd.rules.yml"
+STATION, HUB = '{job="inspectd-station",instance="line-1"}', '{job="inspectd-collector",instance="hub-1"}'
+PARTS = 'inspectd_parts_total{instance="line-1",verdict="%s",outcome="%s"}'
+TOLD, LATE = PARTS % ("PASS", "told"), PARTS % ("UNDECIDED", "late")
+LAG = 'inspectd_collector_lag_seconds_bucket{instance="hub-1",le="%s"}'
+Series = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """An alert, minute by minute: what makes it fire, what is near that and does not, and when both are looked at."""
+
+    alert: str
+    fires: Series
+    silent: Series
+    at: str = "90m"
+
+
+def one(name: str, labels: str, fires: str, silent: str, at: str = "90m") -> tuple[Series, Series, str]:
+    return {name + labels: fires}, {name + labels: silent}, at
+
+
+OF_STATION = '{instance="line-1"}'
+OF_STREAM = '{instance="line-1",stream="inspections"}'
+OF_HUB = '{instance="hub-1"}'
+STEADY = "0+60x120"
+CASES = [
+    Case("InspectdStationDown", *one("up", STATION, "1x60 0x60", "1x60 0 1x59")),
+    Case("InspectdStationNotReady", *one("inspectd_ready", OF_STATION, "1x60 0x60", "1x88 0 1x30")),
+    Case("InspectdStationRestarts", *one("inspectd_start_time_seconds", OF_STATION, "1x80 2 3 4 5x60", "1x80 2x60")),
+    Case("InspectdStationHangs", {'inspectd_fault{instance="line-1",fault="hung"}': "1x120"},
+         {'inspectd_fault{instance="line-1",fault="storage"}': "1x120"}),
+    Case("InspectdPartsUntold", {PARTS % ("none", "late"): "0x85 1x60"}, {LATE: "0x85 1x60"}),
+    Case("InspectdVerdictAfterDeadline", {PARTS % ("PASS", "late"): "0x60 1x60"}, {LATE: "0x60 1x60"}),
+    Case("InspectdPartsLate", {TOLD: STEADY, LATE: "0+1x120"}, {TOLD: STEADY, LATE: "0x60 1x60"}),
+    Case("InspectdVerdictsUnconfirmed", {TOLD: STEADY, PARTS % ("PASS", "unconfirmed"): "0+1x120"},
+         {TOLD: STEADY, PARTS % ("PASS", "unconfirmed"): "0x80 1x60"}),
+    Case("InspectdManyUndecided", {TOLD: STEADY, PARTS % ("UNDECIDED", "told"): "0+6x120"},
+         {TOLD: STEADY, PARTS % ("UNDECIDED", "told"): "0+2x120"}),
+    Case("InspectdManyRejects", {TOLD: STEADY, PARTS % ("REJECT", "told"): "0x65 0+20x120"},
+         {TOLD: STEADY, PARTS % ("REJECT", "told"): "0+20x120"}),
+    Case("InspectdCameraLost", *one("inspectd_camera_lost", '{instance="line-1",camera="top"}', "0x60 1x60", "0x120")),
+    Case("InspectdStationAlarm", *one("inspectd_alarm", '{instance="line-1",alarm="disk"}', "1x120", "_x85 1x9")),
+    Case("InspectdDiskFillsUp", *one("inspectd_disk_free_bytes", OF_STATION, "9e10-1e8x120", "9e10-1e5x120")),
+    Case("InspectdDiskFillsUp", *one("inspectd_disk_free_bytes", OF_STATION, "1.9e9x120", "2.1e9x120")),
+    Case("InspectdSpoolUnreadable", *one("inspectd_spool_readable", OF_STATION, "0x120", "1x120")),
+    Case("InspectdBrokerAway", *one("inspectd_link_connected", OF_STATION, "0x120", "1x80 0x40")),
+    Case("InspectdBrokerRefuses", *one("inspectd_link_denied", OF_STATION, "1x120", "0x120")),
+    Case("InspectdRecordsWait", *one("inspectd_outbox_records", OF_STREAM, "0+100x120", "12000-100x120")),
+    Case("InspectdNothingAcknowledged",
+         {"inspectd_last_ack_age_seconds" + OF_STATION: STEADY, "inspectd_outbox_records" + OF_STREAM: "5x120"},
+         {"inspectd_last_ack_age_seconds" + OF_STATION: STEADY, "inspectd_outbox_records" + OF_STREAM: "0x120"}),
+    Case("InspectdDeadLetters", *one("inspectd_dead_letter_records", OF_STREAM, "1x120", "0x120")),
+    Case("InspectdRecordsLost", *one("inspectd_lost_records_total", OF_STREAM, "0x60 9x60", "9x120")),
+    Case("InspectdCertificateEnds", *one("inspectd_certificate_left_seconds", OF_STATION, "1e6x120", "2e6x120")),
+    Case("InspectdCollectorDown", *one("up", HUB, "0x120", "1x89 0x30")),
+    Case("InspectdCollectorWithoutBroker", *one("inspectd_collector_link_connected", OF_HUB, "0x120", "1x87 0x30")),
+    Case("InspectdStoreFails", *one("inspectd_collector_store_faults_total", OF_HUB, "0+1x120", "0x85 1x60")),
+    Case("InspectdCollectorLags", {LAG % "300.0": "0x120", LAG % "1800.0": STEADY, LAG % "+Inf": STEADY},
+         {LAG % "1.0": STEADY, LAG % "1800.0": STEADY, LAG % "+Inf": STEADY}),
+    Case("InspectdQuarantine", {'inspectd_collector_records_total{instance="hub-1",fate="quarantined"}': "0x60 1x60"},
+         {'inspectd_collector_records_total{instance="hub-1",fate="again"}': STEADY}),
+    Case("InspectdCollectorDeadLetters",
+         *one("inspectd_collector_dead_letters_total", '{instance="hub-1",fate="kept"}', "0x60 1x60", "7x120")),
+    Case("InspectdStationsAway", *one("inspectd_collector_stations_online", OF_HUB, "9x60 8x60", "8x60 9x60")),
+    Case("InspectdFilesFail", *one("inspectd_collector_file_faults", OF_HUB, "0+1x120", "0x80 1x60")),
+]  # fmt: skip
+
+
+def rules() -> list[dict[str, object]]:
+    return [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+
+
+def promtool(*words: str) -> tuple[int, str]:
+    found = shutil.which("promtool")
+    if found is None:
+        pytest.skip("promtool is not on this machine (Debian package prometheus)")
+    done = subprocess.run([found, *words], capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def unit_test(case: Case, series: Series, *, fires: bool) -> dict[str, object]:
+    """One test in promtool's own words: whether the alert's own series says that it fires."""
+    asked = f'count(ALERTS{{alertname="{case.alert}",alertstate="firing"}}) or vector(0)'
+    return {
+        "interval": "1m",
+        "name": f"{case.alert} {'fires' if fires else 'is silent'}",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {"expr": asked, "eval_time": case.at, "exp_samples": [{"labels": "{}", "value": int(fires)}]}
+        ],
+    }
+
+
+def test_every_alert_fires_for_what_it_is_about_and_not_for_what_is_near(tmp_path: Path) -> None:
+    tests = [unit_test(case, case.fires, fires=True) for case in CASES]
+    tests += [unit_test(case, case.silent, fires=False) for case in CASES]
+    path = tmp_path / "test.yml"
+    path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}))
+    code, said = promtool("test", "rules", str(path))
+    assert code == 0, said
+    assert {case.alert for case in CASES} == {rule["alert"] for rule in rules()}
+
+
+def test_promtool_takes_rules_and_the_example_of_a_configuration(tmp_path: Path) -> None:
+    code, said = promtool("check", "rules", str(RULES))
+    assert code == 0, said
+    text = (PROMETHEUS / "prometheus.yml").read_text()
+    named = re.search(r"/\S+rules\.yml", text)
+    assert named is not None
+    assert Path(named.group()).name == RULES.name
+    (tmp_path / "prometheus.yml").write_text(text.replace(named.group(), str(RULES)))
+    code, said = promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: str(rule["alert"]))
+def test_an_alert_says_what_is_wrong_where_and_what_to_do(rule: dict[str, dict[str, str]]) -> None:
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    assert "{{ $labels.instance }}" in rule["annotations"]["summary"]
+    assert len(rule["annotations"]["action"]) > 40
+    assert rule["annotations"]["action"].endswith(".")
+
+
+def test_an_alert_that_would_not_fire_is_found(tmp_path: Path) -> None:
+    wrong = unit_test(CASES[0], CASES[0].silent, fires=True)
+    path = tmp_path / "test.yml"
+    path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [wrong]}))
+    assert promtool("test", "rules", str(path))[0] == 1
