@@ -188,7 +188,7 @@ class MetricsServer:
 _Values = Mapping[tuple[str, ...], float]
 _VERDICTS = (*(verdict.value for verdict in Verdict), NOT_TOLD)
 # From the start: Prometheus sees no increase where a figure comes with its first 1.
-_NO_PARTS = dict.fromkeys(product(_VERDICTS, (outcome.value for outcome in Outcome)), 0)
+_NO_PARTS: dict[tuple[str, ...], float] = dict.fromkeys(product(_VERDICTS, (outcome.value for outcome in Outcome)), 0)
 
 
 def _gauge(name: str, labels: tuple[str, ...], values: _Values) -> Metric:
