@@ -10,7 +10,7 @@ from edge.doctor.finding import Finding, fault, ok
 from edge.domain.errors import ConfigError
 from edge.infer.kept_plans import kept_plans, machine_now
 from models.bundle import Bundle, open_for_line
-from models.bundle_store import active_bundle
+from models.bundle_store import active_bundle, list_bundles
 from models.compile import compile_bundle
 from models.compiled_store import graph_digest
 from models.cpus import has_bf16
@@ -28,7 +28,8 @@ def product(around: Around, section: ProductSection) -> Iterator[Finding]:
     try:
         path = active_bundle(config.bundles_dir, section.bundle)
     except ModelError as error:
-        yield fault("bundles.none-active", name, str(error), **words)
+        made = any(each.id == section.bundle for each in list_bundles(config.bundles_dir))
+        yield fault("bundles.none-active" if made else "bundles.none-yet", name, str(error), **words)
         return
     try:
         bundle = open_for_line(path)
@@ -73,7 +74,7 @@ def _self_test(around: Around, name: str, bundle: Bundle, words: dict[str, str])
     try:
         check_selftest(bundle, compile_bundle(bundle, threads=1))
     except ModelError as error:
-        return fault("bundles.self-test", f"{name} self-test", str(error), **words)
+        return fault("bundles.self-test", f"{name} self-test", str(error), path=bundle.path, **words)
     return ok("bundles", f"{name} self-test", f"{len(bundle.selftest)} frames answer as they should")
 
 

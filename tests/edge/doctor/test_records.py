@@ -14,6 +14,7 @@ import pytest
 from doctor_kit import expect, run_by_us, station_around, well
 
 from edge.doctor.around import Around
+from edge.doctor.finding import meanings
 from edge.doctor.rooms import records
 from edge.record.counts import add_to_count
 from edge.record.database import open_database, open_reader
@@ -103,6 +104,9 @@ def test_a_database_of_another_version_is_found_and_not_touched(around: Around, 
         connection.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (version,))
     before = (around.data_dir / "station.db").read_bytes()
     expect(records.records(around), fault_id, f"schema {version}")
+    (around.data_dir / "station.db.before-3").touch()
+    kept = "station.db.before-3" if version == "3" else "station.db.before-N"
+    assert kept in expect(records.records(around), fault_id).mend + meanings()[fault_id].means
     assert (around.data_dir / "station.db").read_bytes() == before
 
 
