@@ -54,7 +54,16 @@ def examine(around: Around, checks: Sequence[Check] | None = None) -> list[Findi
 
 
 def _run(around: Around, checks: dict[int, Check]) -> dict[int, list[Finding]]:
-    waiting, running, done = list(checks), dict[int, _Running](), dict[int, list[Finding]]()
+    running = dict[int, _Running]()
+    try:
+        return _run_all(around, checks, running)
+    finally:  # Ctrl-C leaves none behind
+        for each in running.values():
+            os.kill(each.process, signal.SIGKILL)
+
+
+def _run_all(around: Around, checks: dict[int, Check], running: dict[int, _Running]) -> dict[int, list[Finding]]:
+    waiting, done = list(checks), dict[int, list[Finding]]()
     while waiting or running:
         while waiting and len(running) < _AT_ONCE:
             one = waiting.pop(0)

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from brokers import eventually
+from brokers import eventually, local_broker
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from doctor_kit import expect, station_around, well
@@ -177,3 +177,13 @@ def test_an_enrolled_station_is_well_and_once_revoked_is_told_so_by_the_broker(t
         secure.restart()
         expect(broker.brokers(around), "broker.refuses-us", "revoked")
         assert "New client connected" not in secure.log()
+
+
+@NEEDS_MOSQUITTO
+def test_a_plain_broker_where_tls_was_meant_is_found(tmp_path: Path) -> None:
+    plain = local_broker("mosquitto", tmp_path)
+    plain.start()
+    try:
+        expect(broker.brokers(sending_to(tmp_path, plain.address.port)), "broker.not-tls", "8883, not 1883")
+    finally:
+        plain.stop()
