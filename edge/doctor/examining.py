@@ -105,6 +105,8 @@ def _look(check: Check, around: Around, says: "Connection[Finding | None, Findin
 def _looked(check: Check, around: Around) -> Iterator[Finding]:
     try:
         yield from check.look(around)
+    except ImportError as error:
+        yield fault("doctor.no-package", check.name, f"what this check needs cannot be imported: {error}")
     except Exception as error:  # noqa: BLE001 - a check of ours that breaks must not hide what the others find
         yield fault("doctor.crashed", check.name, f"this check broke: {type(error).__name__}: {error}")
 
