@@ -67,7 +67,7 @@ def supervised(station: Station) -> Iterator[Supervised]:
 
 
 class HeldImage:
-    """An image that the kernel lets nobody else open, up to 45 s: whoever tries waits in the system call. By a lease."""
+    """An image that the kernel lets nobody else open, up to 45 s: who tries waits in the system call. By a lease."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR)
