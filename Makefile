@@ -10,16 +10,18 @@ MINUTES ?= 50
 # Half of the tests' time is waiting, so two files at once; threads that wait for work must not spin beside the other.
 WORKERS ?= 2
 # Debian packages that tests use where they are there: broker, database, fault injection, simulated GigE
-# camera, network namespaces, RTSP server.
+# camera, network namespaces, bare Debian, RTSP server.
 SYSTEM_PACKAGES = mosquitto
 SYSTEM_PACKAGES += postgresql strace xfsprogs libfaketime
 SYSTEM_PACKAGES += aravis-tools libaravis-0.8-0
 SYSTEM_PACKAGES += iproute2 nftables
+SYSTEM_PACKAGES += prometheus logrotate
+SYSTEM_PACKAGES += debootstrap
 SYSTEM_PACKAGES += python3-gi gir1.2-gst-rtsp-server-1.0
 SYSTEM_PACKAGES += gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
 TRAIN = $(BIN)/cloud train --minutes $(MINUTES) --json
 
-.PHONY: help demo test gates unit bench soak figures-deeppcb-reference figures-deeppcb figures-neu figures-elpv-probe figures-elpv-paper figures-elpv-finetune figures-anomaly tune lock release clean system
+.PHONY: help demo test gates unit bench soak figures-deeppcb-reference figures-deeppcb figures-neu figures-elpv-probe figures-elpv-paper figures-elpv-finetune figures-anomaly tune lock deb release clean system
 
 help:
 	@echo "make demo [ARGS=--fast]  install without torch and run the whole product on real solar cells"
@@ -29,6 +31,7 @@ help:
 	@echo "make figures-...         train and measure on a public set (deeppcb-reference, deeppcb, neu, elpv-probe, elpv-paper, elpv-finetune, anomaly)"
 	@echo "make tune                what threads and BF16 do to training here (LeNet-5 on Fashion-MNIST)"
 	@echo "make release [ARGS=...]  archives, bills of materials, licences, audit, checksums into build/release"
+	@echo "make deb                 the Debian packages of station and hub into build/deb"
 	@echo "make lock                resolve the lock files anew"
 
 demo: $(DEMO)/.installed
@@ -98,9 +101,12 @@ tune: $(DEV)/.installed
 lock:
 	$(PYTHON) deploy/lock.py
 
+deb:
+	$(PYTHON) deploy/build_deb.py $(ARGS)
+
 # From the last commit; not released where the tree is not clean, a licence unknown, or a weakness known or not asked for.
 release: $(DEV)/.installed $(RELEASE)/.installed
-	PYTHONDONTWRITEBYTECODE=1 $(BIN)/python deploy/release.py --pip-audit $(RELEASE)/bin/pip-audit $(ARGS)
+	PYTHONDONTWRITEBYTECODE=1 $(BIN)/python deploy/release.py --python $(PYTHON) --pip-audit $(RELEASE)/bin/pip-audit $(ARGS)
 
 clean:
 	rm -rf $(ENVS) build demo-run

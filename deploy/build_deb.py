@@ -1,12 +1,13 @@
 """Build the Debian packages: `inspectd` for a station, `inspectd-hub` for the cloud's end.
 
-Each is a virtual environment of Debian's own Python below /opt with the packages its lock file pins, compiled here,
-and the units and settings that lie in deploy/. Packages come from pip as this machine configures it, once: what was
-fetched stays in build/wheels. The same sources give the same bytes: times come from SOURCE_DATE_EPOCH, else from the
-last commit.
+Each is a virtual environment of Debian's own Python below /opt with the packages its lock file pins by hash, compiled
+here, and the units and settings that lie in deploy/. Packages come from pip as this machine configures it, once: what
+was fetched stays in build/wheels. The same sources give the same bytes: times come from SOURCE_DATE_EPOCH, else from
+the last commit.
 """
 
 import argparse
+import functools
 import gzip
 import hashlib
 import os
@@ -15,8 +16,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+
+from deb_packages import HUB, STATION, Package
 
 DEPLOY = Path(__file__).resolve().parent
 ROOT = DEPLOY.parent
@@ -26,60 +28,6 @@ SITE_PACKAGES = "lib/python3.11/site-packages"
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "edge", "cloud_sync", "models")
 # Fast to pack and to unpack; the slowest level would save an eighth.
 COMPRESSION = ("-Zzstd", "-z6")
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """One Debian package: its command, its units, what a purge removes, and where files of deploy/ go."""
-
-    name: str
-    command: str
-    units: tuple[str, ...]
-    purged: tuple[str, ...]
-    files: tuple[tuple[str, str], ...]
-
-    @property
-    def home(self) -> str:
-        """Where its code lies once installed, without the leading slash."""
-        return f"opt/{self.name}"
-
-
-STATION = Package(
-    "inspectd",
-    "edge",
-    ("inspectd.service", "inspectd-renew.timer"),
-    ("/etc/inspectd", "/var/lib/inspectd/identity"),
-    (
-        ("systemd/inspectd.service", "lib/systemd/system"),
-        ("systemd/inspectd-renew.*", "lib/systemd/system"),
-        ("sysusers.d/inspectd.conf", "usr/lib/sysusers.d"),
-        ("tmpfiles.d/inspectd.conf", "usr/lib/tmpfiles.d"),
-        ("sysctl.d/*.conf", "usr/lib/sysctl.d"),
-        ("udev/*.rules", "lib/udev/rules.d"),
-        ("journald.conf.d/*.conf", "usr/lib/systemd/journald.conf.d"),
-        ("logrotate.d/inspectd", "etc/logrotate.d"),
-        ("INSTALL.md", "usr/share/doc/inspectd"),
-        ("prometheus", "usr/share/inspectd"),
-        ("grafana", "usr/share/inspectd"),
-    ),
-)
-HUB = Package(
-    "inspectd-hub",
-    "cloud",
-    ("inspectd-collect.service", "inspectd-enrol.service"),
-    ("/etc/inspectd-hub",),
-    (
-        ("systemd/inspectd-collect.*", "lib/systemd/system"),
-        ("systemd/inspectd-enrol.*", "lib/systemd/system"),
-        ("sysusers.d/inspectd-hub.conf", "usr/lib/sysusers.d"),
-        ("tmpfiles.d/inspectd-hub.conf", "usr/lib/tmpfiles.d"),
-        ("logrotate.d/inspectd-hub", "etc/logrotate.d"),
-        ("INSTALL.md", "usr/share/doc/inspectd-hub"),
-        ("mosquitto", "usr/share/inspectd-hub"),
-        ("prometheus", "usr/share/inspectd-hub"),
-        ("grafana", "usr/share/inspectd-hub"),
-    ),
-)
 
 
 def main() -> None:
@@ -92,6 +40,8 @@ def main() -> None:
     os.umask(0o022)
     os.environ.setdefault("SOURCE_DATE_EPOCH", last_commit_s())
     os.environ["TZ"] = "UTC"
+    for name in [name for name in os.environ if name.startswith("PYTHON")]:
+        del os.environ[name]  # or a checkout on PYTHONPATH counts as installed
     for package in (STATION, HUB):
         if package.name in (asked.package or (STATION.name, HUB.name)):
             sys.stdout.write(f"{build(package, asked.version, asked.out)}\n")
@@ -120,15 +70,16 @@ def third_party(package: Package) -> Path:
     kept = ROOT / "build" / "deb-trees" / f"{package.name}-{mark}"
     if not kept.is_dir():
         fetch(lock)
-        making = kept.with_name(f"{kept.name}.making")
-        shutil.rmtree(making, ignore_errors=True)
-        home = making / package.home
-        make_environment(package, home)
-        install(home, "--find-links", str(WHEELS), "--requirement", str(lock))
-        tidy(package, home)
-        compile_code(home, making)
-        home.rename(kept)
-        shutil.rmtree(making)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        for old in kept.parent.glob(f"{package.name}-{'?' * len(mark)}"):
+            shutil.rmtree(old)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+            home = Path(folder) / package.home
+            make_environment(package, home)
+            install(home, "--find-links", str(WHEELS), "--requirement", str(lock))
+            tidy(package, home)
+            compile_code(home, Path(folder))
+            home.rename(kept)
     return kept
 
 
@@ -170,6 +121,8 @@ def add_own_code(package: Package, version: str, root: Path, folder: Path) -> No
     pip(python, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", wheels, str(sources))
     install(home, "--find-links", wheels, f"inspectd=={version}")
     tidy(package, home)
+    if not (home / "bin" / package.command).is_file():
+        sys.exit(f"pip installed no {package.command} into {home}")
     for name in ("edge", "cloud_sync", "models"):
         compile_code(home / SITE_PACKAGES / name, root)
     link = root / "usr" / "bin" / package.command
@@ -222,6 +175,9 @@ def add_metadata(package: Package, version: str, root: Path) -> None:
     documents = root / "usr" / "share" / "doc" / package.name
     documents.mkdir(parents=True, exist_ok=True)
     (documents / "copyright").write_text(template("copyright", **words))
+    overrides = root / "usr" / "share" / "lintian" / "overrides" / package.name
+    overrides.parent.mkdir(parents=True)
+    overrides.write_text(template("lintian-overrides", **words))
     (documents / "changelog.gz").write_bytes(gzip.compress(changelog(package, version).encode(), mtime=0))
     files = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
     sums = [f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(root)}\n" for path in files]  # noqa: S324
@@ -257,9 +213,19 @@ def template(file: str, /, **words: str) -> str:
 
 
 def pip(python: Path, *words: str, check: bool = True) -> int:
-    """Run the pip of this interpreter for another one; its exit status."""
-    run = [sys.executable, "-m", "pip", "--python", str(python), *words, "--quiet"]
+    """Run a pip of this machine for another interpreter; its exit status."""
+    run = [interpreter_with_pip(), "-m", "pip", "--python", str(python), *words, "--quiet"]
     return subprocess.run(run, check=check, stdout=sys.stderr, stderr=None if check else subprocess.DEVNULL).returncode
+
+
+@functools.cache
+def interpreter_with_pip() -> str:
+    """Ours, or another one of this machine: our virtual environments have no pip of their own."""
+    for python in (sys.executable, shutil.which("python3"), str(DEBIAN_PYTHON)):
+        words = [python or "", "-c", "import pip"]
+        if python and not subprocess.run(words, check=False, stderr=subprocess.DEVNULL).returncode:
+            return python
+    sys.exit("no Python here has pip: apt-get install python3-pip")
 
 
 def declared_version() -> str:

@@ -10,6 +10,7 @@ import logging
 import socket
 import socketserver
 import ssl
+import sys
 import threading
 import time
 from collections import deque
@@ -125,8 +126,12 @@ class EnrolmentServer(socketserver.ThreadingTCPServer):
             self._places.release()
 
     def handle_error(self, _request: object, client_address: object) -> None:
-        """A connection that broke off is no fault of ours, and anything else the log shows; the server goes on."""
-        _logger.warning("%s: connection broken off", _peer(client_address), exc_info=True)  # noqa: LOG014 - in one
+        """A connection that broke off is one line, and no fault of ours; anything else is shown whole."""
+        error = sys.exception()
+        if isinstance(error, OSError):
+            _logger.info("%s: connection broken off: %s", _peer(client_address), error)
+        else:
+            _logger.error("%s: no answer after a defect of ours", _peer(client_address), exc_info=error)
 
     def service_actions(self) -> None:
         """End connections that drip: each step is in time, and all of them together are not."""
