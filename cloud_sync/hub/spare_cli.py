@@ -41,15 +41,20 @@ def spare(
         made = make_spare(store, open_blobs(blobs or blobs_beside(store)), station, out)
     bundles = sorted({name.split("/")[2] for name in made.manifest.links})
     if as_json:
-        content = {"ok": True, "path": str(out), "files": len(made.manifest.files), "size_bytes": made.size_bytes}
-        said_json(
-            content
-            | {"station": station, "bundles": bundles, "left_out": made.manifest.left_out, "token": token or None}
-        )
+        content: dict[str, object] = {
+            "ok": True,
+            "path": str(out),
+            "files": len(made.manifest.files),
+            "size_bytes": made.size_bytes,
+        }
+        content |= {"station": station, "bundles": bundles, "left_out": made.manifest.left_out, "waited": made.waited}
+        said_json(content | {"token": token or None})
         return
     typer.echo(f"wrote {out}: {len(made.manifest.files)} files, bundles {', '.join(map(plain, bundles)) or 'none'}")
     for what in made.manifest.left_out:
         typer.echo(f"not in it: {plain(what)}")
+    if made.waited:
+        typer.echo(f"{made.waited} records or images waited there when it was last heard, and are lost with its disk")
     first = "" if token else f"cloud pki enrol {station}; "
     typer.echo(f"next: {first}on the new machine: edge restore {out.name}; edge enrol {token or 'TOKEN'}")
 

@@ -68,6 +68,8 @@ def finish(data: Path, plan: Changeover) -> None:
     staged, aside = data / STAGING, data / plan.aside
     aside.mkdir(exist_ok=True)
     _own_as(aside, data)
+    if "images" not in plan.brought:
+        _hold_images(data / "images", aside / "images", data)
     for name in dict.fromkeys((*plan.replaced, *plan.brought)):
         fresh, old = staged / "data" / name, data / name
         waits = os.path.lexists(fresh)
@@ -87,6 +89,16 @@ def finish(data: Path, plan: Changeover) -> None:
     (data / UNFINISHED).unlink()
     sync_directory(data)
     shutil.rmtree(staged)
+
+
+def _hold_images(images: Path, aside: Path, like: Path) -> None:
+    """Keep every image for the database that goes aside: the daemon deletes those that the new one does not know."""
+    for path in images.glob("??/*"):
+        held = aside / path.parent.name / path.name
+        if not held.exists():
+            for folder in (aside, held.parent):
+                _make_folder(folder, like, 0o750)
+            held.hardlink_to(path)
 
 
 def _bring(staged: Path, target: Path, aside: Path) -> None:

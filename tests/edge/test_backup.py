@@ -135,13 +135,16 @@ def test_a_station_that_is_here_is_replaced_only_by_force_and_then_kept_aside(st
         put_back(archive, station.config)
     assert everything(station.folder) == before
     (station.folder / "data" / "plans" / "newer.json").write_text("{}")
+    (station.folder / "data" / "images" / "ab").mkdir(parents=True)
+    (station.folder / "data" / "images" / "ab" / "newer.png").write_text("of the station that goes aside")
     station.config.write_text(station.config.read_text() + "# newer\n")
     done = put_back(archive, station.config, force=True)
     assert done.aside is not None
     assert (done.aside / "plans" / "newer.json").exists()
+    assert (done.aside / "images" / "ab" / "newer.png").exists()
     assert "# newer" in (done.aside / "station.toml").read_text()
     assert records(done.aside / "station.db") == records(station.database)
-    after = everything(station.folder, but=("data/before-restore", "data/station.db"))
+    after = everything(station.folder, but=("data/before-restore", "data/station.db", "data/images"))
     assert after == {name: digest for name, digest in before.items() if not name.startswith("data/station.db")}
     assert (station.folder / "data" / "identity" / "identity.pem").read_text() == KEY
 

@@ -72,6 +72,7 @@ class Sending:
     def tell(self) -> None:
         """As the station's next word on how it is does."""
         counts = dict.fromkeys(("dead_letters", "losses", "uploads", "spool_bytes", "disk_free_bytes"), 0)
+        counts["uploads"] = len(self.images.rows)
         word = {
             "at": "2026-07-01T12:00:00Z",
             "epoch": "0" * 32,
@@ -116,9 +117,10 @@ def test_the_cloud_alone_makes_the_station_again_and_was_given_no_secret(
     assert load_config(tmp_path / "other" / "station.toml").station.id == NAME
 
 
-def test_images_wait_for_the_kit_and_then_go_up(station: Station, cloud: Cloud) -> None:
+def test_images_wait_for_the_kit_and_then_go_up_and_a_spare_says_what_waited(station: Station, cloud: Cloud) -> None:
     sending = Sending(station, cloud, picture(40_000), picture(50_000, 2))
     sending.until_held()
+    assert make_spare(cloud.place, blobs(cloud), NAME, Path(cloud.place).with_name("first.tar")).waited == 2
     assert sending.images.settled == []
     sending.way.until(lambda: not sending.images.rows)
 

@@ -51,6 +51,7 @@ def test_a_dead_server_is_replaced_from_the_cloud_alone(tmp_path: Path) -> None:
         asked = ["cloud", "spare", STATION, "--out", str(archive), "--store", str(line.store), "--json"]
         code, said = run_json([*asked, "--pki", str(office.folder.path)])
         assert (code, said["bundles"]) == (0, ["blob"])
+        assert said["waited"] >= 0
         assert Token.parse(said["token"]).station == STATION
         code, said = run_json(["edge", "restore", str(archive), "-c", str(spare), "--json"])
         assert (code, said["station"], said["epoch"]) == (0, STATION, None)
