@@ -116,13 +116,15 @@ def test_a_token_taken_back(counter: Counter) -> None:
         asked(token)
 
 
-def test_tokens_tried_one_after_another(counter: Counter) -> None:
+def test_tokens_tried_one_after_another(counter: Counter, tmp_path: Path) -> None:
     forged = replace(counter.token(), secret="ab" * 32)
     for _ in range(WRONG_MOST):
         with pytest.raises(RefusedError, match="not known here"):
             asked(forged)
     with pytest.raises(RefusedError, match="too many refused requests from here"):
         asked(forged)
+    held = enrolled(counter.office, "line-2", tmp_path / "two")
+    assert renew(counter.address, held, signing_request(new_key(), "line-2")), "a neighbour's renewal goes on"
 
 
 def test_whoever_tried_too_much_is_heard_again_later_and_others_all_the_time() -> None:

@@ -155,13 +155,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         peer = _peer(self.client_address)
-        if self.server.wrong.is_too_many(peer, time.monotonic()):
+        counts = self.path != RENEW_PATH  # who renews has shown a certificate: there is nothing to try
+        if counts and self.server.wrong.is_too_many(peer, time.monotonic()):
             self._refuse(HTTPStatus.TOO_MANY_REQUESTS, "too many refused requests from here: wait ten minutes")
             return
         try:
             self._answer(HTTPStatus.OK, self._granted(), "application/json")
         except (RefusedError, LinkError) as error:
-            self.server.wrong.count(peer, time.monotonic())
+            if counts:
+                self.server.wrong.count(peer, time.monotonic())
             self._refuse(HTTPStatus.FORBIDDEN, str(error))
         except (PkiError, OSError) as error:
             _logger.error("cannot answer %s: %s", peer, error)
