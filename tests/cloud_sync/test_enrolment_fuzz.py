@@ -17,7 +17,7 @@ from cloud_sync.wire.enrolment import Grant, Request, Token
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Address
 
-ROUNDS = 4000
+ROUNDS = 2000
 KEY = new_key()
 AUTHORITY = Authority.make("an authority", utc_now(), for_servers=True)
 CSR = signing_request(KEY, "line-1")
