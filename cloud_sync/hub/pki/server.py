@@ -17,7 +17,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import BinaryIO
+from io import BufferedIOBase
 
 from cryptography import x509
 
@@ -219,25 +219,25 @@ class _AtMost:
         ConnectionError: there is more.
     """
 
-    def __init__(self, source: BinaryIO, most_bytes: int) -> None:
+    def __init__(self, source: BufferedIOBase, most_bytes: int) -> None:
         self._source = source
         self._left_bytes = most_bytes
 
     @property
     def closed(self) -> bool:
-        """See `BinaryIO`."""
+        """See `BufferedIOBase`."""
         return self._source.closed
 
     def close(self) -> None:
-        """See `BinaryIO`."""
+        """See `BufferedIOBase`."""
         self._source.close()
 
     def read(self, size: int = -1) -> bytes:
-        """See `BinaryIO`."""
+        """See `BufferedIOBase`."""
         return self._counted(self._source.read(self._allowed(size)))
 
     def readline(self, size: int = -1) -> bytes:
-        """See `BinaryIO`."""
+        """See `BufferedIOBase`."""
         return self._counted(self._source.readline(self._allowed(size)))
 
     def _allowed(self, size: int) -> int:
