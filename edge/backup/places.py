@@ -27,7 +27,7 @@ def check_places(config: StationConfig, config_path: Path, said: Path | None) ->
         said: the data folder that somebody said by name.
     """
     data, beside = _whole(config.station.data_dir), _whole(config_path.parent)
-    trusted = [beside, INSTALLED_DATA, *_here(config_path), *([] if said is None else [_whole(said)])]
+    trusted = [beside, _whole(INSTALLED_DATA), *_here(config_path), *([] if said is None else [_whole(said)])]
     if data not in trusted and not _is_plainly_below(data, beside):
         raise ConfigError(
             f"the kit puts its data in {data}, which is neither {INSTALLED_DATA} nor below {beside}: nothing was "

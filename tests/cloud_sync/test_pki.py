@@ -334,3 +334,17 @@ def _certificate(path: Path) -> x509.Certificate:
 
 def _named(path: Path) -> set[int]:
     return {one.serial_number for one in x509.load_pem_x509_crl(path.read_bytes())}
+
+
+def test_what_was_made_while_a_clock_was_ahead_is_made_anew(tmp_path: Path) -> None:
+    """The broker would let nobody in before that time has come, and nobody would say why."""
+    now = utc_now()
+    office = Office(found(tmp_path / "pki", [HOST], now - dt.timedelta(days=1)), clock=lambda: now)
+    ahead = now + dt.timedelta(days=3)
+    write_lists(office.folder, ahead)
+    renew_own(office.folder, ahead, anyway=True)
+    give_hub(office.folder, FIRST_HUB, ahead)
+    assert len([fault for fault in list_faults(office.folder, now) if "a clock was ahead" in fault]) == 2
+    look_after(office)
+    assert not faults(office.folder, now)
+    assert all(standing.is_valid(now) for standing in own_standings(office.folder).values())
