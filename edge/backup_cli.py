@@ -51,6 +51,7 @@ def restore(
     All is checked before anything changes; ended half way, the same command goes on.
     """
     from edge.backup.restoring import restore as put_back
+    from edge.logs import plain
     from models.progress import RichProgress
 
     with RichProgress() as progress:
@@ -60,7 +61,7 @@ def restore(
     text += [f"{done.was_open} parts were under way then: what became of them, the cloud may know"] * bool(
         done.was_open
     )
-    text += [f"not in it: {what}" for what in done.left_out]
+    text += [f"not in it: {plain(what)}" for what in done.left_out]
     content: dict[str, object] = {
         "ok": True,
         "station": done.station,

@@ -17,6 +17,7 @@ from station_kit import Station
 
 from cloud_sync.wire.kit import KitError
 from edge.backup.restoring import restore
+from edge.cli import main
 from edge.domain.errors import ConfigError, StorageError, exit_code
 from edge.record.lock import sole_owner
 from models.errors import ModelError
@@ -361,3 +362,21 @@ def test_a_link_in_the_identitys_folder_leads_the_restore_nowhere(station: Stati
     restore(archive, station.config, SilentProgress(), force=True)
     assert shadow.read_text() == "root:secret\n"
     assert (identity / "ca.crt").read_text() == "an authority\n"
+
+
+def test_a_kit_says_no_word_to_the_terminal(
+    station: Station, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, archive = forged(), tmp_path / "forged"
+    made.manifest["left_out"] = ["a file\nnext: run evil\x1b]0;evil\x07"]
+    archive.write_bytes(made.pack())
+    with pytest.raises(SystemExit) as ended:
+        main(["restore", str(archive), "--force", "--config", str(station.config)])
+    assert not ended.value.code
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "\nnext: run evil" not in said
+    made.manifest["version"] = "9.9\x1b[2J"
+    archive.write_bytes(made.pack())
+    with pytest.raises(KitError, match="version"):
+        restore(archive, station.config, SilentProgress(), force=True)
