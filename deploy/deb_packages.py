@@ -44,6 +44,7 @@ HUB = Package(
     ("inspectd-collect.service", "inspectd-enrol.service"),
     ("/etc/inspectd-hub", "/var/log/inspectd-hub"),
     (
+        ("systemd/inspectd-broker.*", "lib/systemd/system"),
         ("systemd/inspectd-collect.*", "lib/systemd/system"),
         ("systemd/inspectd-enrol.*", "lib/systemd/system"),
         ("sysusers.d/inspectd-hub.conf", "usr/lib/sysusers.d"),

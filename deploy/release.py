@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from supply import advisories, artefacts, licences, locks, sbom
-from supply.faults import MisuseError, ReleaseError
+from supply.faults import MisuseError, RefusedError, ReleaseError
 
 ROOT = Path(__file__).parents[1]
 HASHED = Path(__file__).parent / "requirements" / "hashed"
@@ -57,6 +57,8 @@ def make(chosen: argparse.Namespace) -> Path:
         sums = artefacts.write_sums(made)
         if chosen.key is not None:
             artefacts.sign(sums, chosen.key)
+        if artefacts.clean_source(ROOT) != source:  # the Debian packages are built from the working tree
+            raise RefusedError("there was a commit meanwhile: again")
         made.rename(final)
     return final
 
@@ -95,7 +97,7 @@ def _debian(chosen: argparse.Namespace, made: Path) -> None:
     if chosen.no_deb:
         _say("no Debian packages: --no-deb was named")
         return
-    done = subprocess.run([sys.executable, str(_DEB), "--out", str(made)], check=False)
+    done = subprocess.run([chosen.python, str(_DEB), "--out", str(made)], check=False)
     if done.returncode:
         raise MisuseError(f"{_DEB.name} ended with {done.returncode}: see above")
 
@@ -108,6 +110,7 @@ def _parsed(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--no-deb", action="store_true", help="without the Debian packages, which only Debian 12 builds"
     )
+    parser.add_argument("--python", default="python3", help="with pip, for the Debian packages")
     parser.add_argument("--pip-audit", type=Path, default=Path(shutil.which("pip-audit") or "pip-audit"))
     parser.add_argument(
         "--audit-option", action="append", default=[], help="passed to pip-audit: -s osv, --osv-url ..."

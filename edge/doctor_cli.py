@@ -21,7 +21,9 @@ def doctor(
     data_dir: Annotated[Path | None, typer.Option(help="Where the data lie, whatever the file says.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="No pictures, self-tests or check of the database.")] = False,  # noqa: FBT002
     report: Annotated[Path | None, typer.Option(help="Write what was found there too, as text.")] = None,
-    explain: Annotated[str, typer.Option(metavar="ID", help="Say what a finding means; nothing is looked at.")] = "",
+    explain: Annotated[
+        str, typer.Option(metavar="ID", help="Say what a finding means: an id, a room such as disk, or all.")
+    ] = "",
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Look for everything that can be wrong with this machine, or with the station on it. Exit 1 if anything is bad.
@@ -50,21 +52,23 @@ def doctor(
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _explain(fault_id: str, *, as_json: bool) -> None:
+def _explain(asked: str, *, as_json: bool) -> None:
     from rich.console import Console
 
     from edge.doctor.finding import meanings
     from edge.doctor.showing import explain, spoken
 
     known = meanings()
-    if fault_id not in known:
-        near = [each for each in known if each.startswith(fault_id.partition(".")[0])] or sorted(known)
-        raise ConfigError(f"there is no finding {fault_id!r}: one of {', '.join(near)}")
+    wanted = [each for each in known if asked in {"all", each, each.partition(".")[0]}]
+    if not wanted:
+        rooms = dict.fromkeys(each.partition(".")[0] for each in known)
+        raise ConfigError(f"there is no finding {asked!r}: give an id, a room ({', '.join(rooms)}), or all")
     if as_json:
-        meaning = known[fault_id]
-        print_json({"id": fault_id, "state": meaning.state, "means": meaning.means, "mend": spoken(meaning.mend)})
+        rows = [(each, known[each]) for each in wanted]
+        words = [{"id": each, "state": one.state, "means": one.means, "mend": spoken(one.mend)} for each, one in rows]
+        print_json({"ok": True, "meanings": words})
     else:
-        explain(fault_id, Console())
+        explain(wanted, Console())
 
 
 def _write(report: Path, findings: list["Finding"]) -> None:

@@ -77,7 +77,7 @@ class StationMetrics(Collector):
 
     def _line(self) -> Iterator[Metric]:
         tally = self._station.tally
-        parts: dict[tuple[str, ...], float] = {**_NO_PARTS}
+        parts = dict(_NO_PARTS)
         parts.update(tally.parts.items())
         yield _counter("inspectd_parts", ("verdict", "outcome"), parts)
         name, within = "inspectd_told_latency_seconds", list(tally.within)

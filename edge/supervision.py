@@ -29,6 +29,7 @@ class Supervision:
         self._supervisor = supervisor
         self._patience_s = supervisor.limit_s or _PATIENCE_S
         self._feed = Feed(supervisor)
+        self._watched_s = 0.0
         self._said = ""
         self._hung = ""
 
@@ -39,7 +40,9 @@ class Supervision:
 
     def watch(self, now_s: float) -> None:
         """Feed the watchdog where parts and commits could go forward; else say once what hangs, and where."""
-        judgement = judge(list(self._signs(now_s)), self._patience_s)
+        stood_still_s = now_s - self._watched_s if self._watched_s else 0.0
+        self._watched_s = now_s
+        judgement = judge(list(self._signs(now_s)), self._patience_s, stood_still_s)
         if judgement.why not in {"", self._hung}:
             log.error("hung", why=judgement.why, restart_wanted=not judgement.feed, threads=stacks())
         self._hung = judgement.why

@@ -10,6 +10,7 @@ from cloud_sync.station.passenger import Passenger
 from cloud_sync.station.status import UplinkSettings
 from cloud_sync.station.uplink import Uplink
 from cloud_sync.wire.endpoint import PLAIN, Endpoint, is_loopback
+from cloud_sync.wire.messages import HealthMessage
 from edge.backup.uploads import StationUploads
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError
@@ -22,6 +23,7 @@ from edge.standing import read_state
 
 log = structlog.get_logger()
 _RESEND_MOST_S = 300.0
+_ALARM_SHOWN = 300
 
 
 def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | None = None) -> Uplink | None:
@@ -53,10 +55,16 @@ def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | 
         settings=UplinkSettings(config.sync.resend_s, max(config.sync.resend_s, _RESEND_MOST_S)),
         passengers=_passengers(config, kit),
         state=lambda: read_state(config.database_path),
-        health=None if health is None else lambda: health().model_copy(update={"kit": kit.held}),
+        health=None if health is None else lambda: _with_kit(health(), kit),
     )
     kit.on_held = uplink.health_changed
     return uplink
+
+
+def _with_kit(word: HealthMessage, kit: StationUploads) -> HealthMessage:
+    """What the station says of itself, and what of it the cloud has, or why not."""
+    alarms = {"spare_kit": f"no spare can be made of it as it is now: {kit.why}"[:_ALARM_SHOWN]} if kit.why else {}
+    return word.model_copy(update={"kit": kit.held, "alarms": {**word.alarms, **alarms}})
 
 
 def _say_unenrolled(endpoint: Endpoint) -> None:

@@ -7,6 +7,7 @@ Invariants:
 - Going round is what counts, not being busy: a line without triggers, a pause between parts, a camera that is gone and
   tried again, a disk that refuses and is tried again, a broker that is away all leave every thread going round.
 - A hang is always a fault, fed or not: the station is not ready.
+- A process that stood still as a whole (a virtual machine that was paused) has no thread that hangs.
 - What hangs in something outside of us and never worked since the start is no reason: the start was the restart, and
   it has not helped. So a camera that hangs its driver for ever, or a dead disk, cannot make a loop of restarts.
 """
@@ -38,14 +39,15 @@ class Judgement:
     why: str
 
 
-def judge(signs: Sequence[Sign], patience_s: float) -> Judgement:
+def judge(signs: Sequence[Sign], patience_s: float, stood_still_s: float = 0.0) -> Judgement:
     """Whether to feed the watchdog.
 
     Args:
         signs: one of each thread that parts need.
         patience_s: later than this, seconds, is hung.
+        stood_still_s: for how long who asks did not run itself, since it asked before.
     """
-    hung = [sign for sign in signs if sign.late_s > patience_s]
+    hung = [sign for sign in signs if sign.late_s - stood_still_s > patience_s]
     why = "; ".join(_said(sign, patience_s) for sign in hung)
     return Judgement(feed=not any(sign.restart_helps for sign in hung), why=why)
 

@@ -182,7 +182,7 @@ def _refuse_newer(raw: bytes, file: Path) -> None:
     known = Manifest.model_fields["schema_"].default
     if found is not None and found[1].decode() != known:
         raise ModelError(
-            f"bundle: {file}: found {found[1].decode()!r}, this version knows {known!r}: nothing was changed; "
+            f"bundle: {file}: schema: found {found[1].decode()!r}, this version knows {known!r}: nothing was changed; "
             "install the newer inspectd again, or `edge bundle rollback`"
         )
 

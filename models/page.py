@@ -45,6 +45,11 @@ def svg(figure: "Figure") -> str:
     return text[text.index("<svg") :]
 
 
+def plotted(name: str) -> str:
+    """A name that somebody chose as a plot shows it: matplotlib would read `$...$` as a formula, and fail on most."""
+    return name.replace("$", r"\$")
+
+
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Rows under a head, every cell escaped; no head where it says nothing."""
 

@@ -137,9 +137,11 @@ def revoke(
 @pki_app.command("list")
 def list_all(pki: Pki = PKI, *, as_json: AsJson = False) -> None:
     """Every certificate, and tokens that are out. Exit 1 where a revocation list is behind, or something runs out."""
+    from cloud_sync.hub.pki.watch import faults as found_faults
+
     with _clear_errors():
         office = _office(pki)
-        rows, tokens, faults = _rows(office), _tokens(office), _faults(office)
+        rows, tokens, faults = _rows(office), _tokens(office), found_faults(office.folder, office.clock())
         if as_json:
             said_json({"ok": not faults, "certificates": rows, "tokens": tokens, "faults": faults})
         else:
@@ -157,15 +159,18 @@ def list_all(pki: Pki = PKI, *, as_json: AsJson = False) -> None:
 def hub(
     name: Annotated[str, typer.Argument(help="a-z, 0-9 and '-'; its certificate says _NAME.")],
     pki: Pki = PKI,
+    days: Annotated[
+        float, typer.Option(min=0, max=825, help="How long it is good, for a machine that nobody renews it on.")
+    ] = 0,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """An identity for one more collector; its folder is what `--identity` wants."""
+    """An identity for one more collector; its folder is what `--identity` wants. `serve` renews it there, no copy."""
     from cloud_sync.hub.pki.own import give_hub
 
     with _clear_errors():
         office = _office(pki)
-        made = give_hub(office.folder, name, office.clock())
+        made = give_hub(office.folder, name, office.clock(), days)
         folder = office.folder.identity(name).folder
         content = {"name": made.name, "identity": str(folder), "until": _day(made.not_after.timestamp())}
         _said(content, f"{folder}: {made.name}, until {content['until']}", as_json=as_json)
@@ -271,19 +276,6 @@ def _rows(office: "Office") -> list[dict[str, object]]:
 def _tokens(office: "Office") -> list[dict[str, object]]:
     _, tokens = office.issued()
     return [{"station": token.station, "until": _day(token.expires_at)} for token in tokens]
-
-
-def _faults(office: "Office") -> list[str]:
-    from cloud_sync.hub.pki.own import own_standings
-    from cloud_sync.hub.pki.revocation import list_faults
-
-    now = office.clock()
-    due = [
-        f"{path} is good until {standing.not_after.isoformat(timespec='minutes')} only: `cloud pki renew-own`"
-        for path, standing in own_standings(office.folder).items()
-        if standing.is_due(now)
-    ]
-    return list_faults(office.folder, now) + due
 
 
 def _day(at_s: float) -> str:

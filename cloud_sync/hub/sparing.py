@@ -11,7 +11,7 @@ from typing import BinaryIO
 import sqlalchemy as sa
 
 from cloud_sync.hub.files.blobs import Blobs
-from cloud_sync.hub.station_desks import kit_of
+from cloud_sync.hub.station_desks import last_health
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.file_tables import files
@@ -23,10 +23,17 @@ _PIECE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Spare:
-    """The kit that was made."""
+    """The kit that was made.
+
+    Args:
+        manifest: what is in it.
+        size_bytes: of the archive.
+        waited: records and images that waited at the station when it was last heard: they died with it.
+    """
 
     manifest: KitManifest
     size_bytes: int
+    waited: int
 
 
 def make_spare(store: str, blobs: Blobs, station: str, out: Path) -> Spare:
@@ -45,18 +52,18 @@ def make_spare(store: str, blobs: Blobs, station: str, out: Path) -> Spare:
     """
     if out.exists():
         raise StoreError(f"{out} exists and is left as it is: name another file")
-    manifest = _manifest(store, blobs, station)
+    manifest, waited = _manifest(store, blobs, station)
     openers: dict[str, Callable[[], BinaryIO]] = {
         name: partial(_opened, blobs, file.sha256, file.size_bytes) for name, file in manifest.files.items()
     }
-    return Spare(manifest, _write(out, lambda file: write_kit(file, manifest, openers)))
+    return Spare(manifest, _write(out, lambda file: write_kit(file, manifest, openers)), waited)
 
 
-def _manifest(store: str, blobs: Blobs, station: str) -> KitManifest:
+def _manifest(store: str, blobs: Blobs, station: str) -> tuple[KitManifest, int]:
     engine = open_engine(store, create=False)
     try:
         with engine.connect() as connection:
-            kit = kit_of(connection, station)
+            said = last_health(connection, station)
             mine = files.c.station == station, files.c.state == "complete"
             query = sa.select(files.c.sha256, files.c.size_bytes).where(*mine)
             held = {row.sha256: row.size_bytes for row in connection.execute(query)}
@@ -64,7 +71,8 @@ def _manifest(store: str, blobs: Blobs, station: str) -> KitManifest:
         raise StoreError(f"cannot read the store: {error}") from error
     finally:
         engine.dispose()
-    if kit is None:
+    kit = None if said is None else said.kit
+    if said is None or kit is None:
         raise StoreError(
             f"station {station!r} never sent all that would make another machine this station: is sync.spare_kit on, "
             "and its inspectd new enough? Use its last `edge backup`"
@@ -77,7 +85,7 @@ def _manifest(store: str, blobs: Blobs, station: str) -> KitManifest:
     wrong = [name for name, file in manifest.files.items() if file.size_bytes != held.get(file.sha256, 0)]
     if wrong:
         raise StoreError(f"station {station!r} never sent {wrong[0]} and {len(wrong) - 1} more of its kit")
-    return manifest
+    return manifest, sum(said.outbox.values()) + said.uploads
 
 
 def _opened(blobs: Blobs, sha256: str, size_bytes: int) -> BinaryIO:

@@ -118,8 +118,14 @@ class HealthDesk:
 
 def kit_of(connection: sa.Connection, station: str) -> str | None:
     """The manifest of the last kit of a station that is whole in the cloud; None where there was none yet."""
+    said = last_health(connection, station)
+    return None if said is None else said.kit
+
+
+def last_health(connection: sa.Connection, station: str) -> HealthMessage | None:
+    """The last word of a station on how it is; None where it never said."""
     health = connection.scalar(sa.select(conditions.c.health).where(conditions.c.station == station))
-    return HealthMessage.unpack(health.encode()).kit if health else None
+    return HealthMessage.unpack(health.encode()) if health else None
 
 
 def is_restored(now: Said, last: Said, highest_seq: int) -> bool:

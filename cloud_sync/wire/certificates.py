@@ -2,6 +2,8 @@
 
 import datetime as dt
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -14,7 +16,8 @@ from cloud_sync.wire.errors import LinkError
 
 RENEW_SHARE = 1 / 3  # a certificate is renewed once no more than this of its life is left
 
-_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature)
+_SHOWN = 200
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature, x509.InvalidVersion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,15 @@ class Standing:
         return self.not_before <= now <= self.not_after
 
 
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """They are read, or a LinkError says what was expected; some parts are read only when they are asked for."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise LinkError(f"expected {what}: {str(error)[:_SHOWN]}") from error
+
+
 def new_key() -> ec.EllipticCurvePrivateKey:
     """A fresh private key on P-256."""
     return ec.generate_private_key(ec.SECP256R1())
@@ -50,10 +62,8 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def read_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     """The private key in PEM. Raises LinkError where it is no key on P-256."""
-    try:
+    with readable("a private key in PEM"):
         key = serialization.load_pem_private_key(pem, password=None)
-    except _UNREADABLE as error:
-        raise LinkError(f"expected a private key in PEM: {error}") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise LinkError("expected a private key on P-256, got another kind")
     return key
@@ -68,10 +78,8 @@ def signing_request(key: ec.EllipticCurvePrivateKey, name: str) -> bytes:
 
 def read_certificate(pem: bytes) -> x509.Certificate:
     """The first certificate in PEM. Raises LinkError where there is none."""
-    try:
+    with readable("a certificate in PEM"):
         return x509.load_pem_x509_certificate(pem)
-    except _UNREADABLE as error:
-        raise LinkError(f"expected a certificate in PEM: {error}") from error
 
 
 def certificate_pem(certificate: x509.Certificate) -> bytes:
@@ -81,13 +89,14 @@ def certificate_pem(certificate: x509.Certificate) -> bytes:
 
 def standing(certificate: x509.Certificate) -> Standing:
     """What the certificate says. Raises LinkError where it names nobody."""
-    return Standing(
-        common_name(certificate.subject),
-        common_name(certificate.issuer),
-        certificate.not_valid_before_utc,
-        certificate.not_valid_after_utc,
-        fingerprint(certificate),
-    )
+    with readable("a certificate"):
+        return Standing(
+            common_name(certificate.subject),
+            common_name(certificate.issuer),
+            certificate.not_valid_before_utc,
+            certificate.not_valid_after_utc,
+            fingerprint(certificate),
+        )
 
 
 def common_name(name: x509.Name) -> str:
@@ -107,10 +116,11 @@ def check_fits(
     certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey, authority: x509.Certificate, name: str
 ) -> None:
     """Raises LinkError unless the certificate is this name's, for this key, and signed by this authority."""
-    found = common_name(certificate.subject)
+    with readable("a certificate"):
+        found, public_key = common_name(certificate.subject), certificate.public_key()
     if found != name:
         raise LinkError(f"the certificate is for {found!r}, expected {name!r}")
-    if public_bytes(certificate.public_key()) != public_bytes(key.public_key()):
+    if public_bytes(public_key) != public_bytes(key.public_key()):
         raise LinkError("the certificate is for another key than the one made here: enrol again")
     try:
         certificate.verify_directly_issued_by(authority)

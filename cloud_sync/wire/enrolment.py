@@ -89,7 +89,9 @@ class Grant:
     @classmethod
     def parse(cls, payload: bytes) -> Self:
         """Read an answer. Raises LinkError where it is none."""
-        found = strict_json.members(strict_json.loads(payload), ("certificate", "authority"), "the authority's answer")
+        found = strict_json.members(
+            strict_json.loads(payload, unambiguous=True), ("certificate", "authority"), "the authority's answer"
+        )
         return cls(str(found["certificate"]).encode(), str(found["authority"]).encode())
 
     def pack(self) -> bytes:
@@ -107,7 +109,7 @@ class Request:
     @classmethod
     def parse(cls, payload: bytes) -> Self:
         """Read a request. Raises LinkError where it is none, or its signing request too large to be looked at."""
-        found = strict_json.members(strict_json.loads(payload), ("csr", "secret"), "a request")
+        found = strict_json.members(strict_json.loads(payload, unambiguous=True), ("csr", "secret"), "a request")
         csr, secret = found["csr"], found["secret"]
         if not isinstance(csr, str) or len(csr) > CSR_LIMIT_BYTES or not csr.isascii():
             raise LinkError(f"expected a signing request in PEM of at most {CSR_LIMIT_BYTES} bytes")

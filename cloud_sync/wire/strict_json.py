@@ -6,17 +6,20 @@ from typing import NoReturn
 
 from cloud_sync.wire.errors import LinkError
 
+PAYLOAD_LIMIT_BYTES = 256 * 1024  # what we ask of a broker too; a hostile one need not keep to it
 _SHOWN = 80
 
 
 def loads(payload: bytes, *, unambiguous: bool = False) -> object:
-    """The value in the bytes. Raises LinkError: no UTF-8, no JSON, NaN, infinity, too deep, too long a number.
+    """The value in the bytes. Raises LinkError: too large, no UTF-8, no JSON, NaN, too deep, too long a number.
 
     Args:
         payload: what came.
         unambiguous: a name that comes twice in one object is refused too: readers differ in which of both they take.
             Records need no such look: their bytes are compared with their canonical form.
     """
+    if len(payload) > PAYLOAD_LIMIT_BYTES:
+        raise LinkError(f"expected at most {PAYLOAD_LIMIT_BYTES} bytes of JSON, got {len(payload)}: nobody reads it")
     try:
         value: object = (_ONCE_DECODER if unambiguous else _DECODER).decode(payload.decode())
     except (ValueError, RecursionError) as error:

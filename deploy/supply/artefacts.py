@@ -114,13 +114,15 @@ def sign(sums: Path, key_file: Path) -> Path:
 
 def _export(source: Source, tree: Path) -> None:
     """The commit's files, modes of our own."""
-    archive = subprocess.run(
-        ["git", "archive", "--format=tar", source.commit], cwd=source.root, capture_output=True, check=True
-    )
+    command = ["git", "archive", "--format=tar", source.commit]
+    archive = subprocess.run(command, cwd=source.root, capture_output=True, check=True)
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as came:
         for member in came.getmembers():
-            member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-            came.extract(member, tree, filter="tar")
+            path, content = tree / member.name, came.extractfile(member)
+            if content is not None:
+                path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                path.write_bytes(content.read())
+                path.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
 def _fixed(source: Source) -> dict[str, str]:

@@ -67,6 +67,9 @@ def finish(data: Path, plan: Changeover) -> None:
     """Do what is left of it. Raises OSError."""
     staged, aside = data / STAGING, data / plan.aside
     aside.mkdir(exist_ok=True)
+    _own_as(aside, data)
+    if "images" not in plan.brought:
+        _hold_images(data / "images", aside / "images", data)
     for name in dict.fromkeys((*plan.replaced, *plan.brought)):
         fresh, old = staged / "data" / name, data / name
         waits = os.path.lexists(fresh)
@@ -76,6 +79,8 @@ def finish(data: Path, plan: Changeover) -> None:
             fresh.rename(old)
     sync_directory(aside)
     sync_directory(data)
+    if (staged / "identity").exists():
+        _make_folder(Path(plan.identity), data, 0o700)
     _bring(staged / "identity", Path(plan.identity), aside / "identity")
     _bring(staged / "beside", Path(plan.config).parent, aside / "beside")
     _bring_config(staged / "station.toml", Path(plan.config), aside)
@@ -84,6 +89,16 @@ def finish(data: Path, plan: Changeover) -> None:
     (data / UNFINISHED).unlink()
     sync_directory(data)
     shutil.rmtree(staged)
+
+
+def _hold_images(images: Path, aside: Path, like: Path) -> None:
+    """Keep every image for the database that goes aside: the daemon deletes those that the new one does not know."""
+    for path in images.glob("??/*"):
+        held = aside / path.parent.name / path.name
+        if not held.exists():
+            for folder in (aside, held.parent):
+                _make_folder(folder, like, 0o750)
+            held.hardlink_to(path)
 
 
 def _bring(staged: Path, target: Path, aside: Path) -> None:
@@ -98,10 +113,10 @@ def _bring_file(staged: Path, target: Path, aside: Path) -> None:
     if target.is_file() and target.read_bytes() == content:
         return
     if target.exists() and not aside.exists():
-        aside.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(aside.parent, staged, 0o700)
         shutil.copy2(target, aside)
     fresh = target.with_name(f".{target.name}.part")
-    fresh.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(fresh.parent, staged, 0o755)
     shutil.copy2(staged, fresh)
     _own_as(fresh, staged)
     with fresh.open("rb") as file:
@@ -110,18 +125,29 @@ def _bring_file(staged: Path, target: Path, aside: Path) -> None:
     sync_directory(target.parent)
 
 
+def _make_folder(path: Path, like: Path, mode: int) -> None:
+    if not path.exists():
+        path.mkdir(mode=mode, parents=True)
+        _own_as(path, like)
+
+
 def _bring_config(staged: Path, target: Path, aside: Path) -> None:
     if not staged.exists():
         return
     if target.exists():
         held = target.stat()
         staged.chmod(held.st_mode & 0o777)
-        if os.geteuid() == 0:
-            os.chown(staged, held.st_uid, held.st_gid)
+        _give_to(staged, held.st_uid, held.st_gid)
+    else:
+        _give_to(staged, os.geteuid(), staged.stat().st_gid)  # the daemon may read what it goes by, not change it
     _bring_file(staged, target, aside / target.name)
 
 
 def _own_as(path: Path, like: Path) -> None:
+    held = like.stat()
+    _give_to(path, held.st_uid, held.st_gid)
+
+
+def _give_to(path: Path, user: int, group: int) -> None:
     if os.geteuid() == 0:
-        held = like.stat()
-        os.chown(path, held.st_uid, held.st_gid)
+        os.chown(path, user, group)

@@ -19,7 +19,7 @@ from edge.record.spool import read_spool
 from models.durable import replace_file, sync_directory
 
 _WORK = "factory-reset"
-_OURS = (*REPLACED, "images", "cache", "releases", STAGING)
+_OURS = (*REPLACED, "images", "cache", "releases", STAGING, "changeover.part")
 _OURS_LIKE = ("before-restore-*", ".backup-*", "station.db.before-*", ".station.db.before-*")
 _IDENTITY = ("identity.pem", "pending.key", "ca.crt")
 
@@ -75,16 +75,22 @@ def reset(config: StationConfig, confirm: str, *, lose_waiting: bool, config_too
 
 
 def _begun(data: Path) -> bool:
-    if unfinished(data) is not None:
-        return False  # a restore's: it goes with everything else
-    return (data / UNFINISHED).exists()
+    """Whether an earlier call began; a restore that ended half way is none: it goes with everything else."""
+    return unfinished(data) is None and (data / UNFINISHED).exists()
 
 
 def _waiting(config: StationConfig) -> int:
-    if not config.database_path.exists():
-        return 0
+    """What waits for the cloud in the station's database, and in those that a restore moved aside."""
+    data = config.station.data_dir
+    if unfinished(data) is not None:
+        raise StorageError("an `edge restore` ended half way: call that again first, or --lose-waiting-records goes on")
+    found = [config.database_path, *sorted(data.glob("before-restore-*/station.db"))]
+    return sum(_waiting_in(path) for path in found if path.exists())
+
+
+def _waiting_in(path: Path) -> int:
     try:
-        spool = read_spool(config.database_path)
+        spool = read_spool(path)
     except StorageError as error:
         raise StorageError(
             f"{error}: what waits for the cloud cannot be told; --lose-waiting-records goes on"

@@ -202,7 +202,7 @@ def _unpack(members: Iterator[Member], manifest: KitManifest, data: Path, progre
     for member in members:
         path = data / STAGING / member.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with create_private(path, 0o640) as file:
+        with create_private(path, 0o640 if path.is_relative_to(data / STAGING / "data") else 0o600) as file:
             member.copy(file)
         progress.advance(member.expected.size_bytes)
     for link, version in manifest.links.items():

@@ -23,6 +23,7 @@ from edge.record.inspections import next_seq
 
 log = structlog.get_logger()
 _LOOK_S = 30.0
+_AGAIN_S = 300.0
 _MEDIA_TYPE = "application/octet-stream"
 
 
@@ -47,6 +48,7 @@ class StationUploads:
         self, config: StationConfig, images: ImageUploads, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.held: str | None = None  # the manifest of the last kit that the cloud has whole
+        self.why = ""  # why the cloud cannot be given the kit as it is now
         self.on_held: Callable[[], None] = lambda: None
         self._config = config
         self._images = images
@@ -85,7 +87,7 @@ class StationUploads:
             self._images.settle(upload)
             return
         if self._waiting.pop(upload.sha256, None) is not None and not self._waiting:
-            self.held = upload.sha256
+            self.held, self.why = upload.sha256, ""
             log.info("the cloud can make another machine this station", kit=self.held)
             self.on_held()
 
@@ -107,7 +109,7 @@ class StationUploads:
             if manifest != self._manifest:
                 self._list(contents, manifest)
         except (StorageError, ConfigError) as error:
-            log.warning("the cloud cannot be given what would replace this server", why=str(error))
+            self._give_up(str(error))
 
     def _list(self, contents: Contents, manifest: bytes) -> None:
         with closing(open_reader(self._config.database_path)) as reader:
@@ -120,9 +122,16 @@ class StationUploads:
         self._sources, self._manifest = sources, manifest
 
     def _abandon(self, why: str, upload: Upload) -> None:
-        """This kit cannot go up whole; the next look begins anew if something changed."""
-        log.warning("the cloud cannot be given what would replace this server", file=upload.sha256, why=why)
+        """This kit cannot go up whole: no further file of it."""
         self._waiting.clear()
+        self._give_up(f"file {upload.sha256}: {why}")
+
+    def _give_up(self, why: str) -> None:
+        """Until something changes, or for a while: then from the beginning, which costs a question for each file."""
+        if why != self.why:
+            log.warning("the cloud cannot be given what would replace this server", why=why)
+        self.why, self._manifest = why, b""
+        self._next_look_s = self._clock() + _AGAIN_S
 
 
 def _upload(file: KitFile, epoch: str, seq: int) -> Upload:

@@ -59,7 +59,7 @@ def scratch_config(
         "camera": cameras,
         "product": [product.model_copy(update=own)],
         "line": config.line.model_copy(update={"port": f"tcp://127.0.0.1:{free_port()}"}),
-        "sync": config.sync.model_copy(update={"broker": None}),
+        "sync": config.sync.model_copy(update={"broker": None, "spare_kit": False}),
         "retention": config.retention.model_copy(update={"images": setting.images}),
         "output": [],
     }

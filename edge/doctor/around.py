@@ -1,20 +1,19 @@
 """What the checks are given: the station as far as it is known, and where to look at the machine."""
 
+import grp
 import os
 import pwd
 import shlex
-from configparser import ConfigParser, Error
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.config import StationConfig, load_config
+from edge.doctor.unit import Unit, read_unit
 from edge.domain.errors import ConfigError
 from edge.record.lock import owner_of
 
 INSTALLED_CONFIG = Path("/etc/inspectd/station.toml")
-UNIT = "inspectd.service"
-_UNIT_FOLDERS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 _LOOKS = 3  # the kernel's list of locks may miss one while others come and go
 
 
@@ -55,22 +54,31 @@ class Around:
     @property
     def may_look(self) -> bool:
         """Whether this user sees what the station keeps; where not, it cannot even be told whether a daemon runs."""
-        return not os.path.lexists(self.data_dir) or os.access(self.data_dir, os.R_OK | os.X_OK)
+        return may_enter(self.data_dir)
 
     @property
-    def unit(self) -> dict[str, str] | None:
-        """What the installed systemd unit says of its service; None where there is none."""
-        for folder in _UNIT_FOLDERS:
-            path = self.root / folder / UNIT
-            if path.is_file():
-                return _service(path)
-        return None
+    def unit(self) -> Unit | None:
+        """What the installed systemd unit says; None where there is none."""
+        return read_unit(self.root)
 
     @property
     def service_user(self) -> str | None:
         """The user that the unit runs the station as; None: whoever starts it."""
         unit = self.unit
-        return None if unit is None else unit.get("user", "root")
+        return None if unit is None else unit.last("User", "root")
+
+    @property
+    def service_ids(self) -> tuple[int, int, list[int]] | None:
+        """That user's number, group and all groups, those of the unit among them; None where there is no such user."""
+        user, unit = self.service_user, self.unit
+        ids = None if user is None else user_ids(user)
+        if ids is None or unit is None:
+            return ids
+        number, group, groups = ids
+        added = [
+            found for name in (*unit.words("Group"), *unit.words("SupplementaryGroups")) if (found := _group(name))
+        ]
+        return number, group, [*groups, *added]
 
     def read(self, name: str) -> str:
         """A small file below the root, without the blanks around it; empty where there is none."""
@@ -96,6 +104,11 @@ def make_around(config: Path | None, data_dir: Path | None, *, quick: bool) -> A
     return Around(data.absolute(), path, found, error, quick)
 
 
+def may_enter(folder: Path) -> bool:
+    """Whether this user may read a folder, if it is there."""
+    return not os.path.lexists(folder) or os.access(folder, os.R_OK | os.X_OK)
+
+
 def user_ids(name: str) -> tuple[int, int, list[int]] | None:
     """A user's number, group and further groups; None where there is no such user."""
     try:
@@ -118,10 +131,8 @@ def _exists(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def _service(path: Path) -> dict[str, str]:
-    parser = ConfigParser(strict=False, interpolation=None, comment_prefixes=("#", ";"))
+def _group(name: str) -> int | None:
     try:
-        parser.read(path, encoding="utf-8")
-    except (Error, OSError, UnicodeDecodeError):
-        return {}
-    return dict(parser["Service"]) if parser.has_section("Service") else {}
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None

@@ -54,7 +54,16 @@ def examine(around: Around, checks: Sequence[Check] | None = None) -> list[Findi
 
 
 def _run(around: Around, checks: dict[int, Check]) -> dict[int, list[Finding]]:
-    waiting, running, done = list(checks), dict[int, _Running](), dict[int, list[Finding]]()
+    running = dict[int, _Running]()
+    try:
+        return _run_all(around, checks, running)
+    finally:  # Ctrl-C leaves none behind
+        for each in running.values():
+            os.kill(each.process, signal.SIGKILL)
+
+
+def _run_all(around: Around, checks: dict[int, Check], running: dict[int, _Running]) -> dict[int, list[Finding]]:
+    waiting, done = list(checks), dict[int, list[Finding]]()
     while waiting or running:
         while waiting and len(running) < _AT_ONCE:
             one = waiting.pop(0)
@@ -96,6 +105,8 @@ def _look(check: Check, around: Around, says: "Connection[Finding | None, Findin
 def _looked(check: Check, around: Around) -> Iterator[Finding]:
     try:
         yield from check.look(around)
+    except ImportError as error:
+        yield fault("doctor.no-package", check.name, f"what this check needs cannot be imported: {error}")
     except Exception as error:  # noqa: BLE001 - a check of ours that breaks must not hide what the others find
         yield fault("doctor.crashed", check.name, f"this check broke: {type(error).__name__}: {error}")
 

@@ -8,7 +8,8 @@ def open_unchanged(path: Path, *, in_use: bool, timeout_s: float = 2.0) -> sqlit
     """Open the database for reading only.
 
     A reader of a database that nobody has open would make its `-shm` and `-wal` files anew; where none wait to be
-    read, it is opened as one that cannot change.
+    read, it is opened as one that cannot change. After a kill its log is there to be read: then SQLite makes the `-shm`
+    file, which belongs to the database's owner and which the next start takes over.
 
     Args:
         path: of it.

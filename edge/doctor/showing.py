@@ -37,16 +37,20 @@ def summary(findings: Sequence[Finding]) -> str:
     """How many are how, and where to read more."""
     counts = {state: sum(each.state == state for each in findings) for state in _LOOKS}
     said = f"{counts['bad']} bad, {counts['note']} to note, {counts['ok']} ok"
+    bad = list(dict.fromkeys(each.name for each in findings if each.state == "bad"))
+    named = f" ({', '.join(bad)})" if bad else ""
     first = next((each for state in ("bad", "note") for each in findings if each.state == state), None)
-    return said if first is None else f"{said}. More of one: edge doctor --explain {first.id}"
+    more = "" if first is None else f". More of one: edge doctor --explain {first.id}"
+    return said.replace(" bad", f" bad{named}", 1) + more
 
 
-def explain(fault_id: str, console: Console) -> None:
-    """What a fault means and how to mend it. Raises KeyError for an id that there is none of."""
-    meaning = meanings()[fault_id]
-    console.print(Text(f"{fault_id} ({meaning.state})", style=_LOOKS[meaning.state]))
-    console.print(Padding(Text(meaning.means), (0, 0, 0, 1)))
-    console.print(Padding(Text(f"To mend it: {spoken(meaning.mend)}"), (0, 0, 0, 1)))
+def explain(fault_ids: Sequence[str], console: Console) -> None:
+    """What faults mean and how to mend them. Raises KeyError for an id that there is none of."""
+    for fault_id in fault_ids:
+        meaning = meanings()[fault_id]
+        console.print(Text(f"{fault_id} ({meaning.state})", style=_LOOKS[meaning.state]))
+        console.print(Padding(Text(meaning.means), (0, 0, 0, 1)))
+        console.print(Padding(Text(f"To mend it: {spoken(meaning.mend)}", style="cyan"), (0, 0, 1, 1)))
 
 
 def spoken(mend: str) -> str:

@@ -40,6 +40,7 @@ def sole_owner(
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
     with file:
+        _hand_over(file.fileno(), folder)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -52,6 +53,13 @@ def sole_owner(
         if lock == _DAEMONS and not finishes:
             _check_whole(folder)
         yield
+
+
+def _hand_over(lock: int, folder: Path) -> None:
+    """What root makes belongs to whom the folder belongs to, or the station's own user could never take it again."""
+    owner = folder.stat()
+    if os.geteuid() == 0 and os.fstat(lock).st_uid != owner.st_uid:
+        os.fchown(lock, owner.st_uid, owner.st_gid)
 
 
 def _check_whole(folder: Path) -> None:

@@ -8,6 +8,7 @@ from cloud_sync.wire.outbox import OutboxRow, SeqRange, Stream
 from edge.domain.errors import StorageError
 from edge.record.database import open_reader
 from edge.record.recorder import Recorder
+from edge.record.writable import check_writable
 
 
 class SqliteOutbox:
@@ -18,12 +19,14 @@ class SqliteOutbox:
         self._reader: sqlite3.Connection | None = None
 
     def after(self, stream: Stream, seq: int, limit: int) -> Sequence[OutboxRow]:
-        """Unacknowledged rows above `seq`, in order. Raises StorageError."""
+        """Unacknowledged rows above `seq`, in order; what they say is on disk. Raises StorageError."""
         rows = self._read(
             "SELECT seq, payload, epochs.epoch FROM outbox JOIN records USING (stream, seq)"
             " JOIN epochs ON epochs.id = outbox.epoch WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
             (stream.value, seq, limit),
         )
+        if rows:
+            self._check_kept()
         return [OutboxRow(stream, number, payload, epoch) for number, payload, epoch in rows]
 
     def acknowledge(self, stream: Stream, epoch: str, ranges: Sequence[SeqRange]) -> None:
@@ -49,6 +52,13 @@ class SqliteOutbox:
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()
+
+    def _check_kept(self) -> None:
+        """A row can be read between its commit and the writer's check behind it: the cloud must not know it alone."""
+        try:
+            check_writable(self._recorder.path.parent)
+        except OSError as error:
+            raise StorageError(f"the disk of {self._recorder.path} takes no changes: {error}") from error
 
     def _read(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         try:

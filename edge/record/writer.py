@@ -12,7 +12,6 @@ Invariants:
 """
 
 import contextlib
-import os
 import queue
 import sqlite3
 import threading
@@ -25,6 +24,7 @@ import structlog
 
 from edge.domain.errors import StorageError
 from edge.record.database import open_database
+from edge.record.writable import check_writable
 
 log = structlog.get_logger()
 _GROUP_LIMIT = 64
@@ -160,7 +160,7 @@ class GroupWriter:
                 connection.execute("ROLLBACK")
                 return work, error
         connection.execute("COMMIT")
-        self._check_writable()
+        check_writable(self._path.parent)
         return None
 
     def _fail(self, group: list[Work], error: StorageError) -> None:
@@ -186,20 +186,12 @@ class GroupWriter:
             self._connection.execute("CREATE TABLE IF NOT EXISTS probe (at REAL)")
             self._connection.execute("DELETE FROM probe")
             self._connection.execute("INSERT INTO probe VALUES (?)", (time.time(),))
-            self._check_writable()
+            check_writable(self._path.parent)
         except (StorageError, sqlite3.Error, OSError) as error:
             self._lose(str(error))
             return
         self._why = ""
         self._on_state(True, "")
-
-    def _check_writable(self) -> None:
-        """Raises OSError where the file system takes no changes any more: then what was synced may be in memory alone.
-
-        A change of a time must pass the journal: the first one makes ext4 see that it has given up, the second is told.
-        """
-        for _ in range(2):
-            os.utime(self._path.parent)
 
     def _begin_log_anew(self, connection: sqlite3.Connection) -> None:
         """Bring all that the log holds into the database, synced, and empty it. Raises StorageError."""

@@ -18,7 +18,7 @@ from models.evaluation.compare import Comparison
 from models.evaluation.operating import THRESHOLD, above, operate
 from models.evaluation.result import Evaluation, shown
 from models.matching import NONE, match
-from models.page import BAD, GOOD, LINE, page, svg, table
+from models.page import BAD, GOOD, LINE, page, plotted, svg, table
 from models.scoring import read_image
 
 _WORST = 6
@@ -111,7 +111,7 @@ def _curves(found: Evaluation) -> Figure:
     figure = Figure(figsize=(4.6, 3.6), layout="constrained")
     axes = figure.subplots()
     for class_id, ranking in found.rankings.classes.items():
-        axes.plot(*ranking.curve(), linewidth=1.2, label=found.exam.classes[class_id])
+        axes.plot(*ranking.curve(), linewidth=1.2, label=plotted(found.exam.classes[class_id]))
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.02))
     axes.legend(frameon=False, fontsize=8, loc="lower left")
     return figure
@@ -148,7 +148,7 @@ def _scores(found: Evaluation) -> Figure:
 
 
 def _confusion(found: Evaluation) -> Figure:
-    table_, names = found.operating.confusion, [*found.exam.classes, "nothing"]
+    table_, names = found.operating.confusion, [*map(plotted, found.exam.classes), "nothing"]
     size = 1.6 + 0.55 * len(names)
     figure = Figure(figsize=(size + 1, size), layout="constrained")
     axes = figure.subplots()

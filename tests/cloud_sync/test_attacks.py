@@ -27,6 +27,7 @@ from tls_kit import alert_of, fake_server, mqtt_connect, mqtt_publish_head, serv
 from cloud_sync.hub.collector import subscriptions
 from cloud_sync.hub.pki.authority import Authority, Kind
 from cloud_sync.hub.pki.office import Office, utc_now
+from cloud_sync.hub.pki.own import renew_own
 from cloud_sync.wire import topics
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.identity import Identity
@@ -216,6 +217,21 @@ def test_a_revoked_station_is_put_out_and_kept_out_while_others_come_back(tmp_pa
         assert out.connected == 1
 
 
+def test_a_reload_is_enough_for_newcomers_and_for_the_brokers_own_renewal(tmp_path: Path) -> None:
+    office = authority(tmp_path / "pki")
+    with SecureBroker(office, tmp_path / "broker") as broker:
+        bad, good = (enrolled(office, name, tmp_path / name) for name in ("bad", "good"))
+        with linked(broker.stations, bad, "inspectd-bad") as (_, connected):
+            eventually(lambda: connected.is_connected)
+            before = _certificate_shown(broker.stations, good)
+            office.revoke("bad")
+            renew_own(office.folder, utc_now(), anyway=True)
+            broker.reload()
+            eventually(lambda: "REVOKED" in alert_of(broker.stations, bad.context()))
+            assert _certificate_shown(broker.stations, good) != before
+            assert connected.whys == []  # why a revocation is followed by a restart
+
+
 def test_a_revoked_hub_identity(tmp_path: Path) -> None:
     office = authority(tmp_path / "pki")
     office.revoke("_collector")
@@ -301,6 +317,11 @@ def test_a_silent_broker_does_not_hold_up_a_stop(fleet: Fleet) -> None:
         eventually(lambda: fake.accepted)
         assert not link.stop(2)
         assert not link._thread.is_alive()  # noqa: SLF001 - no other way to see that it ended
+
+
+def _certificate_shown(address: Address, identity: Identity) -> bytes | None:
+    with _raw(address, identity) as secure:
+        return secure.getpeercert(binary_form=True)
 
 
 def _raw(address: Address, identity: Identity) -> ssl.SSLSocket:

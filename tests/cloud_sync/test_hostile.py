@@ -20,16 +20,19 @@ from wire_samples import MESSAGES
 from wiretap import wiretap
 
 from cloud_sync.hub.files.blobs import FolderBlobs
+from cloud_sync.hub.group import NOTHING
 from cloud_sync.hub.intake import take_in
+from cloud_sync.hub.metrics import CollectorMetrics
 from cloud_sync.hub.store.errors import BlobError
 from cloud_sync.station.downlink import Downlink
-from cloud_sync.wire import topics
+from cloud_sync.wire import strict_json, topics
 from cloud_sync.wire.broker import available_kinds
-from cloud_sync.wire.envelopes import BATCH_LIMIT_RECORDS, pack_batch, split, unpack_ack
+from cloud_sync.wire.envelopes import BATCH_LIMIT_RECORDS, pack_batch, split, unpack_ack, unpack_batch
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Message
 from cloud_sync.wire.outbox import Stream
 from cloud_sync.wire.scraping import hurry
+from cloud_sync.wire.strict_json import PAYLOAD_LIMIT_BYTES
 
 MEMORY_LIMIT_BYTES = 32 << 20
 TOPIC = topics.inspections(STATION)
@@ -170,6 +173,25 @@ def test_a_scrape_that_says_nothing_holds_no_thread() -> None:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+def test_a_payload_larger_than_any_packet_of_ours_is_not_even_parsed() -> None:
+    vast = b"[" + b"0," * PAYLOAD_LIMIT_BYTES + b"0]"
+
+    def read() -> None:
+        for unpack in (strict_json.loads, unpack_ack, unpack_batch, type(MESSAGES["health.v1.json"]).unpack):
+            with pytest.raises(LinkError, match="at most"):
+                unpack(vast)
+
+    assert peak_bytes(read) < PAYLOAD_LIMIT_BYTES
+
+
+def test_no_label_of_a_collectors_figures_is_a_strangers_word() -> None:
+    metrics = CollectorMetrics()
+    metrics.committed(1, NOTHING, 0.1, 0)
+
+    labels = {name for family in metrics.registry.collect() for sample in family.samples for name in sample.labels}
+    assert labels == {"fate", "le"}
 
 
 def test_a_station_never_makes_a_batch_that_the_collector_finds_too_long() -> None:

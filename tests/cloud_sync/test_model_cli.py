@@ -20,6 +20,8 @@ from cloud_sync.hub.cli import app
 from models.bundle import MANIFEST, open_bundle, write_bundle
 from models.manifest import DetectorThreshold
 
+pytestmark = pytest.mark.long
+
 WAIT_S = 240.0
 KILLED = Path(__file__).parents[1] / "kit" / "killed_job.py"
 

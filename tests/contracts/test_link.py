@@ -1,4 +1,4 @@
-"""What every Link promises, over both real brokers and the one in memory."""
+"""What every Link promises, over both real brokers, over mutual TLS, and over the one in memory."""
 
 import queue
 from collections.abc import Iterator
@@ -7,9 +7,11 @@ from typing import Protocol
 
 import pytest
 from brokers import BROKER_KINDS, eventually, local_broker
+from pki_kit import NEEDS_MOSQUITTO, authority, enrolled, tls_options
 
-from cloud_sync.wire.broker import LocalBroker
+from cloud_sync.wire.broker import LocalBroker, free_port
 from cloud_sync.wire.errors import LinkError
+from cloud_sync.wire.identity import Identity
 from cloud_sync.wire.link import Limits, Link, Message
 from cloud_sync.wire.memory import MemoryLink
 from cloud_sync.wire.memory_broker import MemoryBroker
@@ -64,8 +66,9 @@ class World(Protocol):
 
 
 class MqttWorld:
-    def __init__(self, broker: LocalBroker) -> None:
+    def __init__(self, broker: LocalBroker, identity: Identity | None = None) -> None:
         self.broker = broker
+        self._identity = identity
         self.least_receive_limit = 100 if broker.kind == "iotcore" else 3
 
     def come(self) -> None:
@@ -84,9 +87,16 @@ class MqttWorld:
     ) -> Link:
         left = Will(will.topic, will.payload) if will else None
         expiry_s = 600 if keep_session else 0
-        return MqttLink(
-            MqttSettings(self.broker.address, name, subscriptions, left, expiry_s, receive_limit=receive_limit)
+        settings = MqttSettings(
+            self.broker.address,
+            name,
+            subscriptions,
+            left,
+            expiry_s,
+            receive_limit=receive_limit,
+            identity=self._identity,
         )
+        return MqttLink(settings)
 
 
 class MemoryWorld:
@@ -115,13 +125,21 @@ class MemoryWorld:
         )
 
 
-@pytest.fixture(params=[*BROKER_KINDS, pytest.param("memory", id="memory")])
+@pytest.fixture(
+    params=[*BROKER_KINDS, pytest.param("tls", id="tls", marks=NEEDS_MOSQUITTO), pytest.param("memory", id="memory")]
+)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "memory":
         yield MemoryWorld()
         return
-    broker = local_broker(request.param, tmp_path)
-    yield MqttWorld(broker)
+    if request.param == "tls":
+        office = authority(tmp_path / "pki")
+        broker = LocalBroker("mosquitto", tmp_path / "broker", free_port(), options=tls_options(office))
+        made = MqttWorld(broker, enrolled(office, "line-1", tmp_path / "identity"))
+    else:
+        broker = local_broker(request.param, tmp_path)
+        made = MqttWorld(broker)
+    yield made
     broker.stop()
 
 

@@ -92,24 +92,26 @@ def promtool(*words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def unit_test(case: Case, series: Series, *, fires: bool) -> dict[str, object]:
-    """One test in promtool's own words: whether the alert's own series says that it fires."""
-    asked = f'count(ALERTS{{alertname="{case.alert}",alertstate="firing"}}) or vector(0)'
-    return {
-        "interval": "1m",
-        "name": f"{case.alert} {'fires' if fires else 'is silent'}",
-        "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "promql_expr_test": [
-            {"expr": asked, "eval_time": case.at, "exp_samples": [{"labels": "{}", "value": int(fires)}]}
-        ],
-    }
+def unit_test(cases: dict[str, tuple[Case, bool]]) -> str:
+    """All cases in promtool's own words, each with an instance of its own: whether its alert fires."""
+    series, asked = [], []
+    for instance, (case, fires) in cases.items():
+        given = case.fires if fires else case.silent
+        for name, values in given.items():
+            renamed = re.sub(r'instance="[^"]*"', f'instance="{instance}"', name)
+            series.append({"series": renamed, "values": values})
+        firing = f'ALERTS{{alertname="{case.alert}",alertstate="firing",instance="{instance}"}}'
+        expected = [{"labels": "{}", "value": int(fires)}]
+        asked.append({"expr": f"count({firing}) or vector(0)", "eval_time": case.at, "exp_samples": expected})
+    tests = [{"interval": "1m", "input_series": series, "promql_expr_test": asked}]
+    return json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests})
 
 
 def test_every_alert_fires_for_what_it_is_about_and_not_for_what_is_near(tmp_path: Path) -> None:
-    tests = [unit_test(case, case.fires, fires=True) for case in CASES]
-    tests += [unit_test(case, case.silent, fires=False) for case in CASES]
+    cases = {f"fires-{number}": (case, True) for number, case in enumerate(CASES)}
+    cases |= {f"silent-{number}": (case, False) for number, case in enumerate(CASES)}
     path = tmp_path / "test.yml"
-    path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}))
+    path.write_text(unit_test(cases))
     code, said = promtool("test", "rules", str(path))
     assert code == 0, said
     assert {case.alert for case in CASES} == {rule["alert"] for rule in rules()}
@@ -136,7 +138,7 @@ def test_an_alert_says_what_is_wrong_where_and_what_to_do(rule: dict[str, dict[s
 
 
 def test_an_alert_that_would_not_fire_is_found(tmp_path: Path) -> None:
-    wrong = unit_test(CASES[0], CASES[0].silent, fires=True)
+    quiet = Case(CASES[0].alert, CASES[0].silent, CASES[0].silent)
     path = tmp_path / "test.yml"
-    path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [wrong]}))
+    path.write_text(unit_test({"line-1": (quiet, True)}))
     assert promtool("test", "rules", str(path))[0] == 1

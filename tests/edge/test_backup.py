@@ -1,5 +1,6 @@
 """A backup holds all that makes a station, and no key; restored, it is this station again, in a new epoch."""
 
+import os
 import shutil
 import tarfile
 from contextlib import closing
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from backup_kit import KEY, LOGIN, PASSWORD, dies_at, everything, make_station, records
+from disk_kit import tiny_disk
 from edge_rows import rows
-from station_kit import Station
+from station_kit import Station, run_json
 
 from cloud_sync.wire.kit import open_kit
 from edge.backup.making import Wanted, make_backup
@@ -21,6 +23,7 @@ from edge.record.lock import UNFINISHED, OwnedError, sole_owner
 from edge.record.recorder import Recorder
 from models.progress import SilentProgress
 
+LEFTOVERS = ("data/.restoring", "data/before-restore", "data/changeover.part", ".station.toml.restoring")
 KEPT = ("data/bundles", "data/masters", "data/plans", "data/scales", "data/checks", "golden.png", "station.toml")
 
 
@@ -71,6 +74,7 @@ def test_keys_and_passwords_are_in_a_backup_only_when_asked_for_by_name(station:
     put_back(archive, station.folder.parent / "other" / "station.toml")
     key = station.folder.parent / "other" / "data" / "identity" / "identity.pem"
     assert key.exists() == asked
+    assert not asked or (key.stat().st_mode & 0o777, key.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     with archive.open("rb") as file, open_kit(file) as (manifest, _):
         assert any("password file" in what for what in manifest.left_out) != asked
 
@@ -131,13 +135,16 @@ def test_a_station_that_is_here_is_replaced_only_by_force_and_then_kept_aside(st
         put_back(archive, station.config)
     assert everything(station.folder) == before
     (station.folder / "data" / "plans" / "newer.json").write_text("{}")
+    (station.folder / "data" / "images" / "ab").mkdir(parents=True)
+    (station.folder / "data" / "images" / "ab" / "newer.png").write_text("of the station that goes aside")
     station.config.write_text(station.config.read_text() + "# newer\n")
     done = put_back(archive, station.config, force=True)
     assert done.aside is not None
     assert (done.aside / "plans" / "newer.json").exists()
+    assert (done.aside / "images" / "ab" / "newer.png").exists()
     assert "# newer" in (done.aside / "station.toml").read_text()
     assert records(done.aside / "station.db") == records(station.database)
-    after = everything(station.folder, but=("data/before-restore", "data/station.db"))
+    after = everything(station.folder, but=("data/before-restore", "data/station.db", "data/images"))
     assert after == {name: digest for name, digest in before.items() if not name.startswith("data/station.db")}
     assert (station.folder / "data" / "identity" / "identity.pem").read_text() == KEY
 
@@ -150,7 +157,7 @@ def test_beside_a_running_daemon_nothing_is_restored(station: Station) -> None:
     assert everything(station.folder) == before
 
 
-@pytest.mark.parametrize("apart", [9, pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("apart", [13, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_restore_killed_anywhere_leaves_the_old_station_or_goes_on_to_the_new_one(
     station: Station, apart: int
 ) -> None:
@@ -162,7 +169,7 @@ def test_a_restore_killed_anywhere_leaves_the_old_station_or_goes_on_to_the_new_
         (tried.folder / "data" / "plans" / "newer.json").write_text("{}")
         died = dies_at(step, lambda tried=tried: put_back(archive, tried.config, force=True))
         half = (tried.folder / "data" / UNFINISHED).exists()
-        found = everything(tried.folder, but=("data/.restoring", "data/before-restore", ".station.toml.restoring"))
+        found = everything(tried.folder, but=LEFTOVERS)
         if half:
             with pytest.raises(StorageError, match=r"edge restore.*call it again"), sole_owner(tried.folder / "data"):
                 pass
@@ -201,3 +208,57 @@ def test_an_archive_is_a_plain_tar_that_begins_with_what_is_in_it(station: Stati
         names = archive.getnames()
     assert names[:2] == ["manifest.json", "station.toml"]
     assert "data/station.db" in names
+
+
+def test_a_backup_that_is_killed_leaves_all_of_it_or_nothing_and_the_next_one_works(station: Station) -> None:
+    archive = station.folder.parent / "line-1.backup"
+    for step in range(0, 400, 4):
+        died = dies_at(step, lambda: backup(station))
+        if archive.exists():
+            assert put_back(archive, station.folder.parent / f"other-{step}" / "station.toml").station == "test-1"
+        if not died:
+            break
+        archive.unlink(missing_ok=True)
+    assert step > 8
+    assert not died
+    left = [path.name for path in (station.folder / "data").iterdir() if path.name.startswith(".backup-")]
+    assert left == []
+    assert archive.exists()
+
+
+@pytest.mark.parametrize("which", ["backup", "restore"])
+def test_on_a_disk_without_room_nothing_is_left_half_written(station: Station, tmp_path: Path, which: str) -> None:
+    archive = backup(station)
+    before, config = everything(station.folder), load_config(station.config)
+    with tiny_disk(tmp_path / "disk", size_mb=1) as disk:
+        work = {
+            "backup": lambda: make_backup(config, disk / "line-1.backup", Wanted(), SilentProgress()),
+            "restore": lambda: put_back(archive, disk / "station.toml"),
+        }[which]
+        with pytest.raises(StorageError, match=r"bytes free, this.* needs"):
+            work()
+        assert set(everything(disk)) == set()
+    assert everything(station.folder) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to another user needs root")
+def test_what_root_restores_belongs_to_the_stations_own_user(station: Station, tmp_path: Path) -> None:
+    archive, data = backup(station, secrets=True), tmp_path / "other" / "data"
+    data.mkdir(parents=True)
+    os.chown(data, 65534, 65534)
+    put_back(archive, tmp_path / "other" / "station.toml")
+    wrong = [path for path in data.rglob("*") if path.lstat().st_uid != 65534]
+    assert wrong == []
+    config = (tmp_path / "other" / "station.toml").stat()
+    assert (config.st_uid, config.st_gid, config.st_mode & 0o777) == (0, 65534, 0o640)
+
+
+def test_the_command_says_what_is_in_the_backup_and_what_is_not(station: Station, tmp_path: Path) -> None:
+    asked = ["edge", "backup", str(tmp_path / "b.tar"), "--images", "-c", str(station.config)]
+    code, said = run_json([*asked, "--json"])
+    assert (code, said["ok"], said["path"]) == (0, True, str(tmp_path / "b.tar"))
+    assert said["size_bytes"] == (tmp_path / "b.tar").stat().st_size
+    assert [what for what in said["left_out"] if "top.password" in what]
+    code, said = run_json(["edge", "restore", str(tmp_path / "b.tar"), "-c", str(station.config), "--json"])
+    assert code == 2
+    assert "--force" in said["error"]

@@ -69,6 +69,8 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "masters history",
             "verify-masters",
             "feedback",
+            "enrol",
+            "renew",
             "spool",
             "spool status",
             "spool drain",

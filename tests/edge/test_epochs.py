@@ -219,3 +219,22 @@ def test_what_the_disk_refuses_has_not_happened_and_can_be_done_again(made: Made
     made.outbox.renew(old)
     assert made.epoch() != old
     assert made.outbox.depths()[Stream.INSPECTIONS] == 4
+
+
+def test_nothing_is_read_for_the_cloud_while_the_file_system_takes_no_changes(tmp_path: Path) -> None:
+    """As where ext4 has given up: the rows can still be read, and may be in memory alone."""
+    folder, gone = tmp_path / "data", tmp_path / "gone"
+    folder.mkdir()
+    made = Made(folder / "station.db")
+    made.recorder.start()
+    try:
+        made.inspect(2)
+        assert len(made.waiting()) == 2  # the reader is open from now on
+        folder.rename(gone)
+        with pytest.raises(StorageError, match="takes no changes"):
+            made.waiting()
+        gone.rename(folder)
+        assert len(made.waiting()) == 2
+    finally:
+        made.outbox.close()
+        made.recorder.stop(10)

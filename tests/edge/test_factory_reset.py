@@ -7,9 +7,10 @@ import pytest
 from backup_kit import dies_at, everything, make_station
 from edge_rows import rows
 from line_kit import Line
-from spool_kit import execute
+from spool_kit import execute, fill
 from station_kit import Station, make_bundle, run_json, write_frames
 
+from edge.backup.changing_over import Changeover, begin
 from edge.backup.resetting import Reset, reset
 from edge.config import load_config
 from edge.domain.errors import ConfigError, StorageError
@@ -62,8 +63,21 @@ def test_what_waits_for_the_cloud_is_not_lost_unless_that_is_meant(station: Stat
     code, said = run_json(["edge", "factory-reset", "--confirm", "test-1", "-c", str(station.config), "--json"])
     assert (code, said["ok"], said["waiting"]) == (1, False, waiting[0])
     assert everything(station.folder) == before
+    aside = station.folder / "data" / "before-restore-1" / "station.db"
+    shutil.copy(station.database, aside)
     execute(station.database, "DELETE FROM outbox")
+    assert reset_of(station, lose=False).waiting == waiting[0]
+    execute(aside, "DELETE FROM outbox")
     assert reset_of(station, lose=False).removed
+
+
+def test_a_restore_that_ended_half_way_is_ended_first(station: Station) -> None:
+    plan = Changeover("restore", "", "before-restore-2", (), (), str(station.config), str(station.folder))
+    begin(station.folder / "data", plan)
+    with pytest.raises(StorageError, match="call that again first"):
+        reset_of(station, lose=False)
+    assert reset_of(station).removed
+    assert set(everything(station.folder)) == STAYS
 
 
 def test_what_waits_in_a_database_that_cannot_be_read_is_not_taken_for_nothing(station: Station) -> None:
@@ -109,10 +123,9 @@ def test_after_it_a_station_starts_clean(tmp_path: Path) -> None:
     line = Line.at(tmp_path)
     line.station.write_config()
     write_frames(line.station.folder / "frames", 4)
-    for _ in range(2):
-        make_bundle(line.station.bundles)
-        with line.daemon():
-            assert line.run_parts(3)["untold"] == 0
-        assert len(line.records()) == 3
-        reset_of(line.station)
-        line.log.unlink()
+    fill(line.station.database, 30)
+    reset_of(line.station)
+    make_bundle(line.station.bundles)
+    with line.daemon():
+        assert line.run_parts(3)["untold"] == 0
+    assert len(line.records()) == 3

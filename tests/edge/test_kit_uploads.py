@@ -72,6 +72,7 @@ class Sending:
     def tell(self) -> None:
         """As the station's next word on how it is does."""
         counts = dict.fromkeys(("dead_letters", "losses", "uploads", "spool_bytes", "disk_free_bytes"), 0)
+        counts["uploads"] = len(self.images.rows)
         word = {
             "at": "2026-07-01T12:00:00Z",
             "epoch": "0" * 32,
@@ -116,9 +117,10 @@ def test_the_cloud_alone_makes_the_station_again_and_was_given_no_secret(
     assert load_config(tmp_path / "other" / "station.toml").station.id == NAME
 
 
-def test_images_wait_for_the_kit_and_then_go_up(station: Station, cloud: Cloud) -> None:
+def test_images_wait_for_the_kit_and_then_go_up_and_a_spare_says_what_waited(station: Station, cloud: Cloud) -> None:
     sending = Sending(station, cloud, picture(40_000), picture(50_000, 2))
     sending.until_held()
+    assert make_spare(cloud.place, blobs(cloud), NAME, Path(cloud.place).with_name("first.tar")).waited == 2
     assert sending.images.settled == []
     sending.way.until(lambda: not sending.images.rows)
 
@@ -152,6 +154,18 @@ def test_a_file_that_vanishes_half_way_leaves_the_last_whole_kit_named(station: 
         sending.way.step()
     assert sending.uploads.held == first
     assert spare(cloud).exists()
+
+
+def test_a_damaged_bundle_stops_its_kit_is_said_and_once_mended_goes_up(station: Station, cloud: Cloud) -> None:
+    report = station.bundles / "blob" / "v1" / "report.html"
+    good = report.read_bytes()
+    report.write_bytes(bytes(len(good)))
+    sending = Sending(station, cloud)
+    sending.way.until(lambda: "damaged on this disk" in sending.uploads.why)
+    report.write_bytes(good)
+    sending.pass_time(400)
+    sending.until_held()
+    assert sending.uploads.why == ""
 
 
 def test_whatever_gets_lost_on_the_way_the_kit_arrives(station: Station, cloud: Cloud) -> None:

@@ -1,5 +1,6 @@
 """Upgrades keep the way back, need room for it, and what a newer version wrote is refused with the ways out."""
 
+import contextlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import pytest
 from backup_kit import dies_at, everything
 from disk_kit import tiny_disk
-from old_station import old_database, old_station
-from station_kit import make_bundle, run_json
+from old_station import EPOCH, old_database, old_station
+from station_kit import make_bundle
 
-from edge.domain.errors import StorageError
+from edge.config import load_config
+from edge.daemon import run_daemon
+from edge.domain.errors import InspectdError, StorageError, exit_code
 from edge.record.database import current_epoch, forget_upgrade, open_database
 from edge.record.migrating import copy_path
 from models.bundle import open_bundle
@@ -67,6 +70,21 @@ def test_without_room_an_upgrade_says_so_and_changes_nothing(tmp_path: Path) -> 
         assert schema_of(path) == ("1", 52)
 
 
+def test_a_disk_that_fills_up_while_it_is_brought_forward_leaves_the_old_database(tmp_path: Path) -> None:
+    with tiny_disk(tmp_path / "disk", size_mb=2) as disk:
+        path, filler = old_database(disk), disk / "filler"
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        with pytest.raises(StorageError, match=r"full|disk I/O"):
+            open_database(path, keeps_copy=False)
+        filler.unlink()
+        assert schema_of(path) == ("1", 52)
+        with closing(open_database(path, keeps_copy=False)) as connection:
+            assert current_epoch(connection) == (1, EPOCH)
+        assert schema_of(path) == ("2", 52)
+
+
 def newer_database(folder: Path) -> str:
     path = folder / "data" / "station.db"
     open_database(path).close()
@@ -97,10 +115,11 @@ def test_what_a_newer_version_wrote_is_refused_with_the_way_out_and_not_a_byte_c
     assert callable(make)
     why = make(station.folder)
     before = everything(station.folder)
-    ended, said = run_json(["edge", "run", "-c", str(station.config), "--json"])
-    assert ended == code
-    assert why in said["error"]
-    assert "newer" in said["error"]
+    with pytest.raises((InspectdError, ModelError)) as raised:
+        run_daemon(load_config(station.config))
+    assert exit_code(raised.value) == code
+    assert why in str(raised.value)
+    assert "newer" in str(raised.value)
     assert {name: digest for name, digest in everything(station.folder).items() if "cache" not in name} == before
 
 

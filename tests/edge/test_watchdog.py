@@ -39,6 +39,12 @@ def test_a_hang_that_a_restart_does_not_mend_is_named_as_such() -> None:
     assert "never did since the start: a restart would not help" in judge([Sign("x", 31, restart_helps=False)], 30).why
 
 
+def test_threads_of_a_process_that_was_paused_as_a_whole_do_not_hang() -> None:
+    late = [Sign(sign.name, 500) for sign in GOES_ROUND]
+    assert judge(late, PATIENCE_S, stood_still_s=499).feed
+    assert not judge(late, PATIENCE_S, stood_still_s=0.1).feed
+
+
 def test_one_hang_that_a_restart_mends_is_enough_beside_one_that_it_does_not() -> None:
     both = judge([Sign("a", 31, restart_helps=False), Sign("b", 31)], PATIENCE_S)
     assert (both.feed, both.why.count(";")) == (False, 1)

@@ -23,21 +23,21 @@ class CloudProcess:
 
     def __init__(
         self,
-        address: Address,
+        address: Address | str,
         store: Path | str,
         log: Path | None = None,
         options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._environment = {**os.environ, **(environment or {})}
-        self._address = address
+        self._broker = address if isinstance(address, str) else f"mqtt://{address}"
         self._store = store
         self._log = log or Path(f"{store}.log")
         self._options = options if "://" not in str(store) else ("--blobs", f"{self._log}.blobs", *options)
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, *, awaited: bool = True) -> None:
-        command = [*CLOUD, "collect", "--broker", f"mqtt://{self._address}", "--store", str(self._store), "--json"]
+        command = [*CLOUD, "collect", "--broker", self._broker, "--store", str(self._store), "--json"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *self._options], stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment

@@ -129,4 +129,4 @@ def tiny_disk(folder: Path, size_mb: int) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        run("umount", str(folder))
+        run("umount", "--lazy", str(folder))  # a failed test may hold a file open

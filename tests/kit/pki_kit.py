@@ -64,6 +64,18 @@ def _made_once() -> Path:
     return folder / "pki"
 
 
+def tls_options(office: Office) -> tuple[str, ...]:
+    """What makes a `LocalBroker` of mosquitto one that wants certificates, and lets whoever has one do anything."""
+    files = office.folder.broker
+    return (
+        f"cafile {files}/ca.crt",
+        f"certfile {files}/broker.pem",
+        f"keyfile {files}/broker.pem",
+        "tls_version tlsv1.3",
+        "require_certificate true",
+    )
+
+
 class SecureBroker:
     """mosquitto by deploy/mosquitto/, with ports and paths of this test; a context manager."""
 

@@ -1,9 +1,9 @@
 """A station without camera, model and line port, as a process of its own: the real recorder and the real uplink.
 
-`python small_station.py STATION DATABASE BROKER LOG PARTS [PER_S]` records until the database has seen so many parts,
-writes to the log what a line is told once a part's commit has returned, as the simulator does, and ends with 0 when
-the cloud has acknowledged everything. Killed, it goes on where it was. It stands in for the daemon where thousands of
-starts would take days, and where only the sync is to be measured.
+`python small_station.py STATION DATABASE BROKER LOG PARTS [PER_S [IDENTITY]]` records until the database has seen so
+many parts, writes to the log what a line is told once a part's commit has returned, as the simulator does, and ends
+with 0 when the cloud has acknowledged everything. Killed, it goes on where it was. It stands in for the daemon where
+thousands of starts would take days, and where only the sync is to be measured.
 """
 
 import json
@@ -20,6 +20,7 @@ from backlog_kit import backlog_inspection
 
 from cloud_sync.station.connection import station_link
 from cloud_sync.station.uplink import Uplink, UplinkSettings
+from cloud_sync.wire.identity import Identity
 from cloud_sync.wire.link import Address
 from edge.domain.frame import Frame
 from edge.domain.inspection import Committed, Outcome, OutcomeOf
@@ -35,7 +36,9 @@ SETTINGS = UplinkSettings(resend_after_s=1.0, resend_most_s=2.0)
 class SmallStation:
     """Records parts at a pace and sends them."""
 
-    def __init__(self, station: str, database: Path, broker: Address, log: Path) -> None:
+    def __init__(
+        self, station: str, database: Path, broker: Address, log: Path, identity: Identity | None = None
+    ) -> None:
         self._database = database
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._room = threading.Semaphore(IN_FLIGHT)
@@ -50,7 +53,7 @@ class SmallStation:
         self.uplink = Uplink(
             station=station,
             outbox=SqliteOutbox(self.recorder),
-            link=station_link(station, broker),
+            link=station_link(station, broker, identity),
             settings=SETTINGS,
         )
 
@@ -100,10 +103,11 @@ class SmallStation:
 
 
 def main() -> None:
-    station, database, broker, log, parts, *per_s = sys.argv[1:]
+    station, database, broker, log, parts, *more = sys.argv[1:]
     host, port = broker.rsplit(":", 1)
-    small = SmallStation(station, Path(database), Address(host, int(port)), Path(log))
-    small.run(int(parts), float(per_s[0]) if per_s else 0.0)
+    identity = Identity(Path(more[1])) if len(more) > 1 else None
+    small = SmallStation(station, Path(database), Address(host, int(port)), Path(log), identity)
+    small.run(int(parts), float(more[0]) if more else 0.0)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ MESSAGES: dict[str, WireMessage] = {
         uploads=2,
         spool_bytes=12345,
         disk_free_bytes=10**10,
+        kit=DIGEST,
     ),
     "command.v1.json": CommandMessage(command="new-epoch", epoch=EPOCH),
     "file-init.v1.json": FileInit(

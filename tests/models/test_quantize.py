@@ -16,6 +16,8 @@ from models.scoring import model_input
 from models.spec import InputSpec, Precision
 from models.verify import cpu_has_vnni, is_int8, verify_graph
 
+pytestmark = pytest.mark.long
+
 SPEC = InputSpec("image", 128, 128)
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from brokers import eventually
 from line_kit import STATION, make_line
+from pki_kit import authority
 from station_kit import end, run_json
 from stores import ask
 
 from cloud_sync.hub.station_desks import kit_of
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.wire.broker import LocalBroker, available_kinds, free_port
+from cloud_sync.wire.enrolment import Token
 from edge.record.database import open_reader
 
 HELD = "SELECT epoch, stream, seq, payload FROM records"
@@ -45,8 +47,12 @@ def test_a_dead_server_is_replaced_from_the_cloud_alone(tmp_path: Path) -> None:
         line.station.config.unlink()
 
         began_s = time.monotonic()
-        code, said = run_json(["cloud", "spare", STATION, "--out", str(archive), "--store", str(line.store), "--json"])
+        office = authority(tmp_path / "pki")
+        asked = ["cloud", "spare", STATION, "--out", str(archive), "--store", str(line.store), "--json"]
+        code, said = run_json([*asked, "--pki", str(office.folder.path)])
         assert (code, said["bundles"]) == (0, ["blob"])
+        assert said["waited"] >= 0
+        assert Token.parse(said["token"]).station == STATION
         code, said = run_json(["edge", "restore", str(archive), "-c", str(spare), "--json"])
         assert (code, said["station"], said["epoch"]) == (0, STATION, None)
         line.station.folder = spare.parent

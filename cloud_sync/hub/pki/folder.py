@@ -58,7 +58,7 @@ class PkiFolder:
 
     @property
     def settings_path(self) -> Path:
-        """Written last by `init`: where it is, the folder is whole."""
+        """Written once both authorities are there: whatever is missing then, `renew-own` and `hub` make."""
         return self.path / "settings.json"
 
     @property

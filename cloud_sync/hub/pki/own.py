@@ -62,15 +62,26 @@ def checked_hosts(hosts: Sequence[str]) -> list[str]:
         raise RequestError(str(error)) from error
 
 
-def give_hub(folder: PkiFolder, name: str, now: dt.datetime) -> Standing:
-    """A hub identity in its folder; one that is there is replaced. Raises RequestError or PkiError."""
+def give_hub(folder: PkiFolder, name: str, now: dt.datetime, life_days: float = 0) -> Standing:
+    """A hub identity in its folder; one that is there is replaced.
+
+    Args:
+        folder: the authority's.
+        name: a-z, 0-9 and '-'.
+        now: aware.
+        life_days: how long it is good; 0: as the settings say.
+
+    Raises:
+        RequestError: it cannot be a name.
+        PkiError: the folder cannot be used.
+    """
     if _HUB_NAME.fullmatch(name) is None:
         raise RequestError(f"a hub identity's name is 1 to 62 of a-z, 0-9 and '-', got {name[:80]!r}")
     identity = folder.identity(name)
     make_private_folder(identity.folder)
     write_whole(identity.ca, folder.stations().pem, 0o644)
     write_whole(identity.folder / SHARE_FILE, folder.share_key().encode())
-    return _issue(folder, identity.pem, f"_{name}", Kind.HUB, now)
+    return _issue(folder, identity.pem, f"_{name}", Kind.HUB, now, life_days)
 
 
 def renew_own(folder: PkiFolder, now: dt.datetime, *, anyway: bool = False) -> list[Standing]:
@@ -101,11 +112,11 @@ def own_standings(folder: PkiFolder) -> dict[str, Standing]:
     return {str(path): _standing(path) for path in paths if path.exists()}
 
 
-def _issue(folder: PkiFolder, path: Path, name: str, kind: Kind, now: dt.datetime) -> Standing:
+def _issue(folder: PkiFolder, path: Path, name: str, kind: Kind, now: dt.datetime, life_days: float = 0) -> Standing:
     settings, key = folder.settings(), new_key()
     authority = folder.hubs() if kind is Kind.HUB else folder.stations()
     hosts = dict.fromkeys([*settings.hosts, *_LOOPBACK]) if kind.is_server else ()
-    made = authority.issue(key.public_key(), name, kind, now, settings.life_days, list(hosts))
+    made = authority.issue(key.public_key(), name, kind, now, life_days or settings.life_days, list(hosts))
     with folder.register.changing() as ledger:
         ledger.add(made, kind, now.timestamp())
     write_whole(path, key_pem(key) + certificate_pem(made))

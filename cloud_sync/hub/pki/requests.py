@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cloud_sync.hub.pki.errors import RefusedError, RequestError
-from cloud_sync.wire.certificates import common_name, public_bytes
+from cloud_sync.wire.certificates import common_name, public_bytes, readable
 from cloud_sync.wire.enrolment import CSR_LIMIT_BYTES
 from cloud_sync.wire.errors import LinkError
 
@@ -26,18 +25,19 @@ def read_request(csr: bytes) -> CheckedRequest:
     if len(csr) > CSR_LIMIT_BYTES:
         raise RefusedError(f"expected a signing request of at most {CSR_LIMIT_BYTES} bytes, got {len(csr)}")
     try:
-        request = x509.load_pem_x509_csr(csr)
-        key, is_owner = request.public_key(), request.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature) as error:
-        raise RefusedError(f"expected a signing request in PEM: {error}") from error
-    if not is_owner:
-        raise RefusedError("the signing request is not signed by the key that it is for")
-    if len(list(request.subject)) != 1:
-        raise RefusedError(f"expected a common name and nothing else in the request, got {len(list(request.subject))}")
-    try:
-        return CheckedRequest(common_name(request.subject), public_key_of(key))
+        with readable("a signing request in PEM"):
+            return _checked(x509.load_pem_x509_csr(csr))
     except LinkError as error:
-        raise RefusedError(f"the signing request: {error}") from error
+        raise RefusedError(str(error)) from error
+
+
+def _checked(request: x509.CertificateSigningRequest) -> CheckedRequest:
+    key, subject = public_key_of(request.public_key()), request.subject
+    if not request.is_signature_valid:
+        raise RefusedError("the signing request is not signed by the key that it is for")
+    if len(list(subject)) != 1:
+        raise RefusedError(f"expected a common name and nothing else in the request, got {len(list(subject))}")
+    return CheckedRequest(common_name(subject), key)
 
 
 def public_key_of(key: object) -> ec.EllipticCurvePublicKey:

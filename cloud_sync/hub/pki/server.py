@@ -10,6 +10,7 @@ import logging
 import socket
 import socketserver
 import ssl
+import sys
 import threading
 import time
 from collections import deque
@@ -125,8 +126,12 @@ class EnrolmentServer(socketserver.ThreadingTCPServer):
             self._places.release()
 
     def handle_error(self, _request: object, client_address: object) -> None:
-        """A connection that broke off is no fault of ours, and anything else the log shows; the server goes on."""
-        _logger.warning("%s: connection broken off", _peer(client_address), exc_info=True)  # noqa: LOG014 - in one
+        """A connection that broke off is one line, and no fault of ours; anything else is shown whole."""
+        error = sys.exception()
+        if isinstance(error, OSError):
+            _logger.info("%s: connection broken off: %s", _peer(client_address), error)
+        else:
+            _logger.error("%s: no answer after a defect of ours", _peer(client_address), exc_info=error)
 
     def service_actions(self) -> None:
         """End connections that drip: each step is in time, and all of them together are not."""
@@ -150,13 +155,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         peer = _peer(self.client_address)
-        if self.server.wrong.is_too_many(peer, time.monotonic()):
+        counts = self.path != RENEW_PATH  # who renews has shown a certificate: there is nothing to try
+        if counts and self.server.wrong.is_too_many(peer, time.monotonic()):
             self._refuse(HTTPStatus.TOO_MANY_REQUESTS, "too many refused requests from here: wait ten minutes")
             return
         try:
             self._answer(HTTPStatus.OK, self._granted(), "application/json")
         except (RefusedError, LinkError) as error:
-            self.server.wrong.count(peer, time.monotonic())
+            if counts:
+                self.server.wrong.count(peer, time.monotonic())
             self._refuse(HTTPStatus.FORBIDDEN, str(error))
         except (PkiError, OSError) as error:
             _logger.error("cannot answer %s: %s", peer, error)

@@ -12,6 +12,7 @@ from cloud_sync.hub.pki.office import Office
 from cloud_sync.hub.pki.own import renew_own
 from cloud_sync.hub.pki.revocation import list_faults, write_lists
 from cloud_sync.hub.pki.server import EnrolmentServer
+from cloud_sync.hub.pki.watch import faults
 from cloud_sync.wire.link import Address
 
 _ROUND_S = 3600.0
@@ -45,14 +46,16 @@ def serve_until_signal(office: Office, listen: Address, on_ready: Callable[[int]
 
 
 def look_after(office: Office) -> None:
-    """Renew what is due, mend lists that are behind the register. Raises PkiError."""
+    """Renew what is due, mend lists that are behind the register, say what else needs somebody. Raises PkiError."""
     now = office.clock()
     for renewed in renew_own(office.folder, now):
         _logger.warning("renewed %s, good until %s", renewed.name, _day(renewed.not_after))
-    if faults := list_faults(office.folder, now):
-        for fault in faults:
+    if behind := list_faults(office.folder, now):
+        for fault in behind:
             _logger.error("%s; written anew", fault)
         write_lists(office.folder, now)
+    for fault in faults(office.folder, now):
+        _logger.warning("%s", fault)
 
 
 def _round(office: Office, server: EnrolmentServer) -> None:

@@ -66,6 +66,7 @@ def _of_the_machine() -> tuple[Check, ...]:
         _check("private key", "permissions", "identity"),
         _check("devices", "permissions", "devices"),
         _check("line port", "permissions", "socket_folder"),
+        _check("sandbox", "sandbox", "sandbox"),
     )
 
 

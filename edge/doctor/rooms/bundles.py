@@ -10,8 +10,9 @@ from edge.doctor.finding import Finding, fault, ok
 from edge.domain.errors import ConfigError
 from edge.infer.kept_plans import kept_plans, machine_now
 from models.bundle import Bundle, open_for_line
-from models.bundle_store import active_bundle
+from models.bundle_store import active_bundle, list_bundles
 from models.compile import compile_bundle
+from models.compiled_store import graph_digest
 from models.cpus import has_bf16
 from models.errors import GateError, ModelError
 from models.selftest import check_selftest
@@ -27,7 +28,8 @@ def product(around: Around, section: ProductSection) -> Iterator[Finding]:
     try:
         path = active_bundle(config.bundles_dir, section.bundle)
     except ModelError as error:
-        yield fault("bundles.none-active", name, str(error), **words)
+        made = any(each.id == section.bundle for each in list_bundles(config.bundles_dir))
+        yield fault("bundles.none-active" if made else "bundles.none-yet", name, str(error), **words)
         return
     try:
         bundle = open_for_line(path)
@@ -49,8 +51,10 @@ def _fit(config: StationConfig, section: ProductSection, bundle: Bundle, words: 
     except ConfigError as error:
         yield fault("bundles.no-fit", name, str(error), **words)
     else:
+        kept = any(config.cache_dir.glob(f"{graph_digest(bundle)}.*"))
+        start = "its compiled graph is kept" if kept else "the first start compiles it"
         made = f"{bundle.model_id.id} v{bundle.model_id.version}, {bundle.spec.kind.value}, {bundle.precision.value}"
-        yield ok("bundles", name, f"{made}: every hash is right, and the recipe fits")
+        yield ok("bundles", name, f"{made}: every hash is right, and the recipe fits; {start}")
 
 
 def _precision(around: Around, name: str, bundle: Bundle) -> Iterator[Finding]:
@@ -70,7 +74,7 @@ def _self_test(around: Around, name: str, bundle: Bundle, words: dict[str, str])
     try:
         check_selftest(bundle, compile_bundle(bundle, threads=1))
     except ModelError as error:
-        return fault("bundles.self-test", f"{name} self-test", str(error), **words)
+        return fault("bundles.self-test", f"{name} self-test", str(error), path=bundle.path, **words)
     return ok("bundles", f"{name} self-test", f"{len(bundle.selftest)} frames answer as they should")
 
 

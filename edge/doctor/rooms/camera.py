@@ -32,7 +32,14 @@ def camera(around: Around, section: CameraSection) -> Iterator[Finding]:
     except ConfigError as error:
         yield fault("camera.settings", name, str(error), option=around.config_option)
     except CameraError as error:
-        yield fault("camera.no-picture", name, str(error), camera=section.id, option=around.config_option)
+        waits = section.trigger == "hardware" and error.reason == "no_frame"
+        yield fault(
+            "camera.no-trigger" if waits else "camera.no-picture",
+            name,
+            str(error),
+            camera=section.id,
+            option=around.config_option,
+        )
 
 
 def _picture(around: Around, section: CameraSection, name: str, driver: Camera) -> Iterator[Finding]:

@@ -98,17 +98,29 @@ def _compile(ov: object, core: object) -> None:
 def extras(around: Around) -> Iterator[Finding]:
     """What this station's outputs and cameras need besides, and what a station had better not have."""
     installed = _installed(around)
+    wanted = _wanted_by_extras(installed.get(_PRODUCT))
     for package, extra, whose in _needed(around):
-        if package in installed:
-            yield ok("packages", package, f"{installed[package].version}, for {whose}")
-        else:
+        versions = wanted.get(package, "")
+        if package not in installed:
             yield fault("packages.extra-missing", package, f"not installed, and {whose} needs it", extra=extra)
+        elif not fits(version := installed[package].version, versions):
+            found = f"{version}, wanted {versions}, for {whose}"
+            yield fault("packages.out-of-range", package, found, package=f"{package}{versions}")
+        else:
+            yield ok("packages", package, f"{version}, for {whose}")
     if "nncf" not in installed:
         yield fault("packages.no-calibration", "calibration", "nncf is not installed; a station runs without")
     else:
         yield ok("packages", "calibration", f"nncf {installed['nncf'].version}")
     if "torch" in installed:
         yield fault("packages.torch", "torch", f"{installed['torch'].version} is installed, and no station needs it")
+
+
+def _wanted_by_extras(product: Distribution | None) -> dict[str, str]:
+    """The versions of what only an extra asks for, by distribution."""
+    lines = [text.partition(";") for text in (product.requires if product is not None else None) or ()]
+    named = [parse_requirement(text) for text, _, marker in lines if "extra" in marker]
+    return {each.name: each.versions for each in named if each is not None}
 
 
 def _needed(around: Around) -> Iterator[tuple[str, str, str]]:

@@ -1,5 +1,6 @@
 """Who may read and write what: asked of the kernel as the user that the station runs as."""
 
+import grp
 import os
 import stat
 import subprocess
@@ -98,7 +99,9 @@ def devices(around: Around) -> Iterator[Finding]:
             yield fault("permissions.no-device", "device", f"{device} is not there, and {whose} needs it")
         elif not _may(around, device, "rw"):
             found = f"{device} ({_owner(device)}) is not for the station's user, and {whose} needs it"
-            yield fault("permissions.device", "device", found, group=group, user=around.service_user or "USER")
+            yield fault(
+                "permissions.device", "device", found, group=_group(device, group), user=around.service_user or "USER"
+            )
         else:
             yield ok("permissions", "device", f"{device} can be opened, for {whose}")
 
@@ -121,7 +124,9 @@ def socket_folder(around: Around) -> Iterator[Finding]:
     if around.config is None or not around.config.line.port.startswith(_UNIX):
         return
     folder = Path(around.config.line.port.removeprefix(_UNIX)).parent
-    if not folder.is_dir():
+    if str(folder) in _made_at_start(around):
+        yield ok("permissions", "line port", f"{folder} is made at each start (RuntimeDirectory=)")
+    elif not folder.is_dir():
         yield fault("permissions.no-socket-folder", "line port", f"{folder} is not there", folder=folder)
     elif not _may(around, folder, "wx"):
         found = f"{folder} ({_owner(folder)}) is not for the station's user to write"
@@ -130,9 +135,14 @@ def socket_folder(around: Around) -> Iterator[Finding]:
         yield ok("permissions", "line port", f"{folder} can be written")
 
 
+def _made_at_start(around: Around) -> set[str]:
+    unit = around.unit
+    return set() if unit is None else {f"/run/{word}" for word in unit.words("RuntimeDirectory")}
+
+
 def _may(around: Around, path: Path, how: str) -> bool:
     """Whether the station's user may: the kernel is asked, as that user where we may become it."""
-    ids = user_ids(around.service_user) if around.service_user else None
+    ids = around.service_ids
     if ids is None or os.geteuid() != 0:
         modes = {"r": os.R_OK, "w": os.W_OK, "x": os.X_OK}
         return all(os.access(path, modes[letter]) for letter in how)
@@ -151,6 +161,15 @@ def _is_open(path: Path) -> bool:
 
 def _mode(path: Path) -> str:
     return f"{stat.S_IMODE(path.stat().st_mode):04o}"
+
+
+def _group(device: Path, usual: str) -> str:
+    """Whose group's a device is; the usual one's where it is root's."""
+    number = device.stat().st_gid
+    try:
+        return grp.getgrgid(number).gr_name if number else usual
+    except KeyError:
+        return usual
 
 
 def _owner(path: Path) -> str:

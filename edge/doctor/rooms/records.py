@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from edge.doctor.around import Around
 from edge.doctor.finding import Finding, fault, ok
@@ -13,6 +14,7 @@ from edge.doctor.reading import open_unchanged
 from edge.doctor.rooms import DATABASE_S
 from edge.record.counts import counts_under, read_counts
 from edge.record.database import schema_of
+from edge.record.migrating import copy_path
 
 _LONG = timedelta(hours=1)
 _LOG_BYTES = 256_000_000
@@ -43,10 +45,15 @@ def _version(around: Around, found: str, ours: str) -> Finding:
     if found == ours:
         return ok("records", "database", said)
     if found.isdecimal() and int(found) > int(ours):
-        return fault("records.newer", "database", said)
+        copy = copy_path(around.data_dir / "station.db", int(found))
+        return fault("records.newer", "database", said, copy=_there(copy) or "FILE", option=around.config_option)
     if found:
         return fault("records.older", "database", said, option=around.config_option)
     return fault("records.foreign", "database", f"{around.data_dir / 'station.db'} is no database of a station")
+
+
+def _there(copy: Path) -> str:
+    return str(copy) if copy.exists() else ""
 
 
 def _size(around: Around, end: str = "") -> int:

@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterator
 
-from edge.doctor.around import UNIT, Around
+from edge.doctor.around import Around
 from edge.doctor.finding import Finding, fault, ok
 from edge.doctor.running import said_by
+from edge.doctor.unit import UNIT
 
 _WANTED = f"etc/systemd/system/multi-user.target.wants/{UNIT}"
 _GROUP = f"sys/fs/cgroup/system.slice/{UNIT}/cgroup.procs"
-_YES = frozenset({"yes", "true", "on", "1"})
 
 
 def service(around: Around) -> Iterator[Finding]:
@@ -20,7 +20,7 @@ def service(around: Around) -> Iterator[Finding]:
     if unit is None:
         yield fault("station.no-unit", "service", f"{UNIT} is not installed: nobody starts the station")
         return
-    if unit.get("memorydenywriteexecute", "").lower() in _YES:
+    if unit.is_on("MemoryDenyWriteExecute"):
         yield fault("station.no-new-code", "service", f"{UNIT} has MemoryDenyWriteExecute: no model can be compiled")
     if not os.path.lexists(around.root / _WANTED):
         yield fault("station.not-enabled", "service", f"{UNIT} is installed and does not start with the machine")

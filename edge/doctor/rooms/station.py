@@ -31,6 +31,6 @@ def _buildable(around: Around) -> Iterator[Finding]:
     except ConfigError as error:
         yield fault("station.refused", "station.toml", str(error), option=around.config_option)
         return
-    parts = (config.camera, "cameras"), (config.product, "products"), (config.output, "outputs")
-    counts = ", ".join(f"{len(sections)} {name}" for sections, name in parts)
+    parts = (config.camera, "camera"), (config.product, "product"), (config.output, "output")
+    counts = ", ".join(f"{len(sections)} {name if len(sections) == 1 else name + 's'}" for sections, name in parts)
     yield ok("station", "station.toml", f"station {config.station.id!r}: {counts}")

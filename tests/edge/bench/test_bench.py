@@ -28,6 +28,8 @@ from edge.config import load_config
 from edge.domain.errors import exit_code
 from edge.processes import command
 
+pytestmark = pytest.mark.long
+
 TOP = {
     "schema",
     "ok",

@@ -44,6 +44,8 @@ from models.spec import Kind, Precision
 from models.synthetic import with_defect
 from models.verify import verify
 
+pytestmark = pytest.mark.long
+
 
 def test_the_bundle_is_active_verifies_and_passes_its_own_self_test(calibrated: CalibrationResult) -> None:
     assert active_bundle(calibrated.bundle.parent.parent, "plates") == calibrated.bundle

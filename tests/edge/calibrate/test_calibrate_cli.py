@@ -20,6 +20,8 @@ from edge.config import load_config
 from edge.processes import command
 from models.bundle_store import list_bundles
 
+pytestmark = pytest.mark.long
+
 CONFIG = """
 [station]
 id = "test-1"

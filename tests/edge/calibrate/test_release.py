@@ -24,6 +24,8 @@ from models.errors import GateError, ModelError
 from models.progress import SilentProgress
 from models.spec import Precision
 
+pytestmark = pytest.mark.long
+
 WORLD = pattern((104, 84), seed=3)
 
 

@@ -17,6 +17,8 @@ from edge.calibrate.report.facts import ExtraSection, Slot
 from edge.calibrate.report.page import SCHEMA, write_report
 from models.evaluate import clopper_pearson
 
+pytestmark = pytest.mark.long
+
 
 def write(folder: Path, **what: int) -> tuple[str, dict[str, Any]]:
     facts, bench = made_facts(folder / "frames", **what)

@@ -24,6 +24,8 @@ from models.errors import ModelError
 from models.progress import SilentProgress
 from models.spec import Kind
 
+pytestmark = pytest.mark.long
+
 SECONDS = "2"
 
 

@@ -9,15 +9,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from brokers import eventually
+from brokers import eventually, local_broker
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from doctor_kit import expect, station_around, well
 from papers_kit import CLIENT, SERVER, Authority, Life, private_pem, serving, tls
+from pki_kit import NEEDS_MOSQUITTO, SecureBroker, authority, enrolled
 
 from cloud_sync.wire.broker import free_port
 from edge.doctor.around import Around
-from edge.doctor.rooms import broker
+from edge.doctor.rooms import broker, certificates
 
 PLANT, OTHER = Authority(), Authority("other")
 HERE = "127.0.0.1"
@@ -163,3 +164,26 @@ def test_a_real_broker_is_believed_and_never_asked_to_take_a_client(
     expect(broker.brokers(sending_to(tmp_path, port, OTHER)), "broker.refuses-us")
     eventually(lambda: "New connection" in log.read_text())
     assert "New client connected" not in log.read_text()
+
+
+@NEEDS_MOSQUITTO
+def test_an_enrolled_station_is_well_and_once_revoked_is_told_so_by_the_broker(tmp_path: Path) -> None:
+    office = authority(tmp_path / "pki")
+    with SecureBroker(office, tmp_path / "broker") as secure:
+        around = station_around(tmp_path / "station", {"sync": {"broker": str(secure.stations)}})
+        enrolled(office, "test-1", around.data_dir / "identity")
+        well([*broker.brokers(around), *certificates.identities(around)])
+        office.revoke("test-1")
+        secure.restart()
+        expect(broker.brokers(around), "broker.refuses-us", "revoked")
+        assert "New client connected" not in secure.log()
+
+
+@NEEDS_MOSQUITTO
+def test_a_plain_broker_where_tls_was_meant_is_found(tmp_path: Path) -> None:
+    plain = local_broker("mosquitto", tmp_path)
+    plain.start()
+    try:
+        expect(broker.brokers(sending_to(tmp_path, plain.address.port)), "broker.not-tls", "8883, not 1883")
+    finally:
+        plain.stop()

@@ -61,7 +61,12 @@ def test_a_good_model_is_well_and_nothing_is_kept(around: Around) -> None:
 
 
 def test_a_product_without_a_model_is_found(tmp_path: Path) -> None:
-    expect(look(station_around(tmp_path)), "bundles.none-active", "edge calibrate --from good-parts/ -c")
+    expect(look(station_around(tmp_path)), "bundles.none-yet", "edge calibrate --from good-parts/ -c")
+
+
+def test_a_product_whose_model_was_never_activated_is_found(around: Around) -> None:
+    (store(around) / "blob" / "active").unlink()
+    expect(look(around), "bundles.none-active", "edge bundle activate blob VERSION -c")
 
 
 def test_a_flipped_bit_is_found(around: Around) -> None:
@@ -93,7 +98,7 @@ def test_a_model_that_answers_otherwise_than_released_is_found(around: Around) -
     manifest = open_bundle(old).manifest.model_copy(update=changes)
     write_bundle(files, version_path(store(around), "blob", 2), manifest)
     activate(store(around), "blob", 2)
-    expect(look(around), "bundles.self-test", "40.png", "edge bundle verify -c")
+    expect(look(around), "bundles.self-test", "40.png", "edge bundle verify /")
     with run_by_us(around):
         well(look(around))  # the daemon took it through at its start, and needs its processor
 

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import cv2
+import gige_kit
 import numpy as np
 import pytest
 from doctor_kit import expect, run_by_us, station_around, well
+from gige_kit import own_network, simulated_camera
 from station_kit import write_frames
 
 from edge.doctor.around import Around
@@ -76,3 +78,13 @@ def test_a_camera_is_never_taken_from_a_running_station(tmp_path: Path) -> None:
         expect(look(around), "camera.lost", "unplugged")
         status.write_text(json.dumps({"faults": {}}))
         assert "running station" in well(look(around))[0].found
+
+
+@pytest.mark.skipif(bool(gige_kit.missing()), reason=gige_kit.missing() or "all there")
+def test_a_camera_that_waits_for_the_lines_trigger_is_noted_and_not_called_broken(tmp_path: Path) -> None:
+    write_frames(tmp_path / "shown", 1)
+    gige = {"source": "gige://GV77", "trigger": "hardware", "latency_ms": 5, "timeout_ms": 100, "loop": False}
+    with own_network(), simulated_camera(tmp_path / "shown", tmp_path / "exposed", "--with-line"):
+        around = station(tmp_path, **gige, open_timeout_ms=50, read_timeout_ms=50)
+        expect(look(around), "camera.no-trigger", "trigger_line of camera top")
+        expect(look(station(tmp_path, **gige | {"source": "gige://none"})), "camera.no-picture")

@@ -1,8 +1,8 @@
 """The catalogue of findings: all of it is used, provoked, and says how to mend."""
 
 import ast
+import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +14,16 @@ from edge.doctor.finding import fault, meanings
 from edge.doctor.rooms import ROOMS
 from edge.doctor.showing import spoken
 
-COMING = {"edge backup", "edge restore"}
 TESTS = Path(__file__).parent
 CODE = Path(__file__).parents[3] / "edge" / "doctor"
 
 
-def texts(folder: Path) -> Iterator[str]:
+@functools.cache
+def texts(folder: Path) -> frozenset[str]:
     """Every string constant in the Python files of a folder but this one."""
-    for path in set(folder.rglob("*.py")) - {Path(__file__)}:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield node.value
+    files = set(folder.rglob("*.py")) - {Path(__file__)}
+    nodes = [node for path in files for node in ast.walk(ast.parse(path.read_text()))]
+    return frozenset(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 @pytest.mark.parametrize("fault_id", list(meanings()))
@@ -33,7 +32,7 @@ def test_each_finding_is_provoked_by_a_test_and_says_what_mends_it(fault_id: str
     assert meaning.state in {"note", "bad"}
     assert meaning.means.endswith(".")
     assert len(spoken(meaning.mend)) > 10
-    assert fault_id in set(texts(TESTS)), f"no test provokes {fault_id}"
+    assert fault_id in texts(TESTS), f"no test provokes {fault_id}"
     assert fault_id.partition(".")[0] in ROOMS
 
 
@@ -64,7 +63,7 @@ def test_each_command_that_mends_something_exists() -> None:
     for program, app, before in (("edge", edge_app, r"(?<![\w/.-])"), ("cloud", cloud_app, "`")):
         command = typer.main.get_command(app)
         for words in set(re.findall(rf"{before}{program}((?: [a-z][a-z-]+){{1,2}})", texts_to_mend)):
-            assert _exists(command, words.split()) or f"{program}{words}" in COMING, f"{program}{words}"
+            assert _exists(command, words.split()), f"{program}{words}"
 
 
 def _exists(command: object, words: list[str]) -> bool:

@@ -1,6 +1,7 @@
 """`edge doctor` as people and monitors run it, beside nothing and beside a running station."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -44,6 +45,19 @@ def test_a_machine_alone_is_looked_at_everywhere_and_left_as_it_was(tmp_path: Pa
     assert done.returncode == (0 if said["ok"] else 1), done.stderr
     assert all(each["mend"] for each in said["findings"] if each["state"] != "ok")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_machine_whose_packages_cannot_be_loaded_is_looked_at_all_the_same(station: Station, tmp_path: Path) -> None:
+    for name in ("cv2", "numpy", "openvino", "cryptography"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    command = [sys.executable, "-c", "from edge.cli import main; main()", "doctor", "--json", "-c", str(station.config)]
+    env = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "")
+    found = by_id(json.loads(done.stdout))
+    assert "libGL" in found["doctor.no-package"]["found"]
+    assert {"packages.openvino", "disk.disk", "network.line", "broker.broker"} <= set(found)
 
 
 def test_a_station_that_could_start_is_found_fit_and_left_as_it_was(station: Station) -> None:
@@ -96,10 +110,20 @@ def test_a_report_that_cannot_be_written_is_said_before_anything_is_looked_at(tm
 
 def test_a_finding_is_explained_without_looking_at_anything() -> None:
     code, said = run_json(["edge", "doctor", "--explain", "certificates.expired", "--json"])
-    assert (code, said["state"]) == (0, "bad")
-    assert said["mend"].startswith("edge renew")
+    (meaning,) = said["meanings"]
+    assert (code, meaning["state"]) == (0, "bad")
+    assert meaning["mend"].startswith("edge renew")
+    code, said = run_json(["edge", "doctor", "--explain", "all", "--json"])
+    assert (code, [each["id"] for each in said["meanings"]]) == (0, list(meanings()))
     code, said = run_json(["edge", "doctor", "--explain", "certificates.nonsense", "--json"])
-    assert (code, "certificates.expired" in said["error"]) == (2, True)
+    assert (code, "certificates" in said["error"]) == (2, True)
+
+
+def test_a_room_is_explained_for_people() -> None:
+    command = [sys.executable, "-c", "from edge.cli import main; main()", "doctor", "--explain", "clock"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said.count("To mend it: ") == 4
+    assert "clock.went-back (bad)" in said
 
 
 @pytest.mark.parametrize("width", [80, 120])

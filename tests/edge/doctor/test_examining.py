@@ -2,10 +2,13 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from brokers import eventually
 from doctor_kit import expect
 
 from edge.doctor.around import Around
@@ -61,3 +64,30 @@ def test_no_check_leaves_a_process_behind(tmp_path: Path) -> None:
 
     found = examine(Around(tmp_path), [Check("one that hangs", says_who, 0.4)])
     assert not Path("/proc", found[0].found).exists()
+
+
+HANGS = """import os, sys, threading
+from pathlib import Path
+from edge.doctor import Around, examine
+from edge.doctor.check import Check
+def hangs(around):
+    Path(sys.argv[1]).write_text(str(os.getpid()))
+    threading.Event().wait()
+    yield
+examine(Around(Path(sys.argv[1])), [Check("one that hangs", hangs, 60.0)])"""
+
+
+def test_an_interrupt_ends_what_looks_too(tmp_path: Path) -> None:
+    said = tmp_path / "pid"
+    with subprocess.Popen([sys.executable, "-c", HANGS, str(said)], stderr=subprocess.DEVNULL) as doctor:
+        eventually(lambda: said.exists() and said.read_text())
+        doctor.send_signal(signal.SIGINT)
+        doctor.wait(15)
+    eventually(lambda: not Path("/proc", said.read_text()).exists() or "\nState:\tZ" in _status(said.read_text()))
+
+
+def _status(process: str) -> str:
+    try:
+        return Path("/proc", process, "status").read_text()
+    except OSError:
+        return "\nState:\tZ"

@@ -15,6 +15,7 @@ from edge.doctor.requirement import fits
 from edge.doctor.rooms import packages
 
 NEEDS = "Requires-Dist: numpy>=2.2\nRequires-Dist: typer<0.28,>=0.24\nRequires-Dist: nncf>=3; extra == 'calibrate'\n"
+NEEDS += "Requires-Dist: asyncua>=2.1; extra == 'opcua'\n"
 WHOLE = {"inspectd": "0.1.0", "numpy": "2.4.1", "typer": "0.27.0", "opencv-python-headless": "5.0", "nncf": "3.4"}
 LOOK = (
     "import sys; {first}; from pathlib import Path; from edge.doctor.around import Around;"
@@ -85,6 +86,12 @@ def test_the_library_of_an_output_is_missed(tmp_path: Path, output: str, package
     around = station_around(tmp_path / "station", more=f"[[output]]\nid = 'out'\n{output}")
     bare = replace(around, site=environment(tmp_path, WHOLE).site)
     expect(packages.extras(bare), "packages.extra-missing", package, "pip install 'inspectd[")
+
+
+def test_a_library_of_an_output_in_another_version_is_found(tmp_path: Path) -> None:
+    around = station_around(tmp_path / "station", more="[[output]]\nid = 'ua'\nkind = 'opcua'\n")
+    old = replace(around, site=environment(tmp_path, WHOLE | {"asyncua": "1.9"}).site)
+    expect(packages.extras(old), "packages.out-of-range", "asyncua", "1.9, wanted >=2.1")
 
 
 def test_openvino_works_here() -> None:

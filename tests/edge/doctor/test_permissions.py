@@ -1,5 +1,6 @@
 """Who may what: asked of the kernel, as another user where there is root to become one."""
 
+import grp
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from edge.doctor.around import Around
 from edge.doctor.check import Check
 from edge.doctor.examining import examine
 from edge.doctor.finding import Finding
-from edge.doctor.rooms import checks_of, permissions
+from edge.doctor.rooms import checks_of, permissions, sandbox
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to ask as another user")
+NETWORK = {"source": "rtsp://eve@127.0.0.1/x", "trigger": "free", "latency_ms": 50, "loop": False}
 UNIT = "etc/systemd/system/inspectd.service"
 
 
@@ -141,3 +143,37 @@ def test_a_person_without_rights_disturbs_nothing_and_breaks_no_check(folder: Pa
     found = examine(around, [Check("everything", everything_as_nobody, 60.0)])
     expect(found, "permissions.cannot-look")
     assert [finding for finding in found if finding.room in {"camera", "bundles", "records", "doctor"}] == []
+
+
+HARDENED = (
+    "[Service]\nUser=nobody\nProtectSystem=strict\nProtectHome=yes\nPrivateTmp=yes\nStateDirectory=inspectd\n"
+    "RuntimeDirectory=inspectd\nSupplementaryGroups=video\n[Install]\nUser=root\n"
+)
+
+
+def test_walls_of_the_unit_are_found_and_gone_once_it_was_edited(folder: Path) -> None:
+    around = station(folder, camera={"password_file": "/root/top.password", **NETWORK})
+    hardened = on_machine(around, folder / "root", {UNIT: HARDENED})
+    found = list(sandbox.sandbox(hardened))
+    expect(found, "permissions.walled-data", f"ReadWritePaths={around.data_dir}")
+    expect(found, "permissions.walled-file", "/root/top.password")
+    edited = f"[Service]\nReadWritePaths=/srv \\\n  -{around.data_dir}\nProtectHome=\nProtectHome=no\n"
+    on_machine(hardened, folder / "root", {f"{UNIT}.d/override.conf": edited})
+    assert list(sandbox.sandbox(hardened)) == []
+    assert hardened.service_user == "nobody"
+
+
+def test_a_socket_folder_that_the_unit_makes_need_not_be_there(folder: Path) -> None:
+    around = station(folder, line={"port": "unix:///run/inspectd/line.sock"})
+    well(permissions.socket_folder(on_machine(around, folder / "root", {UNIT: HARDENED})))
+
+
+def test_a_group_that_the_unit_adds_counts(folder: Path) -> None:
+    chip = folder / "gpiochip0"
+    output = f"[[output]]\nid = 'lamp'\nkind = 'gpio'\nchip = '{chip}'\npass_line = 1\nfail_line = 2\n"
+    around = station(folder, output)
+    chip.touch()
+    os.chown(chip, 0, grp.getgrnam("video").gr_gid)
+    chip.chmod(0o660)
+    expect(permissions.devices(around), "permissions.device", "usermod -aG video nobody")
+    well(permissions.devices(on_machine(around, folder / "root", {UNIT: HARDENED})))

@@ -1,6 +1,8 @@
 """Databases: of another version, of somebody else, damaged, and with what waits in them."""
 
 import json
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +14,7 @@ import pytest
 from doctor_kit import expect, run_by_us, station_around, well
 
 from edge.doctor.around import Around
+from edge.doctor.finding import meanings
 from edge.doctor.rooms import records
 from edge.record.counts import add_to_count
 from edge.record.database import open_database, open_reader
@@ -74,6 +77,20 @@ def test_a_database_in_use_is_read_beside_its_writer(around: Around) -> None:
         assert waiting == (1,)
 
 
+def test_after_a_kill_the_log_is_read_and_stays_the_stations(tmp_path: Path) -> None:
+    live, killed = station_around(tmp_path / "live", SENDS), station_around(tmp_path / "killed", SENDS)
+    with database(live) as connection:
+        waits(connection, live, "other-2", 0.1)
+        for name in ("station.db", "station.db-wal"):
+            shutil.copy(live.data_dir / name, killed.data_dir / name)
+            if os.geteuid() == 0:
+                os.chown(killed.data_dir / name, 65534, 65534)
+    before = (killed.data_dir / "station.db-wal").read_bytes()
+    expect(records.records(killed), "records.other-station")
+    assert (killed.data_dir / "station.db-wal").read_bytes() == before
+    assert len({path.stat().st_uid for path in killed.data_dir.iterdir()}) == 1
+
+
 def test_without_a_broker_nothing_waits_too_long(tmp_path: Path) -> None:
     around = station_around(tmp_path)
     with database(around) as connection:
@@ -87,6 +104,9 @@ def test_a_database_of_another_version_is_found_and_not_touched(around: Around, 
         connection.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (version,))
     before = (around.data_dir / "station.db").read_bytes()
     expect(records.records(around), fault_id, f"schema {version}")
+    (around.data_dir / "station.db.before-3").touch()
+    kept = "station.db.before-3" if version == "3" else "station.db.before-N"
+    assert kept in expect(records.records(around), fault_id).mend + meanings()[fault_id].means
     assert (around.data_dir / "station.db").read_bytes() == before
 
 

@@ -28,6 +28,8 @@ from models.selftest import run_selftest
 from models.spec import Precision
 from models.synthetic import with_defect
 
+pytestmark = pytest.mark.long
+
 COUNT = 40
 FAR_PX, TURN_DEG = 7.0, 2.0
 

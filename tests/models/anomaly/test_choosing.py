@@ -21,6 +21,8 @@ from models.scoring import Scored
 from models.spec import Precision
 from models.tradeoff import ENOUGH_DEFECTS
 
+pytestmark = pytest.mark.long
+
 FP32, BF16, INT8 = Precision.FP32, Precision.BF16, Precision.INT8
 
 

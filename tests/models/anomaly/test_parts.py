@@ -25,6 +25,8 @@ from models.scoring import Scored
 from models.selftest import check_selftest
 from models.spec import Fit, InputSpec
 
+pytestmark = pytest.mark.long
+
 WAIT_S = 240.0
 
 

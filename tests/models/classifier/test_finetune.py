@@ -46,6 +46,8 @@ from models.training.finetune.start import start_of
 from models.training.finetune.views import Views, view
 from models.training.train import Learned
 
+pytestmark = pytest.mark.long
+
 CLASSES = ("bar", "disc")
 MODEL = ModelSpec(Kind.CLASSIFIER, CLASSES, (SPEC,))
 

@@ -23,6 +23,8 @@ from models.dataset.reading import read_dataset
 from models.gate import Outcome
 from models.selftest import check_selftest
 
+pytestmark = pytest.mark.long
+
 WAIT_S = 240.0
 
 

@@ -284,6 +284,15 @@ def test_the_page_needs_no_other_file_and_escapes_every_name(page: str) -> None:
     assert "not &amp; proven" in page
 
 
+def test_a_class_that_is_called_like_a_broken_formula_breaks_no_page(tmp_path: Path) -> None:
+    sat = dataclasses.replace(exam(tmp_path, TRUTHS), classes=(r"$\frac{$", "a$b"))
+    facts = PageFacts("t", "h", fine=False, story=[], evaluation=evaluate(sat, FOUND))
+
+    write_page(tmp_path / "page.html", facts)
+
+    assert r"$\frac{$" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_the_page_shows_the_images_with_mistakes_and_no_others(page: str) -> None:
     shown = re.findall(r"<figcaption>(\d)", page)
     assert sorted(shown) == ["1", "2", "3"]

@@ -13,6 +13,8 @@ from models.evaluation.coco import coco_precision
 from models.evaluation.precision import map50_drop, rank
 from models.matching import match, overlaps
 
+pytestmark = pytest.mark.long
+
 
 def random_set(seed: int, images: int = 40, classes: int = 3) -> tuple[list[Truth], list[Detections]]:
     rng = np.random.default_rng(seed)

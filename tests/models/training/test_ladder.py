@@ -36,6 +36,8 @@ from models.training.threads import StepSettings
 from models.training.train import Means, Trained
 from models.verify import verify_graph
 
+pytestmark = pytest.mark.long
+
 DATE = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -31,6 +31,8 @@ from models.training.threads import (
 )
 from models.training.train import Means, Trained, train_detector
 
+pytestmark = pytest.mark.long
+
 
 def run(painted: Dataset, folder: Path, settings: Settings = SETTINGS) -> Trained:
     gallery = Gallery(painted, colour=False, reference=settings.shape.reference)

@@ -12,6 +12,8 @@ from models.dataset.errors import DatasetError
 from models.training.tune.epoch import Job, run
 from models.training.tune.fashion import read_fashion
 
+pytestmark = pytest.mark.long
+
 
 def idx(path: Path, values: np.ndarray) -> None:
     head = struct.pack(">HBB", 0, 8, values.ndim) + struct.pack(f">{values.ndim}I", *values.shape)

@@ -1,0 +1,136 @@
+import contextlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pki_kit import HOST, authority, serving
+
+from cloud_sync.hub.pki.office import Office
+from cloud_sync.hub.pki.server import EnrolmentServer
+from cloud_sync.wire.broker import free_port
+from cloud_sync.wire.identity import Identity
+from cloud_sync.wire.identity_files import is_private, own_standing
+from cloud_sync.wire.link import Address
+from edge.cli import main
+
+CONFIG = """
+[station]
+id = "line-1"
+[[camera]]
+id = "top"
+source = "frames"
+[[product]]
+id = "part"
+bundle = "part"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A station's folder and the authority that it asks."""
+
+    office: Office
+    server: EnrolmentServer
+    config: Path
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.config.parent / "data" / "identity")
+
+    def token(self, port: int | None = None) -> str:
+        return str(self.office.token("line-1", address=Address(HOST, port or self.server.port)))
+
+    def edge(self, *words: str, code: int = 0) -> dict[str, Any]:
+        said, got = io.StringIO(), 0
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
+            try:
+                main([*words, "--config", str(self.config), "--json"])
+            except SystemExit as end:
+                got = end.code if isinstance(end.code, int) else 0
+        assert got == code, said.getvalue()
+        content: dict[str, Any] = json.loads(said.getvalue() or "{}")
+        return content
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    (tmp_path / "station.toml").write_text(CONFIG)
+    office = authority(tmp_path / "pki")
+    with serving(office) as server:
+        yield Desk(office, server, tmp_path / "station.toml")
+
+
+def test_a_token_by_stdin_stands_in_no_list_of_processes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(f"{desk.token()}\n".encode())))
+    assert desk.edge("enrol", "-")["station"] == "line-1"
+    assert own_standing(desk.identity).name == "line-1"
+    assert is_private(desk.identity.pem)
+    assert is_private(desk.identity.folder)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param((), id="nothing"),
+        pytest.param(("token", "--csr", "x"), id="two ways"),
+        pytest.param(("--certificate", "x"), id="no authority"),
+        pytest.param(("--certificate", "absent", "--ca", "absent"), id="no such file"),
+        pytest.param(("no-token",), id="no token"),
+    ],
+)
+def test_a_wrong_word_is_wrong_usage_and_makes_nothing(desk: Desk, words: tuple[str, ...]) -> None:
+    assert desk.edge("enrol", *words, code=2)["error"]
+    assert not desk.identity.pem.exists()
+
+
+def test_a_server_that_is_away_is_the_outside_worlds_and_the_token_stays_good(desk: Desk) -> None:
+    port = free_port()
+    token = desk.token(port)
+    assert f"cannot ask the enrolment server localhost:{port}" in desk.edge("enrol", token, code=3)["error"]
+    with serving(desk.office, port):
+        assert desk.edge("enrol", token)["ok"] is True
+
+
+def test_a_certificate_is_renewed_where_it_was_enrolled_and_not_before_its_time(desk: Desk) -> None:
+    desk.edge("enrol", desk.token())
+    first = own_standing(desk.identity)
+    assert desk.edge("renew")["renewed"] is False
+    assert own_standing(desk.identity) == first
+    assert desk.edge("renew", "--anyway")["renewed"] is True
+    assert own_standing(desk.identity).sha256 != first.sha256
+
+
+def test_a_certificate_that_is_due_is_renewed_without_being_asked_to(desk: Desk) -> None:
+    settings = desk.office.folder.settings()
+    desk.office.folder.keep_settings(settings.model_copy(update={"life_days": 0.02}))  # the hour before now is older
+    desk.edge("enrol", desk.token())
+    desk.office.folder.keep_settings(settings)
+    assert desk.edge("renew")["renewed"] is True
+    assert desk.edge("renew")["renewed"] is False
+
+
+def test_a_station_that_was_never_enrolled_has_nothing_to_renew(desk: Desk) -> None:
+    assert "enrol this machine" in desk.edge("renew", code=3)["error"]
+
+
+def test_a_disk_that_refuses_leaves_the_identity_in_use(desk: Desk) -> None:
+    desk.edge("enrol", desk.token())
+    before = desk.identity.pem.read_bytes()
+    (desk.identity.folder / "pending.key").mkdir()
+    assert "cannot read or write in" in desk.edge("enrol", desk.token(), code=3)["error"]
+    assert desk.identity.pem.read_bytes() == before
+
+
+def test_a_request_by_hand_keeps_its_key_through_a_renewal(desk: Desk, tmp_path: Path) -> None:
+    desk.edge("enrol", desk.token())
+    desk.edge("enrol", "--csr", str(tmp_path / "a.csr"))
+    desk.edge("renew", "--anyway")
+    grant = desk.office.sign("line-1", (tmp_path / "a.csr").read_bytes())
+    (tmp_path / "a.pem").write_bytes(grant.certificate)
+    (tmp_path / "ca.crt").write_bytes(grant.authority)
+    desk.edge("enrol", "--certificate", str(tmp_path / "a.pem"), "--ca", str(tmp_path / "ca.crt"))
+    assert own_standing(desk.identity).name == "line-1"
