@@ -23,6 +23,7 @@ from guide_kit import GUIDE, steps
 
 ROOT = GUIDE.parents[1]
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(bool(debian_kit.missing()), reason=debian_kit.missing() or "all is there"),
     pytest.mark.timeout(1500),  # two packages of 800 MB are made, and each of them is unpacked
 ]
