@@ -1,5 +1,6 @@
 """Who must not be given a certificate: each test is an attack on the real enrolment server, over TLS."""
 
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -301,6 +302,22 @@ def test_many_who_say_nothing_do_not_keep_a_station_out_for_long(
     finally:
         for one in silent:
             one.close()
+
+
+def test_headers_without_end_are_not_read(counter: Counter) -> None:
+    bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    bare.load_verify_locations(counter.office.folder.broker / "ca.crt")
+    lines = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 30_000) for number in range(50))
+    answer = b""
+    with (
+        socket.create_connection((HOST, counter.server.port), timeout=10) as raw,
+        bare.wrap_socket(raw, server_hostname=HOST) as secure,
+        contextlib.suppress(ConnectionError, ssl.SSLError),
+    ):
+        secure.sendall(b"GET /v1/authority HTTP/1.0\r\n" + lines + b"\r\n")
+        answer = secure.recv(4096)
+    assert answer == b""
+    assert asked(counter.token()).certificate
 
 
 def test_a_server_that_drips_does_not_hold_a_station(counter: Counter, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from io import BufferedIOBase
 
 from cryptography import x509
 
@@ -33,6 +34,7 @@ STEP_S = 10.0
 WRONG_MOST = 10
 WRONG_WITHIN_S = 600.0
 
+_QUESTION_BYTES = REQUEST_LIMIT_BYTES + 8 * 1024  # with its first line and its headers
 _PEERS_MOST = 1000
 _logger = logging.getLogger(__name__)
 
@@ -147,6 +149,11 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "inspectd"
     sys_version = ""
 
+    def setup(self) -> None:
+        """As the base class does, and no more is read than a question of ours has."""
+        super().setup()
+        self.rfile = _AtMost(self.rfile, _QUESTION_BYTES)  # type: ignore[assignment]
+
     def do_GET(self) -> None:
         if self.path == AUTHORITY_PATH:
             self._answer(HTTPStatus.OK, self.server.office.folder.stations().pem, "application/x-pem-file")
@@ -203,6 +210,44 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, _format: str, *_arguments: object) -> None:
         """Nothing for each request: the office and `_refuse` say what matters."""
+
+
+class _AtMost:
+    """What is read of a connection, up to a limit: a hundred headers of 64 KiB each are no question.
+
+    Raises:
+        ConnectionError: there is more.
+    """
+
+    def __init__(self, source: BufferedIOBase, most_bytes: int) -> None:
+        self._source = source
+        self._left_bytes = most_bytes
+
+    @property
+    def closed(self) -> bool:
+        """See `BufferedIOBase`."""
+        return self._source.closed
+
+    def close(self) -> None:
+        """See `BufferedIOBase`."""
+        self._source.close()
+
+    def read(self, size: int = -1) -> bytes:
+        """See `BufferedIOBase`."""
+        return self._counted(self._source.read(self._allowed(size)))
+
+    def readline(self, size: int = -1) -> bytes:
+        """See `BufferedIOBase`."""
+        return self._counted(self._source.readline(self._allowed(size)))
+
+    def _allowed(self, size: int) -> int:
+        return self._left_bytes + 1 if size < 0 else min(size, self._left_bytes + 1)
+
+    def _counted(self, found: bytes) -> bytes:
+        self._left_bytes -= len(found)
+        if self._left_bytes < 0:
+            raise ConnectionError("it sends more than any question of ours has")
+        return found
 
 
 def _context(office: Office) -> ssl.SSLContext:
