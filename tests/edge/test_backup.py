@@ -241,6 +241,22 @@ def test_on_a_disk_without_room_nothing_is_left_half_written(station: Station, t
     assert everything(station.folder) == before
 
 
+def test_a_backup_on_the_stations_own_disk_leaves_it_its_floor_or_images_would_go_for_it(
+    station: Station, tmp_path: Path
+) -> None:
+    with tiny_disk(tmp_path / "disk", size_mb=32) as disk:
+        here = Station(shutil.copytree(station.folder, disk / "station", symlinks=True))
+        images = disk / "station" / "data" / "images" / "ab"
+        images.mkdir(parents=True, exist_ok=True)
+        (images / "large.png").write_bytes(os.urandom(8 << 20))
+        text = here.config.read_text().replace("[retention]", f"[retention]\nfree_bytes = {18 << 20}")
+        here.config.write_text(text)
+        with pytest.raises(StorageError, match=r"retention\.free_bytes"):
+            make_backup(load_config(here.config), disk / "b.tar", Wanted(images=True), SilentProgress())
+        assert not (disk / "b.tar").exists()
+        assert make_backup(load_config(here.config), tmp_path / "b.tar", Wanted(images=True), SilentProgress()).path
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files to another user needs root")
 def test_what_root_restores_belongs_to_the_stations_own_user(station: Station, tmp_path: Path) -> None:
     archive, data = backup(station, secrets=True), tmp_path / "other" / "data"
