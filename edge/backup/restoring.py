@@ -246,7 +246,7 @@ def _plan(
 def _check_movable(data: Path, plan: Changeover) -> None:
     """Raises StorageError where what has to go aside cannot: nothing was changed yet, and later it would be half done."""
     for name in (*plan.replaced, *plan.brought):
-        if os.path.ismount(data / name):
+        if (data / name).is_dir() and os.path.ismount(data / name):  # overlayfs: a file looks like one
             raise StorageError(
                 f"{data / name} is a mount point and cannot be moved aside: nothing was changed; unmount it, call this "
                 "again, then move what it holds to where it belongs"
