@@ -41,7 +41,7 @@ STATION = Package(
 HUB = Package(
     "inspectd-hub",
     "cloud",
-    ("inspectd-collect.service", "inspectd-enrol.service"),
+    ("inspectd-collect.service", "inspectd-enrol.service", "inspectd-broker.path"),
     ("/etc/inspectd-hub", "/var/log/inspectd-hub"),
     (
         ("systemd/inspectd-broker.*", "lib/systemd/system"),

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.commands import new_epoch
 from cloud_sync.hub.desk import Publish, Reply
+from cloud_sync.hub.doubles import Doubles
 from cloud_sync.hub.metrics import CollectorMetrics
 from cloud_sync.hub.store.entries import storable
 from cloud_sync.hub.store.tables import conditions, holdings
@@ -49,7 +50,9 @@ class StateDesk:
 
     def __init__(self, metrics: CollectorMetrics | None = None) -> None:
         self._online: set[str] = set()
+        self._doubles = Doubles()
         if metrics is not None:
+            metrics.ask("stations_doubled", "Stations that two machines sent as lately.", self._doubles.lately)
             metrics.ask("stations_online", "Stations that say they are online.", lambda: len(self._online))
 
     def takes(self, subject: str) -> bool:
@@ -67,6 +70,8 @@ class StateDesk:
         """See `Desk`."""
         message = StateMessage.unpack(payload)
         (self._online.add if message.state == "online" else self._online.discard)(station)
+        if message.epoch is not None:
+            self._doubles.heard(station, message.epoch, at_ms)
         now = Said(message.epoch, message.next_seq, message.at.isoformat() if message.at else None)
         highest_seq = _highest(connection, station, message.epoch)  # before what was said last: see `is_restored`
         last = _last(connection, station)

@@ -69,7 +69,7 @@ def finish(data: Path, plan: Changeover) -> None:
     aside.mkdir(exist_ok=True)
     _own_as(aside, data)
     if "images" not in plan.brought:
-        _hold_images(data / "images", aside / "images", data)
+        _hold_images(data / "images", _place_for_images(data / "images", aside), data)
     for name in dict.fromkeys((*plan.replaced, *plan.brought)):
         fresh, old = staged / "data" / name, data / name
         waits = os.path.lexists(fresh)
@@ -89,6 +89,15 @@ def finish(data: Path, plan: Changeover) -> None:
     (data / UNFINISHED).unlink()
     sync_directory(data)
     shutil.rmtree(staged)
+
+
+def _place_for_images(images: Path, aside: Path) -> Path:
+    """On the images' own file system: they may have a disk to themselves, and no link leads to another one."""
+    if not images.is_dir() or images.stat().st_dev == aside.stat().st_dev:
+        return aside / "images"
+    if any(images.glob("??/*")) and not os.path.lexists(aside / "images"):
+        (aside / "images").symlink_to(images.absolute() / aside.name)
+    return images / aside.name
 
 
 def _hold_images(images: Path, aside: Path, like: Path) -> None:

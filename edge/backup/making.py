@@ -72,7 +72,8 @@ def make_backup(config: StationConfig, target: Path, wanted: Wanted, progress: P
         if wanted.images:
             _add_images(contents, config.images_dir, work)
         manifest = contents.manifest(config.station.id).model_copy(update={"made_at": datetime.now(UTC)})
-        _check_room(target.absolute().parent, manifest.size_bytes, 0)
+        floor = config.retention.free_bytes if _on_one_disk(target.absolute().parent, data) else 0
+        _check_room(target.absolute().parent, manifest.size_bytes, floor)
         return Made(target, manifest, _write(target, manifest, contents, progress))
 
 
@@ -171,6 +172,11 @@ def _check_room(folder: Path, wanted_bytes: int, floor_bytes: int) -> None:
             f"the disk of {folder} has {free} bytes free, this needs {wanted_bytes}{floor}: nothing was written; "
             "make room, or name a file on another disk"
         )
+
+
+def _on_one_disk(folder: Path, data: Path) -> bool:
+    """Whether what is written there takes the room of the station itself, which then lets images go to make some."""
+    return folder.stat().st_dev == data.stat().st_dev
 
 
 @contextmanager

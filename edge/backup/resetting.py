@@ -21,7 +21,7 @@ from models.durable import replace_file, sync_directory
 _WORK = "factory-reset"
 _OURS = (*REPLACED, "images", "cache", "releases", STAGING, "changeover.part")
 _OURS_LIKE = ("before-restore-*", ".backup-*", "station.db.before-*", ".station.db.before-*")
-_IDENTITY = ("identity.pem", "pending.key", "renewal.key", "ca.crt")
+_IDENTITY = ("identity.pem", "pending.key", "renewal.key", "ca.crt", "enrolment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def reset(config: StationConfig, confirm: str, *, lose_waiting: bool, config_too
 
     Raises:
         ConfigError: it is not confirmed.
-        StorageError: a daemon runs, what waits cannot be read, or the disk refuses.
+        StorageError: a daemon runs, what waits cannot be read, ours lies behind a link, or the disk refuses.
     """
     if confirm != config.station.id:
         raise ConfigError(
@@ -63,6 +63,7 @@ def reset(config: StationConfig, confirm: str, *, lose_waiting: bool, config_too
         begun = _begun(data)
         if not begun and not lose_waiting and (waiting := _waiting(config)):
             return Reset(waiting=waiting)
+        _check_within(config)
         try:
             if not begun:
                 replace_file(data / UNFINISHED, json.dumps({"work": _WORK}))
@@ -77,6 +78,16 @@ def reset(config: StationConfig, confirm: str, *, lose_waiting: bool, config_too
 def _begun(data: Path) -> bool:
     """Whether an earlier call began; a restore that ended half way is none: it goes with everything else."""
     return unfinished(data) is None and (data / UNFINISHED).exists()
+
+
+def _check_within(config: StationConfig) -> None:
+    """Raises StorageError where a link would go, and what is ours behind it stay."""
+    for path in _doomed(config):
+        if path.is_symlink() and path.exists():
+            raise StorageError(
+                f"{path} is a link to {path.resolve()}, which may hold what is not ours: remove what it leads to and "
+                "the link by hand, then call this again: nothing more was removed"
+            )
 
 
 def _waiting(config: StationConfig) -> int:
@@ -122,7 +133,9 @@ def _remove_all(config: StationConfig, *, config_too: bool) -> Reset:
 def _doomed(config: StationConfig) -> Iterator[Path]:
     """The key first, so that a reset that is cut off leaves none behind; then all else of ours."""
     data = config.station.data_dir
-    yield from (config.identity_dir / name for name in _IDENTITY)
+    for name in _IDENTITY:
+        yield config.identity_dir / name
+        yield from sorted(config.identity_dir.glob(f".{name}.*"))  # what was being written when somebody was killed
     yield from (data / name for name in _OURS)
     for pattern in _OURS_LIKE:
         yield from sorted(data.glob(pattern))

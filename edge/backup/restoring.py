@@ -108,6 +108,7 @@ def _from_kit(file: BinaryIO, config_path: Path, data_dir: Path | None, progress
                 _unpack(members, manifest, data, progress)
                 epoch, was_open = _renew(data / STAGING)
                 plan = _plan(config, config_path, mark, data)
+                _check_movable(data, plan)
                 _own(data)
                 sync_tree(data / STAGING)
                 begin(data, plan)
@@ -255,6 +256,16 @@ def _plan(
         aside, number = f"{stem}-{number}", number + 1
     places = str(config_path.absolute()), str(config.identity_dir)
     return Changeover("restore", mark, aside, brought, replaced, *places)
+
+
+def _check_movable(data: Path, plan: Changeover) -> None:
+    """Raises StorageError where what has to go aside cannot: nothing was changed yet, and later it would be half done."""
+    for name in (*plan.replaced, *plan.brought):
+        if (data / name).is_dir() and os.path.ismount(data / name):  # overlayfs: a file looks like one
+            raise StorageError(
+                f"{data / name} is a mount point and cannot be moved aside: nothing was changed; unmount it, call this "
+                "again, then move what it holds to where it belongs"
+            )
 
 
 def _own(data: Path) -> None:

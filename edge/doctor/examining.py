@@ -2,11 +2,13 @@
 
 - A check is a fork: it costs milliseconds, may crash in a vendor's library, and is killed at the end of its time.
 - What it found before that stays found.
+- None outlives who asked, however that ended: a check may hold a camera or be at the disk.
 - Nothing is waited for that the kernel will not end, such as a process that hangs in a dead network disk. That is why
   these are no `multiprocessing.Process`: Python would wait for those before it ends.
 - What is measured is measured alone; everything else runs side by side.
 """
 
+import ctypes
 import os
 import select
 import signal
@@ -23,6 +25,7 @@ from edge.doctor.finding import Finding, fault
 _AT_ONCE = 4
 _REAP_S = 0.5
 _NICE = 10
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(slots=True)
@@ -80,11 +83,20 @@ def _run_all(around: Around, checks: dict[int, Check], running: dict[int, _Runni
 
 def _start(check: Check, around: Around) -> _Running:
     answers, says = Pipe(duplex=False)
+    asking = os.getpid()
     process = os.fork()
     if not process:
+        _end_with(asking)
         _look(check, around, says)
     says.close()
     return _Running(check, process, answers, time.monotonic() + check.limit_s)
+
+
+def _end_with(asking: int) -> None:
+    """The kernel kills us when the process that asks ends, by SIGKILL too."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != asking:  # it ended before that
+        os._exit(0)
 
 
 def _look(check: Check, around: Around, says: "Connection[Finding | None, Finding | None]") -> None:

@@ -76,6 +76,7 @@ CASES = [
     Case("InspectdCollectorDeadLetters",
          *one("inspectd_collector_dead_letters_total", '{instance="hub-1",fate="kept"}', "0x60 1x60", "7x120")),
     Case("InspectdStationsAway", *one("inspectd_collector_stations_online", OF_HUB, "9x60 8x60", "8x60 9x60")),
+    Case("InspectdStationTwice", *one("inspectd_collector_stations_doubled", OF_HUB, "0x60 1x60", "0x120")),
     Case("InspectdFilesFail", *one("inspectd_collector_file_faults", OF_HUB, "0+1x120", "0x80 1x60")),
 ]  # fmt: skip
 

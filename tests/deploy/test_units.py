@@ -68,6 +68,14 @@ def test_a_watched_service_is_started_again_for_ever_but_not_with_a_wrong_config
     assert found["RestartPreventExitStatus"] == ["2"]
 
 
+def test_name_servers_that_are_away_do_not_look_like_a_hang() -> None:
+    found = settings(DEPLOY / "systemd" / "inspectd.service")
+    said = re.search(r"RES_OPTIONS=timeout:(\d+) attempts:(\d+)", " ".join(found["Environment"]))
+    assert said is not None
+    servers, names = 3, 3  # all that the resolver looks at; the name itself, and in two search domains
+    assert servers * names * int(said[1]) * int(said[2]) < int(found["WatchdogSec"][0])
+
+
 def test_users_and_folders_are_made_as_the_units_want_them(tmp_path: Path) -> None:
     for kind, program in (("sysusers.d", "systemd-sysusers"), ("tmpfiles.d", "systemd-tmpfiles")):
         shutil.copytree(DEPLOY / kind, tmp_path / "usr" / "lib" / kind)

@@ -241,6 +241,47 @@ def test_on_a_disk_without_room_nothing_is_left_half_written(station: Station, t
     assert everything(station.folder) == before
 
 
+def test_a_backup_on_the_stations_own_disk_leaves_it_its_floor_or_images_would_go_for_it(
+    station: Station, tmp_path: Path
+) -> None:
+    with tiny_disk(tmp_path / "disk", size_mb=32) as disk:
+        here = Station(shutil.copytree(station.folder, disk / "station", symlinks=True))
+        images = disk / "station" / "data" / "images" / "ab"
+        images.mkdir(parents=True, exist_ok=True)
+        (images / "large.png").write_bytes(os.urandom(8 << 20))
+        text = here.config.read_text().replace("[retention]", f"[retention]\nfree_bytes = {18 << 20}")
+        here.config.write_text(text)
+        with pytest.raises(StorageError, match=r"retention\.free_bytes"):
+            make_backup(load_config(here.config), disk / "b.tar", Wanted(images=True), SilentProgress())
+        assert not (disk / "b.tar").exists()
+        assert make_backup(load_config(here.config), tmp_path / "b.tar", Wanted(images=True), SilentProgress()).path
+
+
+@pytest.mark.parametrize("with_images", [False, True], ids=["images stay", "images are replaced"])
+def test_images_on_a_disk_of_their_own_are_held_there_or_nothing_is_begun(
+    station: Station, *, with_images: bool
+) -> None:
+    archive = station.folder.parent / "b.tar"
+    images = station.folder / "data" / "images"
+    (images / "ab").mkdir(parents=True)
+    (images / "ab" / "old.png").write_text("old")
+    make_backup(load_config(station.config), archive, Wanted(images=with_images), SilentProgress())
+    shutil.rmtree(images)
+    with tiny_disk(images, size_mb=4):
+        (images / "ab").mkdir()
+        (images / "ab" / "newer.png").write_text("newer")
+        before = everything(station.folder)
+        if with_images:
+            with pytest.raises(StorageError, match=r"is a mount point .* nothing was changed"):
+                put_back(archive, station.config, force=True)
+            assert everything(station.folder) == before
+        else:
+            done = put_back(archive, station.config, force=True)
+            assert done.aside is not None
+            (images / "ab" / "newer.png").unlink()  # as the daemon does: the new database does not know it
+            assert (done.aside / "images" / "ab" / "newer.png").read_text() == "newer"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files to another user needs root")
 def test_what_root_restores_belongs_to_the_stations_own_user(station: Station, tmp_path: Path) -> None:
     archive, data = backup(station, secrets=True), tmp_path / "other" / "data"

@@ -49,6 +49,26 @@ def test_nothing_of_the_station_is_left_but_its_file_and_what_is_not_ours(statio
     assert reset_of(station, config_too=True).removed == [str(station.config)]
 
 
+def test_a_key_that_was_being_written_when_somebody_was_killed_goes_too(station: Station) -> None:
+    identity = station.folder / "data" / "identity"
+    for name in (".identity.pem.0a1b2c3d4e5f", ".pending.key.0a1b2c3d4e5f", ".identity.pem.part", "enrolment"):
+        (identity / name).write_text("a key")
+    reset_of(station)
+    assert list(identity.iterdir()) == []
+
+
+def test_what_lies_behind_a_link_is_not_said_to_be_removed(station: Station, tmp_path: Path) -> None:
+    images, elsewhere = station.folder / "data" / "images", tmp_path / "large-disk"
+    shutil.move(images, elsewhere)
+    images.symlink_to(elsewhere)
+    before = everything(station.folder)
+    with pytest.raises(StorageError, match=r"images is a link to .*large-disk"):
+        reset_of(station)
+    assert everything(station.folder) == before
+    images.unlink()
+    assert reset_of(station).removed
+
+
 def test_without_the_stations_id_nothing_is_removed(station: Station) -> None:
     before = everything(station.folder)
     with pytest.raises(ConfigError, match="'test-1', got 'line-2'"):

@@ -24,7 +24,9 @@ from pathlib import Path
 
 NOBODY = 65534
 DEBIAN_PYTHON = "/usr/bin/python3"
-ENVIRONMENT = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "HOME": "/nonexistent"}
+# Not the standard library of the Python that runs the tests: Debian's has its own.
+_OURS = [path for path in sys.path if path and not path.startswith(f"{sys.base_prefix}/lib")]
+ENVIRONMENT = {"PYTHONPATH": os.pathsep.join(_OURS), "HOME": "/nonexistent"}
 _MAINS = {"edge": "edge.cli", "cloud": "cloud_sync.hub.cli"}
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _EQUAL, _MASKED_EQUAL = 4, 7

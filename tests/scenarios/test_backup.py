@@ -58,3 +58,31 @@ def test_after_an_old_backup_is_restored_the_cloud_has_every_part_once(tmp_path:
     assert ask(store, "SELECT * FROM quarantine") == []
     assert ask(store, "SELECT * FROM dead_letters") == []
     assert ask(store, "SELECT resets FROM conditions") == [(0,)]
+
+
+def test_a_backup_restored_on_two_machines_at_once_is_seen_and_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+    broker = LocalBroker(available_kinds()[0], tmp_path / "broker", free_port())
+    line, store, archive = make_line(tmp_path, broker), str(tmp_path / "cloud.db"), tmp_path / "line-1.backup"
+    twin = make_line(tmp_path / "twin", broker)
+    with broker:
+        with line.daemon():
+            line.run_parts(10)
+            make_backup(load_config(line.station.config), archive, Wanted(), SilentProgress())
+        for each in (line, twin):
+            own = each.station.config.read_text()
+            restore(archive, each.station.config, SilentProgress(), force=True)
+            each.station.config.write_text(own)
+        with line.collector(), line.daemon():
+            line.run_parts(10)
+            with twin.daemon():
+                twin.run_parts(10)
+                said = line.station.folder / "collector.log"
+                eventually(lambda: "two machines send as station test-1" in said.read_text(), 60)
+            line.await_acknowledged()
+        with line.collector(), twin.daemon():
+            twin.await_acknowledged()
+    held = ask(store, HELD)
+    assert set(held) == made(line) | made(twin)
+    assert len(held) == len({row[:3] for row in held})
+    assert len([row for row in held if row[1] == "inspections"]) == 10 + 10 + 10
+    assert ask(store, "SELECT * FROM quarantine") == []

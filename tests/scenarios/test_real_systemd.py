@@ -27,7 +27,7 @@ exec /usr/bin/python3 -c 'import sys; from MAIN import main; sys.argv[0] = "NAME
 INSTALL = f"""
 ip link set lo up
 cd {DEPLOY}
-cp systemd/*.service systemd/*.timer /etc/systemd/system/
+cp systemd/*.service systemd/*.timer systemd/*.path /etc/systemd/system/
 mkdir /etc/systemd/system/inspectd.service.d
 printf '[Service]\\nWatchdogSec=3\\n' > /etc/systemd/system/inspectd.service.d/impatient.conf
 systemd-sysusers $PWD/sysusers.d/inspectd.conf $PWD/sysusers.d/inspectd-hub.conf
@@ -154,3 +154,24 @@ def test_a_station_enrols_and_renews_within_what_both_units_allow(installed: Mac
     installed.run(RENEW_ANYWAY)
     assert installed.run("cat /var/lib/inspectd/identity/identity.pem") != before
     installed.run("systemctl stop inspectd-enrol")
+
+
+def test_a_revocation_restarts_the_broker_with_its_list_within_what_the_unit_allows(installed: Machine) -> None:
+    pki, lists = "/var/lib/inspectd-hub/pki", "/etc/mosquitto/inspectd"
+    as_hub = "runuser -u inspectd-hub -- cloud pki"
+    installed.run("systemctl stop mosquitto")
+    installed.run(f"test -e {pki} || {as_hub} init {pki} --broker-host localhost --broker-host 127.0.0.1")
+    installed.run(f"cp {DEPLOY}/mosquitto/inspectd.conf /etc/mosquitto/conf.d/; cp {DEPLOY}/mosquitto/*.acl /etc/mosquitto/")
+    installed.run(f"cloud pki publish {lists} --pki {pki} --reader mosquitto")
+    installed.run("systemctl enable --now mosquitto inspectd-broker.path")
+    (before,) = shown(installed, "MainPID", unit="mosquitto")
+    installed.run("systemctl start inspectd-enrol")
+    eventually(lambda: installed.says("ss -ltn | grep -q :8443"))
+    token = installed.run(f"{as_hub} enrol test-1 --pki {pki}").split()[-1]
+    installed.run(f"runuser -u inspectd -- edge enrol {token} --config /etc/inspectd/station.toml")
+    installed.run(f"{as_hub} revoke test-1 --pki {pki}")
+    eventually(lambda: installed.says(f"cmp {pki}/broker/crl.pem {lists}/crl.pem"), 30)
+    eventually(lambda: shown(installed, "MainPID", unit="mosquitto") not in ([before], ["0"]), 30)
+    eventually(lambda: shown(installed, "ActiveState", "Result", unit="inspectd-broker") == ["inactive", "success"], 30)
+    installed.run("systemctl disable --now inspectd-broker.path; systemctl stop inspectd-enrol mosquitto")
+    installed.run("rm /etc/mosquitto/conf.d/inspectd.conf")

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from brokers import eventually
 from doctor_kit import expect
 
@@ -77,11 +78,12 @@ def hangs(around):
 examine(Around(Path(sys.argv[1])), [Check("one that hangs", hangs, 60.0)])"""
 
 
-def test_an_interrupt_ends_what_looks_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_whatever_ends_who_asks_ends_what_looks_too(tmp_path: Path, how: signal.Signals) -> None:
     said = tmp_path / "pid"
     with subprocess.Popen([sys.executable, "-c", HANGS, str(said)], stderr=subprocess.DEVNULL) as doctor:
         eventually(lambda: said.exists() and said.read_text())
-        doctor.send_signal(signal.SIGINT)
+        doctor.send_signal(how)
         doctor.wait(15)
     eventually(lambda: not Path("/proc", said.read_text()).exists() or "\nState:\tZ" in _status(said.read_text()))
 
