@@ -54,6 +54,10 @@ def test_many_revocations_one_after_the_other_leave_no_broker_down_and_none_unsa
     assert settings(UNIT)["StartLimitIntervalSec"] == ["0"]
 
 
+def test_what_was_revoked_while_nobody_looked_is_published_once_somebody_does() -> None:
+    assert settings(UNIT.with_suffix(".path"))["Wants"] == [UNIT.name]
+
+
 def _program(path: Path, script: str) -> None:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
