@@ -13,7 +13,7 @@ import ssl
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -29,6 +29,7 @@ from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Address
 
 CONNECTIONS_MOST = 16
+CONNECTIONS_EACH = 12  # of one address: several stations behind one, and never all places
 CONNECTION_S = 20.0
 STEP_S = 10.0
 WRONG_MOST = 10
@@ -82,7 +83,7 @@ class EnrolmentServer(socketserver.ThreadingTCPServer):
     def __init__(self, office: Office, listen: Address) -> None:
         self.office = office
         self.wrong = WrongTokens()
-        self._places = threading.BoundedSemaphore(CONNECTIONS_MOST)
+        self._held: Counter[str] = Counter()
         self._since_s: dict[socket.socket, float] = {}
         self._lock = threading.Lock()
         self._tls = _context(office)
@@ -107,9 +108,17 @@ class EnrolmentServer(socketserver.ThreadingTCPServer):
 
     def verify_request(self, _request: object, client_address: object) -> bool:
         """Whether there is room for it."""
-        if self._places.acquire(blocking=False):
-            return True
-        _logger.warning("%s is sent away: %d connections at once is the most", _peer(client_address), CONNECTIONS_MOST)
+        peer = _peer(client_address)
+        with self._lock:
+            if self._held.total() < CONNECTIONS_MOST and self._held[peer] < CONNECTIONS_EACH:
+                self._held[peer] += 1
+                return True
+        _logger.warning(
+            "%s is sent away: %d connections at once are the most, %d of one address",
+            peer,
+            CONNECTIONS_MOST,
+            CONNECTIONS_EACH,
+        )
         return False
 
     def process_request_thread(self, request, client_address) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
@@ -125,7 +134,7 @@ class EnrolmentServer(socketserver.ThreadingTCPServer):
         finally:
             with self._lock:
                 self._since_s.pop(request, None)
-            self._places.release()
+                self._held -= Counter([_peer(client_address)])  # forgets who has none left
 
     def handle_error(self, _request: object, client_address: object) -> None:
         """A connection that broke off is one line, and no fault of ours; anything else is shown whole."""
