@@ -161,7 +161,9 @@ def test_a_revocation_restarts_the_broker_with_its_list_within_what_the_unit_all
     as_hub = "runuser -u inspectd-hub -- cloud pki"
     installed.run("systemctl stop mosquitto")
     installed.run(f"test -e {pki} || {as_hub} init {pki} --broker-host localhost --broker-host 127.0.0.1")
-    installed.run(f"cp {DEPLOY}/mosquitto/inspectd.conf /etc/mosquitto/conf.d/; cp {DEPLOY}/mosquitto/*.acl /etc/mosquitto/")
+    installed.run(
+        f"cp {DEPLOY}/mosquitto/inspectd.conf /etc/mosquitto/conf.d/; cp {DEPLOY}/mosquitto/*.acl /etc/mosquitto/"
+    )
     installed.run(f"cloud pki publish {lists} --pki {pki} --reader mosquitto")
     installed.run("systemctl enable --now mosquitto inspectd-broker.path")
     (before,) = shown(installed, "MainPID", unit="mosquitto")
