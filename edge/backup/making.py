@@ -132,6 +132,7 @@ def _add_database(contents: Contents, config: StationConfig, work: Path, progres
     try:
         _check_room(work, database_bytes(path), config.retention.free_bytes)
         with closing(open_reader(path)) as source, closing(sqlite3.connect(copy, isolation_level=None)) as into:
+            into.execute("PRAGMA synchronous = OFF")  # it is read once and deleted: no sync of the station waits for it
             source.backup(into)  # all pages in one step: a step that lets go begins anew whenever somebody writes
             into.execute("PRAGMA journal_mode = DELETE")
             (found,) = into.execute("PRAGMA quick_check(1)").fetchone()
