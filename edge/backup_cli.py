@@ -1,5 +1,6 @@
 """`edge backup | restore | factory-reset`: the station in a file, back from one, or gone. Heavy imports inside."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,8 @@ import typer
 
 from edge.domain.errors import EXIT_REFUSED
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, say
+
+_NICE = 10
 
 
 def backup(
@@ -26,6 +29,7 @@ def backup(
     from edge.config import load_config
     from models.progress import RichProgress
 
+    os.nice(_NICE)  # the line goes first
     with RichProgress() as progress:
         made = make_backup(load_config(config), file, Wanted(images=images, secrets=secrets), progress)
     left = made.manifest.left_out

@@ -1,7 +1,7 @@
 """Two machines that send as one station: a backup restored twice, a copied disk, a server thought dead.
 
-The broker knows one of a name at a time, so they take its place from each other, and each says its own epoch whenever it
-is back. A station by itself never goes back to an earlier epoch.
+The broker knows one of a name at a time, so they take its place from each other, and each says its own epoch whenever
+it is back. A station by itself never goes back to an earlier epoch.
 """
 
 import logging
@@ -28,10 +28,10 @@ class Doubles:
             at_ms: since 1970.
         """
         known = self._epochs.setdefault(station, [])
-        if epoch in known[:-1]:
-            if at_ms - self._doubled_ms.get(station, -_LATELY_MS) >= _LATELY_MS:
-                _logger.error("two machines send as station %s: stop the one that is wrong, enrol the other", station)
-                self._doubled_ms[station] = at_ms
+        said_ms = self._doubled_ms.get(station, -_LATELY_MS)
+        if epoch in known[:-1] and at_ms - said_ms >= _LATELY_MS:
+            _logger.error("two machines send as station %s: stop the one that is wrong, enrol the other", station)
+            self._doubled_ms[station] = at_ms
         if epoch in known:
             known.remove(epoch)
         known.append(epoch)

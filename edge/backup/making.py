@@ -19,16 +19,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cloud_sync.wire.kit import KitManifest, write_kit
+from cloud_sync.wire.whole_file import leave_to_owner
 from edge.backup.contents import Contents, gather
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError, StorageError
+from edge.record.backup_hold import LOCK, WHOSE, WORK
 from edge.record.database import open_reader
 from edge.record.lock import sole_owner
 from edge.record.spool import database_bytes, free_bytes
 from models.durable import sync_directory
 from models.progress import Progress
 
-_WORK = ".backup-"
 _MARGIN_BYTES = 1 << 20
 
 
@@ -66,7 +67,7 @@ def make_backup(config: StationConfig, target: Path, wanted: Wanted, progress: P
     if target.exists():
         raise ConfigError(f"{target} exists and is left as it is: name another file")
     data = config.station.data_dir
-    with sole_owner(data, "backup.lock", "another `edge backup`"), _work_folder(data) as work:
+    with sole_owner(data, LOCK, WHOSE), _work_folder(data) as work:
         contents = gather(config, secrets=wanted.secrets, for_cloud=False)
         _add_database(contents, config, work, progress)
         if wanted.images:
@@ -131,6 +132,7 @@ def _add_database(contents: Contents, config: StationConfig, work: Path, progres
     try:
         _check_room(work, database_bytes(path), config.retention.free_bytes)
         with closing(open_reader(path)) as source, closing(sqlite3.connect(copy, isolation_level=None)) as into:
+            into.execute("PRAGMA synchronous = OFF")  # it is read once and deleted: no sync of the station waits for it
             source.backup(into)  # all pages in one step: a step that lets go begins anew whenever somebody writes
             into.execute("PRAGMA journal_mode = DELETE")
             (found,) = into.execute("PRAGMA quick_check(1)").fetchone()
@@ -183,9 +185,10 @@ def _on_one_disk(folder: Path, data: Path) -> bool:
 def _work_folder(data: Path) -> Iterator[Path]:
     """A folder on the station's own disk; what a killed backup left there goes first."""
     try:
-        for left in data.glob(f"{_WORK}*"):
+        for left in data.glob(f"{WORK}*"):
             shutil.rmtree(left)
-        with tempfile.TemporaryDirectory(prefix=_WORK, dir=data) as folder:
+        with tempfile.TemporaryDirectory(prefix=WORK, dir=data) as folder:
+            leave_to_owner(Path(folder))  # where root is killed, the station's own user clears it away
             yield Path(folder)
     except OSError as error:
         raise StorageError(f"cannot write to {data}: {error.strerror or error}") from error

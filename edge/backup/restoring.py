@@ -259,7 +259,7 @@ def _plan(
 
 
 def _check_movable(data: Path, plan: Changeover) -> None:
-    """Raises StorageError where what has to go aside cannot: nothing was changed yet, and later it would be half done."""
+    """Raises StorageError where what has to go aside cannot: later, that would leave it half done."""
     for name in (*plan.replaced, *plan.brought):
         if (data / name).is_dir() and os.path.ismount(data / name):  # overlayfs: a file looks like one
             raise StorageError(

@@ -57,12 +57,14 @@ class Usage:
         records_bytes: pages of the database that hold something.
         reusable_bytes: pages of the database that hold nothing: the next records take them.
         free_bytes: free on the file system.
+        held_bytes: of what went already, held by a backup until it ends.
     """
 
     images_bytes: int = 0
     records_bytes: int = 0
     reusable_bytes: int = 0
     free_bytes: int = 0
+    held_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,11 @@ def is_short_of_disk(usage: Usage, limits: Limits) -> bool:
     return usage.free_bytes + usage.reusable_bytes < limits.free_bytes
 
 
+def is_held_up(usage: Usage, limits: Limits) -> bool:
+    """Whether half of what must be free is gone, and a backup holds what would make room: more going would not help."""
+    return usage.held_bytes > 0 and usage.free_bytes + usage.reusable_bytes < limits.free_bytes / 2
+
+
 def may_give_back(usage: Usage, limits: Limits) -> bool:
     """Whether unused pages of the database are worth being given back to the file system."""
     if usage.records_bytes + usage.reusable_bytes > _MUCH_TOO_LARGE * limits.records_bytes:
@@ -113,10 +120,11 @@ def is_filling(usage: Usage, limits: Limits) -> bool:
 
 def _wanted(usage: Usage, limits: Limits) -> list[tuple[Collection[Kind], int]]:
     images_bytes = usage.images_bytes - int(limits.images_bytes * _EVICT_TO)
+    free_bytes = usage.free_bytes + usage.reusable_bytes + usage.held_bytes
     return [
         (IMAGES, images_bytes if usage.images_bytes > limits.images_bytes else 0),
         (RECORDS, usage.records_bytes - limits.records_bytes),
-        (frozenset(Kind) - {Kind.UNSENT}, limits.free_bytes - usage.free_bytes - usage.reusable_bytes),
+        (frozenset(Kind) - {Kind.UNSENT}, limits.free_bytes - free_bytes),
     ]
 
 

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -11,6 +12,7 @@ import structlog
 
 from cloud_sync.wire.outbox import Stream
 from edge.domain.errors import StorageError
+from edge.record.backup_hold import held_bytes
 from edge.record.counts import counts_under, read_counts
 from edge.record.database import open_reader
 from edge.record.eviction import (
@@ -21,6 +23,7 @@ from edge.record.eviction import (
     Usage,
     is_far_over,
     is_filling,
+    is_held_up,
     is_short_of_disk,
     may_give_back,
     next_to_go,
@@ -109,7 +112,8 @@ class Retention:
                 gone.add(eviction.kind)
             elif eviction.kind not in IMAGES or self.usage.images_bytes <= self._limits.images_bytes:
                 return True  # what a file system frees, it may say a little later
-        self.has_room = not is_short_of_disk(self.usage, self._limits) or not gone >= IMAGES
+        full = is_short_of_disk(self.usage, self._limits) and gone >= IMAGES
+        self.has_room = not full and not is_held_up(self.usage, self._limits)
         return may_give_back(self.usage, self._limits) and self._give_back()
 
     def _measure(self, reader: sqlite3.Connection) -> Usage:
@@ -118,12 +122,15 @@ class Retention:
             for name in ("page_size", "page_count", "freelist_count")
         )
         disk = os.statvfs(self._recorder.path.parent)
-        return Usage(
+        usage = Usage(
             images_bytes=self._shelf.used_bytes,
             records_bytes=(pages - unused) * page_bytes,
             reusable_bytes=unused * page_bytes,
             free_bytes=disk.f_bavail * disk.f_frsize,
         )
+        if not is_short_of_disk(usage, self._limits):
+            return usage
+        return replace(usage, held_bytes=held_bytes(self._recorder.path.parent))
 
     def _evict(self, reader: sqlite3.Connection, eviction: Eviction) -> bool:
         match eviction.kind:
@@ -199,7 +206,7 @@ class Retention:
         self._on_alarm(
             "disk_low",
             f"{self.usage.free_bytes} bytes are free, {self._limits.free_bytes} should be, and nothing is left that "
-            "may go: images are dropped until something else on this disk is deleted"
+            "may go: images are dropped until something else on this disk is deleted, or a backup ends"
             if short and not self.has_room
             else "",
         )

@@ -20,11 +20,14 @@ from spool_kit import MANY, execute, fill, spool, used_bytes
 from station_kit import Station, make_bundle, run_json, write_frames
 
 from cloud_sync.wire.outbox import SeqRange, Stream
+from edge.record.backup_hold import LOCK, WHOSE, WORK
 from edge.record.counts import read_counts
 from edge.record.database import current_epoch, open_database, open_reader
-from edge.record.eviction import Limits
+from edge.record.eviction import Limits, Usage, is_held_up
 from edge.record.letting_go import NEWEST_KEPT, ranges_of
+from edge.record.lock import sole_owner
 from edge.record.outbox import SqliteOutbox
+from edge.record.spool import free_bytes
 
 KIT = str(Path(__file__).parents[1] / "kit")
 NO_LIMIT = 1 << 50
@@ -193,7 +196,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from spool_kit import spool
 from station_kit import Station, make_bundle, run_json, write_frames
-from edge.record.eviction import Limits
+from edge.record.eviction import Limits, Usage, is_held_up
 from edge.record import letting_go
 
 left = int(sys.argv[3])
@@ -268,6 +271,30 @@ def test_too_little_free_disk_takes_history_never_what_waits_for_the_cloud(tmp_p
         assert made.alarms["disk_low"]
         assert not made.retention.has_room
         assert made.alarms["verdicts_lost"] == ""
+
+
+def test_what_a_backup_holds_is_not_made_room_for_and_what_a_killed_one_left_goes(tmp_path: Path, path: Path) -> None:
+    execute(path, "DELETE FROM outbox WHERE seq <= 1200")
+    held = tmp_path / f"{WORK}x"
+    held.mkdir()
+    with (held / "evicted-meanwhile.png").open("wb") as file:
+        file.truncate(8 << 30)
+    limits = Limits(NO_LIMIT, NO_LIMIT, free_bytes(tmp_path) + (1 << 30))
+    with spool(tmp_path, limits) as made:
+        with sole_owner(tmp_path, LOCK, WHOSE):
+            made.tidy()
+            assert made.seqs(table="records") == list(range(1, MANY + 1))
+            assert made.retention.has_room
+        made.tidy()
+        assert not held.exists()
+        assert made.seqs(table="records") == list(range(1201, MANY + 1))
+
+
+def test_where_a_backup_holds_all_that_could_go_no_image_is_added_before_the_verdicts_reserve_is_gone() -> None:
+    limits = Limits(NO_LIMIT, NO_LIMIT, 1000)
+    assert is_held_up(Usage(free_bytes=499, held_bytes=1), limits)
+    assert not is_held_up(Usage(free_bytes=500, held_bytes=1), limits)
+    assert not is_held_up(Usage(free_bytes=1), limits)
 
 
 def test_a_database_larger_than_its_budget_gives_pages_back(tmp_path: Path, path: Path) -> None:
