@@ -24,8 +24,9 @@ from pathlib import Path
 
 NOBODY = 65534
 DEBIAN_PYTHON = "/usr/bin/python3"
-# Not the standard library of the Python that runs the tests: Debian's has its own.
-_OURS = [path for path in sys.path if path and not path.startswith(f"{sys.base_prefix}/lib")]
+# Not the standard library of the Python that runs the tests: Debian's has its own. An editable install is on no path.
+_OURS = [str(Path(__file__).parents[2])]
+_OURS += [path for path in sys.path if path and not path.startswith(f"{sys.base_prefix}/lib")]
 ENVIRONMENT = {"PYTHONPATH": os.pathsep.join(_OURS), "HOME": "/nonexistent"}
 _MAINS = {"edge": "edge.cli", "cloud": "cloud_sync.hub.cli"}
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
@@ -123,7 +124,8 @@ def missing() -> str:
         "-c",
         "import numpy, edge",
     ]
-    able = subprocess.run(words, env=os.environ | ENVIRONMENT, capture_output=True, check=False).returncode == 0
+    done = subprocess.run(words, env=os.environ | ENVIRONMENT, cwd="/", capture_output=True, check=False)
+    able = done.returncode == 0
     return "" if able else f"{DEBIAN_PYTHON}, run by nobody, cannot use these packages"
 
 

@@ -306,4 +306,4 @@ def test_the_line_port_refuses_what_is_no_check(tmp_path: Path) -> None:
         line.send({"type": "verify_masters"})
         assert "product must be a string" in line.hear("error")["why"]
         eventually((made.folder / "data" / "status.json").is_file)
-        assert status(made)["ready"]
+        eventually(lambda: status(made)["ready"])
