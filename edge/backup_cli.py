@@ -43,6 +43,10 @@ def restore(
     force: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--force", help="Replace the station that is here; it is moved aside, not deleted.")
     ] = False,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="A data folder that is meant, neither /var/lib/inspectd nor beside station.toml."),
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -51,16 +55,17 @@ def restore(
     All is checked before anything changes; ended half way, the same command goes on.
     """
     from edge.backup.restoring import restore as put_back
+    from edge.logs import plain
     from models.progress import RichProgress
 
     with RichProgress() as progress:
-        done = put_back(file, config, progress, force=force)
+        done = put_back(file, config, progress, force=force, data_dir=data_dir)
     text = [f"station {done.station} lies in {done.data_dir}" + (": an earlier call was ended" * done.finished)]
     text += [f"what was here lies in {done.aside}: delete it when it is needed no more"] if done.aside else []
     text += [f"{done.was_open} parts were under way then: what became of them, the cloud may know"] * bool(
         done.was_open
     )
-    text += [f"not in it: {what}" for what in done.left_out]
+    text += [f"not in it: {plain(what)}" for what in done.left_out]
     content: dict[str, object] = {
         "ok": True,
         "station": done.station,

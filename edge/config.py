@@ -16,7 +16,7 @@ from edge.config_looks import (
     check_zones,
     size_of,
 )
-from edge.config_outputs import ModbusSection, MqttSection, OutputSection
+from edge.config_outputs import ModbusSection, MqttSection, OutputSection, check_sessions
 from edge.config_sync import MetricsSection, RetentionSection, SyncSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted
@@ -213,8 +213,9 @@ class StationConfig(_Section):
         return self
 
     @model_validator(mode="after")
-    def _outputs_name_products(self) -> "StationConfig":
+    def _outputs_fit(self) -> "StationConfig":
         known = {product.id for product in self.product}
+        check_sessions(self.output, self.sync.broker, self.sync.identity)
         for output in self.output:
             unknown = output.product_ids - known if isinstance(output, ModbusSection) else set()
             if unknown:

@@ -198,3 +198,20 @@ class MqttSection(_OutputSection):
 
 
 OutputSection = Annotated[ModbusSection | OpcUaSection | GpioSection | MqttSection, Field(discriminator="kind")]
+
+
+def check_sessions(outputs: list[OutputSection], broker: str | None, identity: Path | None) -> None:
+    """Raises ValueError where an output would go to the cloud's broker as this station.
+
+    That broker knows a client by its certificate alone: output and sync would put each other off the line for ever.
+    """
+    cloud = Endpoint.parse(broker, Path()) if broker is not None else None
+    for output in outputs:
+        if cloud is None or cloud.identity is None or not isinstance(output, MqttSection):
+            continue
+        to = Endpoint.parse(output.broker, Path())
+        if to == cloud and output.identity in {None, identity}:
+            raise ValueError(
+                f"output {output.id!r} goes to sync's broker {broker} with the station's identity, and would put the "
+                "sync off the line: name another broker, or an identity of its own"
+            )

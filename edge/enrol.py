@@ -6,19 +6,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloud_sync.wire.certificates import new_key, signing_request
+from cloud_sync.wire.certificates import signing_request
 from cloud_sync.wire.enrolment import Grant, Token
 from cloud_sync.wire.enrolment_client import enrol as ask_to_enrol
 from cloud_sync.wire.enrolment_client import renew as ask_to_renew
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.identity import Identity
 from cloud_sync.wire.identity_files import (
+    RENEWAL_FILE,
     forget_key_under_way,
     install,
     keep_address,
     kept_address,
     key_under_way,
     own_standing,
+    renewal_key,
     request_made,
 )
 from cloud_sync.wire.link import Address
@@ -126,10 +128,12 @@ def renew(config: StationConfig, now: dt.datetime, address: Address | None = Non
     at = address or kept_address(identity)
     if at is None:
         raise ConfigError(f"{identity.folder} does not say where it is renewed: name it with --address HOST:PORT")
-    key = new_key()  # an answer that is lost costs nothing: the next question comes with another key
+    with _disk(identity):
+        key = renewal_key(identity)  # an answer that is lost costs nothing: the next question comes with the same key
     grant = ask_to_renew(at, identity, signing_request(key, held.name))
     with _disk(identity):
         made = install(identity, grant, key, held.name)
+        forget_key_under_way(identity, RENEWAL_FILE)
     return Enrolled(held.name, identity.folder, made.not_after)
 
 

@@ -57,10 +57,11 @@ class _Forward(logging.Handler):
 
 def _visible(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """No word to the terminal and no second line from a name that a stranger chose."""
-    return {key: _plain(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: plain(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """The text on one line, with its number in place of each character that is none to be seen."""
     return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 

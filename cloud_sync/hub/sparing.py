@@ -98,7 +98,7 @@ def _write(out: Path, write: Callable[[BinaryIO], None]) -> int:
     """Whole and on disk under its name, or not at all; readable by us alone. Raises StoreError."""
     temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())

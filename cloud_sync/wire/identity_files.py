@@ -2,6 +2,7 @@
 
 - `pending.key` is the key of a request under way; it is kept until its certificate is here, so that a request whose
   answer was lost is asked again with the same key, and an offline request finds its key.
+- `renewal.key` is that of a renewal: whoever asks again with it is given the same certificate, not one more.
 - `identity.pem` is replaced by one rename. Where the authority changes, both are believed until then, so that neither
   a crash nor a daemon that connects in between meets an identity and an authority that do not fit.
 """
@@ -28,6 +29,7 @@ from cloud_sync.wire.link import Address
 from cloud_sync.wire.whole_file import make_private_folder, sync_folder, write_whole
 
 PENDING_FILE = "pending.key"
+RENEWAL_FILE = "renewal.key"
 ENROLMENT_FILE = "enrolment"
 
 
@@ -38,6 +40,17 @@ def key_under_way(identity: Identity) -> ec.EllipticCurvePrivateKey:
     try:
         return read_key(path.read_bytes())
     except FileNotFoundError:
+        key = new_key()
+        write_whole(path, key_pem(key))
+        return key
+
+
+def renewal_key(identity: Identity) -> ec.EllipticCurvePrivateKey:
+    """The key of a renewal whose answer never came, or a new one, kept before it is used. Raises OSError."""
+    path = identity.folder / RENEWAL_FILE
+    try:
+        return read_key(path.read_bytes())
+    except (FileNotFoundError, LinkError):  # nobody holds a certificate for a key that nobody can read
         key = new_key()
         write_whole(path, key_pem(key))
         return key
@@ -75,9 +88,9 @@ def install(identity: Identity, grant: Grant, key: ec.EllipticCurvePrivateKey, n
     return standing(certificate)
 
 
-def forget_key_under_way(identity: Identity) -> None:
+def forget_key_under_way(identity: Identity, file: str = PENDING_FILE) -> None:
     """Its certificate is here. Raises OSError."""
-    (identity.folder / PENDING_FILE).unlink(missing_ok=True)
+    (identity.folder / file).unlink(missing_ok=True)
     sync_folder(identity.folder)
 
 

@@ -78,7 +78,7 @@ class KitManifest(BaseModel):
 
     schema_: Literal["inspectd.kit.v1"] = Field("inspectd.kit.v1", alias="schema")
     station: Annotated[str, Field(pattern=rf"^{STATION_PATTERN}$")]
-    version: Annotated[str, Field(max_length=64)] = ""
+    version: Annotated[str, Field(pattern=r"^[ -~]{0,64}$")] = ""
     made_at: datetime | None = None
     files: dict[KitName, KitFile]
     links: dict[LinkName, Annotated[str, Field(pattern=r"^v[1-9][0-9]{0,8}$")]] = {}

@@ -22,7 +22,7 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
         with os.fdopen(handle, "wb") as file:
             os.fchmod(handle, mode)
-            leave_to_owner(temporary)
+            _leave_opened_to_owner(handle, path.parent)
             file.write(content)
             file.flush()
             os.fsync(handle)
@@ -48,6 +48,13 @@ def leave_to_owner(path: Path) -> None:
     if os.geteuid() == 0:
         owner = path.parent.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _leave_opened_to_owner(handle: int, folder: Path) -> None:
+    """By its handle: under its name the folder's owner may have put something else meanwhile."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(handle, owner.st_uid, owner.st_gid)
 
 
 def sync_folder(folder: Path) -> None:

@@ -113,7 +113,7 @@ def _hold_images(images: Path, aside: Path, like: Path) -> None:
 def _bring(staged: Path, target: Path, aside: Path) -> None:
     """Each file of a folder to its place, whole; what it replaces is kept."""
     for path in sorted(staged.rglob("*")) if staged.is_dir() else ():
-        if path.is_file():
+        if path.is_file() and not path.is_symlink():
             _bring_file(path, target / path.relative_to(staged), aside / path.relative_to(staged))
 
 
@@ -126,9 +126,14 @@ def _bring_file(staged: Path, target: Path, aside: Path) -> None:
         shutil.copy2(target, aside)
     fresh = target.with_name(f".{target.name}.part")
     _make_folder(fresh.parent, staged, 0o755)
-    shutil.copy2(staged, fresh)
-    _own_as(fresh, staged)
-    with fresh.open("rb") as file:
+    fresh.unlink(missing_ok=True)
+    held = staged.stat()
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
+        if os.geteuid() == 0:  # by its handle: the folder may be another user's
+            os.fchown(file.fileno(), held.st_uid, held.st_gid)
+        os.fchmod(file.fileno(), held.st_mode & 0o777)
+        file.write(content)
+        file.flush()
         os.fsync(file.fileno())
     fresh.replace(target)
     sync_directory(target.parent)
@@ -159,4 +164,4 @@ def _own_as(path: Path, like: Path) -> None:
 
 def _give_to(path: Path, user: int, group: int) -> None:
     if os.geteuid() == 0:
-        os.chown(path, user, group)
+        os.chown(path, user, group, follow_symlinks=False)

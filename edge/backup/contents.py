@@ -100,6 +100,12 @@ def hashed(source: Path | bytes) -> KitFile:
         return KitFile(sha256=digest, size_bytes=file.tell())
 
 
+def named_files(config: StationConfig) -> set[str]:
+    """What the files that station.toml names are called in a kit."""
+    paths = [path for _, path in _named(config)] + [one.password_file for one in config.camera if one.password_file]
+    return {name for path in paths if (name := _name_of(path, config)) is not None}
+
+
 def _add_named(found: Contents, config: StationConfig, *, secrets: bool) -> None:
     """The files that station.toml names."""
     for what, path in _named(config):

@@ -108,8 +108,8 @@ def write_whole(target: Path, write: Callable[[BinaryIO], None]) -> int:
 
 
 def create_private(path: Path, mode: int) -> BinaryIO:
-    """A new file to write, of this mode from its first moment. Raises OSError."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb")
+    """A new file to write, of this mode from its first moment; a link there is not followed. Raises OSError."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode), "wb")
 
 
 def _write(target: Path, manifest: KitManifest, contents: Contents, progress: Progress) -> int:

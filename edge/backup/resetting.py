@@ -21,7 +21,7 @@ from models.durable import replace_file, sync_directory
 _WORK = "factory-reset"
 _OURS = (*REPLACED, "images", "cache", "releases", STAGING, "changeover.part")
 _OURS_LIKE = ("before-restore-*", ".backup-*", "station.db.before-*", ".station.db.before-*")
-_IDENTITY = ("identity.pem", "pending.key", "ca.crt", "enrolment")
+_IDENTITY = ("identity.pem", "pending.key", "renewal.key", "ca.crt", "enrolment")
 
 
 @dataclass(frozen=True, slots=True)

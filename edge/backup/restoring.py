@@ -20,11 +20,12 @@ from typing import BinaryIO
 from cloud_sync.wire.kit import CONFIG, KitManifest, Member, open_kit
 from edge.backup.changing_over import DATABASE, REPLACED, STAGING, Changeover, begin, finish, unfinished
 from edge.backup.making import create_private
+from edge.backup.places import check_names, check_places
 from edge.config import StationConfig, load_config
 from edge.domain.errors import ConfigError, StorageError
 from edge.record.database import begin_epoch, open_database
 from edge.record.inspections import leave_to_earlier_life
-from edge.record.lock import sole_owner
+from edge.record.lock import UNFINISHED, sole_owner
 from edge.record.spool import free_bytes
 from models.bundle import open_bundle, sync_tree
 from models.progress import Progress
@@ -57,7 +58,7 @@ class Restored:
     finished: bool = False
 
 
-def restore(kit: Path, config_path: Path, progress: Progress, *, force: bool) -> Restored:
+def restore(kit: Path, config_path: Path, progress: Progress, *, force: bool, data_dir: Path | None = None) -> Restored:
     """Make this machine the station in the kit.
 
     Args:
@@ -65,6 +66,7 @@ def restore(kit: Path, config_path: Path, progress: Progress, *, force: bool) ->
         config_path: where station.toml goes; the data folder is the one that the kit's station.toml names from there.
         progress: told of the bytes.
         force: replace a station that is here; it is moved aside.
+        data_dir: a data folder that is meant, where it is none that `check_places` knows.
 
     Raises:
         ConfigError: a station is here and `force` is not given, or the kit's station.toml is not good here.
@@ -77,12 +79,12 @@ def restore(kit: Path, config_path: Path, progress: Progress, *, force: bool) ->
             if file.read(len(_SQLITE)) == _SQLITE:
                 return _put_back(kit, config_path, progress, force=force)
             file.seek(0)
-            return _from_kit(file, config_path, progress, force=force)
+            return _from_kit(file, config_path, data_dir, progress, force=force)
     except OSError as error:
         raise StorageError(f"cannot restore {kit}: {error.strerror or error}: {error.filename or ''}") from error
 
 
-def _from_kit(file: BinaryIO, config_path: Path, progress: Progress, *, force: bool) -> Restored:
+def _from_kit(file: BinaryIO, config_path: Path, data_dir: Path | None, progress: Progress, *, force: bool) -> Restored:
     with open_kit(file) as (manifest, members):
         folder = config_path.absolute().parent
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,10 +94,13 @@ def _from_kit(file: BinaryIO, config_path: Path, progress: Progress, *, force: b
             text = scratch.read_bytes()
         finally:
             scratch.unlink(missing_ok=True)
+        check_places(config, config_path, data_dir)
+        check_names(config, manifest)
         data = config.station.data_dir
         with sole_owner(data, finishes=True):
             mark = sha256(manifest.pack()).hexdigest()
             if (left := unfinished(data)) is not None:
+                _check_same_places(left, config, config_path)
                 return _go_on(data, left, manifest, mark)
             _check_free(config, config_path, force=force)
             with _staging(data):
@@ -119,6 +124,7 @@ def _put_back(copy: Path, config_path: Path, progress: Progress, *, force: bool)
     data = config.station.data_dir
     with sole_owner(data, finishes=True):
         if (left := unfinished(data)) is not None:
+            _check_same_places(left, config, config_path)
             finish(data, left)
         if config.database_path.exists() and not force:
             raise ConfigError(f"{config.database_path} exists: --force moves it aside, nothing is deleted")
@@ -145,6 +151,15 @@ def _go_on(data: Path, left: Changeover, manifest: KitManifest, mark: str) -> Re
     return Restored(
         manifest.station, data, "", 0, aside if aside.exists() else None, tuple(manifest.left_out), finished=True
     )
+
+
+def _check_same_places(left: Changeover, config: StationConfig, config_path: Path) -> None:
+    """The data folder's user may write what is left to do; we may be root. Raises ConfigError."""
+    if (left.config, left.identity) != (str(config_path.absolute()), str(config.identity_dir)):
+        raise ConfigError(
+            f"an earlier `edge restore` ended half way, for {left.config} and {left.identity}: call it with that "
+            f"configuration, or remove {config.station.data_dir / UNFINISHED} if nobody began one"
+        )
 
 
 def _read_config(scratch: Path, members: Iterator[Member], manifest: KitManifest) -> StationConfig:

@@ -36,7 +36,7 @@ def sole_owner(
     path = folder / lock
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+", encoding="ascii")
+        file = open(path, "a+", encoding="ascii", opener=_no_link)  # noqa: SIM115 - closed below
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
     with file:
@@ -53,6 +53,11 @@ def sole_owner(
         if lock == _DAEMONS and not finishes:
             _check_whole(folder)
         yield
+
+
+def _no_link(path: str, flags: int) -> int:
+    """The folder is its user's, and we may be root: a link there would give away, and empty, whatever it leads to."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o644)
 
 
 def _hand_over(lock: int, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Who must not be given a certificate: each test is an attack on the real enrolment server, over TLS."""
 
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -21,7 +22,7 @@ from tls_kit import alert_of, fake_server, server_context
 
 from cloud_sync.hub.pki.authority import Authority, Kind
 from cloud_sync.hub.pki.office import LIVE_MOST, Office, utc_now
-from cloud_sync.hub.pki.server import WRONG_MOST, WRONG_WITHIN_S, EnrolmentServer, WrongTokens
+from cloud_sync.hub.pki.server import CONNECTIONS_MOST, WRONG_MOST, WRONG_WITHIN_S, EnrolmentServer, WrongTokens
 from cloud_sync.wire.certificates import new_key, read_certificate, signing_request, standing
 from cloud_sync.wire.enrolment import CSR_LIMIT_BYTES, REQUEST_LIMIT_BYTES, Grant, Token
 from cloud_sync.wire.enrolment_client import RefusedError, enrol, renew
@@ -301,6 +302,41 @@ def test_many_who_say_nothing_do_not_keep_a_station_out_for_long(
     finally:
         for one in silent:
             one.close()
+
+
+def test_one_address_does_not_take_every_place(counter: Counter) -> None:
+    silent = [socket.create_connection(("127.0.0.1", counter.server.port)) for _ in range(CONNECTIONS_MOST * 2)]
+    bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    bare.load_verify_locations(counter.office.folder.broker / "ca.crt")
+    try:
+        for _ in range(CONNECTIONS_MOST):  # each gives its place back
+            with (
+                socket.create_connection(("127.0.0.1", counter.server.port), 10, ("127.0.0.2", 0)) as raw,
+                bare.wrap_socket(raw, server_hostname=HOST) as secure,
+            ):
+                secure.sendall(b"GET /v1/authority HTTP/1.0\r\n\r\n")
+                assert b"200" in secure.recv(4096)
+                while secure.recv(4096):
+                    pass
+    finally:
+        for one in silent:
+            one.close()
+
+
+def test_headers_without_end_are_not_read(counter: Counter) -> None:
+    bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    bare.load_verify_locations(counter.office.folder.broker / "ca.crt")
+    lines = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 30_000) for number in range(50))
+    answer = b""
+    with (
+        socket.create_connection((HOST, counter.server.port), timeout=10) as raw,
+        bare.wrap_socket(raw, server_hostname=HOST) as secure,
+        contextlib.suppress(ConnectionError, ssl.SSLError),
+    ):
+        secure.sendall(b"GET /v1/authority HTTP/1.0\r\n" + lines + b"\r\n")
+        answer = secure.recv(4096)
+    assert answer == b""
+    assert asked(counter.token()).certificate
 
 
 def test_a_server_that_drips_does_not_hold_a_station(counter: Counter, tmp_path: Path) -> None:

@@ -175,6 +175,28 @@ def test_a_scrape_that_says_nothing_holds_no_thread() -> None:
     thread.join()
 
 
+def test_a_scrape_that_drips_holds_no_thread() -> None:
+    server, thread = start_http_server(0, "127.0.0.1", CollectorRegistry())
+    hurry(server, request_s=0.4)
+    with socket.create_connection(server.server_address[:2]) as dripping:
+        dripping.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        dripping.settimeout(0.1)
+
+        def is_hung_up() -> bool:
+            try:
+                dripping.sendall(b"x")
+                return dripping.recv(1) == b""
+            except TimeoutError:
+                return False
+            except ConnectionError:
+                return True
+
+        eventually(is_hung_up)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
 def test_a_payload_larger_than_any_packet_of_ours_is_not_even_parsed() -> None:
     vast = b"[" + b"0," * PAYLOAD_LIMIT_BYTES + b"0]"
 

@@ -178,6 +178,48 @@ def test_each_list_has_a_higher_number_than_the_last(office: Office) -> None:
     assert numbers == sorted(set(numbers))
 
 
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+HUB_USER = 65534  # any that is not root
+
+
+@AS_ROOT
+@pytest.mark.parametrize("way", ["link", "folder", "another's file", "pipe"])
+def test_a_hub_user_has_root_publish_nothing_but_its_own_files(office: Office, tmp_path: Path, way: str) -> None:
+    pki, secret = office.folder.path, tmp_path / "secret" / "ca.crt"
+    secret.parent.mkdir()
+    secret.write_text("root's own\n")
+    for path in (pki, *pki.rglob("*")):
+        os.chown(path, HUB_USER, HUB_USER)
+    assert publish(office.folder, tmp_path / "before")
+    target = office.folder.broker / "ca.crt"
+    if way == "folder":
+        office.folder.broker.rename(pki / "away")
+        office.folder.broker.symlink_to(secret.parent)
+    else:
+        target.unlink()
+        match way:
+            case "link":
+                target.symlink_to(secret)
+            case "another's file":
+                target.hardlink_to(secret)
+            case "pipe":
+                os.mkfifo(target)
+                os.chown(target, HUB_USER, HUB_USER)
+    with pytest.raises((PkiError, OSError), match=r"ca\.crt"):
+        publish(office.folder, tmp_path / "to")
+    assert not (tmp_path / "to" / "ca.crt").exists()
+
+
+@AS_ROOT
+def test_a_publish_that_was_killed_before_the_broker_could_read_is_mended_by_the_next(
+    office: Office, tmp_path: Path
+) -> None:
+    publish(office.folder, tmp_path / "to", "nobody")
+    os.chown(tmp_path / "to" / "crl.pem", -1, 0)
+    assert publish(office.folder, tmp_path / "to", "nobody") == []
+    assert (tmp_path / "to" / "crl.pem").stat().st_gid != 0
+
+
 def test_only_what_changed_is_published(office: Office, tmp_path: Path) -> None:
     to = tmp_path / "etc"
     assert "broker.pem" in publish(office.folder, to)
@@ -292,3 +334,17 @@ def _certificate(path: Path) -> x509.Certificate:
 
 def _named(path: Path) -> set[int]:
     return {one.serial_number for one in x509.load_pem_x509_crl(path.read_bytes())}
+
+
+def test_what_was_made_while_a_clock_was_ahead_is_made_anew(tmp_path: Path) -> None:
+    """The broker would let nobody in before that time has come, and nobody would say why."""
+    now = utc_now()
+    office = Office(found(tmp_path / "pki", [HOST], now - dt.timedelta(days=1)), clock=lambda: now)
+    ahead = now + dt.timedelta(days=3)
+    write_lists(office.folder, ahead)
+    renew_own(office.folder, ahead, anyway=True)
+    give_hub(office.folder, FIRST_HUB, ahead)
+    assert len([fault for fault in list_faults(office.folder, now) if "a clock was ahead" in fault]) == 2
+    look_after(office)
+    assert not faults(office.folder, now)
+    assert all(standing.is_valid(now) for standing in own_standings(office.folder).values())

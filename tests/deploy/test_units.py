@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from confinement import settings
+from pki_kit import authority
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNITS = sorted(path for path in (DEPLOY / "systemd").iterdir() if path.suffix in {".service", ".timer", ".path"})
@@ -137,3 +138,16 @@ def test_no_unit_tells_a_secret_or_reaches_a_shell_with_what_others_wrote() -> N
     for unit in SERVICES:
         said = json.dumps(settings(unit))
         assert not re.search(r"password|token|secret", said, re.IGNORECASE), unit.name
+
+
+def test_a_collector_sees_nothing_of_the_authority_but_hub_identities(tmp_path: Path) -> None:
+    authority(tmp_path / "pki")
+    text = (DEPLOY / "systemd" / "inspectd-collect.service").read_text()
+    hidden = {
+        Path(path.lstrip("-")).name
+        for line in text.splitlines()
+        if line.startswith("InaccessiblePaths=")
+        for path in line.partition("=")[2].split()
+    }
+    seen = {path.name for path in (tmp_path / "pki").iterdir()} - hidden
+    assert seen == {"identities", "settings.json", "share.key"}

@@ -166,3 +166,22 @@ def test_the_outputs_of_the_example_are_good(tmp_path: Path) -> None:
     lines = [line.removeprefix("# ") for line in outputs.splitlines() if re.match(r"# (\[|\w+ = )", line)]
     config = load_config(write(tmp_path, before + "\n".join(lines)))
     assert [output.kind for output in config.output] == ["modbus", "opcua", "gpio", "mqtt"]
+
+
+@pytest.mark.parametrize(
+    ("output", "is_good"),
+    [
+        pytest.param("broker = 'hub:8883'", False, id="the station's identity"),
+        pytest.param("broker = 'mqtts://hub:8883'\nidentity = 'who'", False, id="the same by name"),
+        pytest.param("broker = 'hub:8883'\nidentity = 'bus'", True, id="one of its own"),
+        pytest.param("broker = 'bus:8883'", True, id="another broker"),
+    ],
+)
+def test_an_output_does_not_put_the_sync_off_the_line(tmp_path: Path, output: str, *, is_good: bool) -> None:
+    text = f"{GOOD}\n[sync]\nbroker = 'hub:8883'\nidentity = 'who'\n"
+    text += f"[[output]]\nid = 'bus'\nkind = 'mqtt'\ntopic = 'verdicts'\n{output}\n"
+    if is_good:
+        assert load_config(write(tmp_path, text)).output[0].id == "bus"
+    else:
+        with pytest.raises(ConfigError, match="would put the sync off the line"):
+            load_config(write(tmp_path, text))

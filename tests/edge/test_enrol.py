@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from pki_kit import HOST, authority, serving
 
-from cloud_sync.hub.pki.office import Office
+from cloud_sync.hub.pki.office import LIVE_MOST, Office
 from cloud_sync.hub.pki.server import EnrolmentServer
 from cloud_sync.wire.broker import free_port
+from cloud_sync.wire.enrolment import Grant
 from cloud_sync.wire.identity import Identity
 from cloud_sync.wire.identity_files import is_private, own_standing
 from cloud_sync.wire.link import Address
@@ -123,6 +125,38 @@ def test_a_disk_that_refuses_leaves_the_identity_in_use(desk: Desk) -> None:
     (desk.identity.folder / "pending.key").mkdir()
     assert "cannot read or write in" in desk.edge("enrol", desk.token(), code=3)["error"]
     assert desk.identity.pem.read_bytes() == before
+
+
+@dataclass(frozen=True, slots=True)
+class LosesAnswers:
+    """An office whose renewals count, and whose answers never arrive."""
+
+    office: Office
+
+    def renew(self, csr: bytes, shown: x509.Certificate) -> Grant:
+        self.office.renew(csr, shown)
+        raise OSError("the answer is lost")
+
+
+def test_renewals_whose_answers_are_lost_for_days_do_not_lock_the_station_out(desk: Desk) -> None:
+    desk.edge("enrol", desk.token())
+    desk.server.office = LosesAnswers(desk.office)  # type: ignore[assignment]
+    for _ in range(LIVE_MOST + 2):
+        assert "cannot answer" in desk.edge("renew", "--anyway", code=3)["error"]
+    desk.server.office = desk.office
+    assert desk.edge("renew", "--anyway")["renewed"] is True
+    assert not (desk.identity.folder / "renewal.key").exists()
+    assert len(desk.office.issued()[0]) == len(others(desk)) + 2
+
+
+def others(desk: Desk) -> list[str]:
+    return [one.name for one in desk.office.issued()[0] if one.name != "line-1"]
+
+
+def test_a_renewals_key_that_is_damaged_is_made_anew(desk: Desk) -> None:
+    desk.edge("enrol", desk.token())
+    (desk.identity.folder / "renewal.key").write_text("half a ke")
+    assert desk.edge("renew", "--anyway")["renewed"] is True
 
 
 def test_a_request_by_hand_keeps_its_key_through_a_renewal(desk: Desk, tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from station_kit import Station
 
 from cloud_sync.wire.kit import KitError
 from edge.backup.restoring import restore
+from edge.cli import main
 from edge.domain.errors import ConfigError, StorageError, exit_code
+from edge.record.lock import sole_owner
 from models.errors import ModelError
 from models.progress import SilentProgress
 
@@ -248,3 +250,133 @@ def test_a_file_that_is_not_there_is_said_so(station: Station, tmp_path: Path) -
     with pytest.raises(StorageError, match="No such file"):
         restore(tmp_path / "nothing", station.config, SilentProgress(), force=True)
     shutil.rmtree(tmp_path / "station")
+
+
+def _with_places(station: str = "", rest: str = "") -> bytes:
+    return CONFIG.replace('id = "line-1"', f'id = "line-1"\n{station}').encode() + rest.encode()
+
+
+def _placed(made: Forged, config: bytes) -> None:
+    made.members.clear()
+    made.add("station.toml", config)
+
+
+def data_in_etc(made: Forged, etc: Path) -> None:
+    _placed(made, _with_places(f"data_dir = '{etc}'"))
+    made.add("data/plans/a.json", b"{}")
+
+
+def identity_of_root(made: Forged, etc: Path) -> None:
+    _placed(made, _with_places("", f"[sync]\nbroker = 'hub:8883'\nidentity = '{etc}'\n"))
+    made.add("identity/identity.pem", b"x")
+
+
+def authorized_keys(made: Forged, _: Path) -> None:
+    made.add("identity/authorized_keys", b"ssh-ed25519 AAAA evil")
+
+
+def timetable(made: Forged, _: Path) -> None:
+    made.add("data/cron.d/evil", b"* * * * * root evil\n")
+
+
+def hidden_folder(made: Forged, _: Path) -> None:
+    _placed(made, _with_places("data_dir = '.ssh'"))
+    made.add("data/plans/a.json", b"{}")
+
+
+def hidden_file(made: Forged, _: Path) -> None:
+    made.add("beside/.profile", b"evil\n")
+
+
+def beside_unnamed(made: Forged, _: Path) -> None:
+    made.add("beside/evil.service", b"[Service]\n")
+
+
+PLACES = (
+    data_in_etc,
+    identity_of_root,
+    authorized_keys,
+    timetable,
+    hidden_folder,
+    hidden_file,
+    beside_unnamed,
+)
+
+
+@pytest.mark.parametrize("spoil", PLACES, ids=lambda given: given.__name__)
+def test_a_kit_chooses_no_folder_of_the_machine_to_write_into(
+    station: Station, tmp_path: Path, spoil: Callable[[Forged, Path], None]
+) -> None:
+    (tmp_path / "etc").mkdir()
+    made, archive, before = forged(), tmp_path / "forged", everything(tmp_path)
+    spoil(made, tmp_path / "etc")
+    archive.write_bytes(made.pack())
+    with pytest.raises(ConfigError, match="nothing was changed"):
+        restore(archive, station.config, SilentProgress(), force=True)
+    archive.unlink()
+    assert everything(tmp_path) == before
+
+
+def test_a_data_folder_elsewhere_is_taken_where_somebody_says_it(station: Station, tmp_path: Path) -> None:
+    made, archive, elsewhere = forged(), tmp_path / "forged", tmp_path / "srv"
+    data_in_etc(made, elsewhere)
+    archive.write_bytes(made.pack())
+    with pytest.raises(ConfigError, match=f"say --data-dir {elsewhere}"):
+        restore(archive, station.config, SilentProgress(), force=True)
+    restore(archive, station.config, SilentProgress(), force=True, data_dir=elsewhere)
+    assert (elsewhere / "plans" / "a.json").exists()
+
+
+def test_the_data_folders_user_cannot_tell_a_later_restore_where_to_write(station: Station, tmp_path: Path) -> None:
+    archive, data, cron = tmp_path / "honest", tmp_path / "station" / "data", tmp_path / "cron.d"
+    archive.write_bytes(forged().pack())
+    (data / ".restoring" / "data").mkdir(parents=True)
+    (data / ".restoring" / "station.toml").write_text("* * * * * root evil\n")
+    cron.mkdir()
+    left = {"work": "restore", "kit_sha256": "", "aside": "aside", "brought": [], "replaced": []}
+    places = {"config": str(cron / "evil"), "identity": str(data / "identity")}
+    (data / "changeover.json").write_text(json.dumps(left | places))
+    with pytest.raises(ConfigError, match="ended half way"):
+        restore(archive, station.config, SilentProgress(), force=True)
+    assert not list(cron.iterdir())
+
+
+def test_a_link_for_the_lock_gives_nothing_away(tmp_path: Path) -> None:
+    shadow, data = tmp_path / "shadow", tmp_path / "data"
+    shadow.write_text("root:secret\n")
+    data.mkdir()
+    (data / "daemon.lock").symlink_to(shadow)
+    with pytest.raises(StorageError, match=r"daemon\.lock"), sole_owner(data):
+        pass
+    assert shadow.read_text() == "root:secret\n"
+
+
+def test_a_link_in_the_identitys_folder_leads_the_restore_nowhere(station: Station, tmp_path: Path) -> None:
+    made, archive, shadow = forged(), tmp_path / "forged", tmp_path / "shadow"
+    made.add("identity/ca.crt", b"an authority\n")
+    archive.write_bytes(made.pack())
+    shadow.write_text("root:secret\n")
+    identity = tmp_path / "station" / "data" / "identity"
+    identity.mkdir()
+    (identity / ".ca.crt.part").symlink_to(shadow)
+    restore(archive, station.config, SilentProgress(), force=True)
+    assert shadow.read_text() == "root:secret\n"
+    assert (identity / "ca.crt").read_text() == "an authority\n"
+
+
+def test_a_kit_says_no_word_to_the_terminal(
+    station: Station, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, archive = forged(), tmp_path / "forged"
+    made.manifest["left_out"] = ["a file\nnext: run evil\x1b]0;evil\x07"]
+    archive.write_bytes(made.pack())
+    with pytest.raises(SystemExit) as ended:
+        main(["restore", str(archive), "--force", "--config", str(station.config)])
+    assert not ended.value.code
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "\nnext: run evil" not in said
+    made.manifest["version"] = "9.9\x1b[2J"
+    archive.write_bytes(made.pack())
+    with pytest.raises(KitError, match="version"):
+        restore(archive, station.config, SilentProgress(), force=True)

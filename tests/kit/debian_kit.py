@@ -66,7 +66,7 @@ def bare_debian(folder: Path) -> str:
         return f"debootstrap made no Debian here: {(done.stdout + done.stderr)[-300:]}"
     shutil.copy("/etc/resolv.conf", folder / "etc" / "resolv.conf")
     (folder / "etc" / "dpkg" / "dpkg.cfg.d" / "quick").write_text("force-unsafe-io\n")  # nobody cuts its power
-    (folder / "etc" / "machine-id").unlink(missing_ok=True)
+    (folder / "etc" / "machine-id").write_text("")  # each machine makes its own
     return ""
 
 

@@ -175,5 +175,11 @@ def test_a_revocation_restarts_the_broker_with_its_list_within_what_the_unit_all
     eventually(lambda: installed.says(f"cmp {pki}/broker/crl.pem {lists}/crl.pem"), 30)
     eventually(lambda: shown(installed, "MainPID", unit="mosquitto") not in ([before], ["0"]), 30)
     eventually(lambda: shown(installed, "ActiveState", "Result", unit="inspectd-broker") == ["inactive", "success"], 30)
+    several = f"for n in 1 2 3 4 5 6 7 8; do {as_hub} enrol s-$n --pki {pki}; {as_hub} revoke s-$n --pki {pki}; done"
+    installed.run(several)
+    eventually(lambda: installed.says(f"cmp {pki}/broker/crl.pem {lists}/crl.pem"), 60)
+    eventually(lambda: shown(installed, "ActiveState", "Result", unit="inspectd-broker") == ["inactive", "success"], 30)
+    assert shown(installed, "ActiveState", unit="mosquitto") == ["active"]
+    assert shown(installed, "ActiveState", unit="inspectd-broker.path") == ["active"]
     installed.run("systemctl disable --now inspectd-broker.path; systemctl stop inspectd-enrol mosquitto")
     installed.run("rm /etc/mosquitto/conf.d/inspectd.conf")

@@ -3,7 +3,8 @@
 - A token gives one certificate, for its own station, within its time. The same key with the same token is given the
   same certificate once more, because an answer can be lost; any other second use is refused.
 - A station that enrols again is a new machine or a mended one: what it had before is revoked with it.
-- A renewal takes nothing away: its answer can be lost, and the old certificate ends by itself.
+- A renewal takes nothing away: its answer can be lost, and the old certificate ends by itself. The same key is given
+  the same certificate once more, so that a station whose answers are lost for days uses up nothing.
 """
 
 import datetime as dt
@@ -20,7 +21,7 @@ from cloud_sync.hub.pki.folder import PkiFolder
 from cloud_sync.hub.pki.register import Issued, KeptToken, Ledger, key_sha256, serial_text
 from cloud_sync.hub.pki.requests import public_key_of, read_request
 from cloud_sync.hub.pki.revocation import write_lists
-from cloud_sync.wire.certificates import certificate_pem, fingerprint, standing
+from cloud_sync.wire.certificates import certificate_pem, fingerprint, read_certificate, standing
 from cloud_sync.wire.enrolment import Grant, Token
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Address
@@ -98,7 +99,10 @@ class Office:
                 raise RefusedError(f"the certificate of {held.name!r} is {_end(held)}: it needs a new token")
             if request.name != held.name:
                 raise RefusedError(f"{held.name!r} may renew its own certificate only, and asks for {request.name!r}")
-            if len(self._live(ledger, held.name, now)) >= LIVE_MOST:
+            live = self._live(ledger, held.name, now)
+            if given := self._given_for(request.key, [one for one in live if one.serial != held.serial], now):
+                return given
+            if len(live) >= LIVE_MOST:
                 raise RefusedError(f"{held.name!r} has {LIVE_MOST} certificates already: it renews in a loop")
             return self._grant(self._station_certificate(ledger, request.key, held.name, now))
 
@@ -163,6 +167,14 @@ class Office:
         ledger.add(made, Kind.STATION, now.timestamp())
         _logger.info("%s has a certificate until %s", station, standing(made).not_after.isoformat())
         return made
+
+    def _given_for(self, key: object, live: list[Issued], now: dt.datetime) -> Grant | None:
+        """What this key was given before, if that is good for long."""
+        wanted = key_sha256(key)
+        for one in live:
+            if one.key_sha256 == wanted and not standing(read_certificate(one.pem)).is_due(now):
+                return Grant(one.pem, self.folder.stations().pem)
+        return None
 
     def _given_before(self, ledger: Ledger, kept: KeptToken, key: object) -> Grant:
         held = ledger.issued(kept.serial or "")

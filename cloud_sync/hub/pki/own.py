@@ -131,7 +131,8 @@ def _may_renew(folder: PkiFolder, name: str) -> bool:
 
 
 def _is_due(path: Path, now: dt.datetime) -> bool:
-    return not path.exists() or _standing(path).is_due(now)
+    """Also where it is not good yet, because a clock was ahead when it was made."""
+    return not path.exists() or (held := _standing(path)).is_due(now) or now < held.not_before
 
 
 def _standing(path: Path) -> Standing:

@@ -44,6 +44,8 @@ def _faults(folder: PkiFolder, name: str, wanted: set[int], now: dt.datetime) ->
     faults = []
     if missing := wanted - {one.serial_number for one in found}:
         faults.append(f"does not name {len(missing)} revoked certificates: the broker lets them in")
+    if found.last_update_utc > now:
+        faults.append(f"is good from {found.last_update_utc} on only, a clock was ahead: the broker lets nobody in")
     until = found.next_update_utc
     if until is None or until - now < _SOON:
         faults.append(f"is good until {until} only: after that the broker lets nobody in")

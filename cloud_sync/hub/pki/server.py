@@ -13,10 +13,11 @@ import ssl
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from io import BufferedIOBase
 
 from cryptography import x509
 
@@ -28,11 +29,13 @@ from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Address
 
 CONNECTIONS_MOST = 16
+CONNECTIONS_EACH = 12  # of one address: several stations behind one, and never all places
 CONNECTION_S = 20.0
 STEP_S = 10.0
 WRONG_MOST = 10
 WRONG_WITHIN_S = 600.0
 
+_QUESTION_BYTES = REQUEST_LIMIT_BYTES + 8 * 1024  # with its first line and its headers
 _PEERS_MOST = 1000
 _logger = logging.getLogger(__name__)
 
@@ -80,7 +83,7 @@ class EnrolmentServer(socketserver.ThreadingTCPServer):
     def __init__(self, office: Office, listen: Address) -> None:
         self.office = office
         self.wrong = WrongTokens()
-        self._places = threading.BoundedSemaphore(CONNECTIONS_MOST)
+        self._held: Counter[str] = Counter()
         self._since_s: dict[socket.socket, float] = {}
         self._lock = threading.Lock()
         self._tls = _context(office)
@@ -105,9 +108,17 @@ class EnrolmentServer(socketserver.ThreadingTCPServer):
 
     def verify_request(self, _request: object, client_address: object) -> bool:
         """Whether there is room for it."""
-        if self._places.acquire(blocking=False):
-            return True
-        _logger.warning("%s is sent away: %d connections at once is the most", _peer(client_address), CONNECTIONS_MOST)
+        peer = _peer(client_address)
+        with self._lock:
+            if self._held.total() < CONNECTIONS_MOST and self._held[peer] < CONNECTIONS_EACH:
+                self._held[peer] += 1
+                return True
+        _logger.warning(
+            "%s is sent away: %d connections at once are the most, %d of one address",
+            peer,
+            CONNECTIONS_MOST,
+            CONNECTIONS_EACH,
+        )
         return False
 
     def process_request_thread(self, request, client_address) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
@@ -123,7 +134,7 @@ class EnrolmentServer(socketserver.ThreadingTCPServer):
         finally:
             with self._lock:
                 self._since_s.pop(request, None)
-            self._places.release()
+                self._held -= Counter([_peer(client_address)])  # forgets who has none left
 
     def handle_error(self, _request: object, client_address: object) -> None:
         """A connection that broke off is one line, and no fault of ours; anything else is shown whole."""
@@ -146,6 +157,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.0"  # one question a connection
     server_version = "inspectd"
     sys_version = ""
+
+    def setup(self) -> None:
+        """As the base class does, and no more is read than a question of ours has."""
+        super().setup()
+        self.rfile = _AtMost(self.rfile, _QUESTION_BYTES)  # type: ignore[assignment]
 
     def do_GET(self) -> None:
         if self.path == AUTHORITY_PATH:
@@ -203,6 +219,44 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, _format: str, *_arguments: object) -> None:
         """Nothing for each request: the office and `_refuse` say what matters."""
+
+
+class _AtMost:
+    """What is read of a connection, up to a limit: a hundred headers of 64 KiB each are no question.
+
+    Raises:
+        ConnectionError: there is more.
+    """
+
+    def __init__(self, source: BufferedIOBase, most_bytes: int) -> None:
+        self._source = source
+        self._left_bytes = most_bytes
+
+    @property
+    def closed(self) -> bool:
+        """See `BufferedIOBase`."""
+        return self._source.closed
+
+    def close(self) -> None:
+        """See `BufferedIOBase`."""
+        self._source.close()
+
+    def read(self, size: int = -1) -> bytes:
+        """See `BufferedIOBase`."""
+        return self._counted(self._source.read(self._allowed(size)))
+
+    def readline(self, size: int = -1) -> bytes:
+        """See `BufferedIOBase`."""
+        return self._counted(self._source.readline(self._allowed(size)))
+
+    def _allowed(self, size: int) -> int:
+        return self._left_bytes + 1 if size < 0 else min(size, self._left_bytes + 1)
+
+    def _counted(self, found: bytes) -> bytes:
+        self._left_bytes -= len(found)
+        if self._left_bytes < 0:
+            raise ConnectionError("it sends more than any question of ours has")
+        return found
 
 
 def _context(office: Office) -> ssl.SSLContext:
