@@ -61,12 +61,14 @@ def make_backup(config: StationConfig, target: Path, wanted: Wanted, progress: P
         progress: told of the bytes.
 
     Raises:
-        ConfigError: the target exists.
+        ConfigError: the target exists, or its folder does not.
         StorageError: the disk has no room, or refuses.
         KitError: a file changed while it was read.
     """
     if target.exists():
         raise ConfigError(f"{target} exists and is left as it is: name another file")
+    if not target.absolute().parent.is_dir():
+        raise ConfigError(f"{target}: its folder is not there")
     data = config.station.data_dir
     with sole_owner(data, LOCK, WHOSE), _work_folder(data) as work:
         contents = gather(config, secrets=wanted.secrets, for_cloud=False)
