@@ -31,6 +31,7 @@ from models.durable import sync_directory
 from models.progress import Progress
 
 _MARGIN_BYTES = 1 << 20
+_SYNC_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,14 @@ def make_backup(config: StationConfig, target: Path, wanted: Wanted, progress: P
         progress: told of the bytes.
 
     Raises:
-        ConfigError: the target exists.
+        ConfigError: the target exists, or its folder does not.
         StorageError: the disk has no room, or refuses.
         KitError: a file changed while it was read.
     """
     if target.exists():
         raise ConfigError(f"{target} exists and is left as it is: name another file")
+    if not target.absolute().parent.is_dir():
+        raise ConfigError(f"{target}: its folder is not there")
     data = config.station.data_dir
     with sole_owner(data, LOCK, WHOSE), _work_folder(data) as work:
         contents = gather(config, secrets=wanted.secrets, for_cloud=False)
@@ -91,7 +94,7 @@ def write_whole(target: Path, write: Callable[[BinaryIO], None]) -> int:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with create_private(temporary, 0o600) as file:
-            write(file)
+            write(_Paced(file))  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
             size_bytes = file.tell()
@@ -179,6 +182,22 @@ def _check_room(folder: Path, wanted_bytes: int, floor_bytes: int) -> None:
 def _on_one_disk(folder: Path, data: Path) -> bool:
     """Whether what is written there takes the room of the station itself, which then lets images go to make some."""
     return folder.stat().st_dev == data.stat().st_dev
+
+
+class _Paced:
+    """A file that is synced as it grows: the station's own commits wait behind little of it, not behind all of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._unsynced_bytes = 0
+
+    def write(self, piece: bytes) -> int:
+        self._unsynced_bytes += len(piece)
+        if self._unsynced_bytes >= _SYNC_BYTES:
+            self._file.flush()
+            os.fdatasync(self._file.fileno())
+            self._unsynced_bytes = 0
+        return self._file.write(piece)
 
 
 @contextmanager

@@ -128,6 +128,11 @@ def test_a_backup_never_overwrites_a_file_and_one_that_fails_leaves_none(station
     assert [path.name for path in station.folder.parent.iterdir()] == ["station"]
 
 
+def test_a_backup_into_a_folder_that_is_not_there_names_it(station: Station, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"away/b\.tar: its folder is not there"):
+        make_backup(load_config(station.config), tmp_path / "away" / "b.tar", Wanted(), SilentProgress())
+
+
 def test_a_station_that_is_here_is_replaced_only_by_force_and_then_kept_aside(station: Station) -> None:
     archive = backup(station)
     before = everything(station.folder)
