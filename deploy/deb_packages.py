@@ -23,7 +23,7 @@ STATION = Package(
     "inspectd",
     "edge",
     ("inspectd.service", "inspectd-renew.timer"),
-    ("/etc/inspectd", "/var/lib/inspectd/identity", "/var/log/inspectd"),
+    ("/etc/inspectd", "/var/lib/inspectd/identity", "/var/lib/inspectd/before-restore-*/identity", "/var/log/inspectd"),
     (
         ("systemd/inspectd.service", "lib/systemd/system"),
         ("systemd/inspectd-renew.*", "lib/systemd/system"),

@@ -31,6 +31,7 @@ _TICK_S = 0.1
 _RETEST_S = 5.0
 _STOP_S = 5.0
 _SLOW_DISK_S = 2.0
+_WIND_DOWN_S = 30.0  # a service manager waits 60 for all of it, then kills
 _LAST_ACK_S = 0.5
 _NOBODY = Supervisor()
 
@@ -126,12 +127,12 @@ class Daemon:
             drain.stop(0)
 
     def _wind_down(self) -> None:
-        """Say that the station stops, and let the parts in flight come to their end."""
+        """Say that the station stops, and let the parts in flight come to their end, for 30 s at most."""
         log.info("station stops")
         self._supervision.stopping()
         port, pause = self._station.port, threading.Event()
         port.set_ready(False, "stopping")
-        until_s = time.monotonic() + self._station.config.line.deadline_ms / 1000
+        until_s = time.monotonic() + min(self._station.config.line.deadline_ms / 1000, _WIND_DOWN_S)
         while port.waiting() and time.monotonic() < until_s:
             pause.wait(0.01)
         until_s = time.monotonic() + _LAST_ACK_S

@@ -177,9 +177,11 @@ def test_removal_keeps_all_and_purge_keeps_the_records_and_says_so(plant: Plant)
     station.run("apt-get remove -y inspectd")
     assert not station.says("test -e /opt/inspectd -o -e /usr/bin/edge -o -e /lib/systemd/system/inspectd.service")
     assert station.says("test -s /etc/inspectd/station.toml -a -s /var/lib/inspectd/identity/identity.pem")
+    aside = "/var/lib/inspectd/before-restore-1/identity"
+    station.run(f"mkdir -p {aside} && cp /var/lib/inspectd/identity/identity.pem {aside}/")
     said = station.run("apt-get purge -y inspectd 2>&1")
     assert "kept /var/lib/inspectd" in said
-    assert not station.says("test -e /etc/inspectd -o -e /var/lib/inspectd/identity")
+    assert not station.says(f"test -e /etc/inspectd -o -e /var/lib/inspectd/identity -o -e {aside}")
     assert station.says("test -s /var/lib/inspectd/station.db -a -d /var/lib/inspectd/bundles/part/v1")
     assert station.run("find /etc/systemd/system -name 'inspectd*'") == ""
 
