@@ -5,9 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from deploy.build_deb import template
-from deploy.deb_packages import HUB, STATION, Package
+from build_deb import template
+from deb_packages import HUB, STATION, Package
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PACKAGES = pytest.mark.parametrize("package", [STATION, HUB], ids=lambda package: package.name)

@@ -13,6 +13,8 @@ import pytest
 from supply.artefacts import last_commit, same_sdist, sign, write_sums
 from supply.faults import MisuseError
 
+pytestmark = pytest.mark.long
+
 BUILD = "import sys; from pathlib import Path; from supply import artefacts as a; p = Path; "
 BUILD += "a.build_archives(a.last_commit(p(sys.argv[1])), p(sys.argv[2]), p(sys.argv[3]))"
 HERE = {"TZ": "UTC", "LC_ALL": "C", "PYTHONHASHSEED": "1"}

@@ -21,6 +21,8 @@ from edge_kit import LineClient
 from service_manager import ServiceManager
 from station_kit import Station, end, make_bundle, process, write_frames
 
+pytestmark = pytest.mark.long
+
 LIMIT_S = 2.0
 QUICK_DRIVER = {"open_timeout_ms": 50, "read_timeout_ms": 50}  # what it may wait for by itself is no hang
 

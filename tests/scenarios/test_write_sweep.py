@@ -23,7 +23,7 @@ from tracing import calls_in, counted, killed_at, needs_strace, traced
 from cloud_sync.wire.broker import LocalBroker, available_kinds
 from edge.processes import command
 
-pytestmark = needs_strace
+pytestmark = [needs_strace, pytest.mark.long]
 PARTS = 200
 WITHIN_S = 90.0
 AT_ONCE = 2
