@@ -10,11 +10,14 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import structlog
+
 from edge.assembly import Assembly
 from edge.line.outputs.teller import Teller
 from edge.pipeline import Product
 
 _EVERY_S = 1.0
+log = structlog.get_logger()
 
 
 class Lifesign:
@@ -46,7 +49,10 @@ class Lifesign:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._write(running=True)
+            try:
+                self._write(running=True)
+            except Exception as error:  # what it reads belongs to others; one bad second must not be the last word
+                log.error("defect while writing the status file", exc_info=error)
             self._stop.wait(_EVERY_S)
 
     def _write(self, *, running: bool) -> None:

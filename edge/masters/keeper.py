@@ -93,7 +93,7 @@ class MasterKeeper:
 
     def standings(self) -> dict[str, object]:
         """How each product stands, for the status file."""
-        return {product: dataclasses.asdict(found) for product, found in self._standings.items()}
+        return {product: dataclasses.asdict(found) for product, found in dict(self._standings).items()}
 
     def _note_change(self, product: str, now: datetime) -> None:
         runs = self._station.products[product]

@@ -290,11 +290,8 @@ def test_tls_1_2_is_not_spoken(counter: Counter) -> None:
     assert "PROTOCOL_VERSION" in alert_of(counter.address, context)
 
 
-def test_many_who_say_nothing_do_not_keep_a_station_out_for_long(
-    counter: Counter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cloud_sync.hub.pki.server.CONNECTION_S", 0.5)
-    monkeypatch.setattr("cloud_sync.hub.pki.server.STEP_S", 100.0)
+def test_many_who_say_nothing_do_not_keep_a_station_out_for_long(counter: Counter) -> None:
+    counter.server.connection_s, counter.server.step_s = 0.5, 100.0
     silent = [socket.create_connection(("127.0.0.1", counter.server.port)) for _ in range(40)]
     token = counter.token()
     try:

@@ -30,8 +30,6 @@ from cloud_sync.wire.link import Address
 
 CONNECTIONS_MOST = 16
 CONNECTIONS_EACH = 12  # of one address: several stations behind one, and never all places
-CONNECTION_S = 20.0
-STEP_S = 10.0
 WRONG_MOST = 10
 WRONG_WITHIN_S = 600.0
 
@@ -78,6 +76,8 @@ class EnrolmentServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
+    connection_s = 20.0  # all of one connection's steps
+    step_s = 10.0
     request_queue_size = 128  # of 5, a fleet that renews at once would wait for its second SYN
 
     def __init__(self, office: Office, listen: Address) -> None:
@@ -102,7 +102,7 @@ class EnrolmentServer(socketserver.ThreadingTCPServer):
     def get_request(self) -> tuple[socket.socket, object]:
         """The next connection, not shaken hands with yet: that is its own thread's work."""
         connected, peer = self.socket.accept()
-        connected.settimeout(STEP_S)
+        connected.settimeout(self.step_s)
         secure = self._tls.wrap_socket(connected, server_side=True, do_handshake_on_connect=False)
         return secure, peer
 
@@ -147,7 +147,7 @@ class EnrolmentServer(socketserver.ThreadingTCPServer):
     def service_actions(self) -> None:
         """End connections that drip: each step is in time, and all of them together are not."""
         with self._lock:
-            late = [one for one, since_s in self._since_s.items() if time.monotonic() - since_s > CONNECTION_S]
+            late = [one for one, since_s in self._since_s.items() if time.monotonic() - since_s > self.connection_s]
         for one in late:
             _hang_up(one)
 
