@@ -19,7 +19,7 @@ from edge.line.protocol import LINE_LIMIT_BYTES, Address
 log = structlog.get_logger()
 _OUT_LIMIT_BYTES = 1 << 20
 _PEERS_LIMIT = 64
-_READ_BYTES = 65_536
+_READ_BYTES = 8192  # a flood of tiny lines, each answered, must not keep the thread from another part's deadline
 _PROBE_S = 0.5
 
 

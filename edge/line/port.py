@@ -133,10 +133,10 @@ class LinePort:
         """End every connection and the thread, waiting at most `timeout_s` seconds."""
         self._stop.set()
         self._peers.wake()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        if not self._thread.is_alive():
+        if self._thread.ident is None:
             self._peers.close()
+        else:
+            self._thread.join(timeout_s)
 
     def tell(self, committed: Committed) -> None:
         """Tell the verdict of an inspection that is on disk. From any thread."""
@@ -213,6 +213,8 @@ class LinePort:
         except Exception as error:  # noqa: BLE001 - the daemon must learn of it and stop
             self.failure = error
             self._peers.drop_all()
+        finally:
+            self._peers.close()  # here, so that a thread that ends after `stop` lost patience leaves nothing open
 
     def _serve(self) -> None:
         next_beat_s = next_sweep_s = time.monotonic()

@@ -204,6 +204,7 @@ def test_a_line_that_never_reads_is_dropped_and_hurts_no_other(served: Served) -
         deaf.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.trigger("p-1")
         served.port.tell(committed(Verdict.PASS, served.part()))
+        eventually(lambda: served.port.counters.told == 1)
         junk = b"x\n" * 4000
         with pytest.raises(OSError, match=r"reset|[Bb]roken"):
             deaf.sock.sendall(junk * 4000)
