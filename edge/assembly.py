@@ -281,7 +281,7 @@ def fitting_recipe(section: ProductSection, bundle: Bundle, mm_per_px: float | N
         ConfigError: another kind, classes that are not the bundle's, a rule about what is never reported, or an area in
             square millimetres and no scale.
     """
-    recipe, seen = make_recipe(section, mm_per_px), reported(bundle)
+    recipe, seen = make_recipe(section, mm_per_px, bundle.spec.kind), reported(bundle)
     check_fit(recipe, bundle.spec, section.id, seen.score_floor, seen.most_findings)
     return recipe
 
@@ -315,14 +315,15 @@ def fitting_reference(section: ProductSection, spec: ModelSpec) -> Image | None:
         raise ConfigError(f"product {section.id!r}: reference {section.reference} is no readable image") from error
 
 
-def make_recipe(section: ProductSection, mm_per_px: float | None = None) -> Recipe:
-    """A product's rules from station.toml, areas in pixels; its own scale goes before the camera's.
+def make_recipe(section: ProductSection, mm_per_px: float | None = None, kind: Kind | None = None) -> Recipe:
+    """A product's rules from station.toml for a kind of model, areas in pixels; its own scale goes before the camera's.
 
     Raises:
         ConfigError: an area in square millimetres and no scale.
     """
-    scale = section.recipe.mm_per_px or mm_per_px
-    if section.recipe.wants_scale and scale is None:
+    own = section.recipe if kind is None else section.recipe_for(kind)
+    scale = own.mm_per_px or mm_per_px
+    if own.wants_scale and scale is None:
         raise ConfigError(
             f"product {section.id!r}: the recipe sets min_area_mm2, and no scale is known: name the camera, and run "
             "`edge camera scale --save`, or set mm_per_px"
@@ -334,6 +335,6 @@ def make_recipe(section: ProductSection, mm_per_px: float | None = None) -> Reci
             rule.max_count,
             np.array(rule.zones, np.float32).reshape(-1, 4),
         )
-        for name, rule in section.recipe.classes.items()
+        for name, rule in own.classes.items()
     }
-    return Recipe(Kind(section.recipe.kind), section.recipe.version, rules)
+    return Recipe(Kind(own.kind), own.version, rules)

@@ -123,7 +123,10 @@ class RecipeSection(_Section):
 
 
 class ProductSection(_Section):
-    """A kind of part, the bundle that looks at it, the recipe that judges it, and a picture of a good one if asked."""
+    """A kind of part, the bundle that looks at it, the recipe that judges it, and a picture of a good one if asked.
+
+    `other_recipes` hold the rules for models of other kinds: only with them is a release of such a kind taken.
+    """
 
     id: Id
     bundle: Id
@@ -131,6 +134,23 @@ class ProductSection(_Section):
     code: CodeSection | None = None
     masters: MastersSection = MastersSection()
     recipe: RecipeSection = RecipeSection()
+    other_recipes: list[RecipeSection] = []
+
+    @model_validator(mode="after")
+    def _one_recipe_a_kind(self) -> "ProductSection":
+        kinds = [section.kind for section in self.recipes]
+        if len(set(kinds)) != len(kinds):
+            raise ValueError(f"product {self.id!r} has two recipes of one kind: keep one")
+        return self
+
+    @property
+    def recipes(self) -> list[RecipeSection]:
+        """The rules of the model in use, and those for models of other kinds that a release may bring."""
+        return [self.recipe, *self.other_recipes]
+
+    def recipe_for(self, kind: str) -> RecipeSection:
+        """The rules for a model of this kind; those of another kind, which will be refused, where there are none."""
+        return next((section for section in self.recipes if section.kind == kind), self.recipe)
 
 
 class LineSection(_Section):
@@ -208,7 +228,7 @@ class StationConfig(_Section):
             if code is not None and code.roi is not None:
                 check_code_region(product.id, code.roi, seen.get(code.camera or self.camera[0].id))
             if len(seen) == len(self.camera):
-                zones = [zone for rule in product.recipe.classes.values() for zone in rule.zones]
+                zones = [zone for recipe in product.recipes for rule in recipe.classes.values() for zone in rule.zones]
                 check_zones(product.id, zones, list(seen.values()))
         return self
 

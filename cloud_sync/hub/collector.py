@@ -35,6 +35,8 @@ from cloud_sync.wire.mqtt_settings import MqttSettings
 _SHARED = {
     "inspections": topics.ANY_INSPECTIONS,
     "feedback": topics.ANY_FEEDBACK,
+    "samples": topics.ANY_SAMPLES,
+    "drift": topics.ANY_DRIFT,
     "file": topics.ANY_FILE,
     "want": topics.ANY_WANT,
     "job": topics.ANY_JOB,

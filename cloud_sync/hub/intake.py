@@ -26,6 +26,7 @@ from cloud_sync.wire.records import (
     OutcomeRecord,
     PartRecord,
     Record,
+    SampleRecord,
     read_record,
 )
 from cloud_sync.wire.strict_json import loads
@@ -33,6 +34,7 @@ from cloud_sync.wire.strict_json import loads
 RECORD_SUBJECTS = {
     "inspections": frozenset({Stream.LOSSES, Stream.INSPECTIONS, Stream.OUTCOMES, Stream.IMAGES}),
     "feedback": frozenset({Stream.FEEDBACK}),
+    "samples": frozenset({Stream.SAMPLES}),
 }  # where records come, and which
 _REASON_SHOWN = 300
 _LOST_MOST = 10**12  # what one tombstone counts for at most: the sum of any number of them stays an integer
@@ -43,6 +45,7 @@ _MODELS: dict[Stream, type[Record]] = {
     Stream.IMAGES: ImagesRecord,
     Stream.LOSSES: LossRecord,
     Stream.FEEDBACK: FeedbackRecord,
+    Stream.SAMPLES: SampleRecord,
 }
 
 
@@ -78,7 +81,7 @@ def take_in(message: Message, topic: topics.Topic | None = None) -> Intake:
 def _streams(topic: topics.Topic) -> frozenset[Stream]:
     if topic.direction != "up" or topic.subject not in RECORD_SUBJECTS:
         found = f"{topic.direction}/{topic.subject}"
-        raise LinkError(f"expected a topic .../up/inspections or .../up/feedback, got .../{found}")
+        raise LinkError(f"expected a topic .../up/inspections, .../up/feedback or .../up/samples, got .../{found}")
     return RECORD_SUBJECTS[topic.subject]
 
 
@@ -127,7 +130,7 @@ def _made_at_ms(record: Record) -> int | None:
     match record:
         case InspectionRecord():
             made = record.triggered_at
-        case FeedbackRecord() | LossRecord():
+        case FeedbackRecord() | LossRecord() | SampleRecord():
             made = record.at
         case _:
             return None

@@ -60,7 +60,10 @@ class Sender:
         self.denied: dict[str, str] = {}
         self.suspects = Suspects()
         self._station = station
-        self._topics = dict.fromkeys(Stream, topics.inspections(station)) | {Stream.FEEDBACK: topics.feedback(station)}
+        self._topics = dict.fromkeys(Stream, topics.inspections(station)) | {
+            Stream.FEEDBACK: topics.feedback(station),
+            Stream.SAMPLES: topics.samples(station),
+        }
         self._outbox = outbox
         self._window = window
         self._ledger = ledger

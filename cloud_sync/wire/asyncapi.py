@@ -52,6 +52,8 @@ class Channel:
 CHANNELS = {
     "inspections": Channel(topics.inspections, "batch", reply="ack"),
     "feedback": Channel(topics.feedback, "batch", reply="ack"),
+    "samples": Channel(topics.samples, "batch", reply="ack"),
+    "drift": Channel(topics.drift, "drift"),
     "state": Channel(topics.state, "state", retain=True),
     "health": Channel(topics.health, "health"),
     "file_init": Channel(topics.file_init, "file-init", reply="file_ack"),

@@ -80,6 +80,31 @@ class HealthMessage(WireMessage):
     kit: Sha256 | None = None
 
 
+class DriftSigns(BaseModel):
+    """What one product shows to one camera, or is told by people, beside how it was when the model was made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    product: Name
+    camera: Annotated[str, Field(max_length=128)] = ""
+    sign: Literal["score", "brightness", "focus", "overrule"]
+    alarm: bool
+    statistic: float
+    limit: float
+    parts: Count
+    since: datetime | None = None
+
+
+class DriftMessage(WireMessage):
+    """`up/drift`, at each change and at each connection: every sign that is watched, with what was measured."""
+
+    schema_: Literal["inspectd.drift.v1"] = Field("inspectd.drift.v1", alias="schema")
+    at: datetime
+    epoch: Epoch
+    model: dict[Name, Sha256] = {}
+    signs: Annotated[Items[DriftSigns], Field(max_length=256)]
+
+
 class CommandMessage(WireMessage):
     """`down/command`: begin a new epoch if this one is still the current one."""
 
@@ -127,15 +152,38 @@ class FileAck(WireMessage):
 
 
 class Want(WireMessage):
-    """`up/want`: send `count` blocks of a release, from the byte `offset` on, a multiple of the block size."""
+    """`up/want`: send `count` blocks of a release, from the byte `offset` on, a multiple of the block size.
+
+    A name that begins with `tuf.` is of the signed metadata (`tuf.timestamp.json`, `tuf.3.root.json`): its blocks come
+    in the same way, the first one that is shorter than a block is the last, and an empty first one says there is none.
+    """
 
     name: ReleaseName
     offset: Annotated[int, Field(ge=0, le=FILE_LIMIT_BYTES, multiple_of=BLOCK_BYTES)]
     count: Annotated[int, Field(ge=1, le=BLOCKS_PER_WANT)]
 
 
+class Probation(BaseModel):
+    """What a station itself holds a release against, in shadow and for a while after it went live."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    parts: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    disagreement_most: Annotated[float, Field(ge=0, le=1)] = 0.05
+    undecided_most: Annotated[float, Field(ge=0, le=1)] = 0.01
+    reject_shift_most: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
+Stage = Literal["fetch", "shadow", "live", "back"]
+
+
 class Job(WireMessage):
-    """`down/job`, retained: a release is offered. Its blocks come as raw bytes on `down/block/{name}/{number}`."""
+    """`down/job`, retained: a release is offered. Its blocks come as raw bytes on `down/block/{name}/{number}`.
+
+    `stage` is how far the station shall take it: fetch it and no more; let it look at every frame beside the model that
+    decides; let it decide; go back to the model before it. The same job with another stage is the same job, further on.
+    What is to be more than fetched must be a target of the signed metadata.
+    """
 
     schema_: Literal["inspectd.job.v1"] = Field("inspectd.job.v1", alias="schema")
     job: JobId
@@ -143,13 +191,21 @@ class Job(WireMessage):
     name: ReleaseName
     size_bytes: FileSize
     sha256: Sha256
+    stage: Stage = "fetch"
+    probation: Probation | None = None
 
 
 class JobState(WireMessage):
-    """`up/job/{id}`: how far a station came with what it was offered."""
+    """`up/job/{id}`: how far a station came with what it was offered, at each change, and now and then in between.
+
+    Of a file that is only fetched, `verified` is the end. `selftest`: signature checked, it runs its own frames in a
+    process apart. `shadow`, `live`: see `Job`. `back`: it decided and does no more. `rejected`: never, and why.
+    `figures` count parts since the stage began (`parts`, `skipped`, `disagreements`, `undecided`, `rejects` ...).
+    """
 
     schema_: Literal["inspectd.job-state.v1"] = Field("inspectd.job-state.v1", alias="schema")
     job: JobId
-    state: Literal["offered", "downloading", "verified", "rejected"]
+    state: Literal["offered", "downloading", "verified", "selftest", "shadow", "live", "back", "rejected"]
     why: Annotated[str, Field(max_length=300)] = ""
     at: datetime
+    figures: Annotated[dict[Name, float], Field(max_length=64)] = {}

@@ -9,8 +9,8 @@ from typing import Protocol
 class Stream(StrEnum):
     """The kinds of record a station sends.
 
-    Inspections, their outcomes and images are counted by the inspection's seq; losses and feedback by their own.
-    The order is that in which they are sent: verdicts first, what a person said of them after.
+    Inspections, their outcomes and images are counted by the inspection's seq; losses, feedback and samples by their
+    own. The order is that in which they are sent: verdicts first, what a person said of them after, samples last.
     """
 
     LOSSES = "losses"
@@ -18,6 +18,7 @@ class Stream(StrEnum):
     OUTCOMES = "outcomes"
     IMAGES = "images"
     FEEDBACK = "feedback"
+    SAMPLES = "samples"
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,11 +148,42 @@ class FeedbackRecord(PartRecord):
     at: datetime
 
 
+SampleReasonText = Literal["uncertain", "candidate", "disagreement", "overruled", "novel", "audit"]
+
+
+class ProposalRecord(BaseModel):
+    """What one model made of one frame, candidates below its threshold included: a proposal for whoever labels it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: ModelRecord
+    verdict: VerdictText
+    score: Annotated[float, Field(ge=0, le=1)] | None
+    detections: Annotated[Items[DetectionRecord], Field(max_length=100)]
+
+
+class SampleRecord(PartRecord):
+    """One camera's view of an inspection, kept for retraining, with why; its image is that of the inspection.
+
+    `challenger` is what a model in shadow made of the same frame, where one looked.
+    """
+
+    schema_: Literal["inspectd.sample.v1"] = Field("inspectd.sample.v1", alias="schema")
+    inspection_epoch: Epoch
+    inspection_seq: Annotated[int, Field(ge=1, le=SEQ_LIMIT)]
+    product: Name
+    camera: Name
+    reasons: Annotated[Items[SampleReasonText], Field(min_length=1, max_length=6)]
+    champion: ProposalRecord | None
+    challenger: ProposalRecord | None = None
+    at: datetime
+
+
 class LossRecord(Record):
     """A tombstone: records that the station gave up unsent because its disk was full, counted one by one."""
 
     schema_: Literal["inspectd.loss.v1"] = Field("inspectd.loss.v1", alias="schema")
-    stream: Literal["inspections", "outcomes", "images", "feedback"]
+    stream: Literal["inspections", "outcomes", "images", "feedback", "samples"]
     of_epoch: Epoch
     ranges: Items[tuple[int, int]]
     records: Annotated[int, Field(ge=1)]

@@ -11,6 +11,8 @@ STATION_PATTERN = r"[a-z0-9][a-z0-9-]{0,62}"
 SHARE = "$share/collectors-"  # one of the collectors gets each message: only for messages that say all by themselves
 ANY_INSPECTIONS = f"{ROOT}/+/up/inspections"
 ANY_FEEDBACK = f"{ROOT}/+/up/feedback"
+ANY_SAMPLES = f"{ROOT}/+/up/samples"
+ANY_DRIFT = f"{ROOT}/+/up/drift"
 ANY_FILE = f"{ROOT}/+/up/file/#"
 ANY_WANT = f"{ROOT}/+/up/want"
 ANY_HEALTH = f"{ROOT}/+/up/health"
@@ -61,6 +63,16 @@ def state(station: str) -> str:
 def feedback(station: str) -> str:
     """Where a station sends what people said of inspections."""
     return _up(station, "feedback")
+
+
+def samples(station: str) -> str:
+    """Where a station sends which inspections it keeps for retraining, and why."""
+    return _up(station, "samples")
+
+
+def drift(station: str) -> str:
+    """Where a station says now and then whether what it sees has changed; the next word replaces the last."""
+    return _up(station, "drift")
 
 
 def health(station: str) -> str:

@@ -74,7 +74,7 @@ def scales_of(config: StationConfig, product: ProductSection) -> dict[str, float
     Raises:
         ConfigError: a camera's scale is needed and was never measured, or its file cannot be used.
     """
-    if not product.recipe.wants_scale:
+    if not any(recipe.wants_scale for recipe in product.recipes):
         return {}
     found = known_scales(config)
     missing = [camera for camera, mm_per_px in found.items() if mm_per_px is None]

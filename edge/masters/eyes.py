@@ -23,7 +23,7 @@ def eyes_digest(config: StationConfig, section: ProductSection, product: Product
     """
     data_dir = config.station.data_dir
     said = {
-        "recipe": section.recipe.model_dump(mode="json"),
+        "recipe": section.recipe_for(product.recipe.kind).model_dump(mode="json"),
         "areas_px": {camera: _areas_px(product, camera) for camera in sorted(product.by_camera)},
         "cameras": [
             [one.id, one.roi, one.checks.model_dump(mode="json"), _sha256(limits_path(data_dir, section.id, one.id))]

@@ -20,7 +20,7 @@ from edge.record.inspections import insert_record, next_seq
 
 NEWEST_KEPT = 1000
 _OF_AN_INSPECTION = (Stream.INSPECTIONS, Stream.OUTCOMES, Stream.IMAGES)
-WITH_OWN_NUMBERS = (Stream.LOSSES, Stream.FEEDBACK)
+WITH_OWN_NUMBERS = (Stream.LOSSES, Stream.FEEDBACK, Stream.SAMPLES)
 _SCAN_ROWS = 1024
 _OLD = (
     "SELECT seq, outcome IS NOT NULL"

@@ -12,7 +12,7 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 7
 
 metadata = sa.MetaData()
 

@@ -10,6 +10,7 @@ RECORDS = {
     Stream.OUTCOMES: "outcome.v1.json",
     Stream.IMAGES: "images.v1.json",
     Stream.FEEDBACK: "feedback.v1.json",
+    Stream.SAMPLES: "sample.v1.json",
 }
 
 _EPOCH = {"type": "string", "pattern": EPOCH_PATTERN}

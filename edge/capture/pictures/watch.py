@@ -177,7 +177,7 @@ def make_watch(config: StationConfig, health: Health) -> PictureWatch:
 
 
 def _rules(config: StationConfig, section: CameraSection) -> CameraRules:
-    wanted = any(product.recipe.wants_scale for product in config.product)
+    wanted = any(recipe.wants_scale for product in config.product for recipe in product.recipes)
     kept = load_scale(config.station.data_dir, section.id) if wanted else None
     return replace(camera_rules(section), scaled=None if kept is None else kept.frame_size)
 
