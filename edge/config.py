@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
+from cloud_sync.wire.identity import TRUST_ROOT_FILE
 from edge.config_looks import (
     CameraRegion,
     ChecksSection,
@@ -277,7 +278,7 @@ class StationConfig(_Section):
     @property
     def trust_root_path(self) -> Path:
         """The root that signed releases are checked by: the one that station.toml names, else what enrolment left."""
-        return self.sync.trust_root or self.identity_dir / "root.json"
+        return self.sync.trust_root or self.identity_dir / TRUST_ROOT_FILE
 
     @property
     def trust_dir(self) -> Path:
