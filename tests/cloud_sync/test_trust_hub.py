@@ -220,7 +220,7 @@ def test_killed_while_publishing_at_every_step_at_the_store_it_is_published_once
     assert state.version("targets") == 1 + kills + 1
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", ["root", *(pytest.param(role, marks=pytest.mark.long) for role in ROLES[1:])])
 def test_killed_while_rotating_either_the_old_or_the_new_key_counts(
     tmp_path: Path, store: str, keys: TrustKeys, blobs: FolderBlobs, role: str
 ) -> None:
