@@ -5,6 +5,7 @@ import structlog
 from cloud_sync.station.connection import station_link
 from cloud_sync.station.downlink import Downlink, DownPace
 from cloud_sync.station.files import FilePace, FileSender
+from cloud_sync.station.metadata import MetadataChannel
 from cloud_sync.station.own_word import MakeHealth
 from cloud_sync.station.passenger import Passenger
 from cloud_sync.station.status import UplinkSettings
@@ -28,7 +29,11 @@ _ALARM_SHOWN = 300
 
 
 def make_uplink(
-    config: StationConfig, recorder: Recorder, health: MakeHealth | None = None, handover: Handover | None = None
+    config: StationConfig,
+    recorder: Recorder,
+    health: MakeHealth | None = None,
+    metadata: MetadataChannel | None = None,
+    handover: Handover | None = None,
 ) -> Uplink | None:
     """The uplink, not started; None where the station has no broker.
 
@@ -36,6 +41,7 @@ def make_uplink(
         config: the checked station.toml.
         recorder: through which the uplink deletes; its database is read beside it.
         health: says how the station is.
+        metadata: by which another thread asks for signed metadata.
         handover: to whom takes releases further; None: they are fetched, and that is all.
 
     Raises:
@@ -57,7 +63,7 @@ def make_uplink(
         outbox=SqliteOutbox(recorder),
         link=station_link(config.station.id, endpoint.address, endpoint.identity),
         settings=UplinkSettings(config.sync.resend_s, max(config.sync.resend_s, _RESEND_MOST_S)),
-        passengers=_passengers(config, kit, handover),
+        passengers=_passengers(config, kit, metadata, handover),
         state=lambda: read_state(config.database_path),
         health=None if health is None else lambda: _with_kit(health(), kit),
     )
@@ -89,11 +95,14 @@ def _images(config: StationConfig, recorder: Recorder) -> SqliteUploads:
     return SqliteUploads(recorder, store, sends=config.sync.images != "none")
 
 
-def _passengers(config: StationConfig, uploads: StationUploads, handover: Handover | None) -> list[Passenger]:
+def _passengers(
+    config: StationConfig, uploads: StationUploads, metadata: MetadataChannel | None, handover: Handover | None
+) -> list[Passenger]:
     """Who else sends and hears over the uplink, in the order of their importance."""
     station, patience_s = config.station.id, config.sync.resend_s
     return [
         FileSender(station, uploads, FilePace(patience_s, max(patience_s, _RESEND_MOST_S))),
+        metadata or MetadataChannel(station),  # before the downlink, which takes every other block
         Downlink(
             station,
             config.releases_dir,

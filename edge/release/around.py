@@ -5,6 +5,7 @@ from typing import Protocol
 
 from edge.release.gates import Beside
 from models.bundle import Bundle
+from models.trust.verifying import Target
 
 Fetch = Callable[[str, int], bytes | None]
 
@@ -13,48 +14,10 @@ class NotYetError(Exception):
     """What is signed cannot be had just now: ask again later."""
 
 
-class About(Protocol):
-    """What was signed of a release."""
-
-    @property
-    def bundle(self) -> str:
-        """The bundle's id."""
-        ...
-
-    @property
-    def version(self) -> int:
-        """The release's own number."""
-        ...
-
-    @property
-    def bundle_sha256(self) -> str:
-        """The digest of the bundle's manifest."""
-        ...
-
-
-class Signed(Protocol):
-    """A signed release."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Of the file."""
-        ...
-
-    @property
-    def sha256(self) -> str:
-        """Of the file."""
-        ...
-
-    @property
-    def about(self) -> About:
-        """What was signed of it."""
-        ...
-
-
 class Trust(Protocol):
     """What this station believes."""
 
-    def admitted(self, name: str, station: str, bundles: Collection[str]) -> Signed:
+    def admitted(self, name: str, station: str, bundles: Collection[str]) -> Target:
         """A signed release that this station may take, by the newest that was signed; may wait a while for that.
 
         Raises:
@@ -63,8 +26,8 @@ class Trust(Protocol):
         """
         ...
 
-    def note_taken(self, bundle: str, version: int) -> None:
-        """It decides from now on, and nothing older will. Raises TrustError."""
+    def note_taken(self, signed: Target) -> None:
+        """It decides from now on, and nothing older will. Raises ModelError."""
         ...
 
 

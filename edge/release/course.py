@@ -13,6 +13,7 @@ from enum import StrEnum, auto
 from cloud_sync.station.keeping import KeptState
 from cloud_sync.wire.messages import Job, Stage
 from edge.release.gates import WAITING, Answer, Beside, Decided, Judgement
+from models.trust.verifying import Target
 
 
 class Phase(StrEnum):
@@ -63,7 +64,7 @@ class Course:
         bundle: the id of the bundle that it is a version of here; empty before it was checked.
         version: its own number in the station's store.
         sha256: that version's digest.
-        release: the release's own number.
+        signed: what was signed of it.
         before: the version that decided when its shadow began.
         rejects_masters: whether it rejected the station's bad master parts in its trial.
         proven: whether its probation is over, and it was good.
@@ -78,7 +79,7 @@ class Course:
     bundle: str = ""
     version: int = 0
     sha256: str = ""
-    release: int = 0
+    signed: Target | None = None
     before: int = 0
     rejects_masters: bool = False
     proven: bool = False

@@ -7,10 +7,10 @@ from pathlib import Path
 import structlog
 
 from edge.config import StationConfig
-from edge.domain.errors import ConfigError, StorageError
+from edge.domain.errors import StorageError
 from edge.release.around import Shadow, Trust
 from edge.release.course import Course, Phase
-from edge.release.kept import KeptCourse
+from edge.release.kept import KeptCourse, course_path
 from edge.release.taking import admitted, take, users_of
 from edge.release.trial import Limits
 from models import bundle_store
@@ -28,14 +28,12 @@ class Doing:
     Args:
         config: the station's.
         kept: where its release is written down.
-        trust: what is signed; None where no root was pinned.
+        trust: what is signed.
         shadow: lets it look beside the model in use.
         limits: of its trial.
     """
 
-    def __init__(
-        self, config: StationConfig, kept: KeptCourse, trust: Trust | None, shadow: Shadow, limits: Limits
-    ) -> None:
+    def __init__(self, config: StationConfig, kept: KeptCourse, trust: Trust, shadow: Shadow, limits: Limits) -> None:
         self._config = config
         self._kept = kept
         self._trust = trust
@@ -57,10 +55,6 @@ class Doing:
             StoppedError: the station ends.
         """
         job = course.job
-        if self._trust is None:
-            raise ConfigError(
-                "no trust root is pinned here, so nothing is taken: enrol again, or set sync.trust_root in station.toml"
-            )
         signed = admitted(self._trust, self._config, job.name, (job.size_bytes, job.sha256))
         say()
         taken = take(self._config, signed, file, self._limits)
@@ -71,7 +65,7 @@ class Doing:
             bundle=model.id,
             version=model.version,
             sha256=model.sha256,
-            release=taken.release,
+            signed=signed,
             before=before or 0,
             rejects_masters=taken.rejects_masters,
         )
@@ -93,8 +87,8 @@ class Doing:
     def activate(self, course: Course) -> Course:
         """Have it decide from the next trigger on. Raises ModelError: it cannot; StorageError."""
         course = self.keep(replace(course, phase=Phase.GOING_LIVE, why=""))
-        if self._trust is not None:
-            self._trust.note_taken(course.bundle, course.release)
+        if course.signed is not None:
+            self._trust.note_taken(course.signed)
         _activate(self._config, course.bundle, course.version)
         return self.settle(course)
 
@@ -153,24 +147,28 @@ def _activate(config: StationConfig, bundle_id: str, version: int) -> None:
         raise StorageError(f"cannot make v{version} of {bundle_id!r} the active one: {error}") from error
 
 
-def before_start(config: StationConfig, kept: KeptCourse) -> Course | None:
+def before_start(config: StationConfig) -> None:
     """Count a start of a station with a release on probation; after a few that came to no orderly end, go back.
 
-    A model that ends the station, or with which it cannot start, would else never be judged by anybody.
-
-    Raises:
-        ModelError, StorageError: the bundle before it cannot be made the active one, or the disk refuses.
+    A model that ends the station, or with which it cannot start, would else never be judged by anybody. What cannot be
+    read or done here is left to those who say so: the start itself goes on.
     """
+    try:
+        _count_start(config, KeptCourse(course_path(config)))
+    except (ModelError, StorageError) as error:
+        log.error("whether a release must go back is not known", why=str(error))
+
+
+def _count_start(config: StationConfig, kept: KeptCourse) -> None:
     course = kept.course
     if course is None or course.phase not in {Phase.GOING_LIVE, Phase.LIVE} or course.proven:
-        return course
+        return
     course = replace(course, starts=course.starts + 1)
     kept.keep(course)
-    active = int(active_bundle(config.bundles_dir, course.bundle).name[1:])
-    if course.starts <= _STARTS_MOST or active != course.version:
-        return course
-    why = f"the station ended {_STARTS_MOST} times without a word since it decides"
+    active = active_bundle(config.bundles_dir, course.bundle)
+    if course.starts <= _STARTS_MOST or active != version_path(config.bundles_dir, course.bundle, course.version):
+        return
+    why = f"the station was started {course.starts} times since, and came to no orderly end"
     _activate(config, course.bundle, course.before)
-    course = replace(course, phase=Phase.BACK, why=why)
-    kept.keep(course)
-    return course
+    kept.keep(replace(course, phase=Phase.BACK, why=why))
+    log.error("a release went back", name=course.job.name, why=why)

@@ -43,15 +43,12 @@ class ReleaseKeeper:
 
     Args:
         station: what runs.
-        trust: what is signed; None where no root was pinned, so that nothing is taken.
+        trust: what is signed.
         shadow: lets it look beside the model in use.
         limits: of its trial.
-
-    Raises:
-        StorageError: where a release stands cannot be read.
     """
 
-    def __init__(self, station: Assembly, trust: Trust | None, shadow: Shadow, limits: Limits | None = None) -> None:
+    def __init__(self, station: Assembly, trust: Trust, shadow: Shadow, limits: Limits | None = None) -> None:
         self._station = station
         self._shadow = shadow
         self._stop = threading.Event()

@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Literal
 
+import structlog
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from edge.config import StationConfig
 from edge.domain.errors import StorageError
 from edge.release.course import Course
 from models.durable import replace_file
+
+log = structlog.get_logger()
 
 
 class _Kept(BaseModel):
@@ -22,18 +25,19 @@ _KEPT = TypeAdapter(_Kept)
 
 
 class KeptCourse:
-    """The file; one thread's alone.
+    """The file; one thread's alone. One that cannot be read is no reason not to inspect: then nothing is under way.
 
     Args:
         path: of the file.
-
-    Raises:
-        StorageError: it is there and cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept = _read(path)
+        try:
+            self._kept = _read(path)
+        except StorageError as error:
+            log.error("how far a release came is not known any more", why=str(error))
+            self._kept = _Kept()
 
     @property
     def course(self) -> Course | None:

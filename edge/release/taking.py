@@ -13,13 +13,14 @@ from edge.assembly import fitting_recipes, fitting_reference
 from edge.capture.scales import scales_of
 from edge.config import ProductSection, StationConfig
 from edge.domain.errors import ConfigError, StorageError
-from edge.release.around import Signed, Trust
+from edge.release.around import Trust
 from edge.release.trial import Limits, try_apart
 from models import bundle_store
 from models.archive import unpack
 from models.bundle import Bundle, open_bundle, open_for_line
 from models.errors import ModelError
 from models.spec import Kind
+from models.trust.verifying import Target
 
 _UNPACKED = "unpacked"
 
@@ -30,12 +31,10 @@ class Taken:
 
     Args:
         bundle: opened.
-        release: the release's own number.
         rejects_masters: whether it rejected bad master parts in its trial.
     """
 
     bundle: Bundle
-    release: int
     rejects_masters: bool
 
 
@@ -44,7 +43,7 @@ def users_of(config: StationConfig, bundle_id: str) -> list[ProductSection]:
     return [section for section in config.product if section.bundle == bundle_id]
 
 
-def admitted(trust: Trust, config: StationConfig, name: str, stated: tuple[int, str]) -> Signed:
+def admitted(trust: Trust, config: StationConfig, name: str, stated: tuple[int, str]) -> Target:
     """What was signed of a release, if this station may take it.
 
     Args:
@@ -65,7 +64,7 @@ def admitted(trust: Trust, config: StationConfig, name: str, stated: tuple[int, 
     return signed
 
 
-def take(config: StationConfig, signed: Signed, file: Path, limits: Limits) -> Taken:
+def take(config: StationConfig, signed: Target, file: Path, limits: Limits) -> Taken:
     """Unpack, look whether it fits, try it in a process of its own, and put it into the store.
 
     Raises:
@@ -84,7 +83,7 @@ def take(config: StationConfig, signed: Signed, file: Path, limits: Limits) -> T
         shutil.rmtree(draft.path, ignore_errors=True)
     except OSError as error:
         raise StorageError(f"cannot take {file.name} into {config.bundles_dir}: {error}: make room") from error
-    return Taken(bundle, about.version, tried.rejects_masters)
+    return Taken(bundle, tried.rejects_masters)
 
 
 def check_fits(config: StationConfig, section: ProductSection, bundle: Bundle) -> None:
