@@ -55,7 +55,7 @@ class SignedReleases:
             return TrustStore(self._config.trust_dir, path.read_bytes())
         except OSError as error:
             raise ConfigError(
-                f"no trust root can be read at {path} ({error.strerror or error}), so nothing is taken: enrol again, or "
+                f"no trust root can be read at {path} ({error.strerror or error}), so nothing is taken: enrol, or "
                 "set sync.trust_root in station.toml"
             ) from error
 
