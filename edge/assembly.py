@@ -9,6 +9,7 @@ from threading import Thread
 import numpy as np
 import structlog
 
+from cloud_sync.station.metadata import MetadataChannel
 from cloud_sync.wire.records import FeedbackRecord, inspection_id
 from edge.capture.codes.desk import CodeDesk, code_rules
 from edge.capture.drain import CaptureLimits, Drain
@@ -23,6 +24,7 @@ from edge.domain.feedback import Feedback
 from edge.domain.frame import Frame, Image
 from edge.domain.inspection import Committed, Inspection, OutcomeOf
 from edge.domain.part import Part, Verdict
+from edge.handover import Handover
 from edge.health import Health
 from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
@@ -44,7 +46,7 @@ from edge.shadow.desk import Around, ShadowDesk
 from edge.shadow.lane import Terms
 from edge.standing import make_health
 from edge.sync import make_uplink
-from edge.tally import Tally
+from edge.tally import ModelTally, Tally
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
 from models.compiled_store import CompiledStore, graphs_in_use
@@ -74,14 +76,18 @@ class Assembly:
         self.engines: dict[Path, OpenVinoEngine] = {}
         self._compiled = CompiledStore(config.cache_dir, lambda: graphs_in_use(config.bundles_dir))
         self._running: dict[str, Path] = {}
-        self.tally = Tally()
+        self.tally, self.model_tally = Tally(), ModelTally()
+        self.handover = Handover()
         address = parse_address(config.line.port)
         self.pictures, self._codes = make_watch(config, self.health), code_rules(config)
         self.drains = {section.id: self._drain(section) for section in config.camera}
         self.products = {section.id: self._product(section) for section in config.product}
         self.outputs = [self._output(section, address) for section in config.output]
         self.recorder = self._recorder()
-        self.uplink = make_uplink(config, self.recorder, lambda: make_health(config, self.health))
+        self.metadata = MetadataChannel(config.station.id)
+        self.uplink = make_uplink(
+            config, self.recorder, lambda: make_health(config, self.health), self.metadata, self.handover
+        )
         self.images = self._image_writer()
         self.pipeline = self._pipeline()
         self.shadow = self._shadow()
@@ -115,6 +121,7 @@ class Assembly:
 
     def _committed(self, committed: Committed, frames: tuple[Frame, ...]) -> None:
         self.port.tell(committed)
+        self.model_tally.note(committed.inspection)
         if frames and self._keeps_image(committed.inspection):
             self.images.keep(committed, frames)
         self.shadow.offer(committed, frames)
