@@ -88,6 +88,7 @@ class Lifesign:
             "masters": self._masters(),
             "images": {"stored": station.images.stored, "dropped": station.images.dropped},
             "disk": dataclasses.asdict(station.images.usage),
+            "triage": station.triage.as_json(),
             "sync": self._sync(),
         }
 

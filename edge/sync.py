@@ -1,5 +1,7 @@
 """The station's end of the sync, put together: the uplink over the station's own records, and who rides along."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from cloud_sync.station.connection import station_link
@@ -26,13 +28,16 @@ _RESEND_MOST_S = 300.0
 _ALARM_SHOWN = 300
 
 
-def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | None = None) -> Uplink | None:
+def make_uplink(
+    config: StationConfig, recorder: Recorder, health: MakeHealth | None = None, riders: Sequence[Passenger] = ()
+) -> Uplink | None:
     """The uplink, not started; None where the station has no broker.
 
     Args:
         config: the checked station.toml.
         recorder: through which the uplink deletes; its database is read beside it.
         health: says how the station is.
+        riders: who else sends and hears, before files and releases.
 
     Raises:
         LinkError: the broker's address is none.
@@ -53,7 +58,7 @@ def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | 
         outbox=SqliteOutbox(recorder),
         link=station_link(config.station.id, endpoint.address, endpoint.identity),
         settings=UplinkSettings(config.sync.resend_s, max(config.sync.resend_s, _RESEND_MOST_S)),
-        passengers=_passengers(config, kit),
+        passengers=[*riders, *_passengers(config, kit)],
         state=lambda: read_state(config.database_path),
         health=None if health is None else lambda: _with_kit(health(), kit),
     )
