@@ -21,7 +21,8 @@ from cloud_sync.wire.messages import DriftMessage
 from cloud_sync.wire.records import FeedbackRecord
 from edge.capture.pictures.checks import Gauge
 from edge.domain.frame import Frame
-from edge.domain.inspection import Committed, View
+from edge.domain.inspection import Committed, Inspection, View
+from edge.domain.part import Verdict
 from edge.domain.sample import SampleReason
 from edge.health import Health
 from edge.record.recorder import Recorder
@@ -69,6 +70,7 @@ class TriageDesk:
         recorder: where samples go.
         health: where a drift, or a fault of the desk, is an alarm.
         thresholds: by product and camera, the score from which a finding of each class counts.
+        keeps_image: whether an inspection's images stay.
         on_sample: called once a sample is on disk.
         on_drift: called where a drift alarm opened or closed, or another model began.
     """
@@ -79,6 +81,7 @@ class TriageDesk:
         recorder: Recorder,
         health: Health,
         thresholds: Thresholds,
+        keeps_image: Callable[[Inspection], bool],
         *,
         on_sample: Callable[[], None] = lambda: None,
         on_drift: Callable[[], None] = lambda: None,
@@ -86,6 +89,7 @@ class TriageDesk:
         self.counts = TriageCounts()
         self._settings = settings
         self._health = health
+        self._keeps_image = keeps_image
         self._on_sample = on_sample
         self._samples = SampleKeeper(settings, recorder, thresholds, self.counts)
         self._drift = DriftKeeper(settings, recorder, health, on_drift)
@@ -106,8 +110,8 @@ class TriageDesk:
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
 
-    def consider(self, committed: Committed, frames: tuple[Frame, ...], *, kept: bool) -> None:
-        """Take an inspection that is on disk; `kept`: so will its images be. Never blocks, never raises."""
+    def consider(self, committed: Committed, frames: tuple[Frame, ...]) -> None:
+        """Take an inspection that is on disk, and what it was made from. Never blocks, never raises."""
         if committed.inspection.part.master or not (self._settings.keeps_samples or self._settings.watches_drift):
             return
         size_bytes = sum(frame.held_bytes for frame in frames)
@@ -116,11 +120,19 @@ class TriageDesk:
             self._queued_bytes += size_bytes if fits else 0
         if not fits:
             self.counts.unmeasured += len(frames)
+        kept = bool(frames) and self._keeps_image(committed.inspection)
         self._hand_over(_Seen(committed, frames if fits else (), kept))
+
+    def paired(self, committed: Committed, camera_id: str, champion: View, challenger: View) -> None:
+        """Take what both models made of a frame; where they judge it alike, it is nothing. Never blocks or raises."""
+        told = champion.verdict, challenger.verdict
+        if Verdict.UNDECIDED not in told and champion.verdict is not challenger.verdict:
+            self.disagreed(committed, camera_id, champion, challenger)
 
     def disagreed(self, committed: Committed, camera_id: str, champion: View, challenger: View) -> None:
         """Take a frame that the model in shadow judges otherwise. Never blocks, never raises."""
-        if self._settings.keeps_samples and not committed.inspection.part.master:
+        inspection = committed.inspection
+        if self._settings.keeps_samples and not inspection.part.master and self._keeps_image(inspection):
             self._hand_over(_Disagreed(committed, camera_id, champion, challenger))
 
     def overruled(self, said: FeedbackRecord) -> None:
