@@ -18,7 +18,7 @@ from edge.config_looks import (
     size_of,
 )
 from edge.config_outputs import ModbusSection, MqttSection, OutputSection, check_sessions
-from edge.config_sync import MetricsSection, RetentionSection, SyncSection
+from edge.config_sync import MetricsSection, RetentionSection, SyncSection, TriageSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted
 
@@ -193,6 +193,7 @@ class StationConfig(_Section):
     line: LineSection = LineSection()
     inference: InferenceSection = InferenceSection()
     sync: SyncSection = SyncSection()
+    triage: TriageSection = TriageSection()
     retention: RetentionSection = RetentionSection()
     metrics: MetricsSection = MetricsSection()
     output: list[OutputSection] = []
