@@ -35,7 +35,7 @@ def seen(place: str) -> dict[str, object]:
 
 
 def test_records_in_any_order_become_one_sample_with_its_image_its_reasons_and_the_operators_label(
-    place: str, tmp_path: object
+    place: str,
 ) -> None:
     receive(place, *STORY)
     catch_up(place)
@@ -88,9 +88,7 @@ def test_many_collectors_see_to_each_record_once(place: str) -> None:
         done = list(pool.map(catch_up, [place] * 4))
 
     assert sum(step.records for step in done) == 120
-    assert [row[0] for row in ask(place, "SELECT seq FROM labels")] == sorted(range(1, 61), key=repr) or len(
-        ask(place, "SELECT seq FROM labels")
-    ) == 60
+    assert ask(place, "SELECT count(*), min(seq), max(seq) FROM labels") == [(60, 1, 60)]
     assert ask(place, "SELECT value FROM label_counter") == [(60,)]
 
 
@@ -111,11 +109,6 @@ def test_the_desk_does_it_beside_the_collector_a_little_at_a_time(place: str) ->
 def test_a_defect_in_one_record_stops_no_other(place: str) -> None:
     receive(place, sample(1, 1), sample(2, 2))
     with StoreWriter(place) as writer:
-        writer.commit(
-            lambda connection: connection.exec_driver_sql(
-                "UPDATE records SET payload = NULLIF(payload, payload) WHERE 1 = 0"
-            )
-        )
         spoil = "UPDATE records SET payload = CAST('nonsense' AS {}) WHERE seq = 1"
         kind = "bytea" if "://" in place else "BLOB"
         writer.commit(lambda connection: connection.exec_driver_sql(spoil.format(kind)))
@@ -145,7 +138,11 @@ WORDS = [
 
 @pytest.mark.parametrize(("verdict", "label", "right", "expected"), WORDS)
 def test_an_operators_word_is_a_label_where_nothing_has_to_be_guessed(
-    tmp_path: object, verdict: str, label: str, right: bool, expected: tuple[str, str] | None
+    tmp_path: object,
+    verdict: str,
+    label: str,
+    right: bool,  # noqa: FBT001 - a table's column
+    expected: tuple[str, str] | None,
 ) -> None:
     store = f"{tmp_path}/store.db"
     receive(store, inspection(1, verdict), sample(1, 1), feedback(1, 1, verdict, label, is_right=right))
@@ -163,9 +160,9 @@ def test_of_a_part_with_two_cameras_nobody_guesses_which_one_is_meant(place: str
 
 
 def test_an_operator_replaces_no_reviewer_and_a_reviewer_replaces_an_operator(place: str) -> None:
-    declare(place, "scratch")
     receive(place, inspection(1), sample(1, 1))
     catch_up(place)
+    declare(place, "scratch")
     say(place, id_of(1), defect("scratch"))
     receive(place, feedback(1, 1, "REJECT", "good"))
     receive(place, inspection(2), sample(2, 2), feedback(2, 2, "REJECT", "good"))
