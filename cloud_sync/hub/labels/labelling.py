@@ -2,7 +2,8 @@
 
 - Labels are numbered in the order of their commits: whoever read up to a number misses none below it later.
 - Who labels says what he had seen. What came in between he did not see, so it stays beside his: a conflict where the
-  two say different things. The newest counts all the same, until somebody who saw both says more.
+  two say different things. The newest counts all the same, until somebody who saw both says more. Nobody is in
+  conflict with himself: who says another thing later has changed his mind.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -96,10 +97,17 @@ def history(connection: sa.Connection, sample: str) -> list[Standing]:
     return [_standing(row) for row in connection.execute(query)]
 
 
+def said_by_number(connection: sa.Connection, seqs: Sequence[int]) -> dict[int, tuple[str, LabelTruth]]:
+    """Of which sample each of these labels is, and what it says. Raises SQLAlchemyError."""
+    rows = connection.execute(sa.select(labels).where(labels.c.seq.in_(seqs)))
+    return {row.seq: (row.sample, truth_of(row.says, row.classes, row.boxes)) for row in rows}
+
+
 def heads(said: Sequence[Standing]) -> list[Standing]:
-    """Those that nobody who saw them has replaced; more than one: they were said at once. Pure."""
+    """Those that nobody who saw them has replaced, the last word of each person; more than one: said at once. Pure."""
     newest_seen = max((label.supersedes for label in said), default=0)
-    return [label for label in said if label.seq > newest_seen]
+    last = {label.by: label.seq for label in said}
+    return [label for label in said if label.seq > newest_seen and label.seq == last[label.by]]
 
 
 def _states(connection: sa.Connection, ids: Collection[str]) -> dict[str, _State]:
