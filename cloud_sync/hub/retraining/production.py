@@ -23,7 +23,6 @@ from cloud_sync.hub.retraining.steps import Done, Look, Steps
 from cloud_sync.hub.retraining.training import TRAIN, Room, run_child
 from cloud_sync.hub.retraining.work_folder import RunFolder, run_folder
 from cloud_sync.hub.rollout.starting import RolloutError, start_rollout
-from cloud_sync.hub.trust.passphrase import given_passphrase
 from cloud_sync.hub.trust.publishing import publish_release
 from models.archive import SUFFIX, pack, unpack
 from models.bundle import Bundle, open_bundle
@@ -132,7 +131,7 @@ class Production:
     def publish(self, run: Run, look: Look) -> Done:
         """Sign and publish the release."""
         del look
-        keys = TrustKeys(self._config.cloud.trust, given_passphrase(self._config.cloud.passphrase_file))
+        keys = trust_keys(self._config)
         bundle, product = self._bundle(run), self._product(run)
         said = about_of(bundle, run.product, product.plan.stations)
         about = dataclasses.replace(said, parent=said.parent or run.champion_sha256)
@@ -194,6 +193,12 @@ class Production:
         if not archive.exists():
             fetch(Kept(str(run.archive_sha256), run.archive_bytes or 0), self._blobs, archive)
         return archive
+
+
+def trust_keys(config: CloudConfig) -> TrustKeys:
+    """The keys that releases are signed by. Raises OSError: the passphrase cannot be read."""
+    file = config.cloud.passphrase_file
+    return TrustKeys(config.cloud.trust, None if file is None else file.read_bytes().strip())
 
 
 def _digest(bundle: Bundle | None) -> str | None:

@@ -16,14 +16,13 @@ from importlib import import_module, metadata
 from cloud_sync.hub.retraining.chores import Chore, Chores
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
 from cloud_sync.hub.retraining.errors import CloudConfigError
-from cloud_sync.hub.retraining.production import Production
+from cloud_sync.hub.retraining.production import Production, trust_keys
 from cloud_sync.hub.retraining.runs import Runs
 from cloud_sync.hub.retraining.worker import Told, Worker
 from cloud_sync.hub.retraining.worker_id import worker_of
 from cloud_sync.hub.retraining.workers import Workers
 from cloud_sync.hub.retraining.workflow import Workflow
 from cloud_sync.hub.rollout.runner import RolloutRunner
-from cloud_sync.hub.trust.passphrase import given_passphrase
 from cloud_sync.hub.trust.publishing import renew
 from cloud_sync.wire.endpoint import Endpoint
 from cloud_sync.wire.errors import LinkError
@@ -31,7 +30,6 @@ from cloud_sync.wire.link import Limits, Message
 from cloud_sync.wire.mqtt import MqttLink
 from cloud_sync.wire.mqtt_settings import MqttSettings
 from cloud_sync.wire.supervisor import Feed, Supervisor, status_word
-from models.trust.keys import TrustKeys
 
 DEAD_AFTER_S = 30.0
 _ROUND_S = 0.2
@@ -89,7 +87,7 @@ def now_ms() -> int:
 
 def _renewal(config: CloudConfig) -> Chore:
     """Timestamp and snapshot never expire while we work; where no keys were made there is nothing to sign."""
-    keys = TrustKeys(config.cloud.trust, given_passphrase(config.cloud.passphrase_file))
+    keys = trust_keys(config)
 
     def sign() -> None:
         if keys.ids("timestamp"):
