@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from cloud_sync.hub.champions import champion_of
@@ -35,6 +36,14 @@ _PROVE = (sys.executable, "-m", "cloud_sync.hub.retraining.proving")
 Maker = Callable[[str, Blobs, str, Path], DatasetMade]
 
 
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What runs as a process of its own: absolute paths and first arguments."""
+
+    train: tuple[str, ...] = TRAIN
+    prove: tuple[str, ...] = _PROVE
+
+
 class Production:
     """Does the steps by a configuration.
 
@@ -42,15 +51,17 @@ class Production:
         config: where everything lies, and what each product's model is.
         runs: of the same store.
         make: freezes the labelled images of a product.
+        programs: what trains and what proves.
 
     Raises:
         BlobError: the blob store's place is none.
     """
 
-    def __init__(self, config: CloudConfig, runs: Runs, make: Maker) -> None:
+    def __init__(self, config: CloudConfig, runs: Runs, make: Maker, programs: Programs = Programs()) -> None:
         self._config = config
         self._runs = runs
         self._make = make
+        self._programs = programs
         self._place = config.cloud.store
         self._blobs = open_blobs(config.blobs)
         cloud = config.cloud
@@ -122,7 +133,7 @@ class Production:
             str(folder.report),
             str(answer),
         )
-        run_child((*_PROVE, words.as_json()), folder.lock, folder.log, self._room, look)
+        run_child((*self._programs.prove, words.as_json()), folder.lock, folder.log, self._room, look)
         proof = json.loads(answer.read_text(encoding="utf-8"))
         report = keep_file(folder.report, self._blobs)
         found = {"proof": json.dumps(proof), "report_sha256": report.sha256, "champion_sha256": _digest(champion)}
@@ -160,7 +171,7 @@ class Production:
     def _words(self, run: Run, out: Path) -> tuple[str, ...]:
         """The training as whoever sits at a keyboard would ask for it."""
         product, folder = self._product(run), self._folder(run)
-        words = [*TRAIN, "--data", str(folder.data), "--out", str(out), "--kind", product.kind, "--json"]
+        words = [*self._programs.train, "--data", str(folder.data), "--out", str(out), "--kind", product.kind, "--json"]
         words += ["--split-by", "declared"]
         if product.method is not None:
             words += ["--method", product.method]

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib import import_module, metadata
 
@@ -18,6 +18,7 @@ from cloud_sync.hub.retraining.cloud_toml import CloudConfig
 from cloud_sync.hub.retraining.errors import CloudConfigError
 from cloud_sync.hub.retraining.production import Production, trust_keys
 from cloud_sync.hub.retraining.runs import Runs
+from cloud_sync.hub.retraining.steps import Steps
 from cloud_sync.hub.retraining.worker import Told, Worker
 from cloud_sync.hub.retraining.worker_id import worker_of
 from cloud_sync.hub.retraining.workers import Workers
@@ -36,8 +37,16 @@ _ROUND_S = 0.2
 _STOP_LINK_S = 2.0
 
 
-def work_until_signal(config: CloudConfig, *, as_json: bool) -> None:
+MakeSteps = Callable[[CloudConfig, Runs], Steps]
+
+
+def work_until_signal(config: CloudConfig, made: "MakeSteps | None" = None, *, as_json: bool) -> None:
     """Work until SIGTERM or SIGINT; what is under way then goes on at the next start.
+
+    Args:
+        config: where everything lies, and what is trained when.
+        made: the steps of a run; left out: the field's.
+        as_json: say events as JSON on stdout, else as text on stderr.
 
     Raises:
         CloudConfigError: the broker is none.
@@ -49,7 +58,7 @@ def work_until_signal(config: CloudConfig, *, as_json: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with working(config, lambda event: _say(event, as_json=as_json)) as chores:
+    with working(config, lambda event: _say(event, as_json=as_json), made or field_steps) as chores:
         supervisor = Supervisor.of(os.environ)
         feed = Feed(supervisor)
         supervisor.tell("READY=1", status_word("working"))
@@ -61,8 +70,13 @@ def work_until_signal(config: CloudConfig, *, as_json: bool) -> None:
     _say({"event": "stopped"}, as_json=as_json)
 
 
+def field_steps(config: CloudConfig, runs: Runs) -> Steps:
+    """As everything is done in the field. Raises BlobError."""
+    return Production(config, runs, import_module("cloud_sync.hub.labels.dataset").make_dataset).steps
+
+
 @contextlib.contextmanager
-def working(config: CloudConfig, told: Told) -> Iterator[Chores]:
+def working(config: CloudConfig, told: Told, made: MakeSteps = field_steps) -> Iterator[Chores]:
     """Everything that works, open; the chores are to be done by the caller, over and over."""
     place = config.cloud.store
     with ExitStack() as opened:
@@ -71,9 +85,7 @@ def working(config: CloudConfig, told: Told) -> Iterator[Chores]:
         runs = opened.enter_context(Runs(place))
         workers = Workers(runs.engine, worker_id, metadata.version("inspectd"), DEAD_AFTER_S)
         workers.beat()
-        make = import_module("cloud_sync.hub.labels.dataset").make_dataset
-        steps = Production(config, runs, make).steps
-        workflow = opened.enter_context(Workflow(place, runs, steps, worker_id, now_ms))
+        workflow = opened.enter_context(Workflow(place, runs, made(config, runs), worker_id, now_ms))
         worker = Worker(config, runs, workers, workflow, told, now_ms)
         runner = RolloutRunner(place, link)
         yield Chores([*worker.chores, Chore("rollouts", 1.0, lambda: runner.step(now_ms())), _renewal(config)])
