@@ -15,7 +15,7 @@ from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.open import is_replayed, make_camera
 from edge.capture.pictures.watch import camera_rules, make_watch
 from edge.capture.scales import scales_of
-from edge.config import CameraSection, ProductSection, StationConfig
+from edge.config import CameraSection, ProductSection, StationConfig, chosen_product
 from edge.config_outputs import OutputSection
 from edge.decide.recipe import Recipe, Rule, check_fit
 from edge.domain.errors import ConfigError, StorageError
@@ -39,6 +39,9 @@ from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
 from edge.record.recorder import Recorder
 from edge.record.upload_choice import UploadRule
+from edge.shadow.comparing import Challenger
+from edge.shadow.desk import Around, ShadowDesk
+from edge.shadow.lane import Terms
 from edge.standing import make_health
 from edge.sync import make_uplink
 from edge.tally import Tally
@@ -81,6 +84,7 @@ class Assembly:
         self.uplink = make_uplink(config, self.recorder, lambda: make_health(config, self.health))
         self.images = self._image_writer()
         self.pipeline = self._pipeline()
+        self.shadow = self._shadow()
         self.port = self._port(address)
         self.port.on_feedback(self._note_feedback)
         self.port.on_retry_dead(self._retry_dead)
@@ -113,6 +117,7 @@ class Assembly:
         self.port.tell(committed)
         if frames and self._keeps_image(committed.inspection):
             self.images.keep(committed, frames)
+        self.shadow.offer(committed, frames)
         if self.uplink is not None:
             self.uplink.notify()
 
@@ -241,6 +246,17 @@ class Assembly:
         cameras = {rule.camera_id for rule in self._codes.values()}
         eyes = Eyes(self.pictures, CodeDesk(cameras, line.queue_parts, self.health) if cameras else None)
         return Pipeline(self.products, self.drains, self.recorder, self.health, limits, replayed=replayed, eyes=eyes)
+
+    def _shadow(self) -> ShadowDesk:
+        config = self.config
+        terms = Terms(config.cache_dir, config.bundles_dir, config.inference.timeout_ms / 1000)
+        return ShadowDesk(Around(self._challenger, self.products, self.pipeline.slack, terms))
+
+    def _challenger(self, product_id: str, bundle: Bundle) -> Challenger:
+        section = chosen_product(self.config, product_id)
+        recipe, own = fitting_recipes(section, bundle, scales_of(self.config, section))
+        reference = section.reference if fitting_reference(section, bundle.spec) is not None else None
+        return Challenger(bundle, recipe, chosen_plan(self.config, bundle), own, reference)
 
     def _port(self, address: Address) -> LinePort:
         line = self.config.line

@@ -26,6 +26,7 @@ class SyncSection(_Section):
 
     broker: BrokerEndpoint | None = None
     identity: Path | None = None
+    trust_root: Path | None = None
     resend_s: Annotated[float, Field(ge=0.1)] = 30
     images: Literal["none", "not_pass", "all"] = "not_pass"
     audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01

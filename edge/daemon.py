@@ -115,6 +115,8 @@ class Daemon:
                 output.start()
             stack.callback(self._changeover.stop, _STOP_S)
             self._changeover.start()
+            stack.callback(station.shadow.stop, _STOP_S)
+            station.shadow.start()
             stack.callback(self._masters.stop, _STOP_S)
             self._masters.start()
             self._lifesign.start()

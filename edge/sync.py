@@ -5,6 +5,7 @@ import structlog
 from cloud_sync.station.connection import station_link
 from cloud_sync.station.downlink import Downlink, DownPace
 from cloud_sync.station.files import FilePace, FileSender
+from cloud_sync.station.metadata import MetadataChannel
 from cloud_sync.station.own_word import MakeHealth
 from cloud_sync.station.passenger import Passenger
 from cloud_sync.station.status import UplinkSettings
@@ -26,13 +27,19 @@ _RESEND_MOST_S = 300.0
 _ALARM_SHOWN = 300
 
 
-def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | None = None) -> Uplink | None:
+def make_uplink(
+    config: StationConfig,
+    recorder: Recorder,
+    health: MakeHealth | None = None,
+    metadata: MetadataChannel | None = None,
+) -> Uplink | None:
     """The uplink, not started; None where the station has no broker.
 
     Args:
         config: the checked station.toml.
         recorder: through which the uplink deletes; its database is read beside it.
         health: says how the station is.
+        metadata: by which another thread asks for signed metadata.
 
     Raises:
         LinkError: the broker's address is none.
@@ -53,7 +60,7 @@ def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | 
         outbox=SqliteOutbox(recorder),
         link=station_link(config.station.id, endpoint.address, endpoint.identity),
         settings=UplinkSettings(config.sync.resend_s, max(config.sync.resend_s, _RESEND_MOST_S)),
-        passengers=_passengers(config, kit),
+        passengers=_passengers(config, kit, metadata),
         state=lambda: read_state(config.database_path),
         health=None if health is None else lambda: _with_kit(health(), kit),
     )
@@ -83,10 +90,11 @@ def _images(config: StationConfig, recorder: Recorder) -> SqliteUploads:
     return SqliteUploads(recorder, store, sends=config.sync.images != "none")
 
 
-def _passengers(config: StationConfig, uploads: StationUploads) -> list[Passenger]:
+def _passengers(config: StationConfig, uploads: StationUploads, metadata: MetadataChannel | None) -> list[Passenger]:
     """Who else sends and hears over the uplink, in the order of their importance."""
     station, patience_s = config.station.id, config.sync.resend_s
     return [
         FileSender(station, uploads, FilePace(patience_s, max(patience_s, _RESEND_MOST_S))),
+        metadata or MetadataChannel(station),  # before the downlink, which takes every other block
         Downlink(station, config.releases_dir, DownPace(min(patience_s, 10.0)), config.retention.free_bytes),
     ]

@@ -15,6 +15,7 @@ from cloud_sync.wire.strict_json import loads
 BLOCK_BYTES = 32 * 1024  # a file travels in pieces of this size, the last one shorter
 FILE_LIMIT_BYTES = 2 * 1024**3
 BLOCKS_PER_WANT = 16
+METADATA_MARK = "tuf."  # names that begin so are of signed metadata, and of no release
 _REASON_SHOWN = 300
 
 Count = Annotated[int, Field(ge=0, le=SEQ_LIMIT)]

@@ -128,6 +128,8 @@ def _add_named(found: Contents, config: StationConfig, *, secrets: bool) -> None
 
 
 def _named(config: StationConfig) -> Iterator[tuple[str, Path]]:
+    if config.sync.trust_root is not None:
+        yield "root of signed releases:", config.sync.trust_root
     for product in config.product:
         if product.reference is not None:
             yield f"reference of product {product.id!r}:", product.reference

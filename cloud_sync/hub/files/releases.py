@@ -26,7 +26,7 @@ from cloud_sync.hub.store.file_tables import jobs, releases
 from cloud_sync.wire import topics
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Limits, Link, Message
-from cloud_sync.wire.messages import FILE_LIMIT_BYTES, Job
+from cloud_sync.wire.messages import FILE_LIMIT_BYTES, METADATA_MARK, Job
 
 ANSWER_S = 10.0
 
@@ -60,10 +60,18 @@ class JobRow:
     changed_at_ms: int
 
 
+def checked_name(name: str) -> str:
+    """The name itself. Raises OfferError where no release can have it."""
+    if _NAME.fullmatch(name) is None:
+        raise OfferError(f"a release's name is 1 to 128 of a-z, 0-9, '.', '_' and '-', got {name[:140]!r}")
+    if name.startswith(METADATA_MARK):
+        raise OfferError(f"a name that begins {METADATA_MARK!r} is of signed metadata: give {name!r} another")
+    return name
+
+
 def read_release(path: Path) -> Release:
     """What a file would be as a release. Raises OfferError: no such file, a name that is none, too large or empty."""
-    if _NAME.fullmatch(path.name) is None:
-        raise OfferError(f"a release's name is 1 to 128 of a-z, 0-9, '.', '_' and '-', got {path.name[:140]!r}")
+    checked_name(path.name)
     try:
         sha256, size_bytes = file_sha256(path)
     except OSError as error:
