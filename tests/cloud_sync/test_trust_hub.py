@@ -64,12 +64,11 @@ def check(place: str, tmp_path: Path, *names: str) -> None:
     assert [row[0] for row in ask(place, "SELECT name FROM releases")] == sorted(names)
 
 
-def test_a_release_is_signed_kept_and_seen(tmp_path: Path, place: str, keys: TrustKeys, blobs: FolderBlobs) -> None:
-    assert begin(place, keys)
+def test_a_release_is_signed_kept_and_seen(tmp_path: Path, store: str, keys: TrustKeys, blobs: FolderBlobs) -> None:
     archive, what = archive_of(tmp_path / "made", about(1))
-    publish_release(place, blobs, keys, archive, what)
-    check(place, tmp_path, "cells-v1.bundle")
-    [(sha256, size_bytes)] = ask(place, "SELECT sha256, size_bytes FROM releases")
+    publish_release(store, blobs, keys, archive, what)
+    check(store, tmp_path, "cells-v1.bundle")
+    [(sha256, size_bytes)] = ask(store, "SELECT sha256, size_bytes FROM releases")
     assert blobs.read(str(sha256), 0, archive.stat().st_size) == archive.read_bytes()
     assert size_bytes == archive.stat().st_size
 

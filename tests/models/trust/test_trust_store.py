@@ -113,7 +113,7 @@ def test_taking_note_is_on_the_disk_before_anybody_builds_on_it(tmp_path: Path, 
     assert store.newest_taken("plates") == 0
 
 
-@pytest.mark.parametrize("module", ["edge.daemon", "cloud_sync.hub.collecting"])
+@pytest.mark.parametrize("module", ["edge.daemon", "cloud_sync.hub.trust.metadata_desk"])
 def test_tuf_is_imported_only_where_something_is_signed_or_checked(module: str) -> None:
     found = "import sys, {0}; sys.exit(any(name.split('.')[0] in ('tuf', 'securesystemslib') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", found.format(module)], check=False).returncode == 0
