@@ -270,6 +270,27 @@ def test_what_is_due_is_renewed_by_the_keys_that_lie_open(store: str, keys: Trus
         renew(store, online, anyway=["root"])
 
 
+def test_a_root_key_that_lies_in_a_safe_keeps_nothing_else_from_being_renewed_or_released(
+    tmp_path: Path, store: str, keys: TrustKeys, blobs: FolderBlobs
+) -> None:
+    [root] = keys.ids("root")
+    safe = tmp_path / "safe.pem"
+    file = keys.folder / f"root-{root}.pem"
+    file.rename(safe)
+    publish_release(store, blobs, keys, *archive_of(tmp_path / "made", about(1)))
+    assert renew(store, keys, in_days(200)) == ("targets", "snapshot", "timestamp")
+    safe.rename(file)
+    assert renew(store, keys, in_days(200)) == ("root",)
+
+
+def test_a_wrong_passphrase_keeps_the_keys_that_lie_open_from_nothing(store: str, keys: TrustKeys) -> None:
+    with pytest.raises(KeyFileError, match="the passphrase is wrong"):
+        renew(store, TrustKeys(keys.folder, b"wrong"), in_days(50))
+    state = read_state(store)
+    assert state is not None
+    assert {role: state.version(role) for role in ROLES} == {"root": 1, "targets": 1, "snapshot": 2, "timestamp": 2}
+
+
 def test_every_root_is_kept_and_of_the_others_the_newest(store: str, keys: TrustKeys) -> None:
     for _ in range(KEPT_VERSIONS + 2):
         renew(store, keys, anyway=ROLES)
