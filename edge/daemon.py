@@ -99,6 +99,8 @@ class Daemon:
             stack.callback(station.port.stop, _STOP_S)
             for output in station.outputs:
                 stack.callback(output.stop, _STOP_S)
+            stack.callback(station.triage.stop, _STOP_S)
+            station.triage.start()
             stack.callback(station.images.stop, _STOP_S)
             station.images.start()
             stack.callback(station.recorder.settle, _STOP_S)

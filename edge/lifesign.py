@@ -96,6 +96,7 @@ class Lifesign:
             "release": self._release(),
             "images": {"stored": station.images.stored, "dropped": station.images.dropped},
             "disk": dataclasses.asdict(station.images.usage),
+            "triage": station.triage.as_json(),
             "sync": self._sync(),
         }
 

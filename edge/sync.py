@@ -1,5 +1,7 @@
 """The station's end of the sync, put together: the uplink over the station's own records, and who rides along."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from cloud_sync.station.connection import station_link
@@ -34,6 +36,7 @@ def make_uplink(
     health: MakeHealth | None = None,
     metadata: MetadataChannel | None = None,
     handover: Handover | None = None,
+    riders: Sequence[Passenger] = (),
 ) -> Uplink | None:
     """The uplink, not started; None where the station has no broker.
 
@@ -43,6 +46,7 @@ def make_uplink(
         health: says how the station is.
         metadata: by which another thread asks for signed metadata.
         handover: to whom takes releases further; None: they are fetched, and that is all.
+        riders: who else sends and hears, before files and releases.
 
     Raises:
         LinkError: the broker's address is none.
@@ -63,7 +67,7 @@ def make_uplink(
         outbox=SqliteOutbox(recorder),
         link=station_link(config.station.id, endpoint.address, endpoint.identity),
         settings=UplinkSettings(config.sync.resend_s, max(config.sync.resend_s, _RESEND_MOST_S)),
-        passengers=_passengers(config, kit, metadata, handover),
+        passengers=[*riders, *_passengers(config, kit, metadata, handover)],
         state=lambda: read_state(config.database_path),
         health=None if health is None else lambda: _with_kit(health(), kit),
     )
