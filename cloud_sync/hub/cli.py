@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloud_sync.hub import fleet_cli, model_cli, pki_cli, release_cli, spare_cli
+from cloud_sync.hub import fleet_cli, labels_cli, model_cli, pki_cli, release_cli, spare_cli
 from cloud_sync.hub.broker_options import BROKER, IDENTITY, Broker, IdentityFolder, endpoint_at
 from cloud_sync.hub.errors_said import WORLD_FAILED, clear_errors
 from cloud_sync.hub.fleet_cli import AsJson, Store, reader, said_json
@@ -88,6 +88,7 @@ fleet_cli.register(app)
 release_cli.register(app)
 pki_cli.register(app)
 spare_cli.register(app)
+labels_cli.register(app)
 
 
 def main() -> None:

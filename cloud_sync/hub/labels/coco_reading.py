@@ -149,12 +149,13 @@ def _box(entry: Entry, said: Annotation, size_px: tuple[int, int], faults: Fault
         box = LabelBox(said.name, said.corners_px)
         if covers_all(box, *size_px):
             return None
-        if said.name in {GOOD, UNSURE}:
-            raise LabelError(f"{said.name} is said of a whole image, not of a place")
-        return clipped(box, *size_px)
+        box = clipped(box, *size_px)
     except LabelError as error:
-        faults.add(f"image {entry.name!a}, annotation {said.number!r}: {error}")
+        faults.add(f"image {entry.name!a}, annotation {said.number!r:.40}: {error}")
         return LabelBox("", (0, 0, 1, 1))
+    if said.name in {GOOD, UNSURE}:
+        faults.add(f"image {entry.name!a}: {said.name} is said of a whole image, not of a place")
+    return box
 
 
 def _categories(listed: Sequence[dict[str, Any]], faults: Faults) -> dict[str, str]:
@@ -198,7 +199,7 @@ def _annotations(
 
 
 def _corners(entry: dict[str, Any]) -> tuple[float, float, float, float] | None:
-    """Corners in pixels, None where the annotation is of the whole image. Raises TypeError, ValueError, OverflowError."""
+    """Corners in pixels, None where it is of the whole image. Raises TypeError, ValueError, OverflowError."""
     attributes, bbox = entry.get("attributes"), entry.get("bbox")
     if (isinstance(attributes, dict) and attributes.get("image_level") is True) or not bbox:
         return None
