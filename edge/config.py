@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
+from cloud_sync.wire.identity import TRUST_ROOT_FILE
 from edge.config_looks import (
     CameraRegion,
     ChecksSection,
@@ -17,7 +18,7 @@ from edge.config_looks import (
     size_of,
 )
 from edge.config_outputs import ModbusSection, MqttSection, OutputSection, check_sessions
-from edge.config_sync import MetricsSection, RetentionSection, SyncSection
+from edge.config_sync import MetricsSection, RetentionSection, SyncSection, TriageSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted
 
@@ -192,6 +193,7 @@ class StationConfig(_Section):
     line: LineSection = LineSection()
     inference: InferenceSection = InferenceSection()
     sync: SyncSection = SyncSection()
+    triage: TriageSection = TriageSection()
     retention: RetentionSection = RetentionSection()
     metrics: MetricsSection = MetricsSection()
     output: list[OutputSection] = []
@@ -277,7 +279,7 @@ class StationConfig(_Section):
     @property
     def trust_root_path(self) -> Path:
         """The root that signed releases are checked by: the one that station.toml names, else what enrolment left."""
-        return self.sync.trust_root or self.identity_dir / "root.json"
+        return self.sync.trust_root or self.identity_dir / TRUST_ROOT_FILE
 
     @property
     def trust_dir(self) -> Path:

@@ -33,6 +33,20 @@ class SyncSection(_Section):
     spare_kit: bool = True
 
 
+class TriageSection(_Section):
+    """Which inspections become samples for retraining, and how many an hour; overrules always do.
+
+    And whether drift is watched.
+    """
+
+    per_hour: Annotated[int, Field(ge=0, le=100_000)] = 60
+    uncertain_within: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    candidate_from: Annotated[float, Field(ge=0, le=1)] = 0.4
+    novel_share: Annotated[float, Field(ge=0, le=0.5)] = 0.02
+    audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    drift: bool = True
+
+
 class RetentionSection(_Section):
     """Which images are kept, how, and the disk that images and records may take."""
 

@@ -1,5 +1,7 @@
 """The station's end of the sync, put together: the uplink over the station's own records, and who rides along."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from cloud_sync.station.connection import station_link
@@ -15,6 +17,7 @@ from cloud_sync.wire.messages import HealthMessage
 from edge.backup.uploads import StationUploads
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError
+from edge.handover import Handover
 from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
@@ -32,6 +35,8 @@ def make_uplink(
     recorder: Recorder,
     health: MakeHealth | None = None,
     metadata: MetadataChannel | None = None,
+    handover: Handover | None = None,
+    riders: Sequence[Passenger] = (),
 ) -> Uplink | None:
     """The uplink, not started; None where the station has no broker.
 
@@ -40,6 +45,8 @@ def make_uplink(
         recorder: through which the uplink deletes; its database is read beside it.
         health: says how the station is.
         metadata: by which another thread asks for signed metadata.
+        handover: to whom takes releases further; None: they are fetched, and that is all.
+        riders: who else sends and hears, before files and releases.
 
     Raises:
         LinkError: the broker's address is none.
@@ -60,11 +67,13 @@ def make_uplink(
         outbox=SqliteOutbox(recorder),
         link=station_link(config.station.id, endpoint.address, endpoint.identity),
         settings=UplinkSettings(config.sync.resend_s, max(config.sync.resend_s, _RESEND_MOST_S)),
-        passengers=_passengers(config, kit, metadata),
+        passengers=[*riders, *_passengers(config, kit, metadata, handover)],
         state=lambda: read_state(config.database_path),
         health=None if health is None else lambda: _with_kit(health(), kit),
     )
     kit.on_held = uplink.health_changed
+    if handover is not None:
+        handover.on_word = uplink.notify
     return uplink
 
 
@@ -90,11 +99,19 @@ def _images(config: StationConfig, recorder: Recorder) -> SqliteUploads:
     return SqliteUploads(recorder, store, sends=config.sync.images != "none")
 
 
-def _passengers(config: StationConfig, uploads: StationUploads, metadata: MetadataChannel | None) -> list[Passenger]:
+def _passengers(
+    config: StationConfig, uploads: StationUploads, metadata: MetadataChannel | None, handover: Handover | None
+) -> list[Passenger]:
     """Who else sends and hears over the uplink, in the order of their importance."""
     station, patience_s = config.station.id, config.sync.resend_s
     return [
         FileSender(station, uploads, FilePace(patience_s, max(patience_s, _RESEND_MOST_S))),
         metadata or MetadataChannel(station),  # before the downlink, which takes every other block
-        Downlink(station, config.releases_dir, DownPace(min(patience_s, 10.0)), config.retention.free_bytes),
+        Downlink(
+            station,
+            config.releases_dir,
+            DownPace(min(patience_s, 10.0)),
+            config.retention.free_bytes,
+            keeper=handover,
+        ),
     ]

@@ -63,6 +63,11 @@ class MetadataChannel:
         self._question: _Question | None = None
         self._closed = False
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return self._question is not None
+
     def fetch(self, name: str, limit_bytes: int) -> bytes | None:
         """A file of signed metadata by its name, such as `timestamp.json`; None where the cloud has none.
 
@@ -96,8 +101,10 @@ class MetadataChannel:
             question = self._question
             if question is None or question.is_over or subject != _next_block(question):
                 return True  # late, or behind a gap: what is missing is asked for again
-            self._take(question, payload)
-            self._changed.notify_all()
+            try:
+                self._take(question, payload)
+            finally:
+                self._changed.notify_all()
         return True
 
     def work(self, now_s: float, publish: Publish) -> None:

@@ -165,7 +165,11 @@ class Want(WireMessage):
 
 
 class Probation(BaseModel):
-    """What a station itself holds a release against, in shadow and for a while after it went live."""
+    """What a station itself holds a release against, in shadow and for a while after it went live.
+
+    `escape_most`: of the parts that the model in use rejects, the share that the release may pass. It is a gate of its
+    own, for where few parts are bad, whatever passes them all disagrees on few.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -173,6 +177,7 @@ class Probation(BaseModel):
     disagreement_most: Annotated[float, Field(ge=0, le=1)] = 0.05
     undecided_most: Annotated[float, Field(ge=0, le=1)] = 0.01
     reject_shift_most: Annotated[float, Field(ge=0, le=1)] = 0.1
+    escape_most: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 Stage = Literal["fetch", "shadow", "live", "back"]
@@ -194,6 +199,11 @@ class Job(WireMessage):
     sha256: Sha256
     stage: Stage = "fetch"
     probation: Probation | None = None
+
+    def is_same(self, other: "Job") -> bool:
+        """Whether both are one offer, whatever they ask for."""
+        mine, others = ((one.job, one.name, one.size_bytes, one.sha256) for one in (self, other))
+        return mine == others
 
 
 class JobState(WireMessage):

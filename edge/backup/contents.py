@@ -21,7 +21,7 @@ from models.bundle_store import StoredBundle, list_bundles
 from models.errors import ModelError
 
 _LEARNED = ("plans", "masters", "scales", "checks")
-_IDENTITY = ("ca.crt", "identity.pem")
+_IDENTITY = ("ca.crt", "identity.pem", "root.json")
 
 
 Known = dict[tuple[Path, int, int, int], KitFile]  # by path, inode, size and time of change

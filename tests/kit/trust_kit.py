@@ -1,9 +1,14 @@
 """A repository of signed metadata in memory, and stations that fetch from it by name: what a simulator is to tuf."""
 
 import hashlib
+import io
+import json
+import tarfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner, Signer
@@ -81,3 +86,16 @@ class Repository:
         self.now -= timedelta(days=days)
         act()
         self.now += timedelta(days=days)
+
+
+def archive_of(folder: Path, what: ReleaseAbout, size_bytes: int = 1000) -> tuple[Path, ReleaseAbout]:
+    """A bundle as one file, as far as publishing looks; and its description with the right digest."""
+    manifest = json.dumps({"id": what.bundle, "version": what.version}).encode()
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / what.name
+    with tarfile.open(file, "w") as archive:
+        for name, content in (("bundle.json", manifest), ("model.bin", bytes(size_bytes))):
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            archive.addfile(header, io.BytesIO(content))
+    return file, replace(what, bundle_sha256=hashlib.sha256(manifest).hexdigest())

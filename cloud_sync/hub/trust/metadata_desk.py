@@ -39,6 +39,11 @@ class MetadataDesk:
         self._wanted: OrderedDict[str, Want] = OrderedDict()
         self._unsaid: deque[Reply] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """How many stations wait for an answer."""
+        return len(self._wanted)
+
     def takes(self, subject: str) -> bool:
         """See `Desk`."""
         return subject == "want"
