@@ -9,7 +9,8 @@ What a quality manager wants of a change is that nothing which is caught today i
   always being chance. The interval is told beside it.
 - Boxes are many, and a part with another defect on it is rejected all the same: of them a rise must be proven.
 - A change has a price, so it needs a reason: proven better, or fewer mistakes and nothing worse, or a new class.
-- With no champion the absolute limits stand alone.
+- With no champion the absolute limits stand alone. Beyond one of them a challenger is taken only where the champion is
+  still further beyond it: to refuse would keep the worse one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -116,14 +117,23 @@ def _escapes(found: ProofFigures, limits: PromotionLimits) -> Iterator[Reason]:
     if not found.bad:
         return
     rate = clopper_pearson(found.escapes, found.bad)
-    text = f"{found.escapes} of {found.bad} defective images pass: {rate}, at most {limits.escapes_most:.1%}"
-    yield Reason("escapes", rate.value <= limits.escapes_most, text)
+    text = f"{found.escapes} of {found.bad} defective images pass: {rate}"
+    yield _limited("escapes", text, rate.value, limits.escapes_most, (found.escapes, found.champion_escapes))
     if found.champion_escapes is None:
         return
     rise = found.escapes - found.champion_escapes
     text = f"{found.escapes} escapes, the champion has {found.champion_escapes}, so {rise:+d}; "
     text += f"{found.paired_escapes}; allowed {limits.escapes_rise:+d}"
     yield Reason("escapes do not rise", rise <= limits.escapes_rise, text)
+
+
+def _limited(rule: str, text: str, share: float, most: float, counts: tuple[int, int | None]) -> Reason:
+    """In its limit, or better than a champion that is itself beyond it: to refuse that would keep the worse one."""
+    mine, before = counts
+    if share > most and before is not None and mine < before:
+        text = f"{text}, beyond its limit of {most:.1%}, and the champion has {before}, which is worse"
+        return Reason(rule, met=True, text=text)
+    return Reason(rule, share <= most, f"{text}, at most {most:.1%}")
 
 
 def _classes(found: ProofFigures, limits: PromotionLimits) -> Iterator[Reason]:
@@ -166,8 +176,8 @@ def _overkill(found: ProofFigures, limits: PromotionLimits) -> Iterator[Reason]:
     if not found.good:
         return
     rate = clopper_pearson(found.overkill, found.good)
-    text = f"{found.overkill} of {found.good} good images are rejected: {rate}, at most {limits.overkill_most:.1%}"
-    yield Reason("overkill", rate.value <= limits.overkill_most, text)
+    text = f"{found.overkill} of {found.good} good images are rejected: {rate}"
+    yield _limited("overkill", text, rate.value, limits.overkill_most, (found.overkill, found.champion_overkill))
     if found.champion_overkill is None:
         return
     rise, allowed = found.overkill - found.champion_overkill, max(1, int(limits.overkill_rise_most * found.good))

@@ -30,7 +30,7 @@ class Orders:
 
     Args:
         parent: the worker's process id.
-        lock: the file that stands for the run's training on this machine.
+        lock: the file that stands for the run's training on this machine; "" where nothing is to be held.
         nice: 0 to 19.
         idle: whether it only takes what nobody else wants.
         threads: cores that it may use; 0: all that are granted.
@@ -52,7 +52,8 @@ def main(arguments: list[str]) -> None:
     orders = Orders(**json.loads(arguments[0]))
     _die_with(orders.parent)
     _give_way(orders)
-    _hold(orders.lock)
+    if orders.lock:
+        _hold(orders.lock)
     os.execv(arguments[1], arguments[1:])  # noqa: S606 - our own program, by its arguments
 
 

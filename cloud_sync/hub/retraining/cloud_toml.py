@@ -5,13 +5,16 @@ import difflib
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from cloud_sync.hub.plain import without_password
 from cloud_sync.hub.retraining.errors import CloudConfigError
 from cloud_sync.hub.retraining.triggers import TriggerRules
+from cloud_sync.hub.rollout.plan import RolloutPlan
+from models.errors import RequestError
+from models.promotion.limits import PromotionLimits
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -70,6 +73,18 @@ class TriggersSection(_Section):
         return TriggerRules(**self.model_dump())
 
 
+if TYPE_CHECKING:
+
+    class GateSection(_Section):
+        """Fields as in `PromotionLimits`."""
+
+    class RolloutSection(_Section):
+        """Fields as in `RolloutPlan`."""
+
+else:
+    GateSection, RolloutSection = _section_of(PromotionLimits, "gate"), _section_of(RolloutPlan, "rollout")
+
+
 class ProductSection(_Section):
     """A product whose model is trained here: what its bundle is called, of what kind, and within which limits."""
 
@@ -80,8 +95,26 @@ class ProductSection(_Section):
     minutes: Annotated[float, Field(ge=0.1, le=10_000)] | None = None
     size_px: Annotated[int, Field(ge=32, le=2048)] | None = None
     triggers: TriggersSection = TriggersSection()
-    gate: dict[str, Any] = {}
-    rollout: dict[str, Any] = {}
+    gate: GateSection = GateSection()
+    rollout: RolloutSection = RolloutSection()
+
+    @property
+    def limits(self) -> PromotionLimits:
+        """What a new model must keep to. Raises RequestError where that cannot be."""
+        return PromotionLimits(**self.gate.model_dump())
+
+    @property
+    def plan(self) -> RolloutPlan:
+        """How it goes to the stations. Raises PlanError where that cannot be."""
+        return RolloutPlan(**self.rollout.model_dump())
+
+    @model_validator(mode="after")
+    def _can_be(self) -> "ProductSection":
+        try:
+            _ = self.limits, self.plan
+        except RequestError as error:
+            raise ValueError(str(error)) from error
+        return self
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> "ProductSection":
@@ -98,8 +131,6 @@ class CloudConfig(_Section):
 
     cloud: CloudSection = CloudSection()
     product: list[ProductSection] = []
-
-    MOST_PRODUCTS: ClassVar[int] = 1000
 
     @model_validator(mode="after")
     def _ids_unique(self) -> "CloudConfig":
@@ -190,4 +221,6 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "cloud": CloudSection,
     "product": ProductSection,
     "triggers": TriggersSection,
+    "gate": GateSection,
+    "rollout": RolloutSection,
 }

@@ -14,7 +14,9 @@ from cloud_sync.hub.retraining.errors import RequestRefusedError
 from cloud_sync.hub.retraining.triggers import WEEK_MS, History, Trigger
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
+from cloud_sync.hub.store.file_tables import releases
 from cloud_sync.hub.store.retraining_tables import retraining_open, retraining_runs
+from models.archive import SUFFIX
 
 
 class Result(StrEnum):
@@ -40,11 +42,14 @@ class Run:
     labels_seq: int | None
     images: int | None
     dataset_sha256: str | None
+    snapshot_sha256: str | None
+    snapshot_bytes: int | None
     classes: tuple[str, ...]
     champion_sha256: str | None
     bundle: str | None
     bundle_sha256: str | None
     archive_sha256: str | None
+    archive_bytes: int | None
     proof: Mapping[str, object] | None
     report_sha256: str | None
     release: str | None
@@ -120,7 +125,7 @@ class Runs:
 
     def find(self, run: str) -> Run:
         """One run. Raises StoreError, also where there is none."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(sa.select(retraining_runs).where(retraining_runs.c.run == run)).one_or_none()
         if row is None:
             raise StoreError(f"the store has no run {run!r}")
@@ -128,7 +133,7 @@ class Runs:
 
     def under_way(self) -> list[Run]:
         """Those that have not ended, oldest first. Raises StoreError."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(
                 sa.select(retraining_runs)
                 .join(retraining_open, retraining_open.c.run == retraining_runs.c.run)
@@ -140,7 +145,7 @@ class Runs:
         """A product's runs, newest first. Raises StoreError."""
         newest = retraining_runs.c.started_at_ms.desc()
         query = sa.select(retraining_runs).where(retraining_runs.c.product == product).order_by(newest).limit(limit)
-        with self._reading() as connection:
+        with self.reading() as connection:
             return [_run(row) for row in connection.execute(query).all()]
 
     def history(self, product: str, now_ms: int) -> History:
@@ -148,12 +153,29 @@ class Runs:
         return history_of(self.of(product), now_ms)
 
     def versions(self, bundle: str) -> list[int]:
-        """The versions of a bundle that runs have taken. Raises StoreError."""
-        like = retraining_runs.c.bundle.like(f"{bundle}-v%")
-        with self._reading() as connection:
-            names = connection.scalars(sa.select(retraining_runs.c.bundle).where(like)).all()
-        ends = [name.removeprefix(f"{bundle}-v") for name in names]
+        """The versions of a bundle that runs or releases have taken. Raises StoreError."""
+        columns = (retraining_runs.c.bundle, releases.c.name)
+        with self.reading() as connection:
+            names = [
+                str(name)
+                for column in columns
+                for name in connection.scalars(
+                    sa.select(column).where(column.startswith(f"{bundle}-v", autoescape=True))
+                )
+            ]
+        ends = [name.removeprefix(f"{bundle}-v").removesuffix(SUFFIX) for name in names]
         return [int(end) for end in ends if end.isdigit()]
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The store's; whoever opened us closes it."""
+        return self._engine
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """To ask what else the store holds. Raises StoreError."""
+        with store_errors(self._engine), self._engine.connect() as connection:
+            yield connection
 
     def close(self) -> None:
         """Give back what the database lent."""
@@ -168,11 +190,6 @@ class Runs:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         with store_errors(self._engine), self._engine.begin() as connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
-        with store_errors(self._engine), self._engine.connect() as connection:
             yield connection
 
 

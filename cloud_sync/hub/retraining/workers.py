@@ -1,11 +1,13 @@
 """Who works: each worker says so every few seconds, and one that has not for long is dead to the others.
 
 - Times are the database's own, so that no two machines' clocks are compared.
+- Who could not say so itself, because the database was away, holds nobody for dead until it has said so for as long.
 - A worker that only stood still finds its work taken over: DBOS takes no word from it any more, and it gives up its
   training when it sees that the run has another worker.
 """
 
 import platform
+import time
 
 import sqlalchemy as sa
 
@@ -31,7 +33,9 @@ class Workers:
         self._engine = engine
         self._worker = worker
         self._version = version
+        self._dead_after_s = dead_after_s
         self._dead_after_ms = round(dead_after_s * 1000)
+        self._heard_s = self._steady_since_s = float("-inf")
         self._now = sa.literal_column(_NOW[engine.dialect.name], sa.BigInteger)
 
     def beat(self) -> None:
@@ -41,9 +45,15 @@ class Workers:
         with store_errors(self._engine), self._engine.begin() as connection:
             if not connection.execute(sa.update(retraining_workers).where(mine).values(**row)).rowcount:
                 connection.execute(sa.insert(retraining_workers).values(worker=self._worker, **row))
+        now_s = time.monotonic()
+        if now_s - self._heard_s > self._dead_after_s / 2:
+            self._steady_since_s = now_s
+        self._heard_s = now_s
 
     def dead(self) -> list[str]:
         """Other workers that were not heard of for long. Raises StoreError."""
+        if time.monotonic() - self._steady_since_s < self._dead_after_s:
+            return []
         old = retraining_workers.c.seen_at_ms < self._now - self._dead_after_ms
         other = retraining_workers.c.worker != self._worker
         query = sa.select(retraining_workers.c.worker).where(old, other)

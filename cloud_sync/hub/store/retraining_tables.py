@@ -22,12 +22,15 @@ retraining_runs = sa.Table(
     sa.Column("worker", sa.String(64)),  # who does it now
     sa.Column("labels_seq", sa.BigInteger),  # the newest label that it was trained by
     sa.Column("images", sa.BigInteger),
-    sa.Column("dataset_sha256", sa.String(64)),
+    sa.Column("dataset_sha256", sa.String(64)),  # its digest
+    sa.Column("snapshot_sha256", sa.String(64)),  # the list of its files, in the blob store as they are
+    sa.Column("snapshot_bytes", sa.BigInteger),  # of the list
     sa.Column("classes", sa.Text),  # of the labels, as JSON
     sa.Column("champion_sha256", sa.String(64)),  # the digest of the bundle it was measured against
     sa.Column("bundle", sa.String(128)),  # ID-vN
     sa.Column("bundle_sha256", sa.String(64)),
     sa.Column("archive_sha256", sa.String(64)),  # the bundle as one file, in the blob store
+    sa.Column("archive_bytes", sa.BigInteger),
     sa.Column("proof", sa.Text),  # as JSON
     sa.Column("report_sha256", sa.String(64)),  # the page for people, in the blob store
     sa.Column("release", sa.String(128)),
