@@ -15,7 +15,7 @@ from cloud_sync.hub.files.blobs import Blobs
 from cloud_sync.hub.files.releases import Release, checked_name, read_release
 from cloud_sync.hub.store.adding import add_absent
 from cloud_sync.hub.store.file_tables import releases
-from cloud_sync.hub.trust.kept import changing, keep, needed_state, state_in
+from cloud_sync.hub.trust.kept import changing, keep, needed_state, read_state, state_in
 from models.archive import manifest_sha256
 from models.trust.about import ReleaseAbout
 from models.trust.errors import KeyFileError, TrustError
@@ -97,6 +97,9 @@ def renew(place: str, keys: TrustKeys, now: Now = utc_now, *, anyway: Sequence[s
         KeyFileError: a key or the passphrase is absent or wrong.
         StoreError: the store cannot be written.
     """
+    seen = read_state(place)  # asked every minute, and nearly always nothing is due: no writer is held up for that
+    if seen is not None and not anyway and not due(seen, now()):
+        return ()
     online = _renew(place, keys, now, _ONLINE, anyway)
     offline = _renew(place, keys, now, tuple(ENCRYPTED), anyway)
     return tuple(role for role in ROLES if role in {*online, *offline})
