@@ -26,11 +26,18 @@ class Lifesign:
     Args:
         station: what runs.
         masters: says how each product stands with its master parts.
+        release: says how far a release came; None where none ever came.
     """
 
-    def __init__(self, station: Assembly, masters: Callable[[], dict[str, object]]) -> None:
+    def __init__(
+        self,
+        station: Assembly,
+        masters: Callable[[], dict[str, object]],
+        release: Callable[[], dict[str, object] | None] = lambda: None,
+    ) -> None:
         self._station = station
         self._masters = masters
+        self._release = release
         self._started_at = datetime.now(UTC)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lifesign", daemon=True)
@@ -86,8 +93,10 @@ class Lifesign:
             "cameras": {name: _counters(drain.counters) for name, drain in station.drains.items()},
             "models": {name: self._model(product) for name, product in station.products.items()},
             "masters": self._masters(),
+            "release": self._release(),
             "images": {"stored": station.images.stored, "dropped": station.images.dropped},
             "disk": dataclasses.asdict(station.images.usage),
+            "triage": station.triage.as_json(),
             "sync": self._sync(),
         }
 

@@ -63,7 +63,7 @@ class Pauses:
         if self._next is None:
             return
         asked_s, errand, future = self._next
-        if not _may_run(slack, time.monotonic() - asked_s):
+        if not may_run(slack, time.monotonic() - asked_s):
             return
         self._next = None
         if future.set_running_or_notify_cancel():
@@ -94,5 +94,11 @@ class Pauses:
         return future.result(_ENDS_WITHIN_S)
 
 
-def _may_run(slack: float, waited_s: float) -> bool:
+def may_run(slack: float, waited_s: float) -> bool:
+    """Whether what may wait may begin: no part waits, or it has waited long itself and the part has time left.
+
+    Args:
+        slack: the share of its time that the next waiting part has left; 1 where none waits.
+        waited_s: since it was asked for.
+    """
     return slack >= 1 or (waited_s >= _YIELDS_FOR_S and slack >= _LEAST_SLACK)

@@ -14,6 +14,7 @@ Invariants:
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -175,6 +176,18 @@ class Pipeline:
         if refusal:
             self._refuse(part, refusal)
 
+    def slack(self) -> float:
+        """The share of its time that the part whose turn is next has left; 1 where none is on its way. Any thread.
+
+        Only the looking thread takes parts: asked there, one that waits now still does a moment later.
+        """
+        with self._jobs.mutex:
+            waiting: deque[_Job] = self._jobs.queue
+            decide_by_s = waiting[0].decide_by_s if waiting else None
+        if decide_by_s is None:
+            return 1.0 if self._running.empty() else _NONE_WAITS
+        return min(_NONE_WAITS, (decide_by_s - time.monotonic()) / self._limits.decide_within_s)
+
     def _refusal(self, part: Part) -> str:
         if part.product not in self._products:
             return "unknown_product"
@@ -207,24 +220,13 @@ class Pipeline:
     def _look_at_parts(self) -> None:
         while not (self._stop.is_set() and self._jobs.empty()):
             self.pulses["look"].beat()
-            self.pauses.offer(self._slack())
+            self.pauses.offer(self.slack())
             try:
                 job = self._jobs.get(timeout=self.pauses.patience_s)
             except queue.Empty:
                 continue
             looks = [self._look(job, camera_id, claim) for camera_id, claim in job.claims.items()]
             self._running.put((job, looks, self._ask_code(job, looks), _since_ms(job.part)), timeout=_STUCK_S)
-
-    def _slack(self) -> float:
-        """The share of its time that the part whose turn is next has left; 1 where none is on its way.
-
-        Only this thread takes parts, so one that waits now still does a moment later.
-        """
-        if self._jobs.empty():
-            return 1.0 if self._running.empty() else _NONE_WAITS
-        with self._jobs.mutex:
-            decide_by_s: float = self._jobs.queue[0].decide_by_s
-        return min(_NONE_WAITS, (decide_by_s - time.monotonic()) / self._limits.decide_within_s)
 
     def _look(self, job: _Job, camera_id: str, claim: Claim | None) -> _Look:
         frame: Frame | None = None

@@ -7,7 +7,7 @@ from typing import Self
 import pytest
 from brokers import eventually
 
-from edge.pauses import NoPauseError, Pauses, _may_run
+from edge.pauses import NoPauseError, Pauses, may_run
 
 
 class Looking:
@@ -48,7 +48,7 @@ def looking() -> Iterator[Looking]:
     ],
 )
 def test_parts_come_first(slack: float, waited_s: float, runs: bool) -> None:  # noqa: FBT001
-    assert _may_run(slack, waited_s) is runs
+    assert may_run(slack, waited_s) is runs
 
 
 def test_an_errand_runs_in_the_looking_thread_and_its_fault_reaches_who_asked(looking: Looking) -> None:
