@@ -24,6 +24,7 @@ from cloud_sync.hub.retraining.steps import Done, Look, Steps
 from cloud_sync.hub.retraining.training import TRAIN, Room, run_child
 from cloud_sync.hub.retraining.work_folder import RunFolder, run_folder
 from cloud_sync.hub.rollout.starting import RolloutError, start_rollout
+from cloud_sync.hub.trust.passphrase import given_passphrase
 from cloud_sync.hub.trust.publishing import publish_release
 from models.archive import SUFFIX, pack, unpack
 from models.bundle import Bundle, open_bundle
@@ -219,9 +220,8 @@ class Production:
 
 
 def trust_keys(config: CloudConfig) -> TrustKeys:
-    """The keys that releases are signed by. Raises OSError: the passphrase cannot be read."""
-    file = config.cloud.passphrase_file
-    return TrustKeys(config.cloud.trust, None if file is None else file.read_bytes().strip())
+    """The keys that releases are signed by. Raises KeyFileError: the passphrase cannot be read."""
+    return TrustKeys(config.cloud.trust, given_passphrase(config.cloud.passphrase_file))
 
 
 def _proven(proof: Mapping[str, object], found: Mapping[str, object] | None = None) -> Done:
