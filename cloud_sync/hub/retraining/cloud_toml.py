@@ -96,6 +96,7 @@ class ProductSection(_Section):
     method: Literal["probe", "finetune"] | None = None
     minutes: Annotated[float, Field(ge=0.1, le=10_000)] | None = None
     size_px: Annotated[int, Field(ge=32, le=2048)] | None = None
+    overkill: Annotated[float, Field(ge=0.001, le=0.5)] | None = None
     triggers: TriggersSection = TriggersSection()
     gate: GateSection = GateSection()
     rollout: RolloutSection = RolloutSection()
@@ -125,6 +126,8 @@ class ProductSection(_Section):
         steps = self.kind == "detector" or self.method == "finetune"
         if self.minutes is not None and not steps:
             raise ValueError('minutes are of kind "detector" or method "finetune": leave them out')
+        if self.overkill is not None and (self.kind != "classifier" or self.method == "finetune"):
+            raise ValueError("overkill sets the threshold of a classifier's probe: leave it out")
         return self
 
 
