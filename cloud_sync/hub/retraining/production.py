@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cloud_sync.hub.champions import champion_of
 from cloud_sync.hub.files.blobs import Blobs, file_sha256, open_blobs
+from cloud_sync.hub.labels.dataset import DatasetNeeds, Kind, make_dataset
 from cloud_sync.hub.labels.errors import LabelError
 from cloud_sync.hub.labels.made import DatasetMade
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig, ProductSection
@@ -34,7 +35,7 @@ from models.trust.keys import TrustKeys
 _PROVE = (sys.executable, "-m", "cloud_sync.hub.retraining.proving")
 
 
-Maker = Callable[[str, Blobs, str, Path], DatasetMade]
+Maker = Callable[[str, Blobs, str, Path, Kind, DatasetNeeds], DatasetMade]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ class Production:
         BlobError: the blob store's place is none.
     """
 
-    def __init__(self, config: CloudConfig, runs: Runs, make: Maker, programs: Programs = Programs()) -> None:
+    def __init__(
+        self, config: CloudConfig, runs: Runs, make: Maker = make_dataset, programs: Programs = Programs()
+    ) -> None:
         self._config = config
         self._runs = runs
         self._make = make
@@ -78,11 +81,11 @@ class Production:
         del look
         if run.snapshot_sha256 is not None:
             return Done({})
-        folder = self._folder(run)
+        folder, product = self._folder(run), self._product(run)
         folder.freeze("")
         shutil.rmtree(folder.data, ignore_errors=True)
         try:
-            made = self._make(self._place, self._blobs, run.product, folder.data)
+            made = self._make(self._place, self._blobs, run.product, folder.data, product.kind, _needs(product))
         except LabelError as error:
             raise RetrainingError(str(error)) from error
         if made.lacking:
@@ -183,7 +186,11 @@ class Production:
             words += ["--method", product.method]
         if product.kind == "detector" or product.method == "finetune":
             words += ["--cache", str(folder.cache)]
-        for option, value in (("--minutes", product.minutes), ("--size", product.size_px), ("--overkill", product.overkill)):
+        for option, value in (
+            ("--minutes", product.minutes),
+            ("--size", product.size_px),
+            ("--overkill", product.overkill),
+        ):
             words += [] if value is None else [option, f"{value:g}"]
         return tuple(words)
 
@@ -222,6 +229,11 @@ class Production:
 def trust_keys(config: CloudConfig) -> TrustKeys:
     """The keys that releases are signed by. Raises KeyFileError: the passphrase cannot be read."""
     return TrustKeys(config.cloud.trust, given_passphrase(config.cloud.passphrase_file))
+
+
+def _needs(product: ProductSection) -> DatasetNeeds:
+    """So much is held out that the gate's own least is met."""
+    return DatasetNeeds(holdout_good=product.limits.least_good, holdout_defective=product.limits.least_bad)
 
 
 def _proven(proof: Mapping[str, object], found: Mapping[str, object] | None = None) -> Done:
