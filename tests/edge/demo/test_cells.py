@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge.demo.cells import FAST, Cell, Split, link_cells, load_cells, split_cells
-from edge.demo.summary import Inspected, by_level, rates
+from edge.demo.judged import Inspected, by_level, rates
 from models.near_twins import groups
 
 
