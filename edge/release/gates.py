@@ -164,7 +164,7 @@ def reject_share(counts: Beside) -> float:
 def _against_shadow(counts: Beside, limits: Probation) -> str:
     asked = max(counts.parts, limits.parts)
     if counts.faults:
-        return f"it broke on {counts.faults} of {counts.parts + counts.faults} parts"
+        return f"it broke, {counts.faults} times in {counts.parts} parts"
     if counts.undecided > limits.undecided_most * asked:
         return _share("left undecided", counts.undecided, counts.parts, limits.undecided_most)
     if counts.passes_of_rejects > limits.escape_most * max(counts.champion_rejects, REJECTS_ASKED):

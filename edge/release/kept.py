@@ -48,7 +48,7 @@ class KeptCourse:
         """From now on it stands here. Raises StorageError; then it stands where it stood."""
         kept = _Kept(course=course)
         try:
-            replace_file(self._path, _KEPT.dump_json(kept, indent=1))
+            replace_file(self._path, _KEPT.dump_json(kept, indent=1, by_alias=True))
         except OSError as error:
             raise StorageError(f"cannot write {self._path}: {error.strerror or error}: make room") from error
         self._kept = kept

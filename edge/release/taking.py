@@ -20,7 +20,7 @@ from models.archive import unpack
 from models.bundle import Bundle, open_bundle, open_for_line
 from models.errors import ModelError
 from models.spec import Kind
-from models.trust.verifying import Target
+from models.trust.verifying import Target, check_file
 
 _UNPACKED = "unpacked"
 
@@ -69,10 +69,11 @@ def take(config: StationConfig, signed: Target, file: Path, limits: Limits) -> T
 
     Raises:
         ConfigError: no product here has a recipe for it, or it wants a reference that is not there.
-        ModelError: it is not what was signed, its gate refused it, or it does not pass its trial.
+        ModelError: the file is not what was signed, its gate refused it, or it does not pass its trial.
         StorageError: the disk refuses.
     """
     about = signed.about
+    check_file(signed, file)
     try:
         draft = _unpacked(config, file, about.bundle_sha256)
         users = users_of(config, about.bundle)

@@ -31,6 +31,7 @@ from models.errors import ModelError
 
 _PR_SET_PDEATHSIG = 1
 _NICEST = 19
+_GRACE_S = 5
 _PLAN = Plan(threads=1, streams=1, requests=2, per_frame=2)
 
 
@@ -51,7 +52,7 @@ def tried(order: Order) -> Tried:
     try:
         return _tried(order)
     except (InspectdError, ModelError, OSError) as error:
-        return Tried(against=str(error))
+        return Tried(against=" ".join(str(error).split()))  # OpenVINO says it in many lines
     except MemoryError:
         return Tried(against=f"it takes more than {order.memory_bytes} bytes of memory")
 
@@ -96,8 +97,8 @@ def _go_last(order: Order) -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123
         file.write("1000")
-    for what, limit in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_CPU, order.cpu_s)):
-        resource.setrlimit(what, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (order.cpu_s, order.cpu_s + _GRACE_S))
     resource.setrlimit(resource.RLIMIT_DATA, (order.memory_bytes, order.memory_bytes))
 
 

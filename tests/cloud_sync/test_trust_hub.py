@@ -64,12 +64,11 @@ def check(place: str, tmp_path: Path, *names: str) -> None:
     assert [row[0] for row in ask(place, "SELECT name FROM releases")] == sorted(names)
 
 
-def test_a_release_is_signed_kept_and_seen(tmp_path: Path, place: str, keys: TrustKeys, blobs: FolderBlobs) -> None:
-    assert begin(place, keys)
+def test_a_release_is_signed_kept_and_seen(tmp_path: Path, store: str, keys: TrustKeys, blobs: FolderBlobs) -> None:
     archive, what = archive_of(tmp_path / "made", about(1))
-    publish_release(place, blobs, keys, archive, what)
-    check(place, tmp_path, "cells-v1.bundle")
-    [(sha256, size_bytes)] = ask(place, "SELECT sha256, size_bytes FROM releases")
+    publish_release(store, blobs, keys, archive, what)
+    check(store, tmp_path, "cells-v1.bundle")
+    [(sha256, size_bytes)] = ask(store, "SELECT sha256, size_bytes FROM releases")
     assert blobs.read(str(sha256), 0, archive.stat().st_size) == archive.read_bytes()
     assert size_bytes == archive.stat().st_size
 
@@ -269,6 +268,27 @@ def test_what_is_due_is_renewed_by_the_keys_that_lie_open(store: str, keys: Trus
     assert renew(store, online, anyway=["timestamp"]) == ("timestamp",)
     with pytest.raises(KeyFileError, match="no passphrase"):
         renew(store, online, anyway=["root"])
+
+
+def test_a_root_key_that_lies_in_a_safe_keeps_nothing_else_from_being_renewed_or_released(
+    tmp_path: Path, store: str, keys: TrustKeys, blobs: FolderBlobs
+) -> None:
+    [root] = keys.ids("root")
+    safe = tmp_path / "safe.pem"
+    file = keys.folder / f"root-{root}.pem"
+    file.rename(safe)
+    publish_release(store, blobs, keys, *archive_of(tmp_path / "made", about(1)))
+    assert renew(store, keys, in_days(200)) == ("targets", "snapshot", "timestamp")
+    safe.rename(file)
+    assert renew(store, keys, in_days(200)) == ("root",)
+
+
+def test_a_wrong_passphrase_keeps_the_keys_that_lie_open_from_nothing(store: str, keys: TrustKeys) -> None:
+    with pytest.raises(KeyFileError, match="the passphrase is wrong"):
+        renew(store, TrustKeys(keys.folder, b"wrong"), in_days(50))
+    state = read_state(store)
+    assert state is not None
+    assert {role: state.version(role) for role in ROLES} == {"root": 1, "targets": 1, "snapshot": 2, "timestamp": 2}
 
 
 def test_every_root_is_kept_and_of_the_others_the_newest(store: str, keys: TrustKeys) -> None:

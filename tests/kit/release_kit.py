@@ -12,7 +12,7 @@ from trust_kit import Repository
 from cloud_sync.station.keeping import Word
 from cloud_sync.wire import topics
 from cloud_sync.wire.link import Limits
-from cloud_sync.wire.messages import METADATA_MARK, BLOCK_BYTES, Job, Probation, Stage, Want
+from cloud_sync.wire.messages import BLOCK_BYTES, METADATA_MARK, Job, Probation, Stage, Want
 from edge.daemon import Daemon
 from edge.handover import Handover
 from edge.release.gates import Beside

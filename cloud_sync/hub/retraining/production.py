@@ -7,12 +7,12 @@ import dataclasses
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cloud_sync.hub.champions import champion_of
-from cloud_sync.hub.files.blobs import Blobs, open_blobs
+from cloud_sync.hub.files.blobs import Blobs, file_sha256, open_blobs
 from cloud_sync.hub.labels.errors import LabelError
 from cloud_sync.hub.labels.made import DatasetMade
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig, ProductSection
@@ -78,6 +78,7 @@ class Production:
         if run.snapshot_sha256 is not None:
             return Done({})
         folder = self._folder(run)
+        folder.freeze("")
         shutil.rmtree(folder.data, ignore_errors=True)
         try:
             made = self._make(self._place, self._blobs, run.product, folder.data)
@@ -87,6 +88,7 @@ class Production:
             return Done({}, no=f"the labelled images will not do yet: {'; '.join(made.lacking)}")
         classes = sorted({name for split in made.counts.values() for name in split})
         kept = keep_snapshot(folder.data, self._blobs)
+        folder.freeze(kept.sha256)
         found = {"labels_seq": made.labels_seq, "images": made.images, "dataset_sha256": made.digest}
         return Done(
             {**found, "classes": json.dumps(classes), "snapshot_sha256": kept.sha256, "snapshot_bytes": kept.size_bytes}
@@ -95,12 +97,14 @@ class Production:
     def champion(self, run: Run, look: Look) -> Done:
         """Find the bundle in use, and give the new one its name."""
         del look
+        if run.bundle is not None:
+            return Done({})
         product = self._product(run)
         bundle = self._champion(run)
         taken = self._runs.versions(product.bundle)
         if bundle is not None and bundle.manifest.id == product.bundle:
             taken.append(bundle.manifest.version)
-        name = self._runs.note_once(run.run, "bundle", f"{product.bundle}-v{max(taken, default=0) + 1}")
+        name = f"{product.bundle}-v{max(taken, default=0) + 1}"
         return Done({"bundle": name, "champion_sha256": _digest(bundle)})
 
     def train(self, run: Run, look: Look) -> Done:
@@ -121,6 +125,8 @@ class Production:
 
     def prove(self, run: Run, look: Look) -> Done:
         """Measure challenger and champion on the hold-out; a challenger that fails goes no further, and is kept."""
+        if run.proof is not None:
+            return _proven(run.proof)
         folder = self._folder(run)
         champion, answer = self._champion(run), folder.root / "proof.json"
         data, challenger = self._data(run), self._bundle(run)
@@ -134,10 +140,9 @@ class Production:
             str(answer),
         )
         run_child((*self._programs.prove, words.as_json()), folder.lock, folder.log, self._room, look)
-        proof = json.loads(answer.read_text(encoding="utf-8"))
+        proof = {**json.loads(answer.read_text(encoding="utf-8")), "champion_sha256": _digest(champion)}
         report = keep_file(folder.report, self._blobs)
-        found = {"proof": json.dumps(proof), "report_sha256": report.sha256, "champion_sha256": _digest(champion)}
-        return Done(found, no="" if proof["passed"] else proof["why_not"])
+        return _proven(proof, {"proof": json.dumps(proof), "report_sha256": report.sha256})
 
     def publish(self, run: Run, look: Look) -> Done:
         """Sign and publish the release."""
@@ -190,18 +195,25 @@ class Production:
     def _data(self, run: Run) -> Path:
         """The snapshot's folder, laid out anew where another worker froze it."""
         folder = self._folder(run)
-        if not folder.data.exists():
+        if folder.frozen() != run.snapshot_sha256:
+            shutil.rmtree(folder.data, ignore_errors=True)
             lay_out(Kept(str(run.snapshot_sha256), run.snapshot_bytes or 0), self._blobs, folder.data)
+            folder.freeze(str(run.snapshot_sha256))
         return folder.data
 
     def _bundle(self, run: Run) -> Bundle:
         """The challenger, unpacked where another worker trained it."""
         out = self._out(run)
-        return open_bundle(out) if out.exists() else unpack(self._archive(run), out)
+        if out.exists():
+            bundle = open_bundle(out)
+            if bundle.model_id.sha256 == run.bundle_sha256:
+                return bundle
+            shutil.rmtree(out)  # ours came too late: the run goes on with another worker's
+        return unpack(self._archive(run), out)
 
     def _archive(self, run: Run) -> Path:
         archive = self._folder(run).root / f"{run.bundle}{SUFFIX}"
-        if not archive.exists():
+        if not archive.exists() or file_sha256(archive)[0] != run.archive_sha256:
             fetch(Kept(str(run.archive_sha256), run.archive_bytes or 0), self._blobs, archive)
         return archive
 
@@ -210,6 +222,10 @@ def trust_keys(config: CloudConfig) -> TrustKeys:
     """The keys that releases are signed by. Raises OSError: the passphrase cannot be read."""
     file = config.cloud.passphrase_file
     return TrustKeys(config.cloud.trust, None if file is None else file.read_bytes().strip())
+
+
+def _proven(proof: Mapping[str, object], found: Mapping[str, object] | None = None) -> Done:
+    return Done(found or {}, no="" if proof["passed"] else str(proof["why_not"]))
 
 
 def _digest(bundle: Bundle | None) -> str | None:
