@@ -17,7 +17,7 @@ from edge.processes import ask, ask_json, running
 
 FIRST_PARTS = "part"  # what their names begin with
 _IN_FLIGHT = 2
-_DRAIN_S = 120.0
+_DRAIN_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
