@@ -182,8 +182,11 @@ class Production:
             words += ["--method", product.method]
         if product.kind == "detector" or product.method == "finetune":
             words += ["--cache", str(folder.cache)]
-        numbers = {"--minutes": product.minutes, "--size": product.size_px, "--overkill": product.overkill}
-        for option, value in numbers.items():
+        for option, value in (
+            ("--minutes", product.minutes),
+            ("--size", product.size_px),
+            ("--overkill", product.overkill),
+        ):
             words += [] if value is None else [option, f"{value:g}"]
         return tuple(words)
 
