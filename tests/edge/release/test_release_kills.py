@@ -43,8 +43,8 @@ def killed(folder: Path, every: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("every", "least"),
     [
-        pytest.param(31, 7, id="few"),
-        pytest.param(5, 40, id="every-fifth", marks=pytest.mark.long),
+        pytest.param(97, 4, id="few"),
+        pytest.param(15, 25, id="every-fifteenth", marks=pytest.mark.long),
         pytest.param(1, 200, id="all", marks=pytest.mark.soak),
     ],
 )
