@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloud_sync.hub import fleet_cli, keys_cli, model_cli, pki_cli, release_cli, spare_cli, work_cli
+from cloud_sync.hub import (
+    fleet_cli,
+    keys_cli,
+    labels_cli,
+    model_cli,
+    pki_cli,
+    release_cli,
+    spare_cli,
+    work_cli,
+)
 from cloud_sync.hub.broker_options import BROKER, IDENTITY, Broker, IdentityFolder, endpoint_at
 from cloud_sync.hub.errors_said import WORLD_FAILED, clear_errors
 from cloud_sync.hub.fleet_cli import AsJson, Store, reader, said_json
@@ -120,6 +129,7 @@ pki_cli.register(app)
 keys_cli.register(app)
 spare_cli.register(app)
 work_cli.register(app)
+labels_cli.register(app)
 
 
 def main() -> None:

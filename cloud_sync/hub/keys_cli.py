@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
 def init(
     store: Store, trust: Folder = FOLDER, passphrase_file: PassphraseFile = None, *, as_json: AsJson = False
 ) -> None:
-    """Make the keys and the first signed metadata. Again: nothing. Keep a copy of the root key in another place."""
+    """Make keys and the first signed metadata; again: nothing. Keep the root key in a safe: only rotate needs it."""
     with _clear_errors():
         from cloud_sync.hub.trust.passphrase import asked_passphrase
         from cloud_sync.hub.trust.publishing import begin

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from edge.domain.sample import SampleReason
 from edge.record.upload_choice import UploadValue
 
+_KEPT_MINUTES = 24 * 60
+
 
 def known_reasons(connection: sqlite3.Connection, seq: int, camera: str) -> set[SampleReason]:
     """Why an inspection's view is a sample already; empty where it is none."""
@@ -41,6 +43,6 @@ def charged_since(connection: sqlite3.Connection, minute: int) -> Mapping[tuple[
 
 
 def forget_rows(connection: sqlite3.Connection, minute: int) -> None:
-    """Forget the rows of inspections that were let go of, once they are older than what a budget looks back on."""
+    """Forget the rows of inspections that were let go of, once no budget looks back on them."""
     query = "DELETE FROM samples WHERE seq < (SELECT min(seq) FROM inspections) AND minute < ?"
-    connection.execute(query, (minute,))
+    connection.execute(query, (minute - _KEPT_MINUTES,))

@@ -25,7 +25,7 @@ from edge.domain.sample import SampleReason
 from edge.record.counts import add_to_count, next_number
 from edge.record.database import current_epoch
 from edge.record.inspections import detection_records, insert_record, model_record
-from edge.record.sample_rows import known_reasons, note_reasons, sample_value
+from edge.record.sample_rows import forget_rows, known_reasons, note_reasons, sample_value
 from edge.record.upload_choice import NOTHING_UP, UploadRule
 from edge.record.upload_rows import want_uploads
 
@@ -114,6 +114,7 @@ def insert_sample(
     )
     insert_record(connection, Stream.SAMPLES, record, number)
     note_reasons(connection, chosen.seq, chosen.camera_id, new, chosen.minute, chosen.charged)
+    forget_rows(connection, chosen.minute)
     for reason in new:
         add_to_count(connection, f"sample:{reason.value}", 1)
     if rule.images != "none":

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from cloud_sync.wire.messages import DriftMessage
+from cloud_sync.wire.messages import DriftMessage, DriftSigns
 from cloud_sync.wire.records import FeedbackRecord
 from edge.capture.pictures.checks import Gauge
 from edge.domain.frame import Frame
@@ -145,6 +145,10 @@ class TriageDesk:
         """How all that is watched stands, for the cloud. From any thread. Raises StorageError, sqlite3.Error."""
         return self._drift.message()
 
+    def signs(self) -> list[DriftSigns]:
+        """How each sign stands. From any thread."""
+        return self._drift.signs()
+
     def as_json(self) -> dict[str, object]:
         """What became of everything, and how each sign stands. From any thread."""
         counts, named = self.counts, list(SampleReason)
@@ -155,7 +159,7 @@ class TriageDesk:
             "skipped": counts.skipped,
             "unmeasured": counts.unmeasured,
             "faults": counts.faults,
-            "drift": [sign.model_dump(mode="json") for sign in self._drift.signs()],
+            "drift": [sign.model_dump(mode="json") for sign in self.signs()],
         }
 
     def _hand_over(self, job: _Job) -> None:

@@ -25,4 +25,4 @@ class Looks:
 def measure(gauge: Gauge, frame: Frame) -> Looks:
     """Measure a frame; for the thread that owns the gauge."""
     signs = gauge.signs(frame.image)
-    return Looks(signs.mean, signs.sharpness, describe(frame.image))
+    return Looks(signs.mean, signs.sharpness, describe(gauge.sample()))

@@ -7,7 +7,6 @@
 - A refresh is good for a day: what was signed may be taken back, and has to be asked again.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -15,56 +14,26 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-
-from tuf.api.exceptions import (
-    DownloadError,
-    DownloadHTTPError,
-    DownloadLengthMismatchError,
-    ExpiredMetadataError,
-    RepositoryError,
-)
-from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+from typing import TYPE_CHECKING
 
 from models.durable import replace_file, sync_directory
-from models.trust.about import ReleaseAbout
-from models.trust.errors import ExpiredError, ForgedError, RefusedError, TrustError, UnreachableError
+from models.trust.errors import TrustError
+from models.trust.targets import Target, check_admitted, check_file
+
+if TYPE_CHECKING:
+    from models.trust.client import TrustClient
+
+__all__ = ["FRESH_S", "Fetch", "Target", "TrustStore", "check_admitted", "check_file"]
 
 Fetch = Callable[[str, int], bytes | None]
 
 FRESH_S = 86_400.0
-_CONFIG = UpdaterConfig(
-    root_max_length=64 * 1024,
-    timestamp_max_length=16 * 1024,
-    snapshot_max_length=64 * 1024,
-    targets_max_length=4 * 1024 * 1024,
-)
-_BASE = "wire:/"
 _TAKEN = "taken.json"
 _ROOTS = "root_history"
 _ROOT = "root.json"
 _FILES = ("timestamp.json", "snapshot.json", "targets.json", _TAKEN)
-_PIECE_BYTES = 1024**2
-_ABSENT = 404
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A signed release.
-
-    Args:
-        name: the file's name.
-        size_bytes: the file's size.
-        sha256: the file's hash, hex.
-        about: what it is, and for whom.
-    """
-
-    name: str
-    size_bytes: int
-    sha256: str
-    about: ReleaseAbout
 
 
 class TrustStore:
@@ -80,7 +49,7 @@ class TrustStore:
         self._folder = folder
         self._root = root
         self._clock = clock
-        self._updater: Updater | None = None
+        self._client: TrustClient | None = None
         self._fresh_until_s = 0.0
 
     def refresh(self, fetch: Fetch) -> None:
@@ -96,31 +65,23 @@ class TrustStore:
             ForgedError: what came is not to be believed.
             TrustError: the disk refuses, or the pinned root is none.
         """
-        self._updater = None
-        with _as_trust_errors():
+        from models.trust.client import TrustClient
+
+        self._client = None
+        with _disk():
             self._tidy()
-            updater = Updater(str(self._folder), _BASE, fetcher=_Fetcher(fetch), config=_CONFIG, bootstrap=self._root)
-            try:
-                updater.refresh()
-            finally:
+        try:
+            client = TrustClient(self._folder, self._root, fetch)
+        finally:
+            with _disk():
                 self._sync()
-        self._updater, self._fresh_until_s = updater, self._clock() + FRESH_S
+        self._client, self._fresh_until_s = client, self._clock() + FRESH_S
 
     def target(self, name: str) -> Target:
         """A signed release. Raises RefusedError where none has the name; TrustError before a refresh that went well."""
-        if self._updater is None or self._clock() > self._fresh_until_s:
+        if self._client is None or self._clock() > self._fresh_until_s:
             raise TrustError("what is signed is not known just now: refresh first")
-        with _as_trust_errors():
-            found = self._updater.get_targetinfo(name)
-        if found is None:
-            raise RefusedError(f"{name!r} is no release that anybody signed")
-        sha256 = found.hashes.get("sha256")
-        if sha256 is None:
-            raise ForgedError(f"{name!r} is signed without its sha256")
-        about = ReleaseAbout.from_json(found.custom)
-        if about.name != name:
-            raise ForgedError(f"{name!r} is signed as {about.name!r}")
-        return Target(name, found.length, sha256, about)
+        return self._client.target(name)
 
     def admitted(self, name: str, station: str, bundles: Collection[str]) -> Target:
         """A signed release that this station may take.
@@ -150,7 +111,7 @@ class TrustStore:
         taken = self._taken()
         if taken.get(target.about.bundle, 0) < target.about.version:
             taken[target.about.bundle] = target.about.version
-            with _as_trust_errors():
+            with _disk():
                 replace_file(self._folder / _TAKEN, json.dumps(taken, sort_keys=True))
 
     def _taken(self) -> dict[str, int]:
@@ -188,84 +149,12 @@ class TrustStore:
                 sync_directory(folder)
 
 
-def check_admitted(about: ReleaseAbout, station: str, bundles: Collection[str], newest_taken: int) -> None:
-    """Whether a station may take this release. Pure. Raises RefusedError.
-
-    Args:
-        about: what was signed of it.
-        station: this station's id.
-        bundles: the ids of the bundles that its products use.
-        newest_taken: the highest version of this bundle that it ever took, 0 for none.
-    """
-    if about.stations and station not in about.stations:
-        raise RefusedError(f"{about.name!r} is for {', '.join(about.stations)[:200]}, and this is {station!r}")
-    if about.bundle not in bundles:
-        known = ", ".join(sorted(bundles)) or "no bundle"
-        raise RefusedError(f"{about.name!r} is of bundle {about.bundle!r}, and the products here use {known[:200]}")
-    if about.version < newest_taken:
-        raise RefusedError(f"{about.name!r} is older than version {newest_taken}, which was taken here before")
-
-
-def check_file(target: Target, path: Path) -> None:
-    """Whether a file is what was signed. Raises ForgedError where not, TrustError where it cannot be read."""
-    digest, size_bytes = hashlib.sha256(), 0
-    try:
-        with path.open("rb") as file:
-            while size_bytes <= target.size_bytes and (piece := file.read(_PIECE_BYTES)):
-                digest.update(piece)
-                size_bytes += len(piece)
-    except OSError as error:
-        raise TrustError(f"cannot read {path}: {error.strerror}") from error
-    if size_bytes != target.size_bytes:
-        more = "more" if size_bytes > target.size_bytes else f"only {size_bytes}"
-        raise ForgedError(f"{target.name!r} is signed with {target.size_bytes} bytes, the file has {more}")
-    if digest.hexdigest() != target.sha256:
-        raise ForgedError(f"{target.name!r}: its bytes are not those that were signed")
-
-
-class _Fetcher(FetcherInterface):
-    """tuf's way out to the network, which here is a function; the limit goes with the question."""
-
-    def __init__(self, fetch: Fetch) -> None:
-        self._ask = fetch
-
-    def download_bytes(self, url: str, max_length: int) -> bytes:
-        """See `FetcherInterface`."""
-        name = url.removeprefix(_BASE)
-        try:
-            content = self._ask(name, max_length)
-        except Exception as error:
-            raise DownloadError(f"cannot fetch {name}: {error}") from error
-        if content is None:
-            raise DownloadHTTPError(f"the cloud has no {name}", _ABSENT)
-        if len(content) > max_length:
-            raise DownloadLengthMismatchError(f"{name} has more than {max_length} bytes")
-        return content
-
-    def _fetch(self, url: str) -> Iterator[bytes]:
-        yield self.download_bytes(url, _CONFIG.targets_max_length)
-
-
 @contextmanager
-def _as_trust_errors() -> Iterator[None]:
+def _disk() -> Iterator[None]:
     try:
         yield
-    except TrustError:
-        raise
-    except ExpiredMetadataError as error:
-        raise ExpiredError(
-            f"{error}: the station runs on with what it has and takes nothing new; in the cloud: `cloud keys renew`"
-        ) from error
-    except DownloadLengthMismatchError as error:
-        raise ForgedError(f"{error}: it is endless, or not ours") from error
-    except DownloadError as error:
-        raise UnreachableError(str(error)) from error
-    except RepositoryError as error:
-        raise ForgedError(f"the signed metadata is not to be believed: {error}") from error
     except OSError as error:
         raise TrustError(f"cannot keep signed metadata: {error}") from error
-    except Exception as error:
-        raise TrustError(f"the signed metadata cannot be used: {type(error).__name__}: {error}") from error
 
 
 def _remove(path: Path) -> None:

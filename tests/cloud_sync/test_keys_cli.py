@@ -9,12 +9,17 @@ from pathlib import Path
 
 import pytest
 from clouds import CLOUD
+from pki_kit import authority
 from stores import everything
 from trust_kit import Repository
 from typer.testing import CliRunner, Result
 
 from cloud_sync.hub.cli import app
 from cloud_sync.hub.trust.kept import changing, keep, read_state
+from cloud_sync.wire.broker import free_port
+from cloud_sync.wire.certificates import new_key, signing_request
+from cloud_sync.wire.enrolment_client import enrol
+from cloud_sync.wire.link import Address
 from models.trust.keys import TrustKeys
 from models.trust.signing import founded
 from models.trust.verifying import TrustStore
@@ -166,3 +171,29 @@ def test_keys_of_another_store_are_said_to_be_absent(cloud: Cloud, tmp_path: Pat
     cloud.store = place
     assert "does not hold" in cloud.with_passphrase("rotate", "timestamp", code=2).output
     assert not json.loads(cloud.keys("list", "--json").output)["roles"][0]["here"]
+
+
+def test_the_enrolment_server_gives_each_station_the_root(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.keys("root", "--out", str(tmp_path / "root.json"))
+    office = authority(tmp_path / "pki")
+    at = Address("localhost", free_port())
+    serve = [*CLOUD, "pki", "serve", "--pki", str(tmp_path / "pki"), "--listen", f"127.0.0.1:{at.port}", "--json"]
+    words = [*serve, "--trust-root", str(tmp_path / "root.json")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        assert json.loads(serving.stdout.readline())["event"] == "ready"
+        try:
+            grant = enrol(office.token("line-1", address=at), signing_request(new_key(), "line-1"))
+        finally:
+            serving.terminate()
+        assert serving.wait(20) == 0
+    assert grant.trust_root == (tmp_path / "root.json").read_bytes()
+
+
+def test_an_enrolment_server_does_not_start_with_a_root_that_is_none(tmp_path: Path) -> None:
+    authority(tmp_path / "pki")
+    (tmp_path / "root.json").write_text('{"signed": {"_type": "snapshot"}, "signatures": []}')
+    words = ["pki", "serve", "--pki", str(tmp_path / "pki"), "--trust-root"]
+    assert "is no root" in CliRunner().invoke(app, [*words, str(tmp_path / "root.json")]).output
+    said = CliRunner().invoke(app, [*words, str(tmp_path / "absent.json")])
+    assert (said.exit_code, "cannot use the root of signed releases" in said.output) == (2, True)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +45,7 @@ broker = "mqtt://127.0.0.1:{port}"
 folder = "{folder}/{name}"
 trust = "{folder}/trust"
 passphrase_file = "{folder}/passphrase"
+dead_after_s = 2
 
 [[product]]
 id = "cells"
@@ -70,13 +72,14 @@ def write_cloud(folder: Path, store: str, port: int = 1, name: str = "work") -> 
 class WorkerProcess:
     """`cloud work` with quick programs; its stderr lies beside its cloud.toml."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, environment: Mapping[str, str] | None = None) -> None:
         self._config = config
+        self._environment = environment or {}
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         kit = Path(__file__).parent
-        environment = {**os.environ, "PYTHONPATH": f"{kit}:{os.environ.get('PYTHONPATH', '')}"}
+        environment = {**os.environ, **self._environment, "PYTHONPATH": f"{kit}:{os.environ.get('PYTHONPATH', '')}"}
         with self._config.with_suffix(".log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, str(kit / "quick_worker.py"), str(self._config)],
@@ -85,6 +88,15 @@ class WorkerProcess:
                 text=True,
                 env=environment,
             )
+
+    @property
+    def lives(self) -> bool:
+        return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def next_event(self) -> dict[str, object]:
         assert self._process is not None

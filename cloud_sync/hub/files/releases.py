@@ -2,7 +2,7 @@
 
 - A name has one content for ever: another one under the same name is refused.
 - The same words again do nothing twice: what was put and written stays, the offer is published anew.
-- An offer that its station rejected is made anew under another number, so that the station tries again.
+- An offer that its station rejected, or went back from, is made anew under another number: the station tries again.
 """
 
 import hashlib
@@ -32,6 +32,7 @@ ANSWER_S = 10.0
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _ID_DIGITS = 16
+_ENDS = frozenset({"rejected", "back"})
 
 
 class OfferError(Exception):
@@ -99,7 +100,7 @@ def offer(place: str, blobs: Blobs, path: Path, stations: Sequence[str]) -> list
         row = {"name": release.name, "sha256": release.sha256, "size_bytes": release.size_bytes}
         add_absent(connection, releases, row | {"made_at_ms": _now_ms()})
         _check_name(connection, release)
-        return [(station, _job(connection, station, release)) for station in names]
+        return [(station, open_job(connection, station, release)) for station in names]
 
 
 def publish(link: Link, offers: Sequence[tuple[str, Job]], within_s: float = ANSWER_S) -> None:
@@ -131,6 +132,20 @@ def job_rows(place: str) -> list[JobRow]:
         raise StoreError(f"cannot read {without_password(place)}: {getattr(error, 'orig', None) or error}") from error
     finally:
         engine.dispose()
+
+
+def open_job(connection: sa.Connection, station: str, release: Release) -> Job:
+    """The offer of a release to a station: the one that did not end there, or a new one, which is written."""
+    digest = hashlib.sha256(f"{release.name}\n{release.sha256}".encode()).hexdigest()[:_ID_DIGITS]
+    mine = jobs.c.station == station, jobs.c.name == release.name
+    earlier = connection.execute(sa.select(jobs.c.job, jobs.c.state).where(*mine)).all()
+    is_open = next((row.job for row in earlier if row.state not in _ENDS), None)
+    job = is_open or f"{digest}-{len(earlier) + 1}"
+    if is_open is None:
+        times = {"offered_at_ms": _now_ms(), "changed_at_ms": _now_ms()}
+        row = {"station": station, "job": job, "name": release.name, "state": "asked", "why": "", "figures": "{}"}
+        add_absent(connection, jobs, row | times)
+    return Job(job=job, kind="release", name=release.name, size_bytes=release.size_bytes, sha256=release.sha256)
 
 
 class _Answers:
@@ -183,20 +198,6 @@ def _checked(station: str) -> str:
         return topics.checked_station(station)
     except LinkError as error:
         raise OfferError(str(error)) from error
-
-
-def _job(connection: sa.Connection, station: str, release: Release) -> Job:
-    """The offer to a station: the one that it did not reject, or a new one, which is written."""
-    digest = hashlib.sha256(f"{release.name}\n{release.sha256}".encode()).hexdigest()[:_ID_DIGITS]
-    mine = jobs.c.station == station, jobs.c.name == release.name
-    earlier = connection.execute(sa.select(jobs.c.job, jobs.c.state).where(*mine)).all()
-    open_job = next((row.job for row in earlier if row.state != "rejected"), None)
-    job = open_job or f"{digest}-{len(earlier) + 1}"
-    if open_job is None:
-        times = {"offered_at_ms": _now_ms(), "changed_at_ms": _now_ms()}
-        row = {"station": station, "job": job, "name": release.name, "state": "asked", "why": ""}
-        add_absent(connection, jobs, row | times)
-    return Job(job=job, kind="release", name=release.name, size_bytes=release.size_bytes, sha256=release.sha256)
 
 
 def _check_name(connection: sa.Connection, release: Release) -> None:

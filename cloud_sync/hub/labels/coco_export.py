@@ -3,6 +3,7 @@
 - `annotations/instances_default.json` and `images/default/` are what CVAT calls "COCO 1.0", and what Label Studio's
   converter reads. Labels of a whole image are a box around it all that says `image_level`; `good` and `unsure` are
   categories for that.
+- A box has no `segmentation`, not even an empty one, on which Label Studio's converter fails.
 - `proposals/default/instances_default.json` is the same in form, with the model's boxes and a `score` to each: to be
   taken as annotations to begin with.
 - An image says under `inspectd` whose it is, why it was kept and who labelled it.
@@ -100,7 +101,6 @@ class _Instances:
             "category_id": self._ids.setdefault(name, len(self._ids) + 1),
             "bbox": [left, top, width, height],
             "area": width * height,
-            "segmentation": [],
             "iscrowd": 0,
         }
         self._beside.write((",\n" if self.annotations > 1 else "\n") + _json(entry | more))

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from cloud_sync.hub.files.blobs import Blobs
 from cloud_sync.hub.labels.classes import check_known, declare_classes, known_classes
 from cloud_sync.hub.labels.coco_names import digest_named, sample_named
-from cloud_sync.hub.labels.coco_reading import Entry, Faults, entries, read_coco, truth_said
+from cloud_sync.hub.labels.coco_reading import Entry, Faults, entries, read_coco, shown, truth_said
 from cloud_sync.hub.labels.errors import LabelError
 from cloud_sync.hub.labels.labelling import NewLabel, add_labels, said_by_number
 from cloud_sync.hub.labels.pictures import read_blob, size_px
@@ -117,12 +117,14 @@ def _matches(
         else:
             own = tuple(_Match(sample, None) for sample in by_digest.get(digest, ()))
         if not own:
-            faults.add(f"image {entry.name!a} is no sample of product {request.product!r}: remove it from the file")
+            faults.add(
+                f"image {shown(entry.name)} is no sample of product {request.product!r}: remove it from the file"
+            )
         matches.append(own)
     counted = Counter(match.sample for own in matches for match in own)
     for entry, own in zip(found, matches, strict=True):
         if any(counted[match.sample] > 1 for match in own):
-            faults.add(f"image {entry.name!a}: the file lists its image twice: keep one")
+            faults.add(f"image {shown(entry.name)}: the file lists its image twice: keep one")
     return matches
 
 
@@ -196,13 +198,13 @@ def _stored(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[st
 
 def _true_size(blobs: Blobs, stored: tuple[str, int] | None, entry: Entry, faults: Faults) -> tuple[int, int] | None:
     if stored is None or not blobs.holds(stored[0]):
-        faults.add(f"image {entry.name!a} did not arrive here yet, so its labels cannot be checked: import later")
+        faults.add(f"image {shown(entry.name)} did not arrive here yet, so its labels cannot be checked: import later")
         return None
     size = size_px(read_blob(blobs, *stored))
     if size is None:
-        faults.add(f"image {entry.name!a} is no readable image")
+        faults.add(f"image {shown(entry.name)} is no readable image")
     elif entry.size_px not in {None, size}:
-        faults.add(f"image {entry.name!a} is {size[0]}x{size[1]}, its labels were drawn for {entry.size_px}")
+        faults.add(f"image {shown(entry.name)} is {size[0]}x{size[1]}, its labels were drawn for {entry.size_px}")
         return None
     return size
 

@@ -1,13 +1,13 @@
 """What an exported image is called, so that it is known again after any tool had it: pure.
 
 `SAMPLE-LABEL.png`: the sample's id, and the number of the label that whoever labels it there has seen (0: none). Label
-Studio puts eight characters before a name and folders, CVAT puts folders; both leave the rest alone.
+Studio puts eight characters before a name, and folders or a URL; CVAT puts folders; both leave the rest alone.
 """
 
 import re
 
-_NAME = re.compile(r"(?:^|[/\\_-])([0-9a-f]{32})-([0-9]{1,15})\.[A-Za-z]{3,4}$")
-_DIGEST = re.compile(r"(?:^|[/\\_-])([0-9a-f]{64})(?:\.[A-Za-z]{3,4})?$")
+_NAME = re.compile(r"(?<![0-9a-f])([0-9a-f]{32})-([0-9]{1,15})\.[A-Za-z]{3,4}$")
+_DIGEST = re.compile(r"(?<![0-9a-f])([0-9a-f]{64})(?:\.[A-Za-z]{3,4})?$")
 
 
 def file_name(sample: str, label: int, suffix: str) -> str:

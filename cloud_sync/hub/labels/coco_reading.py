@@ -32,6 +32,7 @@ from cloud_sync.hub.labels.truths import (
 
 FILE_LIMIT_BYTES = 512 * 1024**2
 _SHOWN = 10
+_NAME_SHOWN = 100
 _KEYS = ("images", "annotations", "categories")
 
 
@@ -100,7 +101,7 @@ def entries(content: Mapping[str, Sequence[dict[str, Any]]], faults: Faults) -> 
     for entry in content["images"]:
         number, name = repr(entry.get("id")), str(entry.get("file_name") or "")
         if number in known:
-            faults.add(f"image {name!a}: another one has its id {number}")
+            faults.add(f"image {shown(name)}: another one has its id {number}")
         known.add(number)
         digest = entry.get("sha256")
         own = tuple(by_image.get(number, ()))
@@ -120,14 +121,19 @@ def truth_said(entry: Entry, size_px: tuple[int, int], faults: Faults) -> LabelT
         elif box.name:
             boxes.append(box)
     if GOOD in whole | {box.name for box in boxes} and (len(whole) > 1 or boxes):
-        faults.add(f"image {entry.name!a} is said to be good, and {sorted(whole | {box.name for box in boxes})}")
+        faults.add(f"image {shown(entry.name)} is said to be good, and {sorted(whole | {box.name for box in boxes})}")
         return None
     if boxes and whole <= {box.name for box in boxes}:
         return boxed(list(dict.fromkeys(boxes)))
     if len(whole) > 1 or (whole and boxes):
-        faults.add(f"image {entry.name!a} is said to be {sorted(whole)} as a whole: say one, or give boxes")
+        faults.add(f"image {shown(entry.name)} is said to be {sorted(whole)} as a whole: say one, or give boxes")
         return None
     return _whole(next(iter(whole), ""))
+
+
+def shown(name: str) -> str:
+    """A stranger's name as a message may have it."""
+    return ascii(name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}...")
 
 
 def _whole(name: str) -> LabelTruth | None:
@@ -149,12 +155,13 @@ def _box(entry: Entry, said: Annotation, size_px: tuple[int, int], faults: Fault
         box = LabelBox(said.name, said.corners_px)
         if covers_all(box, *size_px):
             return None
-        if said.name in {GOOD, UNSURE}:
-            raise LabelError(f"{said.name} is said of a whole image, not of a place")
-        return clipped(box, *size_px)
+        box = clipped(box, *size_px)
     except LabelError as error:
-        faults.add(f"image {entry.name!a}, annotation {said.number!r}: {error}")
+        faults.add(f"image {shown(entry.name)}, annotation {said.number!r:.40}: {error}")
         return LabelBox("", (0, 0, 1, 1))
+    if said.name in {GOOD, UNSURE}:
+        faults.add(f"image {shown(entry.name)}: {said.name} is said of a whole image, not of a place")
+    return box
 
 
 def _categories(listed: Sequence[dict[str, Any]], faults: Faults) -> dict[str, str]:
@@ -165,7 +172,7 @@ def _categories(listed: Sequence[dict[str, Any]], faults: Faults) -> dict[str, s
         if type(number) is not int or not isinstance(name, str) or not name:
             faults.add(f"category {entry!r:.80} has no whole number as id, or no name")
         elif repr(number) in names:
-            faults.add(f"category {name!a}: another one has its id {number}")
+            faults.add(f"category {shown(name)}: another one has its id {number}")
         else:
             folded = name.strip().casefold()
             names[repr(number)] = folded if folded in {GOOD, UNSURE} else name.strip()
@@ -198,7 +205,7 @@ def _annotations(
 
 
 def _corners(entry: dict[str, Any]) -> tuple[float, float, float, float] | None:
-    """Corners in pixels, None where the annotation is of the whole image. Raises TypeError, ValueError, OverflowError."""
+    """Corners in pixels, None where it is of the whole image. Raises TypeError, ValueError, OverflowError."""
     attributes, bbox = entry.get("attributes"), entry.get("bbox")
     if (isinstance(attributes, dict) and attributes.get("image_level") is True) or not bbox:
         return None

@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography import x509
 
 from cloud_sync.hub.pki.authority import Kind
-from cloud_sync.hub.pki.errors import PkiError, RefusedError, RequestError
+from cloud_sync.hub.pki.errors import RefusedError, RequestError
 from cloud_sync.hub.pki.folder import PkiFolder
 from cloud_sync.hub.pki.register import Issued, KeptToken, Ledger, key_sha256, serial_text
 from cloud_sync.hub.pki.requests import public_key_of, read_request
@@ -204,15 +204,15 @@ class Office:
 
 
 def read_trust_root(path: Path) -> bytes:
-    """The root that `cloud keys root` wrote. Raises PkiError."""
+    """The root that `cloud keys root` wrote. Raises RequestError where the file is none."""
     try:
         content = path.read_bytes()
         signed = strict_json.members(strict_json.loads(content), ("signed", "signatures"), "a root of signed releases")
         kind = strict_json.members(signed["signed"], ("_type",), "what is signed")["_type"]
     except (OSError, LinkError) as error:
-        raise PkiError(f"cannot use the root of signed releases {path}: {error}") from error
+        raise RequestError(f"cannot use the root of signed releases {path}: {error}") from error
     if kind != "root" or len(content) > TRUST_ROOT_LIMIT_BYTES:
-        raise PkiError(f"{path} is no root of at most {TRUST_ROOT_LIMIT_BYTES} bytes: `cloud keys root` writes it")
+        raise RequestError(f"{path} is no root of at most {TRUST_ROOT_LIMIT_BYTES} bytes: `cloud keys root` writes it")
     return content
 
 

@@ -39,6 +39,7 @@ class CloudSection(_Section):
     `store` is a file or a database URL; `blobs` a folder or s3://BUCKET/PREFIX?endpoint=URL, empty: beside the store.
     `folder` holds each run's work; nothing in it is missed. `trust` holds the keys that releases are signed by.
     `nice` 19 gives way to everything else, and `idle` to anything at all; `threads` 0: as many as are granted.
+    A worker that was silent for `dead_after_s` is dead to the other workers of its store, which take over its runs.
     """
 
     store: str = "cloud.db"
@@ -51,6 +52,7 @@ class CloudSection(_Section):
     nice: Annotated[int, Field(ge=0, le=19)] = 19
     idle: bool = True
     threads: Annotated[int, Field(ge=0, le=256)] = 0
+    dead_after_s: Annotated[float, Field(ge=1, le=3600)] = 30
     keep_runs: Annotated[int, Field(ge=0, le=1000)] = 3
     metrics: str = ""
 
@@ -94,6 +96,7 @@ class ProductSection(_Section):
     method: Literal["probe", "finetune"] | None = None
     minutes: Annotated[float, Field(ge=0.1, le=10_000)] | None = None
     size_px: Annotated[int, Field(ge=32, le=2048)] | None = None
+    overkill: Annotated[float, Field(ge=0.001, le=0.5)] | None = None
     triggers: TriggersSection = TriggersSection()
     gate: GateSection = GateSection()
     rollout: RolloutSection = RolloutSection()
@@ -123,6 +126,8 @@ class ProductSection(_Section):
         steps = self.kind == "detector" or self.method == "finetune"
         if self.minutes is not None and not steps:
             raise ValueError('minutes are of kind "detector" or method "finetune": leave them out')
+        if self.overkill is not None and (self.kind != "classifier" or self.method == "finetune"):
+            raise ValueError("overkill sets the threshold of a classifier's probe: leave it out")
         return self
 
 

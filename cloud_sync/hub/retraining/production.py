@@ -7,12 +7,13 @@ import dataclasses
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cloud_sync.hub.champions import champion_of
-from cloud_sync.hub.files.blobs import Blobs, open_blobs
+from cloud_sync.hub.files.blobs import Blobs, file_sha256, open_blobs
+from cloud_sync.hub.labels.dataset import DatasetNeeds, Kind, make_dataset
 from cloud_sync.hub.labels.errors import LabelError
 from cloud_sync.hub.labels.made import DatasetMade
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig, ProductSection
@@ -24,6 +25,7 @@ from cloud_sync.hub.retraining.steps import Done, Look, Steps
 from cloud_sync.hub.retraining.training import TRAIN, Room, run_child
 from cloud_sync.hub.retraining.work_folder import RunFolder, run_folder
 from cloud_sync.hub.rollout.starting import RolloutError, start_rollout
+from cloud_sync.hub.trust.passphrase import given_passphrase
 from cloud_sync.hub.trust.publishing import publish_release
 from models.archive import SUFFIX, pack, unpack
 from models.bundle import Bundle, open_bundle
@@ -33,7 +35,7 @@ from models.trust.keys import TrustKeys
 _PROVE = (sys.executable, "-m", "cloud_sync.hub.retraining.proving")
 
 
-Maker = Callable[[str, Blobs, str, Path], DatasetMade]
+Maker = Callable[[str, Blobs, str, Path, Kind, DatasetNeeds], DatasetMade]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,9 @@ class Production:
         BlobError: the blob store's place is none.
     """
 
-    def __init__(self, config: CloudConfig, runs: Runs, make: Maker, programs: Programs = Programs()) -> None:
+    def __init__(
+        self, config: CloudConfig, runs: Runs, make: Maker = make_dataset, programs: Programs = Programs()
+    ) -> None:
         self._config = config
         self._runs = runs
         self._make = make
@@ -77,16 +81,18 @@ class Production:
         del look
         if run.snapshot_sha256 is not None:
             return Done({})
-        folder = self._folder(run)
+        folder, product = self._folder(run), self._product(run)
+        folder.freeze("")
         shutil.rmtree(folder.data, ignore_errors=True)
         try:
-            made = self._make(self._place, self._blobs, run.product, folder.data)
+            made = self._make(self._place, self._blobs, run.product, folder.data, product.kind, _needs(product))
         except LabelError as error:
             raise RetrainingError(str(error)) from error
         if made.lacking:
             return Done({}, no=f"the labelled images will not do yet: {'; '.join(made.lacking)}")
         classes = sorted({name for split in made.counts.values() for name in split})
         kept = keep_snapshot(folder.data, self._blobs)
+        folder.freeze(kept.sha256)
         found = {"labels_seq": made.labels_seq, "images": made.images, "dataset_sha256": made.digest}
         return Done(
             {**found, "classes": json.dumps(classes), "snapshot_sha256": kept.sha256, "snapshot_bytes": kept.size_bytes}
@@ -95,12 +101,14 @@ class Production:
     def champion(self, run: Run, look: Look) -> Done:
         """Find the bundle in use, and give the new one its name."""
         del look
+        if run.bundle is not None:
+            return Done({})
         product = self._product(run)
         bundle = self._champion(run)
         taken = self._runs.versions(product.bundle)
         if bundle is not None and bundle.manifest.id == product.bundle:
             taken.append(bundle.manifest.version)
-        name = self._runs.note_once(run.run, "bundle", f"{product.bundle}-v{max(taken, default=0) + 1}")
+        name = f"{product.bundle}-v{max(taken, default=0) + 1}"
         return Done({"bundle": name, "champion_sha256": _digest(bundle)})
 
     def train(self, run: Run, look: Look) -> Done:
@@ -121,6 +129,8 @@ class Production:
 
     def prove(self, run: Run, look: Look) -> Done:
         """Measure challenger and champion on the hold-out; a challenger that fails goes no further, and is kept."""
+        if run.proof is not None:
+            return _proven(run.proof)
         folder = self._folder(run)
         champion, answer = self._champion(run), folder.root / "proof.json"
         data, challenger = self._data(run), self._bundle(run)
@@ -134,10 +144,9 @@ class Production:
             str(answer),
         )
         run_child((*self._programs.prove, words.as_json()), folder.lock, folder.log, self._room, look)
-        proof = json.loads(answer.read_text(encoding="utf-8"))
+        proof = {**json.loads(answer.read_text(encoding="utf-8")), "champion_sha256": _digest(champion)}
         report = keep_file(folder.report, self._blobs)
-        found = {"proof": json.dumps(proof), "report_sha256": report.sha256, "champion_sha256": _digest(champion)}
-        return Done(found, no="" if proof["passed"] else proof["why_not"])
+        return _proven(proof, {"proof": json.dumps(proof), "report_sha256": report.sha256})
 
     def publish(self, run: Run, look: Look) -> Done:
         """Sign and publish the release."""
@@ -177,7 +186,11 @@ class Production:
             words += ["--method", product.method]
         if product.kind == "detector" or product.method == "finetune":
             words += ["--cache", str(folder.cache)]
-        for option, value in (("--minutes", product.minutes), ("--size", product.size_px)):
+        for option, value in (
+            ("--minutes", product.minutes),
+            ("--size", product.size_px),
+            ("--overkill", product.overkill),
+        ):
             words += [] if value is None else [option, f"{value:g}"]
         return tuple(words)
 
@@ -190,26 +203,41 @@ class Production:
     def _data(self, run: Run) -> Path:
         """The snapshot's folder, laid out anew where another worker froze it."""
         folder = self._folder(run)
-        if not folder.data.exists():
+        if folder.frozen() != run.snapshot_sha256:
+            shutil.rmtree(folder.data, ignore_errors=True)
             lay_out(Kept(str(run.snapshot_sha256), run.snapshot_bytes or 0), self._blobs, folder.data)
+            folder.freeze(str(run.snapshot_sha256))
         return folder.data
 
     def _bundle(self, run: Run) -> Bundle:
         """The challenger, unpacked where another worker trained it."""
         out = self._out(run)
-        return open_bundle(out) if out.exists() else unpack(self._archive(run), out)
+        if out.exists():
+            bundle = open_bundle(out)
+            if bundle.model_id.sha256 == run.bundle_sha256:
+                return bundle
+            shutil.rmtree(out)  # ours came too late: the run goes on with another worker's
+        return unpack(self._archive(run), out)
 
     def _archive(self, run: Run) -> Path:
         archive = self._folder(run).root / f"{run.bundle}{SUFFIX}"
-        if not archive.exists():
+        if not archive.exists() or file_sha256(archive)[0] != run.archive_sha256:
             fetch(Kept(str(run.archive_sha256), run.archive_bytes or 0), self._blobs, archive)
         return archive
 
 
 def trust_keys(config: CloudConfig) -> TrustKeys:
-    """The keys that releases are signed by. Raises OSError: the passphrase cannot be read."""
-    file = config.cloud.passphrase_file
-    return TrustKeys(config.cloud.trust, None if file is None else file.read_bytes().strip())
+    """The keys that releases are signed by. Raises KeyFileError: the passphrase cannot be read."""
+    return TrustKeys(config.cloud.trust, given_passphrase(config.cloud.passphrase_file))
+
+
+def _needs(product: ProductSection) -> DatasetNeeds:
+    """So much is held out that the gate's own least is met."""
+    return DatasetNeeds(good=product.limits.least_good, defective=product.limits.least_bad)
+
+
+def _proven(proof: Mapping[str, object], found: Mapping[str, object] | None = None) -> Done:
+    return Done(found or {}, no="" if proof["passed"] else str(proof["why_not"]))
 
 
 def _digest(bundle: Bundle | None) -> str | None:

@@ -98,20 +98,18 @@ class Runs:
                 sa.update(retraining_runs).where(changed).values(step=step, step_since_ms=now_ms, worker=worker)
             )
 
-    def note(self, run: str, **what: object) -> None:
-        """Keep what a step found out: columns of the table. Raises StoreError."""
-        with self._writing() as connection:
-            connection.execute(sa.update(retraining_runs).where(retraining_runs.c.run == run).values(**what))
+    def note(self, run: str, found: Mapping[str, object]) -> None:
+        """Keep what a step found out, all of it or, where its first column has a word already, none.
 
-    def note_once(self, run: str, column: str, value: str) -> str:
-        """Keep a value unless there is one; whichever stands there now. Raises StoreError."""
-        held = retraining_runs.c[column]
+        So two workers, of which one was overtaken, never mix what they made. Raises StoreError.
+        """
+        if not found:
+            return
+        first = retraining_runs.c[next(iter(found))]
         with self._writing() as connection:
             connection.execute(
-                sa.update(retraining_runs).where(retraining_runs.c.run == run, held.is_(None)).values({column: value})
+                sa.update(retraining_runs).where(retraining_runs.c.run == run, first.is_(None)).values(**found)
             )
-            found = connection.scalar(sa.select(held).where(retraining_runs.c.run == run))
-        return str(found)
 
     def end(self, run: str, result: Result, reason: str, now_ms: int) -> None:
         """It is over; said again it changes nothing. Raises StoreError."""

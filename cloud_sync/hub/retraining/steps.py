@@ -18,7 +18,7 @@ class Done:
     """A step's end.
 
     Args:
-        found: columns of the run's row.
+        found: columns of the run's row; the first is one that the step always fills. What stands there stays.
         no: why the run goes no further, which is no fault; "" where it goes on.
     """
 

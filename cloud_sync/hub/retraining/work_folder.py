@@ -45,6 +45,15 @@ class RunFolder:
         """The proof as a page."""
         return self.root / "proof.html"
 
+    def frozen(self) -> str:
+        """Which snapshot lies whole in `data`, by the sha256 of its list; "" for none."""
+        file = self.root / "frozen"
+        return file.read_text(encoding="ascii") if file.exists() and self.data.exists() else ""
+
+    def freeze(self, snapshot_sha256: str) -> None:
+        """Say which snapshot lies there."""
+        (self.root / "frozen").write_text(snapshot_sha256, encoding="ascii")
+
     def bundle(self, bundle: str, version: int) -> Path:
         """The challenger's folder, as `cloud train --out` takes it."""
         return self.root / "out" / bundle / f"v{version}"

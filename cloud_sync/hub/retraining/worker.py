@@ -46,9 +46,10 @@ class Worker:
     @property
     def chores(self) -> list[Chore]:
         """What is to be done, and how often."""
+        beat_s = min(2.0, self._config.cloud.dead_after_s / 5)
         return [
-            Chore("saying that it lives", 2.0, self._workers.beat),
-            Chore("taking over from the dead", 2.0, self.take_over),
+            Chore("saying that it lives", beat_s, self._workers.beat),
+            Chore("taking over from the dead", beat_s, self.take_over),
             Chore("the triggers", 60.0, self.weigh),
             Chore("the runs", 1.0, self.carry_on),
         ]

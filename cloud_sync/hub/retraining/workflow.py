@@ -1,6 +1,7 @@
 """The durable run: DBOS remembers which steps are done, so that a killed worker's run goes on where it was.
 
-- A step's word is taken only from the worker that the run belongs to; DBOS hands it over once.
+- A step's word is taken only from the worker that the run belongs to; DBOS hands it over once. What a step keeps in
+  the store is kept once: whoever was overtaken and finds out late changes nothing.
 - One run at a time per worker; others wait in the queue, or are taken by another worker of the same database.
 - Nothing leaves this machine but for the database: DBOS is given no conductor, no telemetry, and opens no port.
 - The only user of dbos.
@@ -175,11 +176,11 @@ class Workflow:
 
     def _once(self, run: str, name: str, step: Step) -> dict[str, str]:
         self._check_stopping()
+        self._check_ours(run)
         try:
             self._runs.enter(run, name, self._worker, self._now_ms())
             done = step(self._runs.find(run), self._looking(run))
-            if done.found:
-                self._runs.note(run, **done.found)
+            self._runs.note(run, done.found)
         except _PASSING:
             raise
         except _EXPECTED as error:
@@ -201,10 +202,15 @@ class Workflow:
             self._check_stopping()
             if time.monotonic() >= next_s:
                 next_s = time.monotonic() + _LOOK_S
-                if self._runs.find(run).worker != self._worker:
-                    raise Overtaken(run)
+                self._check_ours(run)
 
         return look
+
+    def _check_ours(self, run: str) -> None:
+        """DBOS alone knows whose it is: what stands in the store is for people."""
+        status = self._dbos.get_workflow_status(run)
+        if status is None or status.executor_id != self._worker:
+            raise Overtaken(run)
 
     def _check_stopping(self) -> None:
         if self._stopping.is_set():

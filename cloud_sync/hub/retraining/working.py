@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from importlib import import_module, metadata
+from importlib import metadata
 
 from cloud_sync.hub.retraining.chores import Chore, Chores
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
@@ -32,7 +32,6 @@ from cloud_sync.wire.mqtt import MqttLink
 from cloud_sync.wire.mqtt_settings import MqttSettings
 from cloud_sync.wire.supervisor import Feed, Supervisor, status_word
 
-DEAD_AFTER_S = 30.0
 _ROUND_S = 0.2
 _STOP_LINK_S = 2.0
 
@@ -72,7 +71,7 @@ def work_until_signal(config: CloudConfig, made: "MakeSteps | None" = None, *, a
 
 def field_steps(config: CloudConfig, runs: Runs) -> Steps:
     """As everything is done in the field. Raises BlobError."""
-    return Production(config, runs, import_module("cloud_sync.hub.labels.dataset").make_dataset).steps
+    return Production(config, runs).steps
 
 
 @contextlib.contextmanager
@@ -83,7 +82,7 @@ def working(config: CloudConfig, told: Told, made: MakeSteps = field_steps) -> I
         worker_id = opened.enter_context(worker_of(config.cloud.folder))
         link = opened.enter_context(_linked(config))
         runs = opened.enter_context(Runs(place))
-        workers = Workers(runs.engine, worker_id, metadata.version("inspectd"), DEAD_AFTER_S)
+        workers = Workers(runs.engine, worker_id, metadata.version("inspectd"), config.cloud.dead_after_s)
         workers.beat()
         workflow = opened.enter_context(Workflow(place, runs, made(config, runs), worker_id, now_ms))
         worker = Worker(config, runs, workers, workflow, told, now_ms)

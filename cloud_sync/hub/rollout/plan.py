@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 _ALL = 100
 _MOST = 1_000_000
-_SHARES = ("disagreement_most", "undecided_most", "reject_shift_most")
+_SHARES = ("disagreement_most", "undecided_most", "reject_shift_most", "escape_most")
 
 
 class PlanError(ValueError):
@@ -26,9 +26,10 @@ class RolloutPlan:
         disagreement_most: the highest share of parts on which it may say something else than the model in use.
         undecided_most: the highest share of parts that it may leave undecided.
         reject_shift_most: how far its share of rejects may lie from that of the model in use, either way.
+        escape_most: of the parts that the model in use rejects, the highest share that it may pass.
         min_minutes: each stage takes at least so long.
         steps_percent: shares of the stations that decide by it, rising, after the canary; the last is 100.
-        patience_minutes: a station of which nothing was heard for so long holds up nobody; it follows when it is back.
+        patience_minutes: a station of which nothing was heard for so long, or no part, holds up no other.
     """
 
     canary: str = ""
@@ -38,6 +39,7 @@ class RolloutPlan:
     disagreement_most: float = 0.05
     undecided_most: float = 0.01
     reject_shift_most: float = 0.1
+    escape_most: float = 0.5
     min_minutes: float = 10.0
     steps_percent: tuple[int, ...] = (10, 100)
     patience_minutes: float = 60.0

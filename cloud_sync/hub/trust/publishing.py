@@ -87,24 +87,19 @@ def publish_release(
 
 
 def renew(place: str, keys: TrustKeys, now: Now = utc_now, *, anyway: Sequence[str] = ()) -> tuple[str, ...]:
-    """Sign anew what has less than half of its life left, and what is named; says which roles were.
+    """Sign anew what has less than half of its life left, and what names it; says which roles were due.
 
-    Without a passphrase, of what is due only snapshot and timestamp.
+    Snapshot and timestamp come first, so that no fault of the other keys lets them run out. Root and targets are left
+    alone where no passphrase is given, or their key lies elsewhere: `signing.due` says what is left.
 
     Raises:
         TrustError: nothing was begun.
         KeyFileError: a key or the passphrase is absent or wrong.
         StoreError: the store cannot be written.
     """
-    with changing(place) as connection:
-        state, at = needed_state(connection, place), now()
-        can = [role for role in due(state, at) if keys.passphrase or role not in ENCRYPTED]
-        roles = tuple(role for role in ROLES if role in {*can, *anyway})
-        if not roles:
-            return ()
-        signers = _signers(keys, state, {*roles, *_ONLINE})
-        keep(connection, state, renewed(state, roles, signers, at), at)
-    return roles
+    online = _renew(place, keys, now, _ONLINE, anyway)
+    offline = _renew(place, keys, now, tuple(ENCRYPTED), anyway)
+    return tuple(role for role in ROLES if role in {*online, *offline})
 
 
 def rotate(place: str, keys: TrustKeys, role: str, now: Now = utc_now) -> None:
@@ -122,6 +117,23 @@ def rotate(place: str, keys: TrustKeys, role: str, now: Now = utc_now) -> None:
         keep(connection, state, rotated(state, role, new, signers, now()), now())
     for keyid in state.key_ids(role):
         keys.remove(role, keyid)
+
+
+def _renew(place: str, keys: TrustKeys, now: Now, roles: Sequence[str], anyway: Sequence[str]) -> tuple[str, ...]:
+    """Of these roles, those that are due and can be signed here, and those that are wanted anyway."""
+    with changing(place) as connection:
+        state, at = needed_state(connection, place), now()
+        can = [role for role in due(state, at) if _can_sign(keys, state, role)]
+        chosen = tuple(role for role in roles if role in can or role in anyway)
+        if chosen:
+            signers = _signers(keys, state, {*chosen, *_ONLINE})
+            keep(connection, state, renewed(state, chosen, signers, at), at)
+    return chosen
+
+
+def _can_sign(keys: TrustKeys, state: SignedState, role: str) -> bool:
+    is_open = role not in ENCRYPTED or keys.passphrase is not None
+    return is_open and set(state.key_ids(role)) <= set(keys.ids(role))
 
 
 def _signed(

@@ -80,13 +80,25 @@ def ends_whatever_is_killed(tmp_path: Path, kills: int, chance: random.Random) -
         assert runs.under_way() == []
 
 
-def test_a_killed_worker_resumes_and_publishes_exactly_once(tmp_path: Path) -> None:
-    ends_whatever_is_killed(tmp_path, 2, random.Random(3))
+def test_a_worker_killed_in_its_training_leaves_no_orphan_and_publishes_exactly_once(tmp_path: Path) -> None:
+    store = str(tmp_path / "cloud.db")
+    config = write_cloud(tmp_path, store)
+    with Runs(store) as runs:
+        run = asked(runs)
+        worker = WorkerProcess(config)
+        worker.start()
+        eventually(lambda: is_held(tmp_path / "work" / "runs" / run.run / "training.lock"), 60)
+        worker.end(signal.SIGKILL)
+        nobody_trains(tmp_path / "work")
+        worker.start()
+        assert worker.until("ended")["release"] == "cells-v1.bundle"
+        assert worker.end(signal.SIGTERM) == 0
+        assert published(runs) == signed(store) == ["cells-v1.bundle"]
 
 
 @pytest.mark.long
-def test_several_kills_at_random_publish_exactly_once(tmp_path: Path) -> None:
-    ends_whatever_is_killed(tmp_path, 8, random.Random(1))
+def test_kills_at_random_publish_exactly_once(tmp_path: Path) -> None:
+    ends_whatever_is_killed(tmp_path, 6, random.Random(1))
 
 
 @pytest.mark.soak

@@ -172,7 +172,7 @@ def test_one_more_escape_in_a_class_is_a_no_unless_somebody_allows_it(data: Path
 def test_beyond_a_limit_that_the_champion_misses_by_more_is_better_than_what_is_there(
     data: Path, learned: str, champion: Path, tmp_path: Path
 ) -> None:
-    made = challenger(tmp_path, "wary", learned, graph=bright_graph(sight=(14, 10)))
+    made = challenger(tmp_path, "wary", learned, graph=bright_graph(sight=(12.7, 10)))
     limits = replace(LIMITS, overkill_most=0.01)
     proof = prove(made.path, champion, data, limits, tmp_path / "proof.html")
     assert 0 < proof.figures.overkill < (proof.figures.champion_overkill or 0)

@@ -1,5 +1,7 @@
 """What a station keeps of signed metadata on its disk: it makes it quicker, and never locks it out."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -71,6 +73,55 @@ def test_whatever_became_of_a_file_on_its_disk_the_station_starts_over_from_the_
     assert TrustStore(tmp_path / "trust", repository.pinned).newest_taken("cells") == 3
 
 
+def killed_at(count: int, act: Callable[[], object]) -> bool:
+    """Do it in a process that is killed when it opens, renames, links or removes its N-th file; False if it ended."""
+    child = os.fork()
+    if child == 0:
+        left = [count]
+
+        def heard(event: str, _arguments: object) -> None:
+            if event in {"open", "os.rename", "os.remove", "os.symlink", "os.mkdir"}:
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(heard)
+        try:
+            act()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def test_killed_at_every_file_of_a_refresh_the_station_goes_on(tmp_path: Path, repository: Repository) -> None:
+    kills = 0
+    for version in range(3, 200):
+        repository.release(about(version))
+        if not killed_at(version - 2, lambda: refreshed(tmp_path / "trust", repository)):
+            break
+        kills += 1
+        if kills % 4 == 0:  # else the next kill meets what this one left
+            again = refreshed(tmp_path / "trust", repository)
+            assert again.target(f"cells-v{version}.bundle")
+    assert kills > 20
+    assert refreshed(tmp_path / "trust", repository).target(f"cells-v{version}.bundle")
+    assert not list((tmp_path / "trust").glob("tmp*"))
+
+
+def test_killed_at_every_file_while_taking_note_the_newest_is_the_one_or_the_other(
+    tmp_path: Path, repository: Repository
+) -> None:
+    for version in range(3, 50):
+        repository.release(about(version))
+        store = refreshed(tmp_path / "trust", repository)
+        was_killed = killed_at(version - 2, lambda s=store, v=version: s.note_taken(s.target(f"cells-v{v}.bundle")))  # type: ignore[misc]
+        assert store.newest_taken("cells") in ({version, version - 1} if version > 3 else {0, 3})
+        store.note_taken(store.target(f"cells-v{version}.bundle"))
+        if not was_killed:
+            break
+    assert version > 5
+
+
 def test_a_kill_while_it_writes_leaves_nothing_that_grows(tmp_path: Path, repository: Repository) -> None:
     refreshed(tmp_path / "trust", repository)
     for number in range(20):
@@ -113,7 +164,7 @@ def test_taking_note_is_on_the_disk_before_anybody_builds_on_it(tmp_path: Path, 
     assert store.newest_taken("plates") == 0
 
 
-@pytest.mark.parametrize("module", ["edge.daemon", "cloud_sync.hub.collecting"])
+@pytest.mark.parametrize("module", ["edge.daemon", "cloud_sync.hub.trust.metadata_desk"])
 def test_tuf_is_imported_only_where_something_is_signed_or_checked(module: str) -> None:
     found = "import sys, {0}; sys.exit(any(name.split('.')[0] in ('tuf', 'securesystemslib') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", found.format(module)], check=False).returncode == 0
