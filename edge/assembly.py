@@ -9,6 +9,8 @@ from threading import Thread
 import numpy as np
 import structlog
 
+from cloud_sync.station.drift_word import DriftWord
+from cloud_sync.station.metadata import MetadataChannel
 from cloud_sync.wire.records import FeedbackRecord, inspection_id
 from edge.capture.codes.desk import CodeDesk, code_rules
 from edge.capture.drain import CaptureLimits, Drain
@@ -23,6 +25,7 @@ from edge.domain.feedback import Feedback
 from edge.domain.frame import Frame, Image
 from edge.domain.inspection import Committed, Inspection, OutcomeOf
 from edge.domain.part import Part, Verdict
+from edge.handover import Handover
 from edge.health import Health
 from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
@@ -45,7 +48,9 @@ from edge.shadow.desk import Around, ShadowDesk
 from edge.shadow.lane import Terms, order_of
 from edge.standing import make_health
 from edge.sync import make_uplink
-from edge.tally import Tally
+from edge.tally import ModelTally, Tally
+from edge.triage.desk import TriageDesk
+from edge.triage.settings import TriageSettings
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
 from models.compiled_store import CompiledStore, graphs_in_use
@@ -75,17 +80,29 @@ class Assembly:
         self.engines: dict[Path, OpenVinoEngine] = {}
         self._compiled = CompiledStore(config.cache_dir, lambda: graphs_in_use(config.bundles_dir))
         self._running: dict[str, Path] = {}
-        self.tally = Tally()
+        self.tally, self.model_tally = Tally(), ModelTally()
+        self.handover = Handover()
         address = parse_address(config.line.port)
         self.pictures, self._codes = make_watch(config, self.health), code_rules(config)
         self.drains = {section.id: self._drain(section) for section in config.camera}
         self.products = {section.id: self._product(section) for section in config.product}
         self.outputs = [self._output(section, address) for section in config.output]
         self.recorder = self._recorder()
-        self.uplink = make_uplink(config, self.recorder, lambda: make_health(config, self.health))
+        self.metadata = MetadataChannel(config.station.id)
+        self.triage = self._triage()
+        self._drift_word = DriftWord(config.station.id, self.triage.drift)
+        self.uplink = make_uplink(
+            config,
+            self.recorder,
+            lambda: make_health(config, self.health),
+            self.metadata,
+            self.handover,
+            riders=[self._drift_word] if config.triage.drift else [],
+        )
         self.images = self._image_writer()
         self.pipeline = self._pipeline()
         self.shadow = self._shadow()
+        self.shadow.on_pair = self.triage.paired
         self.port = self._port(address)
         self.port.on_feedback(self._note_feedback)
         self.port.on_retry_dead(self._retry_dead)
@@ -129,11 +146,22 @@ class Assembly:
 
     def _committed(self, committed: Committed, frames: tuple[Frame, ...]) -> None:
         self.port.tell(committed)
+        self.model_tally.note(committed.inspection)
         if frames and self._keeps_image(committed.inspection):
             self.images.keep(committed, frames)
+        self.triage.consider(committed, frames)
         self.shadow.offer(committed, frames)
+        self._notify_uplink()
+
+    def _notify_uplink(self) -> None:
         if self.uplink is not None:
             self.uplink.notify()
+
+    def _drift_changed(self) -> None:
+        self._drift_word.changed()
+        if self.uplink is not None:
+            self.uplink.notify()
+            self.uplink.health_changed()
 
     def _unrecorded(self, inspection: Inspection) -> None:
         self.port.tell_unrecorded(inspection.part, inspection.all_reasons)
@@ -145,8 +173,8 @@ class Assembly:
                 return
             identity = inspection_id(record.station, record.inspection_epoch, record.inspection_seq)
             self.port.answer_feedback(peer, FeedbackAnswer(said.part_id, record.verdict, identity, record.seq))
-            if self.uplink is not None:
-                self.uplink.notify()
+            self.triage.overruled(record)
+            self._notify_uplink()
 
         def failed(error: StorageError) -> None:
             self.port.answer_feedback(peer, f"{NOT_KEPT}: {error}")
@@ -160,8 +188,7 @@ class Assembly:
             except StorageError as error:
                 answer = f"no dead letter was moved: {error}"
             self.port.answer_retry_dead(peer, answer)
-            if self.uplink is not None:
-                self.uplink.notify()
+            self._notify_uplink()
 
         Thread(target=retry, name="retry-dead", daemon=True).start()
 
@@ -248,6 +275,21 @@ class Assembly:
             on_alarm=self.health.set_alarm,
             sends=self.config.sync.broker is not None,
         )
+
+    def _triage(self) -> TriageDesk:
+        return TriageDesk(
+            TriageSettings.of(self.config),
+            self.recorder,
+            self.health,
+            self._thresholds,
+            self._keeps_image,
+            on_sample=self._notify_uplink,
+            on_drift=self._drift_changed,
+        )
+
+    def _thresholds(self, product_id: str, camera_id: str) -> dict[str, float]:
+        rules = self.products[product_id].recipe_for(camera_id).rules
+        return {name: rule.min_score for name, rule in rules.items()}
 
     def _pipeline(self) -> Pipeline:
         line = self.config.line

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
+from cloud_sync.wire.identity import TRUST_ROOT_FILE
 from edge.config_looks import (
     CameraRegion,
     ChecksSection,
@@ -17,7 +18,7 @@ from edge.config_looks import (
     size_of,
 )
 from edge.config_outputs import ModbusSection, MqttSection, OutputSection, check_sessions
-from edge.config_sync import MetricsSection, RetentionSection, SyncSection
+from edge.config_sync import MetricsSection, RetentionSection, SyncSection, TriageSection
 from edge.domain.errors import ConfigError
 from edge.domain.secrets import redacted
 
@@ -192,6 +193,7 @@ class StationConfig(_Section):
     line: LineSection = LineSection()
     inference: InferenceSection = InferenceSection()
     sync: SyncSection = SyncSection()
+    triage: TriageSection = TriageSection()
     retention: RetentionSection = RetentionSection()
     metrics: MetricsSection = MetricsSection()
     output: list[OutputSection] = []
@@ -275,6 +277,16 @@ class StationConfig(_Section):
         return self.sync.identity or self.station.data_dir / "identity"
 
     @property
+    def trust_root_path(self) -> Path:
+        """The root that signed releases are checked by: the one that station.toml names, else what enrolment left."""
+        return self.sync.trust_root or self.identity_dir / TRUST_ROOT_FILE
+
+    @property
+    def trust_dir(self) -> Path:
+        """What the station has seen of signed metadata, and the newest of each bundle that it took."""
+        return self.station.data_dir / "trust"
+
+    @property
     def database_path(self) -> Path:
         """The station's one database."""
         return self.station.data_dir / "station.db"
@@ -338,12 +350,13 @@ def _rooted(config: StationConfig, folder: Path) -> StationConfig:
         for product in config.product
     ]
     identity = None if config.sync.identity is None else folder / config.sync.identity
+    trust_root = None if config.sync.trust_root is None else folder / config.sync.trust_root
     return config.model_copy(
         update={
             "station": station,
             "camera": cameras,
             "product": products,
-            "sync": config.sync.model_copy(update={"identity": identity}),
+            "sync": config.sync.model_copy(update={"identity": identity, "trust_root": trust_root}),
             "output": [
                 _rooted_output(output, folder, identity or station.data_dir / "identity") for output in config.output
             ],

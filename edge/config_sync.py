@@ -26,10 +26,25 @@ class SyncSection(_Section):
 
     broker: BrokerEndpoint | None = None
     identity: Path | None = None
+    trust_root: Path | None = None
     resend_s: Annotated[float, Field(ge=0.1)] = 30
     images: Literal["none", "not_pass", "all"] = "not_pass"
     audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     spare_kit: bool = True
+
+
+class TriageSection(_Section):
+    """Which inspections become samples for retraining, and how many an hour; overrules always do.
+
+    And whether drift is watched.
+    """
+
+    per_hour: Annotated[int, Field(ge=0, le=100_000)] = 60
+    uncertain_within: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    candidate_from: Annotated[float, Field(ge=0, le=1)] = 0.4
+    novel_share: Annotated[float, Field(ge=0, le=0.5)] = 0.02
+    audit_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    drift: bool = True
 
 
 class RetentionSection(_Section):

@@ -23,6 +23,8 @@ from edge.metrics import MetricsServer
 from edge.pipeline import model_fault
 from edge.record.database import forget_upgrade
 from edge.record.lock import sole_owner
+from edge.release.doing import before_start
+from edge.release.wiring import make_keeper
 from edge.supervision import Supervision
 from models.errors import ModelError
 
@@ -50,7 +52,8 @@ class Daemon:
     def __init__(self, config: StationConfig, supervisor: Supervisor = _NOBODY) -> None:
         self._station = Assembly(config)
         self._masters = MasterKeeper(self._station)
-        self._lifesign = Lifesign(self._station, self._masters.standings)
+        self._releases = make_keeper(self._station)
+        self._lifesign = Lifesign(self._station, self._masters.standings, self._releases.standing)
         self._changeover = Changeover(self._station)
         self._supervision = Supervision(self._station, supervisor)
         self._stop = threading.Event()
@@ -96,6 +99,8 @@ class Daemon:
             stack.callback(station.port.stop, _STOP_S)
             for output in station.outputs:
                 stack.callback(output.stop, _STOP_S)
+            stack.callback(station.triage.stop, _STOP_S)
+            station.triage.start()
             stack.callback(station.images.stop, _STOP_S)
             station.images.start()
             stack.callback(station.recorder.settle, _STOP_S)
@@ -119,6 +124,9 @@ class Daemon:
             station.shadow.start()
             stack.callback(self._masters.stop, _STOP_S)
             self._masters.start()
+            stack.callback(self._releases.stop, _STOP_S)
+            stack.callback(station.metadata.close)
+            self._releases.start()
             self._lifesign.start()
             stack.callback(station.port.set_ready, False, "stopping")
             yield
@@ -200,6 +208,7 @@ def run_daemon(config: StationConfig) -> None:
     faulthandler.enable()  # the watchdog's SIGABRT leaves every thread's stack in the log
     with sole_owner(config.station.data_dir):
         forget_upgrade(config.database_path, time.time())
+        before_start(config)
         daemon = Daemon(config, Supervisor.of(os.environ))
 
         def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -20,6 +20,7 @@ from cloud_sync.wire.identity_files import (
     kept_address,
     key_under_way,
     own_standing,
+    pin_trust_root,
     renewal_key,
     request_made,
 )
@@ -64,6 +65,7 @@ def enrol(config: StationConfig, text: str) -> Enrolled:
     grant = ask_to_enrol(token, signing_request(key, token.station))
     with _disk(identity):
         made = install(identity, grant, key, token.station)
+        pin_trust_root(identity, grant, anew=True)
         keep_address(identity, token.address)
         forget_key_under_way(identity)
     return Enrolled(token.station, identity.folder, made.not_after)
@@ -133,6 +135,7 @@ def renew(config: StationConfig, now: dt.datetime, address: Address | None = Non
     grant = ask_to_renew(at, identity, signing_request(key, held.name))
     with _disk(identity):
         made = install(identity, grant, key, held.name)
+        pin_trust_root(identity, grant, anew=False)
         forget_key_under_way(identity, RENEWAL_FILE)
     return Enrolled(held.name, identity.folder, made.not_after)
 

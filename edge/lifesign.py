@@ -27,11 +27,18 @@ class Lifesign:
     Args:
         station: what runs.
         masters: says how each product stands with its master parts.
+        release: says how far a release came; None where none ever came.
     """
 
-    def __init__(self, station: Assembly, masters: Callable[[], dict[str, object]]) -> None:
+    def __init__(
+        self,
+        station: Assembly,
+        masters: Callable[[], dict[str, object]],
+        release: Callable[[], dict[str, object] | None] = lambda: None,
+    ) -> None:
         self._station = station
         self._masters = masters
+        self._release = release
         self._started_at = datetime.now(UTC)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lifesign", daemon=True)
@@ -88,8 +95,10 @@ class Lifesign:
             "models": {name: self._model(product) for name, product in station.products.items()},
             "shadows": {name: _shadow(found) for name, found in station.shadow.standings().items()},
             "masters": self._masters(),
+            "release": self._release(),
             "images": {"stored": station.images.stored, "dropped": station.images.dropped},
             "disk": dataclasses.asdict(station.images.usage),
+            "triage": station.triage.as_json(),
             "sync": self._sync(),
         }
 

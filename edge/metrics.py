@@ -23,6 +23,7 @@ from edge.assembly import Assembly, camera_fault
 from edge.domain.errors import OutputError, StorageError
 from edge.domain.inspection import Outcome
 from edge.domain.part import Verdict
+from edge.domain.sample import SampleReason
 from edge.record.spool import Spool, read_spool
 from edge.shadow.figures import ShadowFigures
 from edge.standing import installed_version
@@ -43,6 +44,10 @@ HELP = {
     "inspectd_camera_lost": "1 while a camera gives no images.",
     "inspectd_fault": "1 for each open fault: the station is not ready.",
     "inspectd_alarm": "1 for each open alarm: somebody must look at it.",
+    "inspectd_drift_alarm": "1 while scores, brightness, focus or overrules are not as when the model went live.",
+    "inspectd_samples_total": "Samples kept for retraining in this run, by each of their reasons.",
+    "inspectd_samples_refused_total": "Views worth a sample for which the hour's budget had no room, by reason.",
+    "inspectd_triage_missed_total": "Inspections that were not looked at for samples and drift, or not wholly.",
     "inspectd_spool_readable": "1 while the database can be read; else the figures that come from it are missing.",
     "inspectd_outbox_records": "Records that the cloud has not acknowledged, by stream.",
     "inspectd_dead_letter_records": "Records that can never be sent, by stream.",
@@ -78,6 +83,7 @@ class StationMetrics(Collector):
         yield from self._line()
         yield from self._shadows()
         yield from self._health()
+        yield from self._triage()
         yield from self._spool()
         yield from self._link()
 
@@ -112,6 +118,16 @@ class StationMetrics(Collector):
         yield _gauge("inspectd_camera_lost", ("camera",), lost)
         yield _gauge("inspectd_fault", ("fault",), {(name,): 1 for name in faults})
         yield _gauge("inspectd_alarm", ("alarm",), {(name,): 1 for name in health.alarms()})
+
+    def _triage(self) -> Iterator[Metric]:
+        desk = self._station.triage
+        counts, named = desk.counts, list(SampleReason)
+        drifted: _Values = {(sign.product, sign.camera, sign.sign): sign.alarm for sign in desk.signs()}
+        yield _gauge("inspectd_drift_alarm", ("product", "camera", "sign"), drifted)
+        yield _counter("inspectd_samples", ("reason",), {(reason.value,): counts.kept[reason] for reason in named})
+        refused: _Values = {(reason.value,): counts.refused[reason] for reason in named}
+        yield _counter("inspectd_samples_refused", ("reason",), refused)
+        yield _counter("inspectd_triage_missed", (), {(): counts.skipped + counts.unmeasured + counts.faults})
 
     def _spool(self) -> Iterator[Metric]:
         try:

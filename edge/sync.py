@@ -1,10 +1,13 @@
 """The station's end of the sync, put together: the uplink over the station's own records, and who rides along."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from cloud_sync.station.connection import station_link
 from cloud_sync.station.downlink import Downlink, DownPace
 from cloud_sync.station.files import FilePace, FileSender
+from cloud_sync.station.metadata import MetadataChannel
 from cloud_sync.station.own_word import MakeHealth
 from cloud_sync.station.passenger import Passenger
 from cloud_sync.station.status import UplinkSettings
@@ -14,6 +17,7 @@ from cloud_sync.wire.messages import HealthMessage
 from edge.backup.uploads import StationUploads
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError
+from edge.handover import Handover
 from edge.record.images import ImageStore
 from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
@@ -26,13 +30,23 @@ _RESEND_MOST_S = 300.0
 _ALARM_SHOWN = 300
 
 
-def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | None = None) -> Uplink | None:
+def make_uplink(
+    config: StationConfig,
+    recorder: Recorder,
+    health: MakeHealth | None = None,
+    metadata: MetadataChannel | None = None,
+    handover: Handover | None = None,
+    riders: Sequence[Passenger] = (),
+) -> Uplink | None:
     """The uplink, not started; None where the station has no broker.
 
     Args:
         config: the checked station.toml.
         recorder: through which the uplink deletes; its database is read beside it.
         health: says how the station is.
+        metadata: by which another thread asks for signed metadata.
+        handover: to whom takes releases further; None: they are fetched, and that is all.
+        riders: who else sends and hears, before files and releases.
 
     Raises:
         LinkError: the broker's address is none.
@@ -53,11 +67,13 @@ def make_uplink(config: StationConfig, recorder: Recorder, health: MakeHealth | 
         outbox=SqliteOutbox(recorder),
         link=station_link(config.station.id, endpoint.address, endpoint.identity),
         settings=UplinkSettings(config.sync.resend_s, max(config.sync.resend_s, _RESEND_MOST_S)),
-        passengers=_passengers(config, kit),
+        passengers=[*riders, *_passengers(config, kit, metadata, handover)],
         state=lambda: read_state(config.database_path),
         health=None if health is None else lambda: _with_kit(health(), kit),
     )
     kit.on_held = uplink.health_changed
+    if handover is not None:
+        handover.on_word = uplink.notify
     return uplink
 
 
@@ -83,10 +99,19 @@ def _images(config: StationConfig, recorder: Recorder) -> SqliteUploads:
     return SqliteUploads(recorder, store, sends=config.sync.images != "none")
 
 
-def _passengers(config: StationConfig, uploads: StationUploads) -> list[Passenger]:
+def _passengers(
+    config: StationConfig, uploads: StationUploads, metadata: MetadataChannel | None, handover: Handover | None
+) -> list[Passenger]:
     """Who else sends and hears over the uplink, in the order of their importance."""
     station, patience_s = config.station.id, config.sync.resend_s
     return [
         FileSender(station, uploads, FilePace(patience_s, max(patience_s, _RESEND_MOST_S))),
-        Downlink(station, config.releases_dir, DownPace(min(patience_s, 10.0)), config.retention.free_bytes),
+        metadata or MetadataChannel(station),  # before the downlink, which takes every other block
+        Downlink(
+            station,
+            config.releases_dir,
+            DownPace(min(patience_s, 10.0)),
+            config.retention.free_bytes,
+            keeper=handover,
+        ),
     ]

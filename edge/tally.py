@@ -3,12 +3,15 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from edge.domain.inspection import OutcomeOf
+from edge.domain.inspection import Inspection, OutcomeOf
+from edge.domain.part import Verdict
 
 BOUNDS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 NOT_TOLD = "none"
+MODEL_FAULTS = frozenset({"model_fault", "model_timeout"})
+MODEL_REASONS = MODEL_FAULTS | {"reference_misaligned", "deadline_passed"}  # what another model might not have said
 
 
 @dataclass(slots=True)
@@ -33,3 +36,36 @@ class Tally:
             if one.told_ms is not None:
                 self.within[bisect_left(BOUNDS_S, one.told_ms / 1000)] += 1
                 self.told_s += one.told_ms / 1000
+
+
+@dataclass(slots=True)
+class JudgedParts:
+    """What one model made of the parts of a product, and how often the model itself was why a part was UNDECIDED."""
+
+    parts: int = 0
+    rejects: int = 0
+    undecided: int = 0
+    faults: int = 0
+
+
+class ModelTally:
+    """Counts by product and model, by its digest; written by one thread, read by any."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], JudgedParts] = {}
+
+    def note(self, inspection: Inspection) -> None:
+        """This part is on record. A part that the model never saw is none of its."""
+        models = {view.model.sha256 for view in inspection.views if view.model is not None}
+        for sha256 in models:
+            counts = self._counts.setdefault((inspection.part.product, sha256), JudgedParts())
+            reasons = {reason for view in inspection.views for reason in view.reasons}
+            counts.parts += 1
+            counts.rejects += inspection.verdict is Verdict.REJECT
+            counts.undecided += bool(reasons & MODEL_REASONS)
+            counts.faults += bool(reasons & MODEL_FAULTS)
+
+    def of(self, product: str, sha256: str) -> JudgedParts:
+        """So far, of this run; a copy."""
+        found = self._counts.get((product, sha256))
+        return JudgedParts() if found is None else replace(found)

@@ -73,6 +73,26 @@ def unpack(archive: Path, into: Path) -> Bundle:
     return open_bundle(into)
 
 
+def manifest_sha256(archive: Path) -> str:
+    """The digest of the bundle that an archive holds, by its first file; nothing else of it is checked.
+
+    Raises:
+        ModelError: it is no archive of a bundle.
+    """
+    try:
+        with tarfile.open(archive, mode="r:") as opened:
+            member = opened.next()
+            content = None if member is None or member.name != MANIFEST else opened.extractfile(member)
+            if content is None:
+                raise ModelError(f"{archive} does not begin with {MANIFEST}: `models.archive.pack` makes archives")
+            with content:
+                return hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
+    except OSError as error:
+        raise ModelError(f"cannot read {archive}: {error.strerror or error}") from error
+    except (tarfile.TarError, EOFError) as error:
+        raise ModelError(f"{archive} is no archive of a bundle: {error}") from error
+
+
 def _write(bundle: Bundle, file: BinaryIO) -> None:
     with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name in (MANIFEST, *sorted(bundle.manifest.files)):

@@ -1,20 +1,34 @@
 """The `cloud` command. Heavy imports happen inside the commands, so that `cloud --help` is quick."""
 
 import sys
+import time
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloud_sync.hub import fleet_cli, model_cli, pki_cli, release_cli, spare_cli
+from cloud_sync.hub import (
+    fleet_cli,
+    keys_cli,
+    labels_cli,
+    model_cli,
+    pki_cli,
+    release_cli,
+    spare_cli,
+    work_cli,
+)
 from cloud_sync.hub.broker_options import BROKER, IDENTITY, Broker, IdentityFolder, endpoint_at
 from cloud_sync.hub.errors_said import WORLD_FAILED, clear_errors
 from cloud_sync.hub.fleet_cli import AsJson, Store, reader, said_json
 from cloud_sync.hub.plain import plain, without_password
 from cloud_sync.hub.release_cli import Blobs
+from cloud_sync.hub.work_cli import clear_words, read_config
 from cloud_sync.wire.errors import LinkError
 
 if TYPE_CHECKING:
+    from cloud_sync.hub.retraining.cloud_toml import CloudConfig
+    from cloud_sync.hub.retraining.said import ProductStatus
     from cloud_sync.hub.store.reading import StationCounts, StoreReader
     from cloud_sync.wire.link import Address
 
@@ -60,7 +74,12 @@ def collect(
 
 @app.command()
 def status(
-    store: Store,
+    store: Annotated[
+        str | None, typer.Option(help="Where records are kept: a file's path (SQLite) or a database URL.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="cloud.toml instead: also what each product's triggers wait for.")
+    ] = None,
     station: Annotated[
         str | None, typer.Option(help="Only this station; exit code 1 if it was never heard of.")
     ] = None,
@@ -68,8 +87,18 @@ def status(
     records: AsRecords = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what the store holds: records, verdicts, repeats, quarantined records, dead letters."""
-    with clear_errors(), reader(store) as found:
+    """Say what the store holds: records, verdicts, repeats, quarantined records, dead letters; with cloud.toml more."""
+    with clear_words():
+        read = None if config is None else read_config(config)
+        place = store or (read.cloud.store if read is not None else None)
+        if place is None:
+            raise typer.BadParameter("say which store, or give cloud.toml by --config", param_hint="--store")
+        _status(place, station, read, records=records, as_json=as_json)
+
+
+def _status(store: str, station: str | None, config: "CloudConfig | None", *, records: bool, as_json: bool) -> None:
+    products = [] if config is None else _products(config)
+    with reader(store) as found:
         counts = [item for item in found.stations() if station in (None, item.station)]
         if station is not None and not counts:
             typer.echo(f"station {station!r} was never heard of in {without_password(store)}", err=True)
@@ -78,16 +107,29 @@ def status(
             _print_records(found, station, as_json=as_json)
         elif as_json:
             quarantined = sum(item.quarantined for item in counts)
-            said_json({"stations": _as_dicts(counts), "quarantined": quarantined, "dead_letters": found.dead_letters()})
+            content: dict[str, object] = {"stations": _as_dicts(counts), "quarantined": quarantined}
+            content["dead_letters"] = found.dead_letters()
+            said_json(content if config is None else content | {"products": [one.as_json() for one in products]})
         else:
             _print_counts(counts, found.dead_letters())
+            for one in products:
+                typer.echo("\n".join(one.lines()))
+
+
+def _products(config: "CloudConfig") -> "list[ProductStatus]":
+    from cloud_sync.hub.retraining.said import product_statuses
+
+    return product_statuses(config, time.time_ns() // 1_000_000)
 
 
 model_cli.register(app)
 fleet_cli.register(app)
 release_cli.register(app)
 pki_cli.register(app)
+keys_cli.register(app)
 spare_cli.register(app)
+work_cli.register(app)
+labels_cli.register(app)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import sys
 from cloud_sync.hub.collector import Collector, collector_link
 from cloud_sync.hub.desk import Desk
 from cloud_sync.hub.files.file_desks import file_desks
+from cloud_sync.hub.labels.drift_desk import DriftDesk
 from cloud_sync.hub.metrics import CollectorMetrics, MetricsServer
 from cloud_sync.hub.plain import without_password
 from cloud_sync.hub.station_desks import HealthDesk, StateDesk
@@ -64,7 +65,7 @@ def collect_until_signal(
 
 def desks(metrics: CollectorMetrics | None = None) -> list[Desk]:
     """Who deals with what is neither record nor file."""
-    return [StateDesk(metrics), HealthDesk()]
+    return [StateDesk(metrics), HealthDesk(), DriftDesk()]
 
 
 def _say(event: dict[str, object], *, as_json: bool) -> None:

@@ -69,6 +69,14 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
             help="Longer side of the input, px; for anomaly of a square as large (left out: as the images suggest).",
         ),
     ] = None,
+    overkill: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=0.5,
+            help="Of a probe: the share of good images it may reject, 95 % sure (left out: fewest mistakes).",
+        ),
+    ] = None,
     split_by: SplitBy = "auto",
     seed: Seed = 0,
     test_share: TestShare = 0.17,
@@ -91,11 +99,13 @@ def train(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
         steps = kind == "detector" or method == "finetune"
         _refuse("--method", method, kind == "classifier", "only a classifier has methods")
         _refuse("--reference", reference, kind == "detector", "only a detector compares with references")
+        _refuse("--overkill", overkill, kind == "classifier" and not steps, "only a probe's threshold goes by it")
         for option, value in (("--minutes", minutes), ("--epochs", epochs), ("--cache", cache)):
             _refuse(option, value, steps, "only a detector and --method finetune train in steps: leave it out")
         where = cache or Path(os.environ.get("INSPECTD_CACHE") or Path.home() / ".cache" / "inspectd")
         limit = None if epochs is not None else minutes or DEFAULT_MINUTES
-        wish = model_kinds.Wish(data, out, where, Division(split_by, seed, test_share), reference, limit, epochs, size)
+        division = Division(split_by, seed, test_share)
+        wish = model_kinds.Wish(data, out, where, division, reference, limit, epochs, size, overkill)
         said = model_kinds.TRAINERS[kind, (method or "probe") if kind == "classifier" else ""](wish)
     _answer(said, as_json=as_json)
 

@@ -37,6 +37,7 @@ class Wish:
     minutes: float | None
     epochs: int | None
     size_px: int | None
+    overkill: float | None = None
 
 
 Trainer = Callable[[Wish], Said]
@@ -83,7 +84,7 @@ def _probe(wish: Wish) -> Said:
     from models.classifier.job import ProbeRequest, run_probe
 
     with RichProgress() as progress:
-        made = run_probe(ProbeRequest(wish.data, wish.out, wish.division, wish.size_px), progress)
+        made = run_probe(ProbeRequest(wish.data, wish.out, wish.division, wish.size_px, wish.overkill), progress)
     return Said(made.as_json(), made.lines)
 
 

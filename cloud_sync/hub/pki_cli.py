@@ -79,17 +79,23 @@ def enrol(
 def serve(
     pki: Pki = PKI,
     listen: Annotated[str, typer.Option(help="Where to listen, HOST:PORT.")] = "0.0.0.0:8443",
+    trust_root: Annotated[
+        Path | None, typer.Option(help="What `cloud keys root` wrote: stations check signed releases by it.")
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Enrol and renew over HTTPS until SIGTERM or SIGINT; renews the cloud's own certificates too."""
+    from cloud_sync.hub.pki.office import Office, read_trust_root
     from cloud_sync.hub.pki.serving import serve_until_signal
     from cloud_sync.wire.link import Address
 
     with _clear_errors():
         at = Address.parse(listen)
+        if trust_root is not None:
+            read_trust_root(trust_root)  # a slip is said now, and not at the first station
         serve_until_signal(
-            _office(pki),
+            Office(_folder(pki), trust_root=trust_root),
             at,
             lambda port: _ready({"event": "ready", "listen": str(Address(at.host, port))}, as_json=as_json),
         )

@@ -4,7 +4,9 @@
   whole block; the hash over the whole file decides, so nothing else has to be remembered.
 - A file that hashes wrong after it was taken up from a part is fetched once more from its first byte; one that was
   fetched in one go and hashes wrong is rejected.
-- Nothing is activated: a verified file lies in the folder under its name, and that is all.
+- Nothing is activated here: a verified file lies in the folder under its name. Where its offer asks for more, whoever
+  keeps releases takes it further, and what that one says is told in the place of our own words.
+- The same offer with another stage is no new one: nothing is fetched twice.
 - How far it came is told at each change, and again on each new connection, so that no lost word stays lost.
 """
 
@@ -15,8 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from cloud_sync.station.keeping import Keeper, NoKeeper
 from cloud_sync.station.passenger import Publish
 from cloud_sync.station.release_file import Progress, ReleaseFile
+from cloud_sync.station.retelling import Retelling
 from cloud_sync.wire import topics
 from cloud_sync.wire.backoff import doubled_s
 from cloud_sync.wire.errors import LinkError
@@ -69,6 +73,7 @@ class Downlink:
         pace: how patient it is.
         spare_bytes: so much of the disk stays free beside a release.
         now: the time of day, for what is told.
+        keeper: takes a release beyond its download.
     """
 
     def __init__(
@@ -78,16 +83,20 @@ class Downlink:
         pace: DownPace | None = None,
         spare_bytes: int = SPARE_BYTES,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        keeper: Keeper | None = None,
     ) -> None:
         self._station = topics.checked_station(station)
         self._folder = folder
         self._pace = pace or DownPace()
         self._spare_bytes = spare_bytes
         self._now = now
+        self._keeper = keeper or NoKeeper()
+        self._retelling = Retelling(self._keeper)
         self._fetch: _Fetch | None = None
 
     def begin(self, limits: Limits) -> None:  # noqa: ARG002 - what is sent is small
         """A new connection: ask and tell again; see `Passenger`."""
+        self._retelling.begin()
         if self._fetch is not None:
             self._fetch.told = False
             self._fetch.due_s = None
@@ -105,24 +114,37 @@ class Downlink:
     def work(self, now_s: float, publish: Publish) -> None:
         """Tell what changed, check what is whole, ask for what is missing; see `Passenger`. Raises OSError."""
         fetch = self._fetch
-        if fetch is None:
+        if fetch is not None:
+            if fetch.state in {"offered", "downloading"} and self._is_open(fetch):
+                self._advance(fetch, now_s, publish)
+            self._tell(fetch, publish)
+        while (word := self._retelling.due(now_s)) is not None:
+            figures = dict(word.figures)
+            said = JobState(job=word.job, state=word.state, why=word.why[:300], at=self._now(), figures=figures)
+            if not publish(topics.job_state(self._station, word.job), said.pack()):
+                return
+            self._retelling.told(now_s)
+
+    def _tell(self, fetch: _Fetch, publish: Publish) -> None:
+        """Our own word of it, once; none where it was taken further already, in an earlier life too."""
+        if fetch.told or (fetch.state != "rejected" and self._retelling.speaks_of(fetch.job.job)):
             return
-        if fetch.state in {"offered", "downloading"} and self._is_open(fetch):
-            self._advance(fetch, now_s, publish)
-        if not fetch.told:
-            said = JobState(job=fetch.job.job, state=fetch.state, why=fetch.why[:300], at=self._now())
-            fetch.told = publish(topics.job_state(self._station, fetch.job.job), said.pack())
+        said = JobState(job=fetch.job.job, state=fetch.state, why=fetch.why[:300], at=self._now())
+        fetch.told = publish(topics.job_state(self._station, fetch.job.job), said.pack())
 
     def _take_offer(self, payload: bytes) -> None:
         if not payload:  # the offer was withdrawn
             if self._fetch is not None:
                 self._fetch.file.discard_part()
             self._fetch = None
+            self._keeper.asked(None)
             return
         job = Job.unpack(payload)
-        if self._fetch is not None and self._fetch.job == job:
-            return
-        self._fetch = _Fetch(job, ReleaseFile(self._folder, job.name, job.size_bytes, job.sha256))
+        if self._fetch is not None and self._fetch.job.is_same(job):
+            self._fetch.job = job
+        else:
+            self._fetch = _Fetch(job, ReleaseFile(self._folder, job.name, job.size_bytes, job.sha256))
+        self._keeper.asked(job)
 
     def _take_block(self, subject: str, payload: bytes) -> None:
         fetch = self._fetch
@@ -147,7 +169,7 @@ class Downlink:
         return fetch.is_open
 
     def _advance(self, fetch: _Fetch, now_s: float, publish: Publish) -> None:
-        if fetch.state == "offered" and fetch.told:
+        if fetch.state == "offered" and (fetch.told or self._retelling.speaks_of(fetch.job.job)):
             self._become(fetch, "downloading")
         match fetch.file.check():
             case Progress.MISSING:
@@ -155,6 +177,7 @@ class Downlink:
             case Progress.WHOLE:
                 fetch.file.finish()
                 self._become(fetch, "verified")
+                self._keeper.fetched(fetch.job, self._folder / fetch.job.name)
             case Progress.DAMAGED if fetch.taken_up:
                 _logger.warning("release %s hashes wrong: fetched once more from its first byte", fetch.job.name)
                 fetch.file.start_over()

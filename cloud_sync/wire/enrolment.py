@@ -23,6 +23,7 @@ ENROL_PORT = 8443
 REQUEST_LIMIT_BYTES = 8 * 1024
 ANSWER_LIMIT_BYTES = 32 * 1024
 CSR_LIMIT_BYTES = 4 * 1024
+TRUST_ROOT_LIMIT_BYTES = 16 * 1024
 
 _MARK = "inspectd1_"
 _TOKEN_LIMIT = 2048
@@ -81,10 +82,14 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the authority answers: a certificate, and the authority's own, both PEM."""
+    """What the authority answers: a certificate, and the authority's own, both PEM.
+
+    With them may come the root by which signed releases are checked; hubs of before signed releases send none.
+    """
 
     certificate: bytes
     authority: bytes
+    trust_root: bytes = b""
 
     @classmethod
     def parse(cls, payload: bytes) -> Self:
@@ -92,11 +97,16 @@ class Grant:
         found = strict_json.members(
             strict_json.loads(payload, unambiguous=True), ("certificate", "authority"), "the authority's answer"
         )
-        return cls(str(found["certificate"]).encode(), str(found["authority"]).encode())
+        trust_root = found.get("trust_root", "")
+        if not isinstance(trust_root, str):
+            raise LinkError(f"expected the root of signed releases as text, got {type(trust_root).__name__}")
+        return cls(str(found["certificate"]).encode(), str(found["authority"]).encode(), trust_root.encode())
 
     def pack(self) -> bytes:
         """Its bytes on the wire."""
-        return strict_json.canonical({"certificate": self.certificate.decode(), "authority": self.authority.decode()})
+        content = {"certificate": self.certificate.decode(), "authority": self.authority.decode()}
+        more = {"trust_root": self.trust_root.decode()} if self.trust_root else {}
+        return strict_json.canonical(content | more)
 
 
 @dataclass(frozen=True, slots=True)

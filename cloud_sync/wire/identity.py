@@ -12,6 +12,7 @@ from cloud_sync.wire.errors import LinkError
 CA_FILE = "ca.crt"
 IDENTITY_FILE = "identity.pem"
 SHARE_FILE = "share.key"
+TRUST_ROOT_FILE = "root.json"
 
 
 @dataclass(frozen=True, slots=True)

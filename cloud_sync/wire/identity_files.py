@@ -24,7 +24,7 @@ from cloud_sync.wire.certificates import (
 )
 from cloud_sync.wire.enrolment import Grant
 from cloud_sync.wire.errors import LinkError
-from cloud_sync.wire.identity import Identity
+from cloud_sync.wire.identity import TRUST_ROOT_FILE, Identity
 from cloud_sync.wire.link import Address
 from cloud_sync.wire.whole_file import make_private_folder, sync_folder, write_whole
 
@@ -86,6 +86,19 @@ def install(identity: Identity, grant: Grant, key: ec.EllipticCurvePrivateKey, n
     write_whole(identity.pem, key_pem(key) + certificate_pem(certificate))
     write_whole(identity.ca, certificate_pem(authority), 0o644)
     return standing(certificate)
+
+
+def pin_trust_root(identity: Identity, grant: Grant, *, anew: bool) -> None:
+    """Keep the root that came with a certificate, by which signed releases are checked. Raises OSError.
+
+    Args:
+        identity: its folder.
+        grant: what the authority gave.
+        anew: also where one is pinned: this enrolment begins a new trust; a renewal never changes it.
+    """
+    path = identity.folder / TRUST_ROOT_FILE
+    if grant.trust_root and (anew or not path.exists()):
+        write_whole(path, grant.trust_root, 0o644)
 
 
 def forget_key_under_way(identity: Identity, file: str = PENDING_FILE) -> None:

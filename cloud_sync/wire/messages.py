@@ -15,6 +15,7 @@ from cloud_sync.wire.strict_json import loads
 BLOCK_BYTES = 32 * 1024  # a file travels in pieces of this size, the last one shorter
 FILE_LIMIT_BYTES = 2 * 1024**3
 BLOCKS_PER_WANT = 16
+METADATA_MARK = "tuf."  # names that begin so are of signed metadata, and of no release
 _REASON_SHOWN = 300
 
 Count = Annotated[int, Field(ge=0, le=SEQ_LIMIT)]
@@ -164,7 +165,11 @@ class Want(WireMessage):
 
 
 class Probation(BaseModel):
-    """What a station itself holds a release against, in shadow and for a while after it went live."""
+    """What a station itself holds a release against, in shadow and for a while after it went live.
+
+    `escape_most`: of the parts that the model in use rejects, the share that the release may pass. It is a gate of its
+    own, for where few parts are bad, whatever passes them all disagrees on few.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -172,6 +177,7 @@ class Probation(BaseModel):
     disagreement_most: Annotated[float, Field(ge=0, le=1)] = 0.05
     undecided_most: Annotated[float, Field(ge=0, le=1)] = 0.01
     reject_shift_most: Annotated[float, Field(ge=0, le=1)] = 0.1
+    escape_most: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 Stage = Literal["fetch", "shadow", "live", "back"]
@@ -193,6 +199,11 @@ class Job(WireMessage):
     sha256: Sha256
     stage: Stage = "fetch"
     probation: Probation | None = None
+
+    def is_same(self, other: "Job") -> bool:
+        """Whether both are one offer, whatever they ask for."""
+        mine, others = ((one.job, one.name, one.size_bytes, one.sha256) for one in (self, other))
+        return mine == others
 
 
 class JobState(WireMessage):

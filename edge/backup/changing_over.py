@@ -17,7 +17,7 @@ from models.durable import replace_file, sync_directory
 
 STAGING = ".restoring"
 DATABASE = ("station.db", "station.db-wal", "station.db-shm")
-REPLACED = (*DATABASE, "bundles", "plans", "masters", "scales", "checks", "status.json")
+REPLACED = (*DATABASE, "bundles", "plans", "masters", "scales", "checks", "drift.json", "status.json")
 
 
 @dataclass(frozen=True, slots=True)

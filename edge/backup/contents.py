@@ -21,7 +21,7 @@ from models.bundle_store import StoredBundle, list_bundles
 from models.errors import ModelError
 
 _LEARNED = ("plans", "masters", "scales", "checks")
-_IDENTITY = ("ca.crt", "identity.pem")
+_IDENTITY = ("ca.crt", "identity.pem", "root.json")
 
 
 Known = dict[tuple[Path, int, int, int], KitFile]  # by path, inode, size and time of change
@@ -128,6 +128,8 @@ def _add_named(found: Contents, config: StationConfig, *, secrets: bool) -> None
 
 
 def _named(config: StationConfig) -> Iterator[tuple[str, Path]]:
+    if config.sync.trust_root is not None:
+        yield "root of signed releases:", config.sync.trust_root
     for product in config.product:
         if product.reference is not None:
             yield f"reference of product {product.id!r}:", product.reference

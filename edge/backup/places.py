@@ -7,7 +7,7 @@ An administrator restores as root. A station that was broken into, or whoever ha
 import os
 from pathlib import Path
 
-from cloud_sync.wire.identity import CA_FILE, IDENTITY_FILE
+from cloud_sync.wire.identity import CA_FILE, IDENTITY_FILE, TRUST_ROOT_FILE
 from cloud_sync.wire.kit import KitManifest
 from edge.backup.contents import named_files
 from edge.config import StationConfig, load_config
@@ -15,7 +15,7 @@ from edge.domain.errors import ConfigError
 
 INSTALLED_DATA = Path("/var/lib/inspectd")
 _TOPS = {"station.db", "images", "bundles", "plans", "masters", "scales", "checks"}
-_IDENTITY = {f"identity/{CA_FILE}", f"identity/{IDENTITY_FILE}"}
+_IDENTITY = {f"identity/{CA_FILE}", f"identity/{IDENTITY_FILE}", f"identity/{TRUST_ROOT_FILE}"}
 
 
 def check_places(config: StationConfig, config_path: Path, said: Path | None) -> None:

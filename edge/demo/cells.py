@@ -31,24 +31,30 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Cells to learn from, all with probability 0, and cells to inspect; no near-twins across."""
+    """Cells to learn from, all with probability 0, cells to inspect and be labelled, and those for the end.
+
+    No near-twins across. `unseen` are good or defective beyond doubt: no model learns from them, nobody labels them.
+    """
 
     learn: tuple[Cell, ...]
     inspect: tuple[Cell, ...]
+    unseen: tuple[Cell, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SplitSize:
-    """How many good cells to learn from, and how many of each probability to inspect at most."""
+    """How many good cells to learn from, how many to keep for the end, and of each probability to inspect at most."""
 
     learn: int
     inspect_good: int
     inspect_doubtful: int
     inspect_bad: int
+    unseen_good: int
+    unseen_bad: int
 
 
-FULL = SplitSize(700, 600, 200, 600)
-FAST = SplitSize(420, 280, 40, 240)
+FULL = SplitSize(600, 400, 100, 400, 240, 290)
+FAST = SplitSize(420, 340, 20, 300, 200, 200)
 
 
 def load_cells() -> list[Cell]:
@@ -63,10 +69,10 @@ def load_cells() -> list[Cell]:
 
 
 def split_cells(cells: list[Cell], size: SplitSize, seed: int = 0) -> Split:
-    """Draw the cells to learn from and those to inspect.
+    """Draw the cells to learn from, those to inspect and those for the end.
 
     No near-twin of a learned cell is inspected, and of the inspected near-twins only one: intervals count independent
-    parts, and one group alone holds 67 cells.
+    parts, and one group alone holds 67 cells. So none of the last is like any that a model learned from before.
     """
     images = [read_picture(cell.path, cv2.IMREAD_GRAYSCALE) for cell in cells]
     twins = groups([np.asarray(image, np.uint8) for image in images])
@@ -75,11 +81,16 @@ def split_cells(cells: list[Cell], size: SplitSize, seed: int = 0) -> Split:
     learned_groups = {int(twins[index]) for index in learn}
     free = _one_of_each([index for index in order if int(twins[index]) not in learned_groups], twins)
     limits = {0: size.inspect_good, 1: size.inspect_doubtful, 2: size.inspect_doubtful, 3: size.inspect_bad}
+    kept = {0: size.unseen_good, 3: size.unseen_bad}
     inspect: list[int] = []
+    unseen: list[int] = []
     for level, limit in limits.items():
-        inspect += [index for index in free if round(cells[index].probability * 3) == level][:limit]
-    inspect.sort(key=lambda index: int(np.flatnonzero(order == index)[0]))
-    return Split(tuple(cells[index] for index in learn), tuple(cells[index] for index in inspect))
+        own = [index for index in free if round(cells[index].probability * 3) == level]
+        inspect += own[:limit]
+        unseen += own[limit : limit + kept.get(level, 0)]
+    turn = {int(index): place for place, index in enumerate(order)}
+    chosen = (learn, *(sorted(some, key=lambda index: turn[int(index)]) for some in (inspect, unseen)))
+    return Split(*(tuple(cells[index] for index in some) for some in chosen))
 
 
 def _one_of_each(indices: list[int], twins: NDArray[np.int64]) -> list[int]:

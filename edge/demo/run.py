@@ -1,58 +1,33 @@
-"""The demo, top-down: cells, broker, collector, calibration, station, line, and the proof that nothing was lost."""
+"""The demo, top-down: cells, calibration, station, line, collector, the proof that nothing was lost; then the loop."""
 
 import json
 import shutil
 import subprocess
 import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cloud_sync.wire.broker import Kind, LocalBroker, available_kinds, free_port
-from edge.demo.cells import FAST, FULL, LICENCE, link_cells, load_cells, split_cells
-from edge.demo.compare import Comparison, compare, parse_cloud, read_station, read_told
-from edge.demo.summary import DemoResult, by_level, join_cells, latencies_ms, rates, show
-from edge.domain.errors import ConfigError, OutputError
-from edge.processes import ask, ask_json, follow, running
+from cloud_sync.wire.broker import Kind, available_kinds, free_port
+from edge.demo.cells import FAST, FULL, LICENCE, Cell, Split, link_cells, load_cells, split_cells
+from edge.demo.compare import read_told
+from edge.demo.judged import by_level, join_cells, latencies_ms, rates
+from edge.demo.loop import Truth, run_loop, show_loop
+from edge.demo.plant import FIRST_PARTS, Plant, ended_well
+from edge.demo.records import compare_all, read_records
+from edge.demo.settings import FAST_LOOP, FIRST, FULL_LOOP, OVERKILL, PRODUCT, UNSEEN, DemoSettings
+from edge.demo.summary import DemoResult, show, show_paths
+from edge.domain.errors import ConfigError
+from edge.processes import ask_json, follow
 from models.bundle import open_bundle
 from models.bundle_store import active_bundle
 
-STATION = "demo"
-PRODUCT = "cell"
-OVERKILL = 0.05  # few hundred good cells cannot prove much less without passing most defects
-_IN_FLIGHT = 2
-_DRAIN_S = 60.0
 _MARKER = ".inspectd-demo"
-_CONFIG = """\
-[station]
-id = "{station}"
-data_dir = "station"
-
-[[camera]]
-id = "top"
-source = "inspect"
-trigger = "software"
-timeout_ms = 500
-max_age_ms = 1000
-# The cells are pictures of many modules, each lit in its own way: what one camera sees cannot be learned from them.
-checks.off = ["exposure", "clipped", "blurred"]
-
-[[product]]
-id = "{product}"
-bundle = "{product}"
-
-[line]
-port = "tcp://127.0.0.1:{port}"
-deadline_ms = 1000
-
-[sync]
-broker = "{broker}"
-resend_s = 5
-"""
 
 
 def run_demo(folder: Path, *, fast: bool, broker: str | None) -> DemoResult:
@@ -64,24 +39,34 @@ def run_demo(folder: Path, *, fast: bool, broker: str | None) -> DemoResult:
     """
     started_s = time.monotonic()
     console = Console(stderr=True)
-    kind = _choose_broker(broker)
-    folder = _fresh(folder)
-    console.print(f"[bold]inspectd demo[/bold] in {folder}. {LICENCE}")
-    console.print("1/4 cells: choosing, with no near-twins between what is learned and what is inspected")
+    loop = FAST_LOOP if fast else FULL_LOOP
+    plant = Plant(_fresh(folder), _choose_broker(broker), free_port(), free_port(), DemoSettings(loop))
+    console.print(f"[bold]inspectd demo[/bold] in {plant.folder}. {LICENCE}")
+    console.print("1/9 cells: choosing, with no near-twins between what is learned and what is inspected")
     split = split_cells(load_cells(), FAST if fast else FULL)
-    link_cells(split.learn, folder / "good")
-    probabilities = link_cells(split.inspect, folder / "inspect")
-    console.print(f"2/4 calibrate: learning from {len(split.learn)} good cells")
-    config = folder / "station.toml"
-    port, broker_port = free_port(), free_port()
-    config.write_text(
-        _CONFIG.format(station=STATION, product=PRODUCT, port=port, broker=f"mqtt://127.0.0.1:{broker_port}")
-    )
-    calibration = _calibrate(config, folder / "good", fast=fast)
-    console.print(f"3/4 inspect: {len(split.inspect)} other cells through simulator, station, {kind} and collector")
-    line = _inspect(folder, kind, port, broker_port, len(split.inspect), console)
-    console.print("4/4 check and measure")
-    return _conclude(folder, kind, probabilities, (calibration, line), time.monotonic() - started_s)
+    link_cells(split.learn, plant.folder / "good")
+    truth = Truth(*(link_cells(cells, plant.folder / name) for name, cells in _shown(split)))
+    plant.found_cloud()
+    plant.configure(FIRST)
+    console.print(f"2/9 calibrate: learning from {len(split.learn)} good cells")
+    calibration = _calibrate(plant.config, plant.folder / "good", fast=fast)
+    with plant.collecting():
+        console.print(
+            f"3/9 inspect: {len(truth.inspected)} other cells through simulator, station, {plant.kind}, cloud"
+        )
+        line = _inspect(plant, len(truth.inspected), console)
+        console.print("4/9 check and measure")
+        first = _conclude(plant, truth.inspected, (calibration, line), time.monotonic() - started_s)
+        round_ = run_loop(plant, loop, truth, console)
+    result = replace(first, loop=round_, ok=first.ok and round_.live, seconds=time.monotonic() - started_s)
+    (plant.folder / "summary.json").write_text(json.dumps(result.as_json(), indent=1))
+    show_loop(round_, plant, console)
+    show_paths(result, console)
+    return result
+
+
+def _shown(split: Split) -> tuple[tuple[str, tuple[Cell, ...]], ...]:
+    return (FIRST.source, split.inspect), (UNSEEN.source, split.unseen)
 
 
 def _choose_broker(wanted: str | None) -> Kind:
@@ -120,26 +105,15 @@ def _calibrate(config: Path, good: Path, *, fast: bool) -> dict[str, object]:
     return ask_json(arguments + (["--fast", "--tune-s", "4"] if fast else []))
 
 
-def _inspect(folder: Path, kind: Kind, port: int, broker_port: int, parts: int, console: Console) -> dict[str, object]:
-    logs = folder / "logs"
-    logs.mkdir()
-    address, store, config = f"mqtt://127.0.0.1:{broker_port}", str(folder / "cloud.db"), str(folder / "station.toml")
-    with ExitStack() as stack:
-        stack.enter_context(LocalBroker(kind, folder / "broker", broker_port))
-        collect = ["cloud", "collect", "--broker", address, "--store", store, "--json"]
-        stack.enter_context(running(collect, logs / "collector.log", wait_for_line=True))
-        stack.enter_context(running(["edge", "run", "--config", config, "--json"], logs / "station.log"))
-        log = folder / "line.jsonl"
-        simulate = ["edge", "simulate", "--product", PRODUCT, "--parts", str(parts), "--log", str(log), "--json"]
-        simulate += ["--port", f"tcp://127.0.0.1:{port}", "--in-flight", str(_IN_FLIGHT)]
-        line = stack.enter_context(running(simulate, logs / "line.log"))
-        _watch(line, log, parts, console)
-        result: dict[str, object] = json.loads(line.stdout.read() if line.stdout else "{}")
-        _await_drained(config)
+def _inspect(plant: Plant, parts: int, console: Console) -> dict[str, object]:
+    with plant.inspecting(FIRST):
+        with plant.line(parts) as line:
+            result = ended_well(line, _watch(line, plant.told(FIRST_PARTS), parts, console), plant.folder / "logs")
+        plant.await_drained()
     return result
 
 
-def _watch(line: "subprocess.Popen[str]", log: Path, parts: int, console: Console) -> None:
+def _watch(line: "subprocess.Popen[str]", log: Path, parts: int, console: Console) -> int:
     columns = (TextColumn("  parts told"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("told", total=parts)
@@ -150,33 +124,18 @@ def _watch(line: "subprocess.Popen[str]", log: Path, parts: int, console: Consol
 
         code = follow(line, step)
         step()
-    if code not in {0, 1}:
-        raise OutputError(f"the simulated line ended with exit code {code}: see {log.parent / 'logs'}")
-
-
-def _await_drained(config: str) -> None:
-    until_s = time.monotonic() + _DRAIN_S
-    while time.monotonic() < until_s:
-        status = ask_json(["edge", "status", "--config", config, "--json"], may_refuse=True)
-        database = cast("dict[str, dict[str, int]]", status["database"])
-        if not database["outbox"] and "open" not in database["outcomes"]:
-            return
-    raise OutputError(f"the outbox was not acknowledged within {_DRAIN_S:g} s: see the logs")
+    return code
 
 
 def _conclude(
-    folder: Path, kind: Kind, probabilities: dict[str, float], said: tuple[dict[str, object], ...], seconds: float
+    plant: Plant, probabilities: Mapping[str, float], said: tuple[dict[str, object], ...], seconds: float
 ) -> DemoResult:
     calibration, line = said
-    told = read_told(folder / "line.jsonl")
-    station = read_station(folder / "station" / "station.db", STATION)
-    records = ask(["cloud", "status", "--store", str(folder / "cloud.db"), "--records", "--json"])
-    shas = {identity: sha256 for identity, (sha256, _payload) in station.items()}
-    comparison = compare(told, shas, parse_cloud(records.splitlines()))
-    inspected = join_cells(station, probabilities)
+    told, comparison = read_told(plant.told(FIRST_PARTS)), compare_all(plant)
+    inspected = join_cells(read_records(plant, FIRST_PARTS), probabilities)
     overkill, escape, roc = rates(inspected)
     p50_ms, p99_ms = latencies_ms(told)
-    path = active_bundle(folder / "station" / "bundles", PRODUCT)
+    path = active_bundle(plant.folder / "station" / "bundles", PRODUCT)
     complete = len(told) == len(probabilities) and not line["untold"]
     result = DemoResult(
         ok=comparison.equal and complete,
@@ -193,17 +152,12 @@ def _conclude(
         precision=open_bundle(path).precision.value,
         gate=str(cast("dict[str, object]", calibration["gate"])["outcome"]),
         speed_ms=cast("dict[str, float]", calibration["speed_ms"]),
-        broker=kind,
+        broker=plant.kind,
         comparison=comparison.differences(),
         report=path / "report.html",
-        images=folder / "station" / "images",
-        folder=folder,
+        images=plant.folder / "station" / "images",
+        folder=plant.folder,
         seconds=seconds,
     )
-    (folder / "summary.json").write_text(json.dumps(result.as_json(), indent=1))
-    _print(result, comparison)
-    return result
-
-
-def _print(result: DemoResult, comparison: Comparison) -> None:
     show(result, comparison, Console(stderr=True))
+    return result

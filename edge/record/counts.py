@@ -18,8 +18,9 @@ _UP, _DOWN = "+ 1", "- 1"
 
 
 def count_from_now_on(connection: sqlite3.Connection) -> None:
-    """Count what is there and keep counting; nothing happens where that was done before."""
+    """Count what is there and keep counting; where that was done before, count what is new since that version."""
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'counts'").fetchone():
+        connection.executemany("INSERT OR IGNORE INTO counts VALUES (?, 0)", [(name,) for name in _names()])
         return
     connection.execute("CREATE TABLE counts (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID")
     connection.executemany("INSERT INTO counts VALUES (?, 0)", [(name,) for name in _names()])

@@ -78,6 +78,15 @@ CREATE TABLE IF NOT EXISTS uploads (
     refused TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS uploads_by_value ON uploads (value DESC, seq) WHERE refused IS NULL;
+CREATE TABLE IF NOT EXISTS samples (
+    seq INTEGER NOT NULL,
+    camera TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    minute INTEGER NOT NULL,
+    charged INTEGER NOT NULL,
+    PRIMARY KEY (seq, camera, reason)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS samples_charged ON samples (minute, reason) WHERE charged;
 CREATE TABLE IF NOT EXISTS master_checks (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     product TEXT NOT NULL,

@@ -25,8 +25,9 @@ class Kind(IntEnum):
     OTHER_IMAGES = 4
     REJECT_UPLOADS = 5
     UNDECIDED_UPLOADS = 6
-    OVERRULED_UPLOADS = 7
-    UNSENT = 8
+    SAMPLE_UPLOADS = 7
+    OVERRULED_UPLOADS = 8
+    UNSENT = 9
 
 
 RECORDS = frozenset({Kind.HISTORY, Kind.UNSENT})

@@ -12,6 +12,7 @@ from edge.domain.feedback import Feedback
 from edge.record.counts import next_number
 from edge.record.database import current_epoch, open_database
 from edge.record.inspections import insert_record
+from edge.record.samples import insert_overruled
 from edge.record.upload_choice import NOTHING_UP, UploadRule
 from edge.record.upload_rows import want_overruled
 
@@ -21,7 +22,8 @@ def insert_feedback(
 ) -> FeedbackRecord | None:
     """Write what was said of the last inspection under a part id; None, and nothing written, where there is none.
 
-    Where the verdict was wrong and the rule lets images go up at all, this inspection's go before all others.
+    Where the verdict was wrong the inspection becomes a sample with it, whatever triage and its budget say, and where
+    the rule lets images go up at all, its images go before all others.
     """
     query = (
         "SELECT seq, verdict, epochs.epoch FROM inspections JOIN epochs ON epochs.id = inspections.epoch"
@@ -47,6 +49,8 @@ def insert_feedback(
     }
     record = FeedbackRecord.model_validate(content)
     insert_record(connection, Stream.FEEDBACK, record, number)
+    if not said.is_right:
+        insert_overruled(connection, station, row[0], at, rule)
     if not said.is_right and rule.images != "none":
         want_overruled(connection, row[0])
     return record

@@ -19,8 +19,10 @@ from cloud_sync.wire.records import (
 )
 from edge.domain.inspection import Committed, ImageRef, Inspection, Outcome, OutcomeOf, View
 from edge.record.database import current_epoch
-from edge.record.upload_choice import NOTHING_UP, UploadRule, upload_value
+from edge.record.sample_rows import sample_value
+from edge.record.upload_choice import NOTHING_UP, UploadRule, UploadValue, upload_value
 from edge.record.upload_rows import want_uploads
+from models.spec import ModelId
 
 _EARLIER_LIFE = "earlier_life_seq"
 _DETECTIONS_LIMIT = 64  # of all views together, so that a record stays below RECORD_LIMIT_BYTES
@@ -109,9 +111,9 @@ def insert_images(
         dropped=list(dropped),
     )
     insert_record(connection, Stream.IMAGES, record, number)
-    value = upload_value(rule, _verdict_of(connection, seq), inspection_id(station, epoch, seq))
-    if value is not None:
-        want_uploads(connection, seq, images, value)
+    if rule.images != "none":
+        value = upload_value(rule, _verdict_of(connection, seq), inspection_id(station, epoch, seq))
+        _want_uploads(connection, seq, images, value)
 
 
 def open_inspections(connection: sqlite3.Connection, up_to_seq: int) -> Iterator[tuple[int, str]]:
@@ -174,6 +176,37 @@ def insert_record(connection: sqlite3.Connection, stream: Stream, record: Record
     return sha256
 
 
+def model_record(model: ModelId) -> ModelRecord:
+    """Which bundle looked, as it travels."""
+    return ModelRecord(id=model.id, version=model.version, sha256=model.sha256, precision=model.precision.value)
+
+
+def detection_records(view: View, limit: int) -> list[DetectionRecord]:
+    """A view's strongest findings, at most `limit` of them."""
+    found = view.detections
+    if found is None:
+        return []
+    strongest = sorted(range(len(found)), key=lambda index: -float(found.scores[index]))[:limit]
+    return [
+        DetectionRecord(
+            box_xyxy=[round(float(edge), 2) for edge in found.boxes_xyxy[index]],
+            score=round(float(found.scores[index]), 6),
+            label=view.labels[int(found.class_ids[index])],
+        )
+        for index in strongest
+    ]
+
+
+def _want_uploads(
+    connection: sqlite3.Connection, seq: int, images: Mapping[str, ImageRef], value: UploadValue | None
+) -> None:
+    """Images of this value, or of none, shall go up; a sample's goes by what that is worth."""
+    for camera, ref in images.items():
+        worth = max(value or 0, sample_value(connection, seq, camera) or 0)
+        if worth:
+            want_uploads(connection, seq, {camera: ref}, UploadValue(worth))
+
+
 def _epoch_of_inspection(connection: sqlite3.Connection, seq: int) -> tuple[int, str]:
     """Number and name of the epoch that an inspection was made in: what follows it keeps its identity."""
     query = "SELECT epochs.id, epochs.epoch FROM inspections JOIN epochs ON epochs.id = inspections.epoch WHERE seq = ?"
@@ -218,24 +251,7 @@ def _view_record(view: View, detections_limit: int) -> ViewRecord:
         verdict=view.verdict.value,
         reasons=list(view.reasons),
         score=None if view.detections is None else round(view.detections.frame_score, 6),
-        detections=_detection_records(view, detections_limit),
+        detections=detection_records(view, detections_limit),
         detections_total=len(view.detections) if view.detections is not None else 0,
-        model=ModelRecord(id=model.id, version=model.version, sha256=model.sha256, precision=model.precision.value)
-        if model
-        else None,
+        model=model_record(model) if model else None,
     )
-
-
-def _detection_records(view: View, limit: int) -> list[DetectionRecord]:
-    found = view.detections
-    if found is None:
-        return []
-    strongest = sorted(range(len(found)), key=lambda index: -float(found.scores[index]))[:limit]
-    return [
-        DetectionRecord(
-            box_xyxy=[round(float(edge), 2) for edge in found.boxes_xyxy[index]],
-            score=round(float(found.scores[index]), 6),
-            label=view.labels[int(found.class_ids[index])],
-        )
-        for index in strongest
-    ]

@@ -110,6 +110,21 @@ def give_up_unsent(connection: sqlite3.Connection, station: str, seqs: Sequence[
     forget_history(connection, seqs)
 
 
+def give_up_samples(connection: sqlite3.Connection, station: str, limit: int, why: str, at: datetime) -> None:
+    """Delete the oldest samples that the cloud never saw, and write what that was; their verdicts stay."""
+    query = (
+        "SELECT mark.seq, epochs.epoch, '' FROM (SELECT seq, epoch FROM outbox WHERE stream = ?1"
+        " UNION SELECT seq, epoch FROM dead_letters WHERE stream = ?1 ORDER BY seq LIMIT ?2) AS mark"
+        " JOIN epochs ON epochs.id = mark.epoch ORDER BY epochs.epoch, mark.seq"
+    )
+    lost = connection.execute(query, (Stream.SAMPLES.value, limit)).fetchall()
+    for _, same in groupby(lost, lambda row: row[1]):
+        _write_tombstone(connection, station, Stream.SAMPLES, list(same), why, at)
+    marks = [(Stream.SAMPLES.value, seq) for seq, _, _ in lost]
+    for table in ("outbox", "dead_letters", "records"):
+        connection.executemany(f"DELETE FROM {table} WHERE stream = ? AND seq = ?", marks)  # noqa: S608 - our own text
+
+
 def ranges_of(seqs: Iterable[int]) -> list[tuple[int, int]]:
     """Ascending numbers as [first, last] runs."""
     found: list[tuple[int, int]] = []

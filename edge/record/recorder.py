@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from cloud_sync.wire.outbox import OutboxRow, SeqRange, Stream
-from cloud_sync.wire.records import FeedbackRecord
+from cloud_sync.wire.records import FeedbackRecord, SampleRecord
 from edge.domain.errors import StorageError
 from edge.domain.feedback import Feedback
 from edge.domain.frame import Frame
@@ -34,8 +34,9 @@ from edge.record.inspections import (
     open_inspections,
     pending_images,
 )
-from edge.record.letting_go import give_up_unsent
+from edge.record.letting_go import give_up_samples, give_up_unsent
 from edge.record.marks import bury, forget, revive
+from edge.record.samples import Chosen, insert_sample
 from edge.record.upload_choice import NOTHING_UP, UploadRule
 from edge.record.upload_rows import revive_uploads
 from edge.record.writer import GroupWriter, RefusedError, Work
@@ -171,6 +172,20 @@ class Recorder:
 
         self._writer.submit(Work(write, lambda: done(written[-1]), failed))
 
+    def record_sample(self, chosen: Chosen) -> SampleRecord | None:
+        """Write a sample; waits for the commit. None where its inspection is gone, or it was told already.
+
+        Raises:
+            StorageError: the disk refused, or did not answer in time.
+        """
+        written: list[SampleRecord | None] = []
+
+        def write(connection: sqlite3.Connection) -> None:
+            written.append(insert_sample(connection, self._station, chosen, self._uploads))
+
+        self.write_and_wait(write)
+        return written[-1]
+
     def forget_acknowledged(self, stream: Stream, epoch: str, ranges: Sequence[SeqRange]) -> None:
         """Delete outbox marks of an epoch that the collector acknowledged; waits for the commit.
 
@@ -208,6 +223,14 @@ class Recorder:
             StorageError: the disk refused, or did not answer in time.
         """
         self.write_and_wait(lambda connection: give_up_unsent(connection, self._station, seqs, why, at))
+
+    def give_up_samples(self, limit: int, why: str, at: datetime) -> None:
+        """Delete the oldest samples that the cloud never saw, counted by tombstones; waits for the commit.
+
+        Raises:
+            StorageError: the disk refused, or did not answer in time.
+        """
+        self.write_and_wait(lambda connection: give_up_samples(connection, self._station, limit, why, at))
 
     def renew_epoch(self, epoch: str) -> None:
         """Begin a new epoch if the one named is the current one; waits for the commit. Raises StorageError."""

@@ -164,8 +164,12 @@ class Retention:
         return False
 
     def _give_up_unsent(self, reader: sqlite3.Connection) -> bool:
-        """Give up the oldest of what the cloud never saw, good parts first; False where there is none."""
+        """Give up the oldest of what the cloud never saw: samples, then good parts first; False where there is none."""
         why = f"the records' budget of {self._limits.records_bytes} bytes is full"
+        counts = read_counts(reader)
+        if counts.get("outbox:samples", 0) + counts.get("dead:samples", 0):
+            self._recorder.give_up_samples(_INSPECTIONS_A_TURN, why, datetime.now(UTC))
+            return True
         for turn, (stream, only_good) in enumerate(_UNSENT_IN_TURN):
             found = find_unsent(reader, stream, self._unsent_seqs[turn], _INSPECTIONS_A_TURN, only_good=only_good)
             self._unsent_seqs[turn] = found.looked_to_seq

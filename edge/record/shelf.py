@@ -12,6 +12,7 @@ from edge.record.eviction import Eviction, Kind
 from edge.record.images import ImageStore
 from edge.record.letting_go import forget_bare_inspections
 from edge.record.recorder import Recorder
+from edge.record.upload_choice import UploadValue
 
 _EVICT_ROWS = 256
 _IDLE = (
@@ -27,10 +28,11 @@ _WAITING = (
 _QUERY: Mapping[Kind, tuple[str, int]] = {
     Kind.GOOD_IMAGES: (_IDLE, 1),
     Kind.OTHER_IMAGES: (_IDLE, 0),
-    Kind.AUDIT_UPLOADS: (_WAITING, 1),
-    Kind.REJECT_UPLOADS: (_WAITING, 2),
-    Kind.UNDECIDED_UPLOADS: (_WAITING, 3),
-    Kind.OVERRULED_UPLOADS: (_WAITING, 4),
+    Kind.AUDIT_UPLOADS: (_WAITING, UploadValue.AUDIT),
+    Kind.REJECT_UPLOADS: (_WAITING, UploadValue.REJECT),
+    Kind.UNDECIDED_UPLOADS: (_WAITING, UploadValue.UNDECIDED),
+    Kind.SAMPLE_UPLOADS: (_WAITING, UploadValue.SAMPLE),
+    Kind.OVERRULED_UPLOADS: (_WAITING, UploadValue.OVERRULED),
 }
 _Row = tuple[int, str, str, str, int]
 

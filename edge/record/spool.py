@@ -14,6 +14,7 @@ from edge.domain.errors import StorageError
 from edge.record.counts import counts_under, read_counts
 from edge.record.database import epoch_of, open_reader
 from edge.record.inspections import next_seq
+from edge.record.letting_go import WITH_OWN_NUMBERS
 
 _SAMPLE_ROWS = 500
 _DEAD_SHOWN = 20
@@ -153,7 +154,7 @@ def _oldest_at(connection: sqlite3.Connection, stream: Stream) -> datetime | Non
     if row is None:
         return None
     triggered_at, payload = row
-    if stream not in {Stream.LOSSES, Stream.FEEDBACK}:
+    if stream not in WITH_OWN_NUMBERS:
         return None if triggered_at is None else datetime.fromisoformat(triggered_at)
     at = json.loads(payload).get("at")
     return None if at is None else datetime.fromisoformat(at)

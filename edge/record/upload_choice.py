@@ -1,11 +1,10 @@
 """Which images go up to the cloud, and which of them first. Pure."""
 
-import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
-_DIGEST_BYTES = 8
+from edge.domain.chance import chance_of
 
 
 class UploadValue(IntEnum):
@@ -14,7 +13,8 @@ class UploadValue(IntEnum):
     AUDIT = 1
     REJECT = 2
     UNDECIDED = 3
-    OVERRULED = 4
+    SAMPLE = 4
+    OVERRULED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,4 @@ def upload_value(rule: UploadRule, verdict: str, identity: str) -> UploadValue |
         return None
     if verdict != "PASS":
         return UploadValue[verdict]
-    return UploadValue.AUDIT if rule.images == "all" or _chance(identity) < rule.audit_share else None
-
-
-def _chance(identity: str) -> float:
-    """A number in [0, 1) that is spread evenly over identities."""
-    digest = hashlib.sha256(identity.encode()).digest()[:_DIGEST_BYTES]
-    return int.from_bytes(digest, "big") / float(2 ** (8 * _DIGEST_BYTES))
+    return UploadValue.AUDIT if rule.images == "all" or chance_of(identity) < rule.audit_share else None

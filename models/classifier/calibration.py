@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 
+from models.anomaly.threshold import choose
+
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 BINS = 10
@@ -100,6 +102,26 @@ def best_odds(odds: Floats, defective: NDArray[np.bool_]) -> float:
     lost = escapes + 1 - passed
     best = cuts[lost <= lost.min() + _SURE]
     return float(best[len(best) // 2])
+
+
+def odds_within(odds: Floats, defective: NDArray[np.bool_], overkill: float, confidence: float = 0.95) -> float:
+    """Log odds from which on to reject, so that no more than this share of good images is, as sure as `confidence`.
+
+    By the order statistic that `edge calibrate` sets an anomaly model's threshold by; never lower than `best_odds`.
+
+    Args:
+        odds: (N,) of images that were not learned from.
+        defective: (N,).
+        overkill: the share, in (0, 1).
+        confidence: in (0, 1).
+
+    Raises:
+        RequestError: there is no good image, or the share is none.
+    """
+    good = odds[~defective]
+    bound = choose(good, overkill, confidence).value
+    higher = odds[odds > bound]
+    return max(best_odds(odds, defective), float((bound + higher.min()) / 2) if len(higher) else bound + _SURE)
 
 
 def reliability(defect_probabilities: Floats, defective: NDArray[np.bool_]) -> tuple[Bin, ...]:

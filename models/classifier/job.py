@@ -35,12 +35,15 @@ class ProbeRequest:
         out: the bundle's folder; must not exist. `.../cells/v3` is version 3 of `cells`.
         division: how the data is divided; train and val are learned from, test is held out.
         size_px: longer side of the model's input; None: the images' own, 320 at most.
+        overkill: the share of good images that may be rejected, kept with 95 % confidence; None: the threshold goes
+            where escape and overkill together are least.
     """
 
     data: Path
     out: Path
     division: Division = field(default_factory=Division)
     size_px: int | None = None
+    overkill: float | None = None
 
 
 def run_probe(request: ProbeRequest, progress: Progress) -> MadeClassifier:
@@ -49,6 +52,7 @@ def run_probe(request: ProbeRequest, progress: Progress) -> MadeClassifier:
     Raises:
         DatasetError: the dataset or its split will not do.
         ModelError: the target exists, the weights are missing, or a library refuses.
+        RequestError: the overkill asked for is no share.
     """
     name, version = name_of(request.out)
     started_s = time.monotonic()
@@ -62,10 +66,10 @@ def run_probe(request: ProbeRequest, progress: Progress) -> MadeClassifier:
     found = read_features(weights, spec.inputs[0], [image.path for image in learned.images], progress.advance)
     read_s = time.monotonic() - started_s
     progress.stage("fit", 1)
-    fit = fit_probe(found, labels_of(learned), groups_of(learned, splits.by))
+    fit = fit_probe(found, labels_of(learned), groups_of(learned, splits.by), overkill=request.overkill)
     progress.advance()
     seconds = {"features": round(read_s, 1), "fit": round(time.monotonic() - started_s - read_s, 1)}
-    origin = ClassOrigin(name, version, digest(splits), datetime.now(UTC), _threshold(fit))
+    origin = ClassOrigin(name, version, digest(splits), datetime.now(UTC), _threshold(fit, request.overkill))
     making = Making(
         request.out, splits, origin, _story(request, splits, fit, spec), _about(fit, seconds), request.division.seed
     )
@@ -78,10 +82,13 @@ def learned_from(splits: Splits) -> Dataset:
     return Dataset(train.root, train.form, train.classes, (*train.images, *splits.val.images))
 
 
-def _threshold(fit: Fit) -> ClassifierThreshold:
+def _threshold(fit: Fit, overkill: float | None) -> ClassifierThreshold:
+    rule = "escape and overkill together least"
+    if overkill is not None:
+        rule = f"at most {overkill:.1%} of good images rejected, 95 % sure, and no lower than where mistakes are fewest"
     return ClassifierThreshold(
         probability=float(np.clip(expit(fit.head.threshold), 1e-6, 1 - 1e-6)),
-        chosen_by="escape and overkill together least, on images left out in cross-validation over groups",
+        chosen_by=f"{rule}, on images left out in cross-validation over groups",
         scale=fit.calibration.scale,
         shifts=fit.calibration.shifts.tolist(),
     )

@@ -23,6 +23,7 @@ from models.classifier.calibration import (
     defect_odds,
     fit_calibration,
     log_loss,
+    odds_within,
 )
 from models.compile import compile_graph
 from models.dataset.errors import DatasetError
@@ -99,7 +100,14 @@ def read_features(
     return found
 
 
-def fit_probe(found: Features, labels: Labels, groups: Sequence[str], advance: Callable[[], None] | None = None) -> Fit:
+def fit_probe(
+    found: Features,
+    labels: Labels,
+    groups: Sequence[str],
+    advance: Callable[[], None] | None = None,
+    *,
+    overkill: float | None = None,
+) -> Fit:
     """The head that does best on images it did not learn from.
 
     Args:
@@ -107,9 +115,11 @@ def fit_probe(found: Features, labels: Labels, groups: Sequence[str], advance: C
         labels: (N,), 0 good, k a defect class.
         groups: (N,) what belongs together.
         advance: called once per strength.
+        overkill: the share of good images that the threshold may reject; None: whatever makes the fewest mistakes.
 
     Raises:
         DatasetError: a class is in fewer than two groups, so that nothing can be held out.
+        RequestError: the share is none.
     """
     folds = list(_folds(labels, groups))
     tried: dict[float, tuple[float, Floats, Calibration]] = {}
@@ -121,7 +131,8 @@ def fit_probe(found: Features, labels: Labels, groups: Sequence[str], advance: C
             advance()
     strength = min(tried, key=lambda one: tried[one][0])
     _, logits, calibration = tried[strength]
-    threshold = best_odds(defect_odds(calibration.apply(logits)), labels != GOOD)
+    odds, bad = defect_odds(calibration.apply(logits)), np.asarray(labels != GOOD, np.bool_)
+    threshold = best_odds(odds, bad) if overkill is None else odds_within(odds, bad, overkill)
     head = _head(
         _Linear.fitted(found, labels, strength, int(labels.max())), found[labels == GOOD, 0], calibration, threshold
     )

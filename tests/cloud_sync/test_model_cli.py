@@ -231,6 +231,10 @@ def test_a_value_out_of_its_range_is_wrong_usage(labelled: Path, tmp_path: Path,
         pytest.param(["--kind", "classifier", "--epochs", "3"], "--epochs", id="epochs of a probe"),
         pytest.param(["--kind", "anomaly", "--minutes", "3"], "--minutes", id="minutes of an anomaly model"),
         pytest.param(["--kind", "anomaly", "--cache", "c"], "--cache", id="checkpoints of an anomaly model"),
+        pytest.param(["--kind", "detector", "--overkill", "0.05"], "--overkill", id="overkill of a detector"),
+        pytest.param(
+            ["--kind", "classifier", "--method", "finetune", "--overkill", "0.05"], "--overkill", id="of finetune"
+        ),
     ],
 )
 def test_an_option_that_means_nothing_for_the_kind_is_refused(tmp_path: Path, words: list[str], option: str) -> None:

@@ -14,10 +14,13 @@ from cloud_sync.hub.files.blobs import FolderBlobs
 from cloud_sync.hub.files.release_desk import ReleaseDesk
 from cloud_sync.hub.files.releases import JobRow, OfferError, job_rows, offer
 from cloud_sync.station.downlink import Downlink, DownPace
+from cloud_sync.station.keeping import Word
+from cloud_sync.station.retelling import FIGURES_EVERY_S
 from cloud_sync.wire import topics
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.messages import BLOCK_BYTES, Job, JobState, Want
 
+SHADOW = {"parts": 10.0}
 BUNDLE = picture(9 * BLOCK_BYTES + 5)
 NAME = "cells-v7.bundle"
 PACE = DownPace(2.0, 8.0)
@@ -41,6 +44,34 @@ def way_to(tmp_path: Path, cloud: Cloud, job: Job, pace: DownPace = PACE) -> Way
     way = Way(Downlink(STATION, tmp_path / "releases", pace), cloud)
     way.passenger.hear("job", job.pack())
     return way
+
+
+class Listening:
+    """Implements `Keeper`: what it was asked, and what it is to say."""
+
+    def __init__(self) -> None:
+        self.asks: list[Job | None] = []
+        self.files: list[Path] = []
+        self.to_say: list[Word] = []
+
+    def asked(self, job: Job | None) -> None:
+        self.asks.append(job)
+
+    def fetched(self, job: Job, file: Path) -> None:
+        assert self.asks[-1] == job
+        self.files.append(file)
+
+    def words(self) -> list[Word]:
+        said, self.to_say = self.to_say, []
+        return said
+
+
+def kept_way(tmp_path: Path, cloud: Cloud, job: Job) -> tuple[Way, Listening]:
+    """As `way_to`, with somebody who takes the release further."""
+    keeper = Listening()
+    way = Way(Downlink(STATION, tmp_path / "releases", PACE, keeper=keeper), cloud)
+    way.passenger.hear("job", job.pack())
+    return way, keeper
 
 
 def row(cloud: Cloud) -> JobRow:
@@ -243,3 +274,66 @@ def test_the_command_says_what_is_wrong_and_makes_no_store_by_a_slip(tmp_path: P
     offered(tmp_path, cloud)
     done = runner.invoke(app, ["release", "status", "--store", cloud.place, "--json"])
     assert json.loads(done.stdout)["state"] == "asked"
+
+
+def test_the_same_offer_further_on_is_handed_over_and_never_fetched_twice(tmp_path: Path, cloud: Cloud) -> None:
+    job = offered(tmp_path, cloud)
+    way, keeper = kept_way(tmp_path, cloud, job)
+    way.until(lambda: bool(keeper.files))
+    wanted = [topic for topic, _ in way.sent if topic.endswith("/want")]
+    further = job.model_copy(update={"stage": "shadow"})
+    way.passenger.hear("job", further.pack())
+    for _ in range(20):
+        way.step()
+    assert keeper.asks == [job, further]
+    assert keeper.files == [tmp_path / "releases" / NAME]
+    assert [topic for topic, _ in way.sent if topic.endswith("/want")] == wanted
+    assert told(way) == ["offered", "downloading", "verified"]
+
+
+def test_a_withdrawn_offer_is_withdrawn_from_its_keeper_too(tmp_path: Path, cloud: Cloud) -> None:
+    way, keeper = kept_way(tmp_path, cloud, offered(tmp_path, cloud))
+    way.passenger.hear("job", b"")
+    assert keeper.asks[-1] is None
+
+
+def test_each_change_is_told_at_once_and_figures_now_and_then(tmp_path: Path, cloud: Cloud) -> None:
+    job = offered(tmp_path, cloud)
+    way, keeper = kept_way(tmp_path, cloud, job)
+    way.until(lambda: bool(keeper.files))
+    keeper.to_say = [Word(job.job, "selftest"), Word(job.job, "shadow", figures=SHADOW)]
+    way.step()
+    assert told(way)[-2:] == ["selftest", "shadow"]
+    told_at_s, before = way.now_s, len(told(way))
+    for number in range(5):
+        keeper.to_say = [Word(job.job, "shadow", figures={"parts": 11.0 + number})]
+        way.step()
+    said = [JobState.model_validate_json(payload) for topic, payload in way.sent if "/up/job/" in topic]
+    assert len(said) - before <= (way.now_s - told_at_s) / FIGURES_EVERY_S + 1
+    way.step()
+    way.step()
+    last = [JobState.model_validate_json(payload) for topic, payload in way.sent if "/up/job/" in topic][-1]
+    assert last.figures == {"parts": 15.0}
+
+
+def test_each_connection_hears_again_what_the_keeper_said_last(tmp_path: Path, cloud: Cloud) -> None:
+    job = offered(tmp_path, cloud)
+    way, keeper = kept_way(tmp_path, cloud, job)
+    way.until(lambda: bool(keeper.files))
+    keeper.to_say = [Word(job.job, "shadow", figures=SHADOW)]
+    way.step()
+    way.passenger.begin(LIMITS)
+    way.step()
+    assert told(way)[-2:] == ["shadow", "shadow"]
+
+
+def test_after_a_restart_what_was_taken_further_is_not_told_as_offered_again(tmp_path: Path, cloud: Cloud) -> None:
+    job = offered(tmp_path, cloud)
+    way_to(tmp_path, cloud, job).until((tmp_path / "releases" / NAME).exists)
+    way, keeper = kept_way(tmp_path, cloud, job.model_copy(update={"stage": "live"}))
+    keeper.to_say = [Word(job.job, "live", figures=SHADOW)]
+    way.until(lambda: bool(keeper.files))
+    for _ in range(5):
+        way.step()
+    assert told(way) == ["live"]
+    assert not [topic for topic, _ in way.sent if topic.endswith("/want")]

@@ -8,7 +8,7 @@ from line_kit import STATION as LINE_STATION
 from line_kit import make_line
 from outboxes import AT, EPOCH, STATION, images, inspection, outcome
 from schemas_kit import channel_of, faults, validator
-from wire_samples import MESSAGES, feedback, loss
+from wire_samples import MESSAGES, feedback, loss, sample
 from wiretap import wiretap
 
 from cloud_sync.wire import messages, records
@@ -18,7 +18,7 @@ from cloud_sync.wire.outbox import OutboxRow, Stream
 from cloud_sync.wire.schemas import FOLDER, MODELS, schemas
 from cloud_sync.wire.schemas.envelopes import RECORDS
 
-ROWS = {row.stream: row for row in (inspection(1), outcome(1), images(1), feedback(1), loss(1))}
+ROWS = {row.stream: row for row in (inspection(1), outcome(1), images(1), feedback(1), loss(1), sample(1))}
 
 
 def test_the_files_are_those_of_the_models() -> None:
@@ -79,7 +79,7 @@ def damaged(content: dict[str, object], schema: dict[str, object]) -> list[tuple
     required = schema["required"]
     assert isinstance(required, list)
     without = [(f"no {name}", {key: value for key, value in content.items() if key != name}) for name in required]
-    return without + [(f"{name} is no such thing", content | {name: {"": []}}) for name in content]
+    return without + [(f"{name} is no such thing", content | {name: [{"": []}]}) for name in content]
 
 
 DAMAGEABLE = {RECORDS[stream]: row.payload for stream, row in ROWS.items()}

@@ -12,10 +12,17 @@ from alembic.script import ScriptDirectory
 from outboxes import EPOCH, STATION, inspection
 from stores import engine, everything
 
-from cloud_sync.hub.store import StoreError, migrations
-from cloud_sync.hub.store.file_tables import metadata  # all tables: those of files are added to the others
+from cloud_sync.hub.store import (
+    StoreError,
+    file_tables,
+    label_tables,
+    migrations,
+    retraining_tables,
+    rollout_tables,
+    trust_tables,
+)
 from cloud_sync.hub.store.reading import StoreReader
-from cloud_sync.hub.store.tables import SCHEMA_VERSION
+from cloud_sync.hub.store.tables import SCHEMA_VERSION, metadata
 from cloud_sync.hub.store.writing import Key, NewRecord, StoreWriter
 from cloud_sync.wire.outbox import Stream
 from cloud_sync.wire.records import content_hash
@@ -36,6 +43,7 @@ CREATE TABLE stations (station VARCHAR(63) NOT NULL, first_seen_at_ms BIGINT NOT
 INSERT INTO meta VALUES ('schema_version', '1');
 """
 ROWS = [inspection(seq) for seq in range(1, 4)]
+BESIDE = (file_tables, label_tables, trust_tables, retraining_tables, rollout_tables)  # these add to the metadata
 
 
 def old_store(place: str) -> None:
@@ -83,6 +91,7 @@ def test_the_steps_lead_to_the_tables_that_the_program_works_with(place: str) ->
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
 
     assert [found for found in differences if "alembic_version" not in str(found)] == []
+    assert {table for module in BESIDE for table in module.ALL} <= set(metadata.tables.values())
 
 
 def test_a_step_is_named_by_the_version_that_it_leads_to() -> None:

@@ -35,6 +35,7 @@ def one(name: str, labels: str, fires: str, silent: str, at: str = "90m") -> tup
 
 OF_STATION = '{instance="line-1"}'
 OF_STREAM = '{instance="line-1",stream="inspections"}'
+OF_SIGN = '{instance="line-1",product="cell",camera="top",sign="brightness"}'
 OF_HUB = '{instance="hub-1"}'
 STEADY = "0+60x120"
 CASES = [
@@ -54,6 +55,9 @@ CASES = [
          {TOLD: STEADY, PARTS % ("REJECT", "told"): "0+20x120"}),
     Case("InspectdCameraLost", *one("inspectd_camera_lost", '{instance="line-1",camera="top"}', "0x60 1x60", "0x120")),
     Case("InspectdStationAlarm", *one("inspectd_alarm", '{instance="line-1",alarm="disk"}', "1x120", "_x85 1x9")),
+    Case("InspectdStationAlarm", {'inspectd_alarm{instance="line-1",alarm="disk"}': "1x120"},
+         {'inspectd_alarm{instance="line-1",alarm="drift"}': "1x120"}),
+    Case("InspectdDrift", *one("inspectd_drift_alarm", OF_SIGN, "0x60 1x60", "0x86 1x2 0x40")),
     Case("InspectdDiskFillsUp", *one("inspectd_disk_free_bytes", OF_STATION, "9e10-1e8x120", "9e10-1e5x120")),
     Case("InspectdDiskFillsUp", *one("inspectd_disk_free_bytes", OF_STATION, "1.9e9x120", "2.1e9x120")),
     Case("InspectdSpoolUnreadable", *one("inspectd_spool_readable", OF_STATION, "0x120", "1x120")),

@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import io
 import json
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from pki_kit import HOST, authority, serving
+from trust_kit import Repository
 
 from cloud_sync.hub.pki.office import LIVE_MOST, Office
 from cloud_sync.hub.pki.server import EnrolmentServer
@@ -18,6 +20,7 @@ from cloud_sync.wire.identity import Identity
 from cloud_sync.wire.identity_files import is_private, own_standing
 from cloud_sync.wire.link import Address
 from edge.cli import main
+from edge.config import load_config
 
 CONFIG = """
 [station]
@@ -168,3 +171,74 @@ def test_a_request_by_hand_keeps_its_key_through_a_renewal(desk: Desk, tmp_path:
     (tmp_path / "ca.crt").write_bytes(grant.authority)
     desk.edge("enrol", "--certificate", str(tmp_path / "a.pem"), "--ca", str(tmp_path / "ca.crt"))
     assert own_standing(desk.identity).name == "line-1"
+
+
+# The root of signed releases
+
+
+@pytest.fixture
+def root(desk: Desk, tmp_path: Path) -> Path:
+    """A root that the enrolment server gives to every station from now on."""
+    path = tmp_path / "given.json"
+    path.write_bytes(Repository().pinned)
+    desk.server.office = dataclasses.replace(desk.office, trust_root=path)
+    return path
+
+
+def pinned(desk: Desk) -> bytes:
+    return load_config(desk.config).trust_root_path.read_bytes()
+
+
+def test_the_root_of_signed_releases_is_pinned_with_the_certificate(desk: Desk, root: Path) -> None:
+    desk.edge("enrol", desk.token())
+    assert pinned(desk) == root.read_bytes()
+    assert load_config(desk.config).trust_root_path == desk.identity.folder / "root.json"
+
+
+def test_a_renewal_never_changes_the_root_that_is_pinned(desk: Desk, root: Path) -> None:
+    desk.edge("enrol", desk.token())
+    before = root.read_bytes()
+    root.write_bytes(Repository().pinned)
+    desk.edge("renew", "--anyway")
+    assert pinned(desk) == before
+    desk.edge("enrol", desk.token())  # somebody with a token begins a new trust
+    assert pinned(desk) == root.read_bytes()
+
+
+def test_a_station_that_was_enrolled_before_there_was_a_root_gets_it_with_its_renewal(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.edge("enrol", desk.token())
+    assert not load_config(desk.config).trust_root_path.exists()
+    (tmp_path / "late.json").write_bytes(Repository().pinned)
+    desk.server.office = dataclasses.replace(desk.office, trust_root=tmp_path / "late.json")
+    desk.edge("renew", "--anyway")
+    assert pinned(desk) == (tmp_path / "late.json").read_bytes()
+
+
+def test_the_root_that_the_configuration_names_counts_before_the_one_that_came(desk: Desk, root: Path) -> None:
+    desk.edge("enrol", desk.token())
+    desk.config.write_text(f'{CONFIG}[sync]\ntrust_root = "other/root.json"\n')
+    assert load_config(desk.config).trust_root_path == desk.config.parent / "other" / "root.json"
+    assert root.exists()
+
+
+def test_hubs_and_stations_of_before_signed_releases_understand_each_other(desk: Desk) -> None:
+    before = json.dumps({"certificate": "c", "authority": "a"}).encode()
+    assert Grant.parse(before) == Grant(b"c", b"a")
+    assert Grant(b"c", b"a").pack() == b'{"authority":"a","certificate":"c"}'  # to the byte as it was
+    assert Grant.parse(Grant(b"c", b"a", b"{}").pack()) == Grant(b"c", b"a", b"{}")
+    desk.edge("enrol", desk.token())
+    assert not (desk.identity.folder / "root.json").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b'{"signed": {"_type": "targets"}, "signatures": []}'])
+def test_a_server_with_a_root_that_is_none_gives_no_certificate_and_the_token_stays_good(
+    desk: Desk, root: Path, content: bytes | None
+) -> None:
+    token, good = desk.token(), root.read_bytes()
+    root.unlink() if content is None else root.write_bytes(content)
+    assert "cannot answer just now" in desk.edge("enrol", token, code=3)["error"]
+    root.write_bytes(good)
+    desk.edge("enrol", token)
+    assert pinned(desk) == good

@@ -59,8 +59,13 @@ def painted_folders(root: Path, count: int, size: int = 64, seed: int = 0) -> Pa
     return root
 
 
-def bright_graph(*, nan_above: float | None = None, bias: float = -4.0) -> ov.Model:
-    """A classifier by the real head, on 8 x 8 cells: `bright` where one is far above mid grey, `dark` where below."""
+def bright_graph(
+    *, nan_above: float | None = None, bias: float = -4.0, sight: tuple[float, float] = (10, 10)
+) -> ov.Model:
+    """A classifier by the real head, on 8 x 8 cells: `bright` where one is far above mid grey, `dark` where below.
+
+    `sight` is how strongly each of the two is seen.
+    """
     image = image_input(SIDE, SIDE)
     grey = ops.reduce_mean(ops.convert(image, np.float32), np.array([3]), keep_dims=True)
     apart = ops.divide(ops.subtract(ops.transpose(grey, np.array([0, 3, 1, 2])), np.float32(128)), np.float32(127))
@@ -70,7 +75,7 @@ def bright_graph(*, nan_above: float | None = None, bias: float = -4.0) -> ov.Mo
         over = ops.relu(ops.subtract(ops.reduce_mean(grey, np.array([0, 1, 2, 3])), np.float32(nan_above)))
         maps = ops.add(maps, ops.sqrt(ops.subtract(np.float32(0), over)))
     weights = np.zeros((2, 6), np.float32)
-    weights[0, 2], weights[1, 3] = 10, 10
+    weights[0, 2], weights[1, 3] = sight
     head = LinearHead(weights, np.full(2, bias, np.float32), np.zeros(6, np.float32))
     return ov.Model(class_outputs([maps], head), [image], "bright")
 

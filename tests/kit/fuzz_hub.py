@@ -14,7 +14,7 @@ from fuzz_kit import Target
 from mutator import Json, Mutator, canonical, damaged, damaged_bytes
 from outboxes import AT, EPOCH, STATION, images, inspection, outcome
 from schemas_kit import faults
-from wire_samples import MESSAGES, feedback, loss
+from wire_samples import MESSAGES, feedback, loss, sample
 
 from cloud_sync.hub.collecting import desks as plain_desks
 from cloud_sync.hub.desk import Reply
@@ -37,7 +37,9 @@ from cloud_sync.wire.records import content_hash
 _GROUP = 64
 _DESK_TABLES = ("conditions", "files", "file_chunks", "releases", "jobs")  # what desks alone write
 _PREVIOUS = Path(__file__).parents[1] / "cloud_sync" / "previous"
-ROWS = [make(seq) for make in (loss, inspection, outcome, images, feedback) for seq in (1, 2, 3)]
+_TOPICS = {Stream.FEEDBACK: topics.feedback, Stream.SAMPLES: topics.samples}
+_SCHEMAS = {Stream.FEEDBACK: b'"inspectd.feedback.v1"', Stream.SAMPLES: b'"inspectd.sample.v1"'}
+ROWS = [make(seq) for make in (loss, inspection, outcome, images, feedback, sample) for seq in (1, 2, 3)]
 PICTURE = picture(2 * BLOCK_BYTES + 1000)
 
 
@@ -117,7 +119,7 @@ class HubEnd:
 
 def batch_of(row: OutboxRow) -> Message:
     """A batch of one record, on its topic."""
-    topic = topics.feedback(STATION) if row.stream is Stream.FEEDBACK else topics.inspections(STATION)
+    topic = _TOPICS.get(row.stream, topics.inspections)(STATION)
     return Message(topic, pack_batch(STATION, EPOCH, [row], AT))
 
 
@@ -215,8 +217,8 @@ def hub_targets(folder: Path) -> Iterator[list[Target]]:
     batches += [path.read_bytes() for path in sorted(_PREVIOUS.glob("*.json"))]
 
     def batch(payload: bytes) -> bool:
-        is_feedback = b'"inspectd.feedback.v1"' in payload
-        return end.feed(Message((topics.feedback if is_feedback else topics.inspections)(STATION), payload))
+        own = [topic for stream, topic in _TOPICS.items() if _SCHEMAS[stream] in payload]
+        return end.feed(Message((own[0] if own else topics.inspections)(STATION), payload))
 
     def at_desk(content: bytes) -> bool:
         name, _, payload = content.partition(b"\n")

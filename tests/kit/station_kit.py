@@ -59,7 +59,13 @@ def blob_graph(nan_above: float | None = None, blindness: float = 1) -> ov.Model
 
 
 def make_bundle(
-    root: Path, bundle_id: str = "blob", version: int = 1, *, nan_above: float | None = None, blindness: float = 1
+    root: Path,
+    bundle_id: str = "blob",
+    version: int = 1,
+    *,
+    nan_above: float | None = None,
+    blindness: float = 1,
+    dataset_sha256: str = "0" * 64,
 ) -> Bundle:
     """Write the blob graph as a bundle and make it active; its self-test frames are dark and of mid grey."""
     source = root / f".source-{bundle_id}-{version}"
@@ -78,7 +84,7 @@ def make_bundle(
         classes=["anomaly"],
         inputs=[InputEntry(name="image", height=SIDE, width=SIDE)],
         precision=Precision.FP32,
-        dataset_sha256="0" * 64,
+        dataset_sha256=dataset_sha256,
         metrics={},
         thresholds={},
         gate=GateRecord(outcome="not run", reason="a graph for tests", images=0),

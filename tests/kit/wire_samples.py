@@ -5,6 +5,8 @@ from outboxes import AT, EPOCH, STATION
 from cloud_sync.wire.messages import (
     BLOCK_BYTES,
     CommandMessage,
+    DriftMessage,
+    DriftSigns,
     FileAck,
     FileFin,
     FileInit,
@@ -16,7 +18,15 @@ from cloud_sync.wire.messages import (
     WireMessage,
 )
 from cloud_sync.wire.outbox import OutboxRow, Stream
-from cloud_sync.wire.records import FeedbackRecord, LossRecord, canonical_json
+from cloud_sync.wire.records import (
+    DetectionRecord,
+    FeedbackRecord,
+    LossRecord,
+    ModelRecord,
+    ProposalRecord,
+    SampleRecord,
+    canonical_json,
+)
 
 DIGEST = "ab" * 32
 
@@ -44,6 +54,23 @@ MESSAGES: dict[str, WireMessage] = {
     "file-ack.v1.json": FileAck(file=DIGEST, ranges=[(0, BLOCK_BYTES)], error="the hash is another"),
     "want.v1.json": Want(name="cells-v7.tar", offset=BLOCK_BYTES, count=4),
     "job.v1.json": Job(job="r-7", kind="release", name="cells-v7.tar", size_bytes=10**6, sha256=DIGEST),
+    "drift.v1.json": DriftMessage(
+        at=AT,
+        epoch=EPOCH,
+        model={"cell": DIGEST},
+        signs=[
+            DriftSigns(
+                product="cell",
+                camera="top",
+                sign="brightness",
+                alarm=True,
+                statistic=9.5,
+                limit=8.0,
+                parts=1200,
+                since=AT,
+            )
+        ],
+    ),
     "job-state.v1.json": JobState(job="r-7", state="downloading", at=AT),
 }
 
@@ -80,3 +107,30 @@ def loss(seq: int) -> OutboxRow:
         at=AT,
     )
     return OutboxRow(Stream.LOSSES, seq, canonical_json(record), EPOCH)
+
+
+def proposal(version: int, score: float) -> ProposalRecord:
+    return ProposalRecord(
+        model=ModelRecord(id="cells", version=version, sha256=DIGEST, precision="INT8"),
+        verdict="PASS" if score < 0.5 else "REJECT",
+        score=score,
+        detections=[DetectionRecord(box_xyxy=[1.0, 2.0, 30.5, 40.0], score=score, label="Kratzer")],
+    )
+
+
+def sample(seq: int) -> OutboxRow:
+    record = SampleRecord(
+        station=STATION,
+        epoch=EPOCH,
+        seq=seq,
+        part_id=f"part-{seq}",
+        inspection_epoch=EPOCH,
+        inspection_seq=seq,
+        product="cell",
+        camera="top",
+        reasons=["disagreement", "uncertain"],
+        champion=proposal(1, 0.46),
+        challenger=proposal(2, 0.62),
+        at=AT,
+    )
+    return OutboxRow(Stream.SAMPLES, seq, canonical_json(record), EPOCH)

@@ -4,6 +4,7 @@
 - Blocks are read and sent on the side, never in the collector's transaction: a slow blob store slows only them.
 """
 
+import json
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from cloud_sync.hub.desk import Publish, Reply
 from cloud_sync.hub.files.blobs import Blobs
 from cloud_sync.hub.store.engine import open_engine
+from cloud_sync.hub.store.entries import storable
 from cloud_sync.hub.store.errors import BlobError
 from cloud_sync.hub.store.file_tables import jobs, releases
 from cloud_sync.wire import topics
@@ -24,7 +26,10 @@ from cloud_sync.wire.messages import BLOCK_BYTES, JobState, Want
 from cloud_sync.wire.topics import checked_station
 
 _STATIONS = 1000
-_RANKS = {"asked": 0, "offered": 1, "downloading": 2, "verified": 3, "rejected": 3}
+_ORDER = ("asked", "offered", "downloading", "verified", "selftest", "shadow", "live", "back")
+_RANKS = {state: rank for rank, state in enumerate(_ORDER)} | {"rejected": len(_ORDER) - 1}
+_ENDS = frozenset({"back", "rejected"})
+_FIGURE_MOST = 1e12
 _logger = logging.getLogger(__name__)
 
 
@@ -108,13 +113,28 @@ class ReleaseDesk:
 
 
 def _note_state(connection: sa.Connection, station: str, job: str, said: JobState, at_ms: int) -> None:
-    """Write how far a station came; a late word of an earlier state changes nothing. Raises LinkError."""
+    """Write how far a station came, and what it counted there. Raises LinkError.
+
+    A word of an earlier state changes nothing, nor does one that was said before the last: words come twice, and late.
+    What ended stays ended.
+    """
     if said.job != job:
         raise LinkError(f"expected job {job}, as the topic says, got {said.job}")
+    if odd := next((name for name, value in said.figures.items() if not 0 <= value <= _FIGURE_MOST), None):
+        raise LinkError(f"expected figures from 0 to {_FIGURE_MOST:g}, got {odd[:60]!r}: {said.figures[odd]!r}")
     mine = jobs.c.station == checked_station(station), jobs.c.job == job
-    known = connection.scalar(sa.select(jobs.c.state).where(*mine))
+    columns = jobs.c.state, jobs.c.why, jobs.c.said_at_ms, jobs.c.figures
+    known = connection.execute(sa.select(*columns).where(*mine)).one_or_none()
     if known is None:
         raise LinkError(f"station {station} was never offered job {job}")
-    if _RANKS[said.state] >= _RANKS[known] and (said.state != known or said.why):
-        changed = {"state": said.state, "why": said.why, "changed_at_ms": at_ms}
-        connection.execute(sa.update(jobs).where(*mine).values(**changed))
+    said_at_ms, is_news = round(said.at.timestamp() * 1000), said.state != known.state
+    more = said.figures.get("parts", 0) - json.loads(known.figures).get("parts", 0)
+    if _RANKS[said.state] < _RANKS[known.state] or (is_news and known.state in _ENDS):
+        return
+    if not is_news and said_at_ms < (known.said_at_ms or 0) and more <= 0:  # a clock may be set back, a count is not
+        return
+    changed = {"state": said.state, "why": storable(said.why), "said_at_ms": said_at_ms, "heard_at_ms": at_ms}
+    if is_news or said.why != known.why or more > 0:
+        changed["changed_at_ms"] = at_ms
+    figures = json.dumps(said.figures or (json.loads(known.figures) if said.state in _ENDS else {}))
+    connection.execute(sa.update(jobs).where(*mine).values(figures=figures, **changed))

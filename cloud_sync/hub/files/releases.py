@@ -2,7 +2,7 @@
 
 - A name has one content for ever: another one under the same name is refused.
 - The same words again do nothing twice: what was put and written stays, the offer is published anew.
-- An offer that its station rejected is made anew under another number, so that the station tries again.
+- An offer that its station rejected, or went back from, is made anew under another number: the station tries again.
 """
 
 import hashlib
@@ -26,12 +26,13 @@ from cloud_sync.hub.store.file_tables import jobs, releases
 from cloud_sync.wire import topics
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Limits, Link, Message
-from cloud_sync.wire.messages import FILE_LIMIT_BYTES, Job
+from cloud_sync.wire.messages import FILE_LIMIT_BYTES, METADATA_MARK, Job
 
 ANSWER_S = 10.0
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _ID_DIGITS = 16
+_ENDS = frozenset({"rejected", "back"})
 
 
 class OfferError(Exception):
@@ -60,10 +61,18 @@ class JobRow:
     changed_at_ms: int
 
 
+def checked_name(name: str) -> str:
+    """The name itself. Raises OfferError where no release can have it."""
+    if _NAME.fullmatch(name) is None:
+        raise OfferError(f"a release's name is 1 to 128 of a-z, 0-9, '.', '_' and '-', got {name[:140]!r}")
+    if name.startswith(METADATA_MARK):
+        raise OfferError(f"a name that begins {METADATA_MARK!r} is of signed metadata: give {name!r} another")
+    return name
+
+
 def read_release(path: Path) -> Release:
     """What a file would be as a release. Raises OfferError: no such file, a name that is none, too large or empty."""
-    if _NAME.fullmatch(path.name) is None:
-        raise OfferError(f"a release's name is 1 to 128 of a-z, 0-9, '.', '_' and '-', got {path.name[:140]!r}")
+    checked_name(path.name)
     try:
         sha256, size_bytes = file_sha256(path)
     except OSError as error:
@@ -91,7 +100,7 @@ def offer(place: str, blobs: Blobs, path: Path, stations: Sequence[str]) -> list
         row = {"name": release.name, "sha256": release.sha256, "size_bytes": release.size_bytes}
         add_absent(connection, releases, row | {"made_at_ms": _now_ms()})
         _check_name(connection, release)
-        return [(station, _job(connection, station, release)) for station in names]
+        return [(station, open_job(connection, station, release)) for station in names]
 
 
 def publish(link: Link, offers: Sequence[tuple[str, Job]], within_s: float = ANSWER_S) -> None:
@@ -123,6 +132,20 @@ def job_rows(place: str) -> list[JobRow]:
         raise StoreError(f"cannot read {without_password(place)}: {getattr(error, 'orig', None) or error}") from error
     finally:
         engine.dispose()
+
+
+def open_job(connection: sa.Connection, station: str, release: Release) -> Job:
+    """The offer of a release to a station: the one that did not end there, or a new one, which is written."""
+    digest = hashlib.sha256(f"{release.name}\n{release.sha256}".encode()).hexdigest()[:_ID_DIGITS]
+    mine = jobs.c.station == station, jobs.c.name == release.name
+    earlier = connection.execute(sa.select(jobs.c.job, jobs.c.state).where(*mine)).all()
+    is_open = next((row.job for row in earlier if row.state not in _ENDS), None)
+    job = is_open or f"{digest}-{len(earlier) + 1}"
+    if is_open is None:
+        times = {"offered_at_ms": _now_ms(), "changed_at_ms": _now_ms()}
+        row = {"station": station, "job": job, "name": release.name, "state": "asked", "why": "", "figures": "{}"}
+        add_absent(connection, jobs, row | times)
+    return Job(job=job, kind="release", name=release.name, size_bytes=release.size_bytes, sha256=release.sha256)
 
 
 class _Answers:
@@ -175,20 +198,6 @@ def _checked(station: str) -> str:
         return topics.checked_station(station)
     except LinkError as error:
         raise OfferError(str(error)) from error
-
-
-def _job(connection: sa.Connection, station: str, release: Release) -> Job:
-    """The offer to a station: the one that it did not reject, or a new one, which is written."""
-    digest = hashlib.sha256(f"{release.name}\n{release.sha256}".encode()).hexdigest()[:_ID_DIGITS]
-    mine = jobs.c.station == station, jobs.c.name == release.name
-    earlier = connection.execute(sa.select(jobs.c.job, jobs.c.state).where(*mine)).all()
-    open_job = next((row.job for row in earlier if row.state != "rejected"), None)
-    job = open_job or f"{digest}-{len(earlier) + 1}"
-    if open_job is None:
-        times = {"offered_at_ms": _now_ms(), "changed_at_ms": _now_ms()}
-        row = {"station": station, "job": job, "name": release.name, "state": "asked", "why": ""}
-        add_absent(connection, jobs, row | times)
-    return Job(job=job, kind="release", name=release.name, size_bytes=release.size_bytes, sha256=release.sha256)
 
 
 def _check_name(connection: sa.Connection, release: Release) -> None:

@@ -12,6 +12,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from cryptography import x509
 
@@ -21,8 +22,9 @@ from cloud_sync.hub.pki.folder import PkiFolder
 from cloud_sync.hub.pki.register import Issued, KeptToken, Ledger, key_sha256, serial_text
 from cloud_sync.hub.pki.requests import public_key_of, read_request
 from cloud_sync.hub.pki.revocation import write_lists
+from cloud_sync.wire import strict_json
 from cloud_sync.wire.certificates import certificate_pem, fingerprint, read_certificate, standing
-from cloud_sync.wire.enrolment import Grant, Token
+from cloud_sync.wire.enrolment import TRUST_ROOT_LIMIT_BYTES, Grant, Token
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Address
 from cloud_sync.wire.topics import checked_station
@@ -46,10 +48,17 @@ class TokenReuseError(RefusedError):
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """The authority of a folder. Every call reads what it needs anew: several processes may work on one folder."""
+    """The authority of a folder. Every call reads what it needs anew: several processes may work on one folder.
+
+    Args:
+        folder: where the authority lies.
+        clock: the time, aware.
+        trust_root: the root by which stations check signed releases, given to each with its certificate.
+    """
 
     folder: PkiFolder
     clock: Clock = utc_now
+    trust_root: Path | None = None
 
     def token(self, station: str, life_h: float = TOKEN_LIFE_H, address: Address | None = None) -> Token:
         """A new one-time token. Raises RequestError for a station that cannot be one, or a server with another name."""
@@ -104,7 +113,7 @@ class Office:
                 return given
             if len(live) >= LIVE_MOST:
                 raise RefusedError(f"{held.name!r} has {LIVE_MOST} certificates already: it renews in a loop")
-            return self._grant(self._station_certificate(ledger, request.key, held.name, now))
+            return self._grant(certificate_pem(self._station_certificate(ledger, request.key, held.name, now)))
 
     def sign(self, station: str, csr: bytes) -> Grant:
         """The certificate for a request that came by hand. Raises RefusedError or RequestError."""
@@ -156,7 +165,7 @@ class Office:
             write_lists(self.folder, now)
             name = standing(certificate).name
             _logger.warning("%s enrolled again: %d older certificates are revoked", name, replaced)
-        return self._grant(certificate)
+        return self._grant(certificate_pem(certificate))
 
     def _live(self, ledger: Ledger, station: str, now: dt.datetime) -> list[Issued]:
         return [one for one in ledger.issued_to(station, Kind.STATION) if one.is_live(now.timestamp())]
@@ -173,7 +182,7 @@ class Office:
         wanted = key_sha256(key)
         for one in live:
             if one.key_sha256 == wanted and not standing(read_certificate(one.pem)).is_due(now):
-                return Grant(one.pem, self.folder.stations().pem)
+                return self._grant(one.pem)
         return None
 
     def _given_before(self, ledger: Ledger, kept: KeptToken, key: object) -> Grant:
@@ -187,10 +196,24 @@ class Office:
                 kept.station,
             )
             raise TokenReuseError(f"the token of {kept.station!r} was used before: each is good once")
-        return Grant(held.pem, self.folder.stations().pem)
+        return self._grant(held.pem)
 
-    def _grant(self, certificate: x509.Certificate) -> Grant:
-        return Grant(certificate_pem(certificate), self.folder.stations().pem)
+    def _grant(self, certificate: bytes) -> Grant:
+        root = b"" if self.trust_root is None else read_trust_root(self.trust_root)
+        return Grant(certificate, self.folder.stations().pem, root)
+
+
+def read_trust_root(path: Path) -> bytes:
+    """The root that `cloud keys root` wrote. Raises RequestError where the file is none."""
+    try:
+        content = path.read_bytes()
+        signed = strict_json.members(strict_json.loads(content), ("signed", "signatures"), "a root of signed releases")
+        kind = strict_json.members(signed["signed"], ("_type",), "what is signed")["_type"]
+    except (OSError, LinkError) as error:
+        raise RequestError(f"cannot use the root of signed releases {path}: {error}") from error
+    if kind != "root" or len(content) > TRUST_ROOT_LIMIT_BYTES:
+        raise RequestError(f"{path} is no root of at most {TRUST_ROOT_LIMIT_BYTES} bytes: `cloud keys root` writes it")
+    return content
 
 
 def _end(held: Issued) -> str:

@@ -53,6 +53,9 @@ jobs = sa.Table(
     sa.Column("why", sa.Text, nullable=False),
     sa.Column("offered_at_ms", sa.BigInteger, nullable=False),
     sa.Column("changed_at_ms", sa.BigInteger, nullable=False),
+    sa.Column("figures", sa.Text, nullable=False, server_default="{}"),  # what the station counted in this state, JSON
+    sa.Column("said_at_ms", sa.BigInteger),  # when it said so, by its own clock
+    sa.Column("heard_at_ms", sa.BigInteger),  # by ours
 )
 
 ALL = (files, file_chunks, releases, jobs)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from cloud_sync.hub.store.arrivals import queue_arrivals
 from cloud_sync.hub.store.entries import DeadLetter, Inserted, Key, NewRecord, storable
 from cloud_sync.hub.store.letters import keep_letters
 from cloud_sync.hub.store.tables import records
@@ -86,6 +87,7 @@ def write_records(
     fresh, again, other = _sift(connection, hashed, at_ms)
     _quarantine(connection, other, at_ms)
     dropped = keep_letters(connection, dead, at_ms)
+    queue_arrivals(connection, (item.key for item in fresh))
     _hold(connection, fresh)
     names = {record.key.station for record in new} | {letter.station for letter in dead if letter.station} | set(heard)
     _see(connection, names, Counter(key.station for key in again), at_ms)

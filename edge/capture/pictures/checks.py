@@ -129,6 +129,10 @@ class Gauge:
         bright = cv2.countNonZero(np.greater_equal(self._grey, _CLIPPED_LEVEL, out=self._bright).view(np.uint8))
         return Signs(size, cv2.mean(self._grey)[0], bright / self._grey.size, self._sharpness(image))
 
+    def sample(self) -> Grey:
+        """The last measured image, grey, at most 480 pixels; it is overwritten when the next one is measured."""
+        return self._grey
+
     def thumbnail(self) -> Grey:
         """The last measured image, grey, at most 128 pixels; a copy."""
         return self._thumbnail().copy()

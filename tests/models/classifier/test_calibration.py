@@ -10,6 +10,7 @@ from models.classifier.calibration import (
     expected_error,
     fit_calibration,
     logits_of,
+    odds_within,
     probabilities,
     reliability,
 )
@@ -47,3 +48,23 @@ def test_a_calibration_can_be_undone_through_probabilities() -> None:
 
 def test_the_threshold_lies_between_what_is_good_and_what_is_defective() -> None:
     assert -1 < best_odds(np.array([-3.0, -2.0, -1.0, 2.0, 4.0]), np.array([False, False, False, True, True])) < 2
+
+
+def test_a_bound_on_overkill_holds_on_images_that_did_not_set_it() -> None:
+    random = np.random.default_rng(1)
+    kept = 0
+    for _ in range(200):
+        odds = np.concatenate([random.normal(-1, 1, 300), random.normal(1, 1, 200)])
+        bound = odds_within(odds, np.arange(500) >= 300, 0.05)
+        kept += (random.normal(-1, 1, 20_000) >= bound).mean() <= 0.05
+    assert kept >= 180  # promised are 190; fewer than 180 come by chance once in 10,000
+
+
+def test_a_bound_on_overkill_asks_for_no_more_overkill_than_the_fewest_mistakes_need() -> None:
+    odds, bad = np.array([-3.0, -2.0, -1.0, 2.0, 4.0]), np.array([False, False, False, True, True])
+    assert odds_within(odds, bad, 0.5) == best_odds(odds, bad)
+
+
+def test_a_bound_that_every_defect_lies_below_rejects_none_of_the_good() -> None:
+    odds, bad = np.array([1.0, 2.0, 3.0, -1.0]), np.array([False, False, False, True])
+    assert odds_within(odds, bad, 0.05) > 3

@@ -1,0 +1,146 @@
+"""What the store knows that a trigger may ask: new labels, classes never trained, drift, how often people disagree.
+
+Reads alone: the caller gives the connection and the time. Whoever wants the newest catches up first (`projecting`).
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from cloud_sync.hub.labels.truths import GOOD, UNSURE, names_of
+from cloud_sync.hub.store.label_tables import drift_signs, feedback, label_counter, labels, samples
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFacts:
+    """What people said of one product's samples. Counts are of images, each by its newest label.
+
+    Args:
+        product: its id.
+        labels_seq: the newest label of all; a run that learns from this store notes it.
+        new: by class, `good` among them: images whose newest label came after the run that was asked about.
+        total: by class, `good` among them: all images that are labelled.
+        never_trained: classes, in order, that images are labelled with and that the model was not taught.
+        unsure: labelled by people who could not say.
+        conflicts: two people say different things.
+        unlabelled: nobody said anything yet; an image without a file here counts too.
+    """
+
+    product: str
+    labels_seq: int
+    new: Mapping[str, int]
+    total: Mapping[str, int]
+    never_trained: tuple[str, ...]
+    unsure: int
+    conflicts: int
+    unlabelled: int
+
+    @property
+    def new_images(self) -> int:
+        """Images newly labelled that can be learned from; one with boxes of two classes counts for each of them."""
+        return sum(self.new.values())
+
+
+@dataclass(frozen=True, slots=True)
+class DriftAlarm:
+    """A sign that stands at alarm now. Times are milliseconds since 1970."""
+
+    station: str
+    camera: str
+    sign: str
+    statistic: float
+    threshold: float
+    parts: int
+    since_ms: int | None
+    heard_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DriftFacts:
+    """How one product drifts now, at all stations: every alarm, and how many signs are watched."""
+
+    product: str
+    alarms: tuple[DriftAlarm, ...]
+    watched: int
+
+
+@dataclass(frozen=True, slots=True)
+class OverruleFacts:
+    """How often people said a verdict was wrong, of all that they looked at, since a time."""
+
+    product: str
+    looked_at: int
+    wrong: int
+
+    @property
+    def rate(self) -> float | None:
+        """None where nobody looked."""
+        return self.wrong / self.looked_at if self.looked_at else None
+
+
+def label_facts(
+    connection: sa.Connection, product: str, since_seq: int = 0, trained: Collection[str] = ()
+) -> LabelFacts:
+    """What was labelled since a run.
+
+    Args:
+        connection: to the store.
+        product: which one.
+        since_seq: `labels_seq` of the run; 0: since ever.
+        trained: the classes that the model in use was taught. Raises SQLAlchemyError.
+    """
+    total, new = _by_class(connection, product, 0), _by_class(connection, product, since_seq)
+    unsure, conflicts, unlabelled = _open(connection, product, total)
+    total.pop(UNSURE, None)
+    new.pop(UNSURE, None)
+    never = tuple(sorted(total.keys() - {GOOD} - set(trained)))
+    return LabelFacts(product, labels_seq(connection), new, total, never, unsure, conflicts, unlabelled)
+
+
+def drift_facts(connection: sa.Connection, product: str) -> DriftFacts:
+    """What drifts now. Raises SQLAlchemyError."""
+    table = drift_signs.c
+    mine = table.product == product
+    columns = [table[name] for name in DriftAlarm.__slots__]
+    query = sa.select(*columns).where(mine, table.alarm).order_by(table.station, table.camera, table.sign)
+    watched = connection.scalar(sa.select(sa.func.count()).select_from(drift_signs).where(mine)) or 0
+    return DriftFacts(product, tuple(DriftAlarm(*row) for row in connection.execute(query)), watched)
+
+
+def overrule_facts(connection: sa.Connection, product: str, since_ms: int = 0) -> OverruleFacts:
+    """What people said of verdicts since a time, by their own clocks, ms since 1970. Raises SQLAlchemyError."""
+    table = feedback.c
+    query = sa.select(table.is_right, sa.func.count()).where(table.product == product, table.said_at_ms >= since_ms)
+    counts = {bool(right): count for right, count in connection.execute(query.group_by(table.is_right))}
+    return OverruleFacts(product, sum(counts.values()), counts.get(False, 0))
+
+
+def labels_seq(connection: sa.Connection) -> int:
+    """The newest label's number, 0 where there is none. Raises SQLAlchemyError."""
+    return connection.scalar(sa.select(label_counter.c.value)) or 0
+
+
+def _by_class(connection: sa.Connection, product: str, since_seq: int) -> dict[str, int]:
+    """Images by what their newest label says."""
+    newest = samples.join(labels, labels.c.seq == samples.c.label)
+    query = (
+        sa.select(labels.c.says, labels.c.classes, sa.func.count())
+        .select_from(newest)
+        .where(samples.c.product == product, labels.c.seq > since_seq)
+        .group_by(labels.c.says, labels.c.classes)
+    )
+    found: Counter[str] = Counter()
+    for says, classes, count in connection.execute(query):
+        found.update(dict.fromkeys(names_of(says, classes), count))
+    return dict(sorted(found.items()))
+
+
+def _open(connection: sa.Connection, product: str, total: Mapping[str, int]) -> tuple[int, int, int]:
+    """Images that people could not judge, that they judge differently, that nobody judged."""
+    mine = samples.c.product == product
+    count = sa.select(sa.func.count()).select_from(samples)
+    conflicts = connection.scalar(count.where(mine, samples.c.conflict)) or 0
+    unlabelled = connection.scalar(count.where(mine, samples.c.label.is_(None))) or 0
+    return total.get(UNSURE, 0), conflicts, unlabelled

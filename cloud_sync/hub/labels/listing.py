@@ -1,0 +1,164 @@
+"""Samples with what is said of them, page by page: a hundred thousand take no more memory than a few hundred."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from cloud_sync.hub.labels.truths import LabelTruth, truth_of
+from cloud_sync.hub.store.file_tables import files
+from cloud_sync.hub.store.label_tables import feedback, labels, sample_reasons, samples
+
+_PAGE = 500
+ImageState = Literal["ready", "waiting", "dropped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which samples; None, or False, asks for nothing in particular.
+
+    Args:
+        product: its id.
+        station: its id.
+        reason: one of why a sample was kept.
+        unlabelled: nobody said anything of it yet.
+        conflicts: people say different things of it.
+    """
+
+    product: str | None = None
+    station: str | None = None
+    reason: str | None = None
+    unlabelled: bool = False
+    conflicts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What an operator said of the verdict: proof of nothing, unless it became a label."""
+
+    verdict: str
+    is_right: bool
+    label: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampleView:
+    """One sample. `label` is the number of the label that counts, 0 where nobody said anything.
+
+    Args:
+        image: ready: its file is here; waiting: it may still come; dropped: its station kept none.
+        proposals: what models made of it, by `champion` and `challenger`, as their records say.
+        words: what operators said of the inspection.
+    """
+
+    id: str
+    product: str
+    station: str
+    epoch: str
+    seq: int
+    camera: str
+    part_id: str
+    belongs: str
+    sha256: str | None
+    size_bytes: int | None
+    image: ImageState
+    reasons: tuple[str, ...]
+    at_ms: int
+    label: int
+    truth: LabelTruth | None
+    source: str
+    by: str
+    conflict: bool
+    proposals: dict[str, Any]
+    words: tuple[Word, ...]
+
+
+def list_samples(connection: sa.Connection, wanted: Wanted) -> Iterator[SampleView]:
+    """In the order of their ids. Raises SQLAlchemyError."""
+    after = ""
+    while rows := connection.execute(_page(wanted, after)).all():
+        reasons, words = _reasons(connection, [row.id for row in rows]), _words(connection, rows)
+        for row in rows:
+            yield _view(row, reasons[row.id], words[row.station, row.epoch, row.seq])
+        after = rows[-1].id
+
+
+def _page(wanted: Wanted, after: str) -> sa.Select[Any]:
+    whole = (
+        (files.c.station == samples.c.station) & (files.c.sha256 == samples.c.sha256) & (files.c.state == "complete")
+    )
+    told = samples.outerjoin(labels, labels.c.seq == samples.c.label).outerjoin(files, whole)
+    said = (labels.c.says, labels.c.classes, labels.c.boxes, labels.c.source, labels.c.said_by)
+    query = sa.select(samples, *said, files.c.state.label("file_state")).select_from(told)
+    return query.where(samples.c.id > after, *_conditions(wanted)).order_by(samples.c.id).limit(_PAGE)
+
+
+def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
+    table, asked = samples.c, []
+    if wanted.product is not None:
+        asked.append(table.product == wanted.product)
+    if wanted.station is not None:
+        asked.append(table.station == wanted.station)
+    if wanted.reason is not None:
+        why = sample_reasons.c.sample == table.id, sample_reasons.c.reason == wanted.reason
+        asked.append(sa.exists().where(*why))
+    if wanted.unlabelled:
+        asked.append(table.label.is_(None))
+    if wanted.conflicts:
+        asked.append(table.conflict)
+    return asked
+
+
+def _reasons(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    query = sa.select(sample_reasons).where(sample_reasons.c.sample.in_(ids)).order_by(*sample_reasons.primary_key)
+    for sample, reason in connection.execute(query):
+        found[sample].append(reason)
+    return found
+
+
+def _words(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[tuple[str, str, int], list[Word]]:
+    """What operators said of these inspections."""
+    found: dict[tuple[str, str, int], list[Word]] = defaultdict(list)
+    table = feedback.c
+    by_epoch: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for row in rows:
+        if row.station:
+            by_epoch[row.station, row.epoch].append(row.seq)
+    for (station, epoch), seqs in by_epoch.items():
+        own = table.station == station, table.inspection_epoch == epoch, table.inspection_seq.in_(seqs)
+        for row in connection.execute(sa.select(feedback).where(*own).order_by(table.said_at_ms, table.seq)):
+            word = Word(row.verdict, bool(row.is_right), row.label, row.said_by)
+            found[station, epoch, row.inspection_seq].append(word)
+    return found
+
+
+def _view(row: sa.Row[Any], reasons: Sequence[str], words: Sequence[Word]) -> SampleView:
+    said = {name: json.loads(getattr(row, name)) for name in ("champion", "challenger") if getattr(row, name)}
+    same = {name: getattr(row, name) for name in ("id", "product", "station", "epoch", "seq", "camera", "part_id")}
+    return SampleView(
+        **same,
+        belongs=row.belongs,
+        sha256=row.sha256,
+        size_bytes=row.size_bytes,
+        image=_image_state(row),
+        reasons=tuple(reasons),
+        at_ms=row.at_ms,
+        label=row.label or 0,
+        truth=truth_of(row.says, row.classes, row.boxes) if row.says else None,
+        source=row.source or "",
+        by=row.said_by or "",
+        conflict=bool(row.conflict),
+        proposals=said,
+        words=tuple(words),
+    )
+
+
+def _image_state(row: sa.Row[Any]) -> ImageState:
+    if row.dropped:
+        return "dropped"
+    return "ready" if row.sha256 and (row.file_state or not row.station) else "waiting"

@@ -1,0 +1,73 @@
+"""The release under way, as a file: whole or not there, so that the station goes on where it was."""
+
+from pathlib import Path
+from typing import Literal
+
+import structlog
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from edge.config import StationConfig
+from edge.domain.errors import StorageError
+from edge.release.course import Course
+from models.durable import replace_file
+
+log = structlog.get_logger()
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_: Literal["inspectd/release/1"] = "inspectd/release/1"
+    course: Course | None = None
+
+
+_KEPT = TypeAdapter(_Kept)
+
+
+class KeptCourse:
+    """The file; one thread's alone. One that cannot be read is no reason not to inspect: then nothing is under way.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._kept = _read(path)
+        except StorageError as error:
+            log.error("how far a release came is not known any more", why=str(error))
+            self._kept = _Kept()
+
+    @property
+    def course(self) -> Course | None:
+        """Where it stands."""
+        return self._kept.course
+
+    def keep(self, course: Course) -> None:
+        """From now on it stands here. Raises StorageError; then it stands where it stood."""
+        kept = _Kept(course=course)
+        try:
+            replace_file(self._path, _KEPT.dump_json(kept, indent=1, by_alias=True))
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}: {error.strerror or error}: make room") from error
+        self._kept = kept
+
+
+def course_path(config: StationConfig) -> Path:
+    """Where a station keeps it."""
+    return config.station.data_dir / "release.json"
+
+
+def read_course(config: StationConfig) -> Course | None:
+    """Where a release stands, read beside a daemon that may run. Raises StorageError."""
+    return _read(course_path(config)).course
+
+
+def _read(path: Path) -> _Kept:
+    try:
+        return _KEPT.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return _Kept()
+    except (OSError, ValidationError) as error:
+        raise StorageError(f"{path} cannot be read: remove it, then the release is offered anew ({error})") from error

@@ -1,0 +1,133 @@
+"""A durable run with steps that only write down that they were done."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from brokers import eventually
+from retraining_kit import NAMES, WEDNESDAY_MS, WrittenDown
+
+from cloud_sync.hub.retraining.errors import RequestRefusedError, RetrainingError
+from cloud_sync.hub.retraining.runs import Result, Run, Runs
+from cloud_sync.hub.retraining.steps import Done, Look
+from cloud_sync.hub.retraining.triggers import Trigger
+from cloud_sync.hub.retraining.workflow import Patience, Workflow
+from cloud_sync.hub.store.errors import StoreError
+
+QUICK = Patience(0.05, 0.01)
+
+
+@contextmanager
+def working(place: str, runs: Runs, written: WrittenDown, worker: str = "one") -> Iterator[Workflow]:
+    with Workflow(place, runs, written.steps(), worker, lambda: WEDNESDAY_MS, QUICK) as workflow:
+        yield workflow
+
+
+def ended(runs: Runs, run: Run) -> Run:
+    eventually(lambda: runs.find(run.run).result, 20)
+    return runs.find(run.run)
+
+
+@pytest.fixture
+def runs(place: str) -> Iterator[Runs]:
+    with Runs(place) as opened:
+        yield opened
+
+
+def asked(runs: Runs, product: str = "cells") -> Run:
+    return runs.open(product, Trigger.BY_HAND, "asked for by hand", WEDNESDAY_MS)
+
+
+def test_a_run_does_each_step_once_in_order_and_says_what_came_of_it(place: str, runs: Runs) -> None:
+    written = WrittenDown({"train": lambda _run, _look: Done({"bundle_sha256": "ab" * 32})})
+    run = asked(runs)
+    with working(place, runs, written) as workflow:
+        workflow.begin(run.run)
+        workflow.begin(run.run)
+        found = ended(runs, run)
+    assert written.done == list(NAMES)
+    assert (found.result, found.bundle_sha256, found.worker) == (Result.PUBLISHED, "ab" * 32, "one")
+    assert runs.under_way() == []
+
+
+def test_a_challenger_that_the_gate_refuses_goes_no_further_and_is_kept_with_the_reason(place: str, runs: Runs) -> None:
+    no = Done({"proof": '{"passed": false}'}, no="bar: 3 more escapes than the champion")
+    written = WrittenDown({"prove": lambda _run, _look: no})
+    run = asked(runs)
+    with working(place, runs, written) as workflow:
+        workflow.begin(run.run)
+        found = ended(runs, run)
+    assert written.done == list(NAMES[:4])
+    assert (found.result, found.reason) == (Result.REFUSED, no.no)
+    assert found.proof == {"passed": False}
+
+
+def fails(error: Exception, times: int) -> object:
+    left = iter(range(times))
+
+    def do(run: Run, look: Look) -> Done:
+        del run, look
+        if next(left, None) is not None:
+            raise error
+        return Done({})
+
+    return do
+
+
+def test_a_store_that_fails_for_a_moment_ends_no_run(place: str, runs: Runs) -> None:
+    written = WrittenDown({"snapshot": fails(StoreError("the disk is full"), 1)})
+    run = asked(runs)
+    with working(place, runs, written) as workflow:
+        workflow.begin(run.run)
+        assert ended(runs, run).result == Result.PUBLISHED
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        pytest.param(RetrainingError("exit code 9"), "train: exit code 9", id="expected"),
+        pytest.param(ZeroDivisionError("by nothing"), "train: ZeroDivisionError: by nothing", id="defect"),
+    ],
+)
+def test_a_step_that_fails_ends_the_run_with_its_reason(place: str, runs: Runs, error: Exception, said: str) -> None:
+    written = WrittenDown({"train": fails(error, 99)})
+    run = asked(runs)
+    with working(place, runs, written) as workflow:
+        workflow.begin(run.run)
+        found = ended(runs, run)
+        other = asked(runs)
+        assert other.product == "cells"
+    assert (found.result, found.reason) == (Result.FAILED, said)
+
+
+def test_a_product_has_one_run_at_a_time_and_another_product_its_own(runs: Runs) -> None:
+    asked(runs)
+    with pytest.raises(RequestRefusedError, match="under way"):
+        asked(runs)
+    asked(runs, "lids")
+    assert [run.product for run in runs.under_way()] == ["cells", "lids"]
+
+
+def test_a_worker_that_stops_leaves_its_run_to_the_next_start_which_repeats_no_finished_step(
+    place: str, runs: Runs
+) -> None:
+    began = threading.Event()
+
+    def waits(run: Run, look: Look) -> Done:
+        del run
+        began.set()
+        while True:
+            look()
+            threading.Event().wait(0.01)
+
+    first, second = WrittenDown({"train": waits}), WrittenDown()
+    run = asked(runs)
+    with working(place, runs, first) as workflow:
+        workflow.begin(run.run)
+        eventually(began.is_set, 20)
+    assert first.done == ["snapshot", "champion"]
+    assert runs.find(run.run).result is None
+    with working(place, runs, second):
+        assert ended(runs, run).result == Result.PUBLISHED
+    assert second.done == ["train", "prove", "publish", "roll_out"]

@@ -1,0 +1,173 @@
+"""What stations send of samples, images and operators' words becomes one table, once, in any order."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from labels_kit import declare, feedback, id_of, images, inspection, picture, receive, sample, say
+from stores import ask
+
+from cloud_sync.hub.labels.projecting import catch_up
+from cloud_sync.hub.labels.sample_desk import SampleDesk
+from cloud_sync.hub.labels.truths import defect, good
+from cloud_sync.hub.store.writing import StoreWriter
+from cloud_sync.wire.records import PartRecord
+
+PICTURE = picture(1)
+STORY: tuple[PartRecord, ...] = (
+    inspection(7),
+    images(7, {"top": PICTURE}),
+    sample(1, 7, ["uncertain"]),
+    sample(2, 7, ["overruled", "uncertain"]),
+    feedback(1, 7, "REJECT", "good"),
+)
+
+
+def seen(place: str) -> dict[str, object]:
+    """What became of the story, however it was told."""
+    return {
+        "samples": ask(place, "SELECT id, product, station, seq, camera, part_id, sha256, dropped FROM samples"),
+        "reasons": ask(place, "SELECT sample, reason FROM sample_reasons"),
+        "feedback": ask(place, "SELECT product, views, is_right FROM feedback"),
+        "labels": ask(place, "SELECT seq, sample, says, source, said_by FROM labels"),
+        "arrivals": ask(place, "SELECT * FROM arrivals"),
+    }
+
+
+def test_records_in_any_order_become_one_sample_with_its_image_its_reasons_and_the_operators_label(
+    place: str,
+) -> None:
+    receive(place, *STORY)
+    catch_up(place)
+    expected = seen(place)
+
+    assert expected["reasons"] == [(id_of(7), "overruled"), (id_of(7), "uncertain")]
+    assert expected["labels"] == [(1, id_of(7), "good", "feedback", "Kim")]
+    assert len(expected["samples"]) == 1  # type: ignore[arg-type]
+    assert expected["arrivals"] == []
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(5)))[::17])
+def test_the_order_in_which_records_come_does_not_matter(tmp_path: object, order: tuple[int, ...]) -> None:
+    one, other = f"{tmp_path}/one.db", f"{tmp_path}/other.db"
+    receive(one, *STORY)
+    catch_up(one)
+    for step in order:
+        receive(other, STORY[step])
+        catch_up(other)
+
+    assert seen(other) == seen(one)
+
+
+def test_a_record_that_comes_again_is_seen_to_once(place: str) -> None:
+    receive(place, *STORY)
+    catch_up(place)
+    before = seen(place)
+    receive(place, *STORY)
+
+    assert catch_up(place).records == 0
+    assert seen(place) == before
+
+
+def test_a_sample_waits_for_its_image_and_one_whose_image_was_dropped_waits_no_more(place: str) -> None:
+    receive(place, sample(1, 1), sample(2, 2), sample(3, 3), images(2, {}, ["top"]))
+    catch_up(place)
+
+    found = ask(place, "SELECT seq, sha256, dropped FROM samples")
+    assert [(row[0], row[1], bool(row[2])) for row in found] == [(1, None, False), (2, None, True), (3, None, False)]
+
+    receive(place, images(3, {"top": PICTURE, "side": b"x"}))
+    assert catch_up(place).images == 1
+
+
+def test_many_collectors_see_to_each_record_once(place: str) -> None:
+    receive(place, *(sample(seq, seq) for seq in range(1, 61)), *(inspection(seq) for seq in range(1, 61)))
+    receive(place, *(feedback(seq, seq, "REJECT", "good") for seq in range(1, 61)))
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(catch_up, [place] * 4))
+
+    assert sum(step.records for step in done) == 120
+    assert ask(place, "SELECT count(*), min(seq), max(seq) FROM labels") == [(60, 1, 60)]
+    assert ask(place, "SELECT value FROM label_counter") == [(60,)]
+
+
+def test_the_desk_does_it_beside_the_collector_a_little_at_a_time(place: str) -> None:
+    receive(place, *(sample(seq, seq) for seq in range(1, 51)))
+    receive(place, *(images(seq, {"top": PICTURE}) for seq in range(1, 51)))
+    clock = iter(range(1000))
+
+    with SampleDesk(place, clock_s=lambda: float(next(clock))) as desk:
+        desk.work(lambda _: True)
+        assert 0 < ask(place, "SELECT count(*) FROM samples")[0][0] < 50  # type: ignore[operator]
+        for _ in range(8):
+            desk.work(lambda _: True)
+
+    assert ask(place, "SELECT count(*), count(sha256) FROM samples") == [(50, 50)]
+
+
+def test_a_defect_in_one_record_stops_no_other(place: str) -> None:
+    receive(place, sample(1, 1), sample(2, 2))
+    with StoreWriter(place) as writer:
+        spoil = "UPDATE records SET payload = CAST('nonsense' AS {}) WHERE seq = 1"
+        kind = "bytea" if "://" in place else "BLOB"
+        writer.commit(lambda connection: connection.exec_driver_sql(spoil.format(kind)))
+
+    done = catch_up(place)
+
+    assert (done.records, done.faults) == (1, 1)
+    assert [row[0] for row in ask(place, "SELECT seq FROM samples")] == [2]
+    assert "ValidationError" in str(ask(place, "SELECT fault FROM arrivals"))
+    assert catch_up(place).faults == 0
+
+
+WORDS = [
+    pytest.param("REJECT", "", False, ("good", ""), id="rejected wrongly is good"),
+    pytest.param("REJECT", "good", False, ("good", ""), id="rejected wrongly, said good"),
+    pytest.param("REJECT", "Scratch", True, ("defect", "scratch"), id="rejected rightly, named"),
+    pytest.param("REJECT", "", True, None, id="rejected rightly, not named"),
+    pytest.param("REJECT", "good", True, None, id="rejected rightly and good contradict each other"),
+    pytest.param("REJECT", "scratch", False, None, id="rejected wrongly and a scratch contradict each other"),
+    pytest.param("PASS", "scratch", False, ("defect", "scratch"), id="passed wrongly, named"),
+    pytest.param("PASS", "scrtach", False, None, id="a name that nobody declared"),
+    pytest.param("PASS", "", True, ("good", ""), id="passed rightly"),
+    pytest.param("UNDECIDED", "scratch", False, ("defect", "scratch"), id="undecided, named"),
+    pytest.param("UNDECIDED", "", False, None, id="undecided, not named"),
+]
+
+
+@pytest.mark.parametrize(("verdict", "label", "right", "expected"), WORDS)
+def test_an_operators_word_is_a_label_where_nothing_has_to_be_guessed(
+    tmp_path: object,
+    verdict: str,
+    label: str,
+    right: bool,  # noqa: FBT001 - a table's column
+    expected: tuple[str, str] | None,
+) -> None:
+    store = f"{tmp_path}/store.db"
+    receive(store, inspection(1, verdict), sample(1, 1), feedback(1, 1, verdict, label, is_right=right))
+    declare(store, "scratch")
+    catch_up(store)
+
+    assert ask(store, "SELECT says, classes FROM labels") == ([expected] if expected else [])
+
+
+def test_of_a_part_with_two_cameras_nobody_guesses_which_one_is_meant(place: str) -> None:
+    receive(place, inspection(1, cameras=("top", "side")), sample(1, 1), feedback(1, 1, "REJECT", "good"))
+    catch_up(place)
+
+    assert ask(place, "SELECT count(*) FROM labels") == [(0,)]
+
+
+def test_an_operator_replaces_no_reviewer_and_a_reviewer_replaces_an_operator(place: str) -> None:
+    receive(place, inspection(1), sample(1, 1))
+    catch_up(place)
+    declare(place, "scratch")
+    say(place, id_of(1), defect("scratch"))
+    receive(place, feedback(1, 1, "REJECT", "good"))
+    receive(place, inspection(2), sample(2, 2), feedback(2, 2, "REJECT", "good"))
+    catch_up(place)
+    say(place, id_of(2), good())  # he agrees: reviewed now
+
+    rows = ask(place, "SELECT s.seq, l.says, l.source FROM samples s JOIN labels l ON l.seq = s.label")
+    assert rows == [(1, "defect", "review"), (2, "good", "review")]
