@@ -1,5 +1,7 @@
 """A challenger beside a running station: real engines, a real line port, the challenger in its own process."""
 
+import os
+import signal
 import urllib.request
 from pathlib import Path
 
@@ -169,6 +171,8 @@ def test_a_station_that_stops_takes_its_challenger_along_loading_or_looking(tmp_
         line.hear_ready(ready=True)
         assert state(running) == "none"
         begin(running, bundle)
+        os.kill(processes()[0], signal.SIGTERM)  # as a service manager's stop does: to the daemon and its children
         assert serve(line, running, 4, "again") == VERDICTS
-        assert desk(running).figures("blob").parts == 4
+        figures = desk(running).figures("blob")
+        assert (figures.parts, figures.undecided, figures.faults) == (4, 0, 0)
     assert processes() == []
