@@ -4,6 +4,7 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
 from brokers import eventually
 from clouds import CloudThread
 from labels_kit import (
@@ -21,7 +22,7 @@ from labels_kit import (
 )
 from outboxes import AT, EPOCH, STATION
 from senders import sender
-from stores import ask
+from stores import ask, engine
 
 from cloud_sync.hub.collecting import desks
 from cloud_sync.hub.labels.projecting import catch_up
@@ -220,3 +221,17 @@ def test_what_a_station_sends_over_the_wire_is_a_labelled_sample_and_a_drift_ala
 
     assert seen(place)["arrivals"] == []
     assert ask(place, "SELECT count(sha256) FROM samples") == [(1,)]
+
+
+def test_the_collector_does_not_wait_while_somebody_labels_for_long(place: str) -> None:
+    receive(place, inspection(1), sample(1, 1), feedback(1, 1, "REJECT", "good"))
+    clock = itertools.count(0.0, 10.0)
+
+    with SampleDesk(place, clock_s=lambda: next(clock)) as desk:
+        with engine(place).begin() as busy:
+            busy.execute(sa.text("UPDATE label_counter SET value = value"))
+            desk.work(lambda _: True)  # returns; a wait of the usual ten seconds would end in the test's deadline
+            assert busy.execute(sa.text("SELECT count(*) FROM samples")).scalar() == 0
+        desk.work(lambda _: True)
+
+    assert ask(place, "SELECT source FROM labels") == [("feedback",)]
