@@ -1,16 +1,148 @@
-"""The bundle in use for a product, as far as the cloud knows: from the last release that is live, else from a kit."""
+"""The bundle in use for a product, as far as the cloud knows: from the last release that is live, else from a kit.
 
+- A release counts where a station says that it decides by it, and its rollout was not stopped.
+- With no such release it is what was calibrated at the stations: the active bundle in the spare kit of one that
+  inspects the product, the one that was heard last.
+- What is given back was verified, every byte of it.
+"""
+
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from cloud_sync.hub.files.blobs import Blobs
+from cloud_sync.hub.files.releases import Release
+from cloud_sync.hub.plain import without_password
+from cloud_sync.hub.rollout.fleet import signed_about
+from cloud_sync.hub.sparing import last_kit
+from cloud_sync.hub.store.engine import open_engine
+from cloud_sync.hub.store.errors import StoreError
+from cloud_sync.hub.store.file_tables import jobs, releases
+from cloud_sync.hub.store.rollout_tables import rollouts
+from cloud_sync.hub.store.tables import conditions, stations
+from cloud_sync.wire.kit import CONFIG, KitFile, KitManifest
+from models.archive import SUFFIX, unpack
+from models.bundle import open_bundle
+
+_PIECE_BYTES = 1 << 20
 
 
 def champion_of(place: str, blobs: Blobs, product: str, into: Path) -> Path | None:
     """The folder of the bundle in use, verified, below `into`; None where the cloud holds none.
 
+    Args:
+        place: the store's path or URL.
+        blobs: where releases and kits lie.
+        product: whose bundle.
+        into: a folder; what an earlier call left there is used again if it still verifies.
+
     Raises:
-        StoreError, BlobError: the outside world failed.
+        StoreError, BlobError, TrustError: the outside world failed.
+        KitError: a kit is damaged, or of a newer version.
         ModelError: what is there does not verify.
     """
-    del place, blobs, product, into
+    into.mkdir(parents=True, exist_ok=True)
+    release = _live_release(place, product)
+    if release is not None:
+        return _unpacked(blobs, release, into)
+    for station in _with_kits(place):
+        manifest, _ = last_kit(place, blobs, station)
+        if (folder := _active(blobs, manifest, product)) is not None:
+            return _copied(blobs, manifest, folder, into)
     return None
+
+
+def _live_release(place: str, product: str) -> Release | None:
+    """The newest release of the product that is live somewhere and was not stopped."""
+    columns = releases.c.name, releases.c.sha256, releases.c.size_bytes
+    for row in _rows(
+        place,
+        sa.select(*columns, rollouts.c.product)
+        .join(jobs, jobs.c.name == releases.c.name)
+        .outerjoin(rollouts, rollouts.c.release == releases.c.name)
+        .where(jobs.c.state == "live", sa.or_(rollouts.c.state.is_(None), rollouts.c.state != "stopped"))
+        .order_by(jobs.c.changed_at_ms.desc(), releases.c.made_at_ms.desc()),
+    ):
+        if (row.product or _product_signed(place, row.name)) == product:
+            return Release(row.name, row.sha256, row.size_bytes)
+    return None
+
+
+def _product_signed(place: str, release: str) -> str | None:
+    about = signed_about(place, release)
+    return None if about is None else about.product
+
+
+def _unpacked(blobs: Blobs, release: Release, into: Path) -> Path:
+    target = into / release.name.removesuffix(SUFFIX)
+    if target.exists():
+        return open_bundle(target).path
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=into) as scratch:
+        archive = Path(scratch) / release.name
+        _fetch(blobs, KitFile(sha256=release.sha256, size_bytes=release.size_bytes), archive)
+        return unpack(archive, target).path
+
+
+def _with_kits(place: str) -> list[str]:
+    """Stations that sent a kit, the one that was heard last first."""
+    seen = stations.c.station == conditions.c.station
+    query = sa.select(conditions.c.station, conditions.c.health).outerjoin(stations, seen)
+    last = sa.func.coalesce(stations.c.last_seen_at_ms, 0).desc()
+    rows = _rows(place, query.order_by(last, conditions.c.station))
+    return [row.station for row in rows if row.health and '"kit":"' in row.health]
+
+
+def _active(blobs: Blobs, manifest: KitManifest, product: str) -> str | None:
+    """The folder in the kit that the product's active bundle is in; None where the station knows no such product."""
+    config = manifest.files.get(CONFIG)
+    if config is None:
+        return None
+    content = tomllib.loads(blobs.read(config.sha256, 0, config.size_bytes).decode())
+    bundle = next((one.get("bundle") for one in content.get("product", []) if one.get("id") == product), None)
+    version = manifest.links.get(f"data/bundles/{bundle}/active")
+    return None if version is None else f"data/bundles/{bundle}/{version}"
+
+
+def _copied(blobs: Blobs, manifest: KitManifest, folder: str, into: Path) -> Path:
+    name, version = folder.split("/")[2:]
+    digest = manifest.files[f"{folder}/bundle.json"].sha256 if f"{folder}/bundle.json" in manifest.files else ""
+    target = into / f"{name}-{version}-{digest[:12]}"
+    if target.exists():
+        return open_bundle(target).path
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=into) as scratch:
+        made = Path(scratch) / "bundle"
+        for file, entry in _below(manifest, folder):
+            _fetch(blobs, entry, made / file)
+        open_bundle(made)
+        shutil.move(made, target)
+    return open_bundle(target).path
+
+
+def _below(manifest: KitManifest, folder: str) -> Iterator[tuple[str, KitFile]]:
+    for name, entry in manifest.files.items():
+        if name.startswith(f"{folder}/"):
+            yield name.removeprefix(f"{folder}/"), entry
+
+
+def _fetch(blobs: Blobs, entry: KitFile, target: Path) -> None:
+    """Piece by piece; what comes is checked by whoever opens the bundle. Raises BlobError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        for first in range(0, entry.size_bytes, _PIECE_BYTES):
+            file.write(blobs.read(entry.sha256, first, min(first + _PIECE_BYTES, entry.size_bytes)))
+
+
+def _rows(place: str, query: sa.Select[tuple[object, ...]]) -> list[sa.Row[tuple[object, ...]]]:
+    engine = open_engine(place, create=False)
+    try:
+        with engine.connect() as connection:
+            return list(connection.execute(query))
+    except sa.exc.SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        raise StoreError(f"cannot read {without_password(place)}: {cause}") from error
+    finally:
+        engine.dispose()

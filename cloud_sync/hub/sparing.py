@@ -52,14 +52,15 @@ def make_spare(store: str, blobs: Blobs, station: str, out: Path) -> Spare:
     """
     if out.exists():
         raise StoreError(f"{out} exists and is left as it is: name another file")
-    manifest, waited = _manifest(store, blobs, station)
+    manifest, waited = last_kit(store, blobs, station)
     openers: dict[str, Callable[[], BinaryIO]] = {
         name: partial(_opened, blobs, file.sha256, file.size_bytes) for name, file in manifest.files.items()
     }
     return Spare(manifest, _write(out, lambda file: write_kit(file, manifest, openers)), waited)
 
 
-def _manifest(store: str, blobs: Blobs, station: str) -> tuple[KitManifest, int]:
+def last_kit(store: str, blobs: Blobs, station: str) -> tuple[KitManifest, int]:
+    """The last kit of a station that the cloud has whole, and how much waited there; raises as `make_spare`."""
     engine = open_engine(store, create=False)
     try:
         with engine.connect() as connection:

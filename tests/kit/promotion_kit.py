@@ -31,7 +31,8 @@ def frozen_data(root: Path, seed: int = 0) -> Path:
     random = np.random.default_rng(seed)
     for split, (good, bad) in COUNTS.items():
         for index in range(good):
-            _write(root / split / "good" / f"{index:03}.png", SHADE if index % 5 == 0 else 0, random)
+            apart = int(random.integers(SHADE - 4, SHADE + 5)) if index % 5 == 0 else 0
+            _write(root / split / "good" / f"{index:03}.png", apart, random)
         for name, sign in (("bright", 1), ("dark", -1)):
             for index in range(bad):
                 _write(root / split / name / f"{index:03}.png", sign * int(random.integers(FAINT, 120)), random)

@@ -11,13 +11,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
 from importlib import metadata
-from pathlib import Path
 
-from cloud_sync.hub.files.blobs import Blobs
-from cloud_sync.hub.labels.dataset import DatasetNeeds, make_dataset
-from cloud_sync.hub.labels.made import DatasetMade
 from cloud_sync.hub.retraining.chores import Chore, Chores
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
 from cloud_sync.hub.retraining.errors import CloudConfigError
@@ -76,14 +71,7 @@ def work_until_signal(config: CloudConfig, made: "MakeSteps | None" = None, *, a
 
 def field_steps(config: CloudConfig, runs: Runs) -> Steps:
     """As everything is done in the field. Raises BlobError."""
-    return Production(config, runs, partial(_dataset, config)).steps
-
-
-def _dataset(config: CloudConfig, place: str, blobs: Blobs, product: str, out: Path) -> DatasetMade:
-    """A data set for the product's kind of model, its hold-out as large as the product's gate asks."""
-    section = config.product_of(product)
-    needs = DatasetNeeds(good=section.limits.least_good, defective=section.limits.least_bad)
-    return make_dataset(place, blobs, product, out, section.kind, needs)
+    return Production(config, runs).steps
 
 
 @contextlib.contextmanager
