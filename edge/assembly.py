@@ -1,6 +1,6 @@
 """The station put together: every part built from station.toml and wired to the others, nothing started yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from edge.health import Health
 from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
 from edge.infer.kept_plans import find_plan, key_of
-from edge.infer.openvino import OpenVinoEngine
+from edge.infer.openvino import OpenVinoEngine, config_of
 from edge.infer.plan import Plan, make_plan
 from edge.line.outputs.open import make_teller
 from edge.line.outputs.teller import Teller
@@ -43,8 +43,9 @@ from edge.record.images import ImageStore
 from edge.record.recorder import Recorder
 from edge.record.upload_choice import UploadRule
 from edge.shadow.comparing import Challenger
+from edge.shadow.compiling import compile_apart
 from edge.shadow.desk import Around, ShadowDesk
-from edge.shadow.lane import Terms
+from edge.shadow.lane import Terms, order_of
 from edge.standing import make_health
 from edge.sync import make_uplink
 from edge.tally import ModelTally, Tally
@@ -119,6 +120,19 @@ class Assembly:
         kept = {before, *self._running.values()}
         for path in [path for path in self.engines if path.parent == before.parent and path not in kept]:
             del self.engines[path]
+
+    def compile_apart(self, section: ProductSection, stopping: Callable[[], bool]) -> None:
+        """Have the graph of the product's active bundle in the cache before `take` wants it, at no cost to the line.
+
+        Raises:
+            ModelError, ConfigError: the bundle cannot be run.
+        """
+        path = active_bundle(self.config.bundles_dir, section.bundle)
+        if path in self.engines:
+            return
+        challenger = self._challenger(section.id, open_for_line(path))
+        if not self._compiled.holds(challenger.bundle, config_of(challenger.bundle, challenger.plan)):
+            compile_apart(order_of(challenger, self._terms()), stopping)
 
     def plan(self, product_id: str) -> Plan:
         """How the product's model is run."""
@@ -290,9 +304,11 @@ class Assembly:
         return Pipeline(self.products, self.drains, self.recorder, self.health, limits, replayed=replayed, eyes=eyes)
 
     def _shadow(self) -> ShadowDesk:
+        return ShadowDesk(Around(self._challenger, self.products, self.pipeline.slack, self._terms()))
+
+    def _terms(self) -> Terms:
         config = self.config
-        terms = Terms(config.cache_dir, config.bundles_dir, config.inference.timeout_ms / 1000)
-        return ShadowDesk(Around(self._challenger, self.products, self.pipeline.slack, terms))
+        return Terms(config.cache_dir, config.bundles_dir, config.inference.timeout_ms / 1000)
 
     def _challenger(self, product_id: str, bundle: Bundle) -> Challenger:
         section = chosen_product(self.config, product_id)

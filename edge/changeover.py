@@ -3,6 +3,7 @@
 Invariants:
 - A product's bundle is replaced by one assignment, with what belongs to it; a part keeps the one of its trigger.
 - What cannot be taken changes nothing and is said once; the product goes on with what it had.
+- A graph that was never compiled here is compiled by a process of its own, in idle time: no part waits for that.
 - A bundle that ran before stays compiled while it is the previous one: back and forth takes no compilation.
 """
 
@@ -67,6 +68,7 @@ class Changeover:
     def _take(self, section: ProductSection) -> None:
         before = self._station.products[section.id].engine.model_id
         limits = self._load_limits(section)
+        self._station.compile_apart(section, self._stop.is_set)
         self._station.take(section)
         for camera_id, found in limits.items():
             self._station.pictures.take(section.id, camera_id, found)

@@ -88,6 +88,10 @@ class CompiledStore:
         trouble = self._keep(path, model, config)
         return Compiled(model, cached=False, note="; ".join(filter(None, (why, trouble))))
 
+    def holds(self, bundle: Bundle, config: Config) -> bool:
+        """Whether the bundle's graph is stored; not whether it can be trusted."""
+        return self._path(bundle, config).exists()
+
     def forget(self, bundle: Bundle, config: Config) -> None:
         """Drop the bundle's entry; none, or one that cannot be dropped, is no error."""
         _remove(self._path(bundle, config))

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -33,6 +34,8 @@ ANOMALY_FLOAT = (
 DETECTOR_FLOAT = (f"^{HEAD}/.*",)
 Inputs = Mapping[str, NDArray[np.uint8]]
 Network = TypeVar("Network")
+# nncf compiles its rounding for torch at first use: on a machine that is busy with else, 60 seconds were too few.
+_COMPILE_TIMEOUT_S = 900
 _RANGES = nncf.quantization.range_estimator.RangeEstimatorParametersSet.MINMAX
 
 
@@ -120,6 +123,7 @@ def with_fake_quantization(network: Network, pixels: Iterable[object]) -> Networ
     samples = list(pixels)
     if not samples:
         raise ModelError("quantize: needs real frames to learn the ranges from, got none")
+    os.environ.setdefault("NNCF_EXTENSION_LOAD_TIMEOUT", str(_COMPILE_TIMEOUT_S))
     ranges = _advanced()
     preset = nncf.QuantizationPreset.PERFORMANCE
     wrapped: Network = _quietly(

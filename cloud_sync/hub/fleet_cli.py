@@ -26,6 +26,7 @@ _HEADINGS = (
     "version",
     "epoch",
     "records",
+    "samples",
     "waiting",
     "lost",
     "quarantined",
@@ -100,6 +101,7 @@ def _cells(view: "StationView", now_s: float) -> tuple[str, ...]:
         plain(view.version) or "-",
         epoch,
         str(view.records),
+        str(view.samples),
         "-" if view.waiting is None else str(view.waiting),
         str(view.lost),
         str(view.quarantined),
@@ -109,9 +111,10 @@ def _cells(view: "StationView", now_s: float) -> tuple[str, ...]:
 
 
 def _alarms(view: "StationView") -> str:
+    drift = [f"drift {sign}" for sign in view.drift]
     if view.health is None:
-        return "-"
-    said = [*view.health.alarms, *(f"fault {name}" for name in view.health.faults)]
+        return ", ".join(drift) or "-"
+    said = [*drift, *view.health.alarms, *(f"fault {name}" for name in view.health.faults)]
     return ", ".join(said if view.health.ready else [*said, "not ready"]) or "none"
 
 

@@ -1,27 +1,19 @@
 """The demo's second half: reviewed labels reach the cloud, a trigger fires, what it brings goes live by its gates."""
 
 import json
-import queue
-import subprocess
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
 
-from edge.demo.events import Course, Step
+from edge.demo.going_round import LONGEST_S, Round, go_round
 from edge.demo.plant import FIRST_PARTS, Plant, ended_well
 from edge.demo.records import compare_all, read_records
 from edge.demo.reviewer import NAME, review
 from edge.demo.second import BeforeAfter, compare_sides, in_words, show_second
 from edge.demo.settings import LINE, UNSEEN, Loop
-from edge.domain.errors import OutputError
-from edge.processes import ask_json, follow
+from edge.processes import follow
 
-_RATE_HZ = 20.0
-_PARTS = 60  # after so many the line asks how the rollout is
-_LONGEST_S = 1200.0
 BEFORE, AFTER = "before", "after"  # what the names of these parts begin with
 
 
@@ -75,12 +67,13 @@ def run_loop(plant: Plant, loop: Loop, truth: Truth, console: Console) -> LoopRe
     console.print(f"  {reviewed.shown} samples; labels: {_counted(reviewed.labels)}", highlight=False)
     console.print(f"7/9 train, prove, sign: `cloud work` waits for {loop.labels} new labels, the line goes on")
     with plant.inspecting(LINE), plant.training() as work:
-        course, line_parts, untold = _go_round(plant, work, console)
+        round_ = go_round(plant, work, console)
         plant.await_drained()
+    course = round_.course
     if course.live:
         console.print(f"9/9 after: the same {len(truth.unseen)} parts, inspected by what is live now")
         _inspect_unseen(plant, AFTER, len(truth.unseen))
-    return _conclude(plant, course, reviewed.labels, (line_parts, untold), truth.unseen)
+    return _conclude(plant, round_, reviewed.labels, truth.unseen)
 
 
 def show_loop(result: LoopResult, plant: Plant, console: Console) -> None:
@@ -114,62 +107,19 @@ def _parts(plant: Plant, probabilities: Mapping[str, float]) -> dict[str, float]
     }
 
 
-def _go_round(plant: Plant, work: "subprocess.Popen[str]", console: Console) -> tuple[Course, int, int]:
-    """Let parts pass until the course is over; how it ended, how many passed, how many of them were not told."""
-    course, events, passed, untold = Course(time.monotonic()), _events(work), 0, 0
-
-    def look() -> None:
-        while not events.empty():
-            _say(course, course.heard(events.get(), time.monotonic()), console)
-
-    while not course.over and time.monotonic() - course.started_s < _LONGEST_S:
-        number = passed // _PARTS + 1
-        with plant.line(_PARTS, f"line{number}", _RATE_HZ) as line:
-            said = ended_well(line, follow(line, look), plant.folder / "logs")
-        passed, untold = passed + _PARTS, untold + int(str(said["untold"]))
-        if work.poll() is not None:
-            raise OutputError(f"`cloud work` ended with exit code {work.returncode}: see {plant.log('work')}")
-        if course.release:
-            told = ask_json(["cloud", "rollout", "show", course.release, "--store", str(plant.store), "--json"])
-            _say(course, course.rolled(told, time.monotonic()), console)
-    return course, passed, untold
-
-
-def _events(work: "subprocess.Popen[str]") -> "queue.SimpleQueue[str]":
-    """What it says, line by line, read by a thread that ends with it."""
-    found: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-    def read() -> None:
-        for line in work.stdout or ():
-            found.put(line)
-
-    threading.Thread(target=read, name="events", daemon=True).start()
-    return found
-
-
-def _say(course: Course, steps: list[Step], console: Console) -> None:
-    for step in steps:
-        if step.name == "rollout":
-            console.print("8/9 roll out: shadow beside the model in use, then canary, then all; the line goes on")
-        console.print(f"  {step.at_s - course.fired_s:6.1f} s  {step.text}", highlight=False, soft_wrap=True)
-
-
-def _conclude(
-    plant: Plant, course: Course, labels: dict[str, int], line: tuple[int, int], unseen: Mapping[str, float]
-) -> LoopResult:
-    comparison = compare_all(plant)
-    line_parts, untold = line
+def _conclude(plant: Plant, round_: Round, labels: dict[str, int], unseen: Mapping[str, float]) -> LoopResult:
+    course, comparison = round_.course, compare_all(plant)
     return LoopResult(
-        live=course.live and comparison.equal and not untold,
-        why=course.why or f"not live within {_LONGEST_S:g} s",
+        live=course.live and comparison.equal and not round_.untold,
+        why=course.why or f"not live within {LONGEST_S:g} s",
         reviewer=NAME,
         labels=labels,
         trigger=course.trigger,
         release=course.release,
         seconds=round(course.ended_s - course.fired_s, 1) if course.over else 0.0,
         steps={step.text: round(step.at_s - course.fired_s, 1) for step in course.steps},
-        line_parts=line_parts,
-        untold=untold,
+        line_parts=round_.parts,
+        untold=round_.untold,
         comparison=comparison.differences(),
         unseen=_both_sides(plant, unseen) if course.live else None,
     )

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import cast
 
 from cloud_sync.wire.broker import Kind, LocalBroker
-from edge.demo.settings import PRODUCT, Loop, Shift, cloud_file, station_file
+from edge.demo.settings import Settings, Shift
 from edge.domain.errors import OutputError
 from edge.processes import ask, ask_json, running
 
 FIRST_PARTS = "part"  # what their names begin with
 _IN_FLIGHT = 2
-_DRAIN_S = 120.0
+_DRAIN_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Plant:
     kind: Kind
     line_port: int
     broker_port: int
+    settings: Settings
 
     @property
     def config(self) -> Path:
@@ -51,11 +52,11 @@ class Plant:
 
     def configure(self, shift: Shift) -> None:
         """Write station.toml."""
-        self.config.write_text(station_file(shift, self.line_port, self.broker), encoding="utf-8")
+        self.config.write_text(self.settings.station_file(shift, self.line_port, self.broker), encoding="utf-8")
 
-    def found_cloud(self, loop: Loop) -> None:
+    def found_cloud(self) -> None:
         """Write cloud.toml, make the keys that releases are signed by, and give their root to the station."""
-        self.cloud.write_text(cloud_file(loop, self.broker), encoding="utf-8")
+        self.cloud.write_text(self.settings.cloud_file(self.broker), encoding="utf-8")
         phrase = self.folder / "passphrase"
         phrase.touch(mode=0o600)
         phrase.write_text(secrets.token_hex(16) + "\n", encoding="utf-8")
@@ -91,7 +92,17 @@ class Plant:
     def line(self, parts: int, prefix: str = FIRST_PARTS, rate_hz: float = 0) -> Iterator["subprocess.Popen[str]"]:
         """So many parts pass, told in `lines/PREFIX.jsonl`."""
         log = self.told(prefix)
-        simulate = ["edge", "simulate", "--product", PRODUCT, "--parts", str(parts), "--log", str(log), "--json"]
+        simulate = [
+            "edge",
+            "simulate",
+            "--product",
+            self.settings.product,
+            "--parts",
+            str(parts),
+            "--log",
+            str(log),
+            "--json",
+        ]
         simulate += ["--port", f"tcp://127.0.0.1:{self.line_port}", "--in-flight", str(_IN_FLIGHT)]
         simulate += ["--prefix", prefix, "--rate", f"{rate_hz:g}"]
         with running(simulate, self.log("line")) as process:

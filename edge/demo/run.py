@@ -20,7 +20,7 @@ from edge.demo.judged import by_level, join_cells, latencies_ms, rates
 from edge.demo.loop import Truth, run_loop, show_loop
 from edge.demo.plant import FIRST_PARTS, Plant, ended_well
 from edge.demo.records import compare_all, read_records
-from edge.demo.settings import FAST_LOOP, FIRST, FULL_LOOP, OVERKILL, PRODUCT, UNSEEN
+from edge.demo.settings import FAST_LOOP, FIRST, FULL_LOOP, OVERKILL, PRODUCT, UNSEEN, DemoSettings
 from edge.demo.summary import DemoResult, show, show_paths
 from edge.domain.errors import ConfigError
 from edge.processes import ask_json, follow
@@ -39,14 +39,14 @@ def run_demo(folder: Path, *, fast: bool, broker: str | None) -> DemoResult:
     """
     started_s = time.monotonic()
     console = Console(stderr=True)
-    plant = Plant(_fresh(folder), _choose_broker(broker), free_port(), free_port())
+    loop = FAST_LOOP if fast else FULL_LOOP
+    plant = Plant(_fresh(folder), _choose_broker(broker), free_port(), free_port(), DemoSettings(loop))
     console.print(f"[bold]inspectd demo[/bold] in {plant.folder}. {LICENCE}")
     console.print("1/9 cells: choosing, with no near-twins between what is learned and what is inspected")
     split = split_cells(load_cells(), FAST if fast else FULL)
     link_cells(split.learn, plant.folder / "good")
     truth = Truth(*(link_cells(cells, plant.folder / name) for name, cells in _shown(split)))
-    loop = FAST_LOOP if fast else FULL_LOOP
-    plant.found_cloud(loop)
+    plant.found_cloud()
     plant.configure(FIRST)
     console.print(f"2/9 calibrate: learning from {len(split.learn)} good cells")
     calibration = _calibrate(plant.config, plant.folder / "good", fast=fast)

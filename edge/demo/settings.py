@@ -1,6 +1,7 @@
 """How the demo's station and cloud are set, in the files that anybody would write."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 STATION = "demo"
 PRODUCT = "cell"
@@ -116,28 +117,51 @@ LINE = Shift("inspect", "not_pass", 60)
 UNSEEN = Shift("unseen", "none", 0)
 
 
-def station_file(shift: Shift, line_port: int, broker: str) -> str:
-    """station.toml."""
-    return _STATION_FILE.format(
-        station=STATION,
-        product=PRODUCT,
-        defect=DEFECT,
-        source=shift.source,
-        images=shift.images,
-        samples=shift.samples,
-        port=line_port,
-        broker=broker,
-    )
+class Settings(Protocol):
+    """What a plant is set to."""
+
+    @property
+    def product(self) -> str:
+        """The product of its line."""
+        ...
+
+    def station_file(self, shift: Shift, line_port: int, broker: str) -> str:
+        """station.toml."""
+        ...
+
+    def cloud_file(self, broker: str) -> str:
+        """cloud.toml."""
+        ...
 
 
-def cloud_file(loop: Loop, broker: str) -> str:
-    """cloud.toml."""
-    return _CLOUD_FILE.format(
-        product=PRODUCT,
-        broker=broker,
-        overkill=OVERKILL,
-        size_px=loop.size_px,
-        labels=loop.labels,
-        shadow_parts=loop.shadow_parts,
-        live_parts=loop.live_parts,
-    )
+@dataclass(frozen=True, slots=True)
+class DemoSettings:
+    """Those of the demo."""
+
+    loop: Loop
+    product: str = PRODUCT
+
+    def station_file(self, shift: Shift, line_port: int, broker: str) -> str:
+        """One camera that shows cells, one product, a line port, and all samples kept."""
+        return _STATION_FILE.format(
+            station=STATION,
+            product=self.product,
+            defect=DEFECT,
+            source=shift.source,
+            images=shift.images,
+            samples=shift.samples,
+            port=line_port,
+            broker=broker,
+        )
+
+    def cloud_file(self, broker: str) -> str:
+        """One product, whose classifier is a probe."""
+        return _CLOUD_FILE.format(
+            product=self.product,
+            broker=broker,
+            overkill=OVERKILL,
+            size_px=self.loop.size_px,
+            labels=self.loop.labels,
+            shadow_parts=self.loop.shadow_parts,
+            live_parts=self.loop.live_parts,
+        )

@@ -20,7 +20,7 @@ from edge.infer.engine import ModelTimeoutError
 from edge.infer.plan import Plan
 from edge.infer.reference import ReferenceInput
 from models.bundle import Bundle
-from models.compile import compile_configured, cpu_config
+from models.compile import Config, compile_configured, cpu_config
 from models.compiled_store import Compiled, CompiledStore
 from models.detecting import IMAGE, REFERENCE
 from models.detections import Detections
@@ -85,8 +85,7 @@ class OpenVinoEngine:
 
     def _load(self, store: CompiledStore | None, compiled: "ov.CompiledModel | None" = None) -> None:
         """Take the graph, stored or compiled, through the self-test; a stored one that fails it is compiled anew."""
-        plan = self.plan
-        config = cpu_config(self.bundle.precision, threads=plan.threads, streams=plan.streams, pinning=plan.pinning)
+        config = config_of(self.bundle, self.plan)
         if store is None or compiled is not None:
             self._take(Compiled(compiled or compile_configured(self.bundle.model_xml, config), cached=False))
             self.selftest()
@@ -283,6 +282,11 @@ class OpenVinoTicket:
         """Wait for nothing more."""
         while self._parts:
             self._engine.give_up(self._parts.popleft())
+
+
+def config_of(bundle: Bundle, plan: Plan) -> Config:
+    """What OpenVINO is told about how to run a bundle by a plan."""
+    return cpu_config(bundle.precision, threads=plan.threads, streams=plan.streams, pinning=plan.pinning)
 
 
 def _left_s(until_s: float) -> float:

@@ -15,9 +15,11 @@ What the gates of a rollout may rely on (`ShadowDesk`, `ShadowFigures`):
   has none: one is enough to send a challenger back. A frame that does not lie on the golden reference is none.
 - A challenger that passes everything shows as `rejects == 0` beside `champion_rejects`; one with its scores askew as
   `score_gap` (mean difference a part) beside `champion_score`.
-- When another champion goes live, all figures begin again: `champion` says beside which they were counted, and
-  `restarts` how often that was. So they do with `begin` of another bundle; `begin` of the same one changes nothing.
-- `end` may be called at any time, twice, and for a product without a shadow. What was counted stays to be read.
+- When another champion goes live, what was compared begins again from zero with the next part: `champion` says beside
+  which it was counted, and `restarts` how often that was; `faults` and `slowest_ms` are the challenger's own and stay.
+  `begin` of another bundle begins everything again; `begin` of the same one changes nothing.
+- `end` may be called at any time, twice, and for a product without a shadow. What was counted stays to be read, with
+  state `none`. A daemon that runs through a challenger's end never waits for it.
 - A restart of the daemon ends every shadow: begin it again.
 - Once `looking`, the graph is compiled in the station's cache as it will run live: the changeover only loads it.
 """

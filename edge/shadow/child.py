@@ -1,7 +1,8 @@
 """The process that runs a challenger: last in every queue of the machine, and gone with the station.
 
 Invariants:
-- It takes only processor time that nobody else wants (SCHED_IDLE), and it is the first to go where memory is short.
+- It looks only in processor time that nobody else wants (SCHED_IDLE), and it is the first to go where memory is short.
+- It loads as the nicest process there is, so that a busy line puts its first look off, and not for ever.
 - It runs on one thread; but the graph is first compiled, and kept, as it will run live.
 """
 
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,29 +28,31 @@ _ANSWERS_S = 3600.0  # whoever asks has his own patience
 
 
 def go_last() -> None:
-    """Everybody else first, in this thread and those that it starts; what a service manager forbids is left out."""
+    """Everybody else first, and gone with the station; what a service manager forbids is left out."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     with suppress(OSError):
         os.nice(_NICEST)
     with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 - nothing heavy yet
-        file.write("900")
+        Path("/proc/self/oom_score_adj").write_text("900")
 
 
-def load(order: "Order") -> "Engine":
-    """The challenger, self-tested; its graph as it will run live is in the cache then.
+def go_idle() -> None:
+    """Every thread that there is, and those that they start, runs only where no other process wants to."""
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):
+            os.sched_setscheduler(int(thread.name), os.SCHED_IDLE, os.sched_param(0))
+
+
+def load(order: "Order") -> "Engine | None":
+    """The challenger, self-tested, or None where it is not to look; its graph as it will run live is in the cache then.
 
     Raises:
         ModelError: it cannot be run.
     """
-    from pathlib import Path
-
     from edge.infer.comparing import ComparingEngine
-    from edge.infer.openvino import OpenVinoEngine
+    from edge.infer.openvino import OpenVinoEngine, config_of
     from edge.infer.plan import Plan
     from models.bundle import open_for_line
-    from models.compile import cpu_config
     from models.compiled_store import CompiledStore, graphs_in_use
     from models.errors import ModelError
     from models.scoring import read_image
@@ -56,8 +60,10 @@ def load(order: "Order") -> "Engine":
     bundle = open_for_line(Path(order.bundle))
     if bundle.model_id.sha256 != order.sha256:
         raise ModelError(f"bundle {order.bundle} is not the one that was asked for: begin again")
-    store, live = CompiledStore(Path(order.cache), lambda: graphs_in_use(Path(order.bundles))), order.plan
-    store.load(bundle, cpu_config(bundle.precision, threads=live.threads, streams=live.streams, pinning=live.pinning))
+    store = CompiledStore(Path(order.cache), lambda: graphs_in_use(Path(order.bundles)))
+    store.load(bundle, config_of(bundle, order.plan))
+    if order.shared < 0:
+        return None
     slow = Plan(1, 1, 1).for_cameras(1, tiled=bundle.spec.tiling is not None)
     engine = OpenVinoEngine(bundle, slow, store=store)
     return ComparingEngine(engine, read_image(Path(order.reference))) if order.reference else engine
@@ -102,8 +108,9 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the station says it
         answers.write(pack_fault(0, "model", f"{type(error).__name__}: {error}"))
         return
+    go_idle()
     answers.write(pack_ready())
-    if order.shared >= 0:
+    if engine is not None:
         for answer in serve(engine, order.shared, iter(sys.stdin.buffer.readline, b"")):
             answers.write(answer)
     sys.stdout.flush()

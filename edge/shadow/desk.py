@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -120,7 +120,7 @@ class ShadowDesk:
             lane = self._lanes.get(product_id)
             if lane is None:
                 return
-            self._ended[product_id] = lane.figures()
+            self._ended[product_id] = replace(lane.figures(), state="none")
             self._lanes = {name: one for name, one in self._lanes.items() if name != product_id}
             self._retire(lane)
         log.info("a shadow ends", product=product_id, **self._ended[product_id].as_figures())
@@ -185,9 +185,8 @@ class ShadowDesk:
         lane, views = offered.lane, _comparable(offered)
         if not views:
             return
-        lane.beside(offered.champion.engine.model_id)
         pairs = [self._pair(offered, view, frame) for view, frame in views]
-        lane.count(pairs)
+        lane.count(pairs, offered.champion.engine.model_id)
         for pair in pairs:
             self._say(offered.committed, pair)
 

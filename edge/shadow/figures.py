@@ -115,9 +115,15 @@ def counted(figures: ShadowFigures, pairs: Sequence[Pair]) -> ShadowFigures:
     )
 
 
-def began_again(figures: ShadowFigures, champion: ModelId) -> ShadowFigures:
-    """The same challenger with nothing counted, beside another champion."""
-    return ShadowFigures(champion, figures.challenger, restarts=figures.restarts + 1)
+def began_again(figures: ShadowFigures) -> ShadowFigures:
+    """The same challenger with nothing compared; what it did by itself, its faults and its time, stays."""
+    return ShadowFigures(
+        challenger=figures.challenger,
+        faults=figures.faults,
+        restarts=figures.restarts + 1,
+        cpu_s=figures.cpu_s,
+        slowest_ms=figures.slowest_ms,
+    )
 
 
 def _scored(figures: ShadowFigures, pairs: Sequence[Pair]) -> ShadowFigures:

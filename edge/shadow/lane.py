@@ -140,16 +140,12 @@ class Lane:
         """One part more that was not looked at."""
         self._tally = replace(self._tally, skipped=self._tally.skipped + 1)
 
-    def count(self, pairs: Sequence[Pair]) -> None:
-        """One part more that was."""
-        self._tally = counted(self._tally, pairs)
-
-    def beside(self, champion: ModelId) -> None:
-        """Who is live with the parts that come now; another one than before begins the figures again."""
-        if self._tally.champion in {None, champion}:
-            self._tally = replace(self._tally, champion=champion)
-            return
-        self._tally, self._refused_before = began_again(self._tally, champion), self.refused
+    def count(self, pairs: Sequence[Pair], champion: ModelId) -> None:
+        """One part more that was, beside this champion; another one than before begins the figures again."""
+        tally = self._tally
+        if tally.champion not in {None, champion}:
+            tally, self._refused_before = began_again(tally), self.refused
+        self._tally = counted(replace(tally, champion=champion), pairs)
 
 
 def order_of(challenger: Challenger, terms: Terms) -> Order:

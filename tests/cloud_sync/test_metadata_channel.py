@@ -1,5 +1,6 @@
 """Signed metadata down the sync: the hub's desk and the station's channel, over a way that loses what it is told to."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from brokers import eventually
 from clouds import CloudProcess
 from file_kit import LIMITS, STATION, Cloud, Way, picture
 from outboxes import SqliteOutbox
+from stores import engine
 from trust_kit import about, archive_of
 
 from cloud_sync.hub.files.blobs import FolderBlobs
@@ -28,6 +30,7 @@ from cloud_sync.wire import topics
 from cloud_sync.wire.broker import LocalBroker
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.messages import BLOCK_BYTES, Want
+from models.trust.errors import ForgedError
 from models.trust.keys import TrustKeys
 from models.trust.verifying import TrustStore
 
@@ -142,6 +145,27 @@ def test_a_block_of_more_than_a_block_ends_it(cloud: Cloud) -> None:
         future.result(5)
 
 
+def test_whatever_blocks_come_the_uplink_is_told_of_a_fault_and_never_hurt(cloud: Cloud) -> None:
+    chance, channel = Random(8), MetadataChannel(STATION, QUICK)
+    way = Way(channel, cloud)
+    future = asked(channel, "timestamp.json", 100_000)
+    for _ in range(3000):
+        length = chance.choice([0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 200_000])
+        name = chance.choice(["tuf.timestamp.json", "tuf.", "tuf.1.root.json", "cells"])
+        number = chance.choice(["0", "1", "2", "-1", "", "0/0", "999999999999"])
+        with contextlib.suppress(LinkError):
+            channel.hear(f"block/{name}/{number}", bytes(length))
+        if future.done():
+            with contextlib.suppress(LinkError):
+                assert len(future.result() or b"") <= 100_000
+            future = asked(channel, "timestamp.json", 100_000)
+    keep(cloud, "timestamp", 1, b"newest")
+    channel.close()
+    assert future.exception(5) is not None
+    assert answered(Way(MetadataChannel(STATION, QUICK), cloud), "timestamp.json") == b"newest"
+    assert way.sent == []
+
+
 def test_no_answer_is_waited_for_no_longer_than_was_said() -> None:
     channel = MetadataChannel(STATION, MetadataPace(answer_s=0.05))
     with pytest.raises(LinkError, match=r"no answer within 0\.05 s"):
@@ -228,6 +252,19 @@ def released(tmp_path: Path) -> Callable[[int], None]:
     return release
 
 
+def served(tmp_path: Path, role: str, version: int) -> bytes:
+    with engine(str(tmp_path / "cloud.db")).connect() as connection:
+        wanted = trust_files.c.role == role, trust_files.c.version == version
+        return bytes(connection.scalars(sa.select(trust_files.c.payload).where(*wanted)).one())
+
+
+def serve(tmp_path: Path, role: str, version: int, content: bytes) -> None:
+    """Whoever holds the store, and no key, changes what is served."""
+    with engine(str(tmp_path / "cloud.db")).begin() as connection:
+        wanted = trust_files.c.role == role, trust_files.c.version == version
+        connection.execute(sa.update(trust_files).where(*wanted).values(payload=content))
+
+
 def test_a_station_learns_over_a_real_broker_what_was_signed(
     broker: LocalBroker, tmp_path: Path, released: Callable[[int], None]
 ) -> None:
@@ -235,9 +272,7 @@ def test_a_station_learns_over_a_real_broker_what_was_signed(
     collector = CloudProcess(broker.address, tmp_path / "cloud.db")
     collector.start()
     released(1)
-    with sa.create_engine(f"sqlite:///{tmp_path}/cloud.db").connect() as connection:
-        query = sa.select(trust_files.c.payload).where(trust_files.c.role == "root", trust_files.c.version == 1)
-        pinned = connection.scalar(query)
+    pinned = served(tmp_path, "root", 1)
     channel = MetadataChannel(STATION, MetadataPace(0.5, 2.0, 20.0))
     settings = UplinkSettings(resend_after_s=0.5, resend_most_s=2.0, poll_s=0.05)
     outbox = SqliteOutbox(tmp_path / "outbox.db")
@@ -249,7 +284,7 @@ def test_a_station_learns_over_a_real_broker_what_was_signed(
             settings=settings,
             passengers=[channel],
         ):
-            store = TrustStore(tmp_path / "trust", pinned or b"")
+            store = TrustStore(tmp_path / "trust", pinned)
             store.refresh(channel.fetch)
             assert store.admitted("cells-v1.bundle", STATION, ["cells"])
             released(2)
@@ -257,6 +292,10 @@ def test_a_station_learns_over_a_real_broker_what_was_signed(
             broker.start()  # what is asked meanwhile is asked again
             store.refresh(channel.fetch)
             assert store.admitted("cells-v2.bundle", STATION, ["cells"])
+            released(3)
+            serve(tmp_path, "targets", 4, served(tmp_path, "targets", 4).replace(b"cells-v1", b"cells-v0"))
+            with pytest.raises(ForgedError, match="not to be believed"):
+                store.refresh(channel.fetch)
     finally:
         channel.close()
         collector.stop()

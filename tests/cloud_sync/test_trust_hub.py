@@ -1,15 +1,19 @@
 """What the cloud signs, keeps and serves: exactly once, whatever is killed, whoever else signs at that moment."""
 
 import os
+import shutil
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import killed_publishing as publisher
 import pytest
 import sqlalchemy as sa
 from stores import ask, everything
+from tracing import calls_in, counted, killed_at, needs_strace, traced
 from trust_kit import about, archive_of
 
 from cloud_sync.hub.files.blobs import FolderBlobs
@@ -17,7 +21,7 @@ from cloud_sync.hub.files.releases import OfferError, offer
 from cloud_sync.hub.store.errors import BlobError, StoreError
 from cloud_sync.hub.trust.kept import KEPT_VERSIONS, read_state
 from cloud_sync.hub.trust.publishing import begin, publish_release, renew, rotate
-from models.trust.errors import KeyFileError, TrustError
+from models.trust.errors import ForgedError, KeyFileError, TrustError
 from models.trust.keys import ROLES, TrustKeys
 from models.trust.verifying import TrustStore
 
@@ -177,7 +181,7 @@ def test_two_workers_that_publish_at_once_sign_each_release_once(
     assert state.version("timestamp") == 1 + 4 + 3 * 4
 
 
-def killed_at(count: int, act: Callable[[], None]) -> bool:
+def killed_at_step(count: int, act: Callable[[], None]) -> bool:
     """Do it in a process that is killed at its N-th look at the store, before or after a commit; False if it ended."""
     child = os.fork()
     if child == 0:
@@ -203,7 +207,7 @@ def test_killed_while_publishing_at_every_step_at_the_store_it_is_published_once
     kills = 0
     for version in range(1, 100):
         archive, what = archive_of(tmp_path / "made", about(version))
-        was_killed = killed_at(version, lambda a=archive, w=what: publish_release(store, blobs, keys, a, w))  # type: ignore[misc]
+        was_killed = killed_at_step(version, lambda a=archive, w=what: publish_release(store, blobs, keys, a, w))  # type: ignore[misc]
         released = {row[0] for row in ask(store, "SELECT name FROM releases")}
         state = read_state(store)
         assert state is not None
@@ -219,12 +223,46 @@ def test_killed_while_publishing_at_every_step_at_the_store_it_is_published_once
     assert state.version("targets") == 1 + kills + 1
 
 
+@needs_strace
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param(9, marks=pytest.mark.long), pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(900)])],
+)
+def test_killed_at_every_write_and_every_sync_of_a_publishing_it_is_published_once(
+    tmp_path: Path, store: str, keys: TrustKeys, blobs: FolderBlobs, step: int
+) -> None:
+    versions = iter(range(1, 1000))
+
+    def publishing(prefix: list[str]) -> int:
+        """One release more, by a process that is traced; it is whole or not there, and the next try publishes it."""
+        archive, what = archive_of(tmp_path / "made", about(next(versions)))
+        places = [store, str(tmp_path / "blobs"), str(keys.folder), str(archive), str(what.version)]
+        with traced(prefix, [sys.executable, publisher.__file__, *places], tmp_path / "log") as process:
+            ended = process.wait(60)
+        state = read_state(store)
+        assert state is not None
+        assert set(state.targets.signed.targets) == {row[0] for row in ask(store, "SELECT name FROM releases")}
+        publish_release(store, blobs, keys, archive, what)
+        return ended
+
+    assert publishing(counted(tmp_path / "trace")) == 0
+    calls = calls_in(tmp_path / "trace")
+    assert min(calls.values()) > 0
+    kills = [publishing(killed_at(call, number)) for call in calls for number in range(1, calls[call] + 1, step)]
+    assert sum(ended != 0 for ended in kills) > len(kills) * 0.8
+    published = next(versions) - 1
+    check(store, tmp_path, *(f"cells-v{version}.bundle" for version in range(1, published + 1)))
+    state = read_state(store)
+    assert state is not None
+    assert state.version("targets") == 1 + published
+
+
 @pytest.mark.parametrize("role", ["root", *(pytest.param(role, marks=pytest.mark.long) for role in ROLES[1:])])
 def test_killed_while_rotating_either_the_old_or_the_new_key_counts(
     tmp_path: Path, store: str, keys: TrustKeys, blobs: FolderBlobs, role: str
 ) -> None:
     for count in range(1, 100):
-        was_killed = killed_at(count, lambda: rotate(store, keys, role))
+        was_killed = killed_at_step(count, lambda: rotate(store, keys, role))
         archive, what = archive_of(tmp_path / "made", about(count))
         publish_release(store, blobs, keys, archive, what)  # whichever counts, it signs
         if not was_killed:
@@ -235,7 +273,7 @@ def test_killed_while_rotating_either_the_old_or_the_new_key_counts(
 
 def test_killed_while_beginning_it_begins_again_with_the_same_keys(tmp_path: Path, keys: TrustKeys) -> None:
     place, count = str(tmp_path / "cloud.db"), 1
-    while killed_at(count, lambda: begin(place, keys) and None):
+    while killed_at_step(count, lambda: begin(place, keys) and None):
         count += 1
     assert count > 4
     assert {role: len(keys.ids(role)) for role in ROLES} == dict.fromkeys(ROLES, 1)
@@ -315,3 +353,19 @@ def test_no_release_is_offered_under_a_name_of_metadata(tmp_path: Path, store: s
     file.write_bytes(b"{}")
     with pytest.raises(OfferError, match="is of signed metadata"):
         offer(store, blobs, file, ["press-3"])
+
+
+def test_a_store_that_was_brought_back_from_a_copy_is_believed_again_once_its_keys_are_rotated(
+    tmp_path: Path, store: str, keys: TrustKeys, blobs: FolderBlobs
+) -> None:
+    """Its versions are older than what stations have seen: to them that is a rollback, whoever did it."""
+    publish_release(store, blobs, keys, *archive_of(tmp_path / "made", about(1)))
+    shutil.copy(store, tmp_path / "copy.db")
+    publish_release(store, blobs, keys, *archive_of(tmp_path / "made", about(2)))
+    check(store, tmp_path, "cells-v1.bundle", "cells-v2.bundle")
+    restored = str(tmp_path / "copy.db")
+    with pytest.raises(ForgedError):
+        check(restored, tmp_path, "cells-v1.bundle")
+    for role in ("targets", "snapshot", "timestamp"):
+        rotate(restored, keys, role)
+    check(restored, tmp_path, "cells-v1.bundle")

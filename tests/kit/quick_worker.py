@@ -6,6 +6,7 @@ from pathlib import Path
 import quick_programs
 
 from cloud_sync.hub.files.blobs import Blobs
+from cloud_sync.hub.labels.dataset import DatasetNeeds
 from cloud_sync.hub.labels.made import DatasetMade, Holdout
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig, load_config
 from cloud_sync.hub.retraining.production import Production
@@ -14,9 +15,9 @@ from cloud_sync.hub.retraining.steps import Steps
 from cloud_sync.hub.retraining.working import work_until_signal
 
 
-def frozen(place: str, blobs: Blobs, product: str, out: Path) -> DatasetMade:
+def frozen(place: str, blobs: Blobs, product: str, out: Path, kind: str, needs: DatasetNeeds) -> DatasetMade:
     """A snapshot of two files."""
-    del place, blobs
+    del place, blobs, kind, needs
     (out / "images").mkdir(parents=True)
     (out / "images" / "a.png").write_bytes(b"picture")
     (out / "labels.json").write_text(product)

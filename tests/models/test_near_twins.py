@@ -34,6 +34,7 @@ def test_sizes_may_differ_and_nothing_gives_nothing() -> None:
     assert groups([]).tolist() == []
 
 
+@pytest.mark.long
 def test_solar_cells_have_as_many_twins_as_were_counted(cells: list[tuple[Path, float]]) -> None:
     """The set is known to hold about 595 cells with a near-twin; missing them flatters every figure on it."""
     images = [np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), np.uint8) for path, _ in cells]

@@ -4,6 +4,7 @@ import signal
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from brokers import eventually
 from line_kit import Line, make_line
 from station_kit import end
@@ -27,6 +28,7 @@ def made(line: Line) -> set[tuple[object, ...]]:
         return set(reader.execute(query).fetchall())
 
 
+@pytest.mark.long
 def test_after_an_old_backup_is_restored_the_cloud_has_every_part_once(tmp_path: Path) -> None:
     broker = LocalBroker(available_kinds()[0], tmp_path / "broker", free_port())
     line, store, archive = make_line(tmp_path, broker), str(tmp_path / "cloud.db"), tmp_path / "line-1.backup"
@@ -60,6 +62,7 @@ def test_after_an_old_backup_is_restored_the_cloud_has_every_part_once(tmp_path:
     assert ask(store, "SELECT resets FROM conditions") == [(0,)]
 
 
+@pytest.mark.long
 def test_a_backup_restored_on_two_machines_at_once_is_seen_and_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     broker = LocalBroker(available_kinds()[0], tmp_path / "broker", free_port())
     line, store, archive = make_line(tmp_path, broker), str(tmp_path / "cloud.db"), tmp_path / "line-1.backup"

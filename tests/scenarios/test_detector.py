@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from brokers import eventually
 from detector_kit import RECIPE, make_detector, pattern, with_square
 from station_kit import Station, process, run_json, simulate
@@ -12,6 +13,7 @@ from station_kit import Station, process, run_json, simulate
 WORLD = pattern((104, 84), seed=11)
 
 
+@pytest.mark.long
 def test_a_released_detector_with_a_reference_runs_a_line(tmp_path: Path) -> None:
     release = make_detector(tmp_path / "cloud", "boards", compares=True, active=False)
     station = Station(tmp_path / "station", settings={"camera": {"loop": False}})

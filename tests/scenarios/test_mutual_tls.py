@@ -95,6 +95,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         assert process.wait(10) == 0
 
 
+@pytest.mark.long
 def test_an_enrolled_station_syncs_and_goes_on_through_renewal_and_revocation(site: Site) -> None:
     assert site.edge("enrol", site.token())["station"] == "line-1"
     store = site.folder / "cloud.db"

@@ -47,6 +47,7 @@ RESTORED = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_told_first", RESTORED)
 def test_a_restored_database_changes_no_row_of_the_cloud(tmp_path: Path, *, is_told_first: bool) -> None:
     broker, backup = LocalBroker(available_kinds()[0], tmp_path / "broker", free_port()), tmp_path / "backup"

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from brokers import eventually
 from line_kit import STATION, make_line
 from pki_kit import authority
@@ -30,6 +31,7 @@ def kit(store: Path) -> str | None:
         engine.dispose()
 
 
+@pytest.mark.long
 def test_a_dead_server_is_replaced_from_the_cloud_alone(tmp_path: Path) -> None:
     broker = LocalBroker(available_kinds()[0], tmp_path / "broker", free_port())
     line, archive, spare = make_line(tmp_path, broker), tmp_path / "kit.tar", tmp_path / "spare" / "station.toml"

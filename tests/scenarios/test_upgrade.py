@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from line_kit import STATION, Line
 from old_station import ACKNOWLEDGED, EPOCH, FROZEN, TOLD, old_database, old_station, old_store
 from station_kit import make_bundle, run_json, write_frames
@@ -25,6 +26,7 @@ def old_records(folder: Path) -> list[tuple[object, ...]]:
     return sorted((stream, seq, EPOCH, payload) for stream, seq, payload in found)
 
 
+@pytest.mark.long
 def test_an_old_station_and_an_old_collector_go_on_and_every_old_record_arrives_once(tmp_path: Path) -> None:
     broker = LocalBroker(available_kinds()[0], tmp_path / "broker", free_port())
     station = old_station(tmp_path / "station", f"mqtt://{broker.address}")

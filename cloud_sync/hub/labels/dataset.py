@@ -9,7 +9,7 @@ import shutil
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -35,17 +35,24 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class DatasetNeeds:
-    """How much is held out, and below how many images a proof is none.
+    """How much is held out, and below how many images it proves nothing; as a promotion's limits have them.
 
     Args:
-        shares: of each class.
-        holdout_good: good images to judge by.
-        holdout_defective: defective ones.
+        holdout: share of each class.
+        val: share of the rest, to choose thresholds by.
+        good: good images in the hold-out.
+        defective: defective ones.
     """
 
-    shares: Shares = field(default_factory=Shares)
-    holdout_good: int = 20
-    holdout_defective: int = 20
+    holdout: float = 0.2
+    val: float = 0.1
+    good: int = 50
+    defective: int = 20
+
+    @property
+    def shares(self) -> Shares:
+        """As they are dealt by."""
+        return Shares(self.holdout, self.val, self.good, self.defective)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +172,7 @@ def _made(
         counts={split: dict(sorted(counts[split].items())) for split in ("train", "val", "test")},
         left_out=dict(Counter(divided.left_out.values()) + gathered.left_out),
         lacking=tuple(_lacking(counts, len(bad), held, needs)),
+        unjudged=tuple(sorted(counts["train"].keys() - counts["test"].keys())),
     )
 
 
@@ -175,9 +183,8 @@ def _lacking(counts: Mapping[str, Counter[str]], bad: int, held: Holdout, needs:
         found.append("to learn from: good images and defective ones are both needed")
     if not counts["val"]:
         found.append("to choose thresholds by: there are too few images that do not belong together")
-    if held.good < needs.holdout_good:
-        found.append(f"hold-out: {held.good} good images, {needs.holdout_good} are needed to judge overkill")
-    if bad < needs.holdout_defective:
-        found.append(f"hold-out: {bad} defective images, {needs.holdout_defective} are needed to judge escapes")
-    found += [f"hold-out: none of class {name!r}" for name in sorted(counts["train"]) if not counts["test"][name]]
+    if held.good < needs.good:
+        found.append(f"hold-out: {held.good} good images, {needs.good} are needed to judge overkill")
+    if bad < needs.defective:
+        found.append(f"hold-out: {bad} defective images, {needs.defective} are needed to judge escapes")
     return found

@@ -11,7 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
 from typing import Literal
 
 from cloud_sync.hub.labels.truths import GOOD
@@ -49,10 +49,20 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Of each class's groups: held out; of the rest, to choose thresholds by."""
+    """How much is held out.
+
+    Args:
+        holdout: of each class's groups.
+        val: of what is left of them, to choose thresholds by.
+        least_good: more than that share where the hold-out would have fewer good groups than this: it proves nothing
+            below. Never more than half of what there is.
+        least_defective: likewise of all classes together.
+    """
 
     holdout: float = 0.2
     val: float = 0.1
+    least_good: int = 0
+    least_defective: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +120,19 @@ def _held_out(groups: Mapping[str, Sequence[Image]], roles: Mapping[str, Role], 
     strata: dict[tuple[str, bool], list[str]] = defaultdict(list)
     for key, members in groups.items():
         strata[_stratum(members)].append(key)
-    for keys in strata.values():
+    for stratum, keys in strata.items():
         free = [key for key in keys if not any(image.sample in roles for image in groups[key])]
-        lacking = floor(shares.holdout * len(keys)) - len(held.intersection(keys))
+        kind = [other for (name, _), own in strata.items() if (name == GOOD) == (stratum[0] == GOOD) for other in own]
+        least = shares.least_good if stratum[0] == GOOD else shares.least_defective
+        lacking = _wanted(len(keys), len(kind), shares.holdout, least) - len(held.intersection(keys))
         held.update(sorted(free, key=lambda key: order_of(groups[key]))[: max(0, lacking)])
     return held
+
+
+def _wanted(groups: int, of_kind: int, share: float, least: int) -> int:
+    """How many of a stratum's groups are held out: its share, or its part of the least that proves anything."""
+    part = ceil(least * groups / of_kind) if of_kind else 0
+    return max(floor(share * groups), min(part, groups // 2))
 
 
 def _stratum(members: Sequence[Image]) -> tuple[str, bool]:

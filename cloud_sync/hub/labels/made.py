@@ -46,6 +46,7 @@ class DatasetMade:
         counts: images by split (train, val, test) and class; `good` is one.
         left_out: labelled images that are in no split, by reason.
         lacking: what a training or a proof still lacks, in words; empty: nothing.
+        unjudged: classes that are learned and of which the hold-out has no image yet.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class DatasetMade:
     counts: Mapping[str, Mapping[str, int]]
     left_out: Mapping[str, int]
     lacking: tuple[str, ...]
+    unjudged: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """For a manifest, a report or a person."""
@@ -71,6 +73,7 @@ def read_made(folder: Path) -> DatasetMade:
         made = content["made"]
         held = made["holdout"] | {"audit": tuple(made["holdout"]["audit"])}
         words = {"folder": folder, "holdout": Holdout(**held), "lacking": tuple(made["lacking"])}
+        words["unjudged"] = tuple(made["unjudged"])
         return DatasetMade(**(made | words))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabelError(f"{folder} is no data set of ours ({error}): remove it and make it again") from error

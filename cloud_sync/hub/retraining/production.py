@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cloud_sync.hub.champions import champion_of
 from cloud_sync.hub.files.blobs import Blobs, file_sha256, open_blobs
+from cloud_sync.hub.labels.dataset import DatasetNeeds, Kind, make_dataset
 from cloud_sync.hub.labels.errors import LabelError
 from cloud_sync.hub.labels.made import DatasetMade
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig, ProductSection
@@ -24,6 +25,7 @@ from cloud_sync.hub.retraining.steps import Done, Look, Steps
 from cloud_sync.hub.retraining.training import TRAIN, Room, run_child
 from cloud_sync.hub.retraining.work_folder import RunFolder, run_folder
 from cloud_sync.hub.rollout.starting import RolloutError, start_rollout
+from cloud_sync.hub.trust.passphrase import given_passphrase
 from cloud_sync.hub.trust.publishing import publish_release
 from models.archive import SUFFIX, pack, unpack
 from models.bundle import Bundle, open_bundle
@@ -33,7 +35,7 @@ from models.trust.keys import TrustKeys
 _PROVE = (sys.executable, "-m", "cloud_sync.hub.retraining.proving")
 
 
-Maker = Callable[[str, Blobs, str, Path], DatasetMade]
+Maker = Callable[[str, Blobs, str, Path, Kind, DatasetNeeds], DatasetMade]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,9 @@ class Production:
         BlobError: the blob store's place is none.
     """
 
-    def __init__(self, config: CloudConfig, runs: Runs, make: Maker, programs: Programs = Programs()) -> None:
+    def __init__(
+        self, config: CloudConfig, runs: Runs, make: Maker = make_dataset, programs: Programs = Programs()
+    ) -> None:
         self._config = config
         self._runs = runs
         self._make = make
@@ -77,11 +81,11 @@ class Production:
         del look
         if run.snapshot_sha256 is not None:
             return Done({})
-        folder = self._folder(run)
+        folder, product = self._folder(run), self._product(run)
         folder.freeze("")
         shutil.rmtree(folder.data, ignore_errors=True)
         try:
-            made = self._make(self._place, self._blobs, run.product, folder.data)
+            made = self._make(self._place, self._blobs, run.product, folder.data, product.kind, _needs(product))
         except LabelError as error:
             raise RetrainingError(str(error)) from error
         if made.lacking:
@@ -182,7 +186,11 @@ class Production:
             words += ["--method", product.method]
         if product.kind == "detector" or product.method == "finetune":
             words += ["--cache", str(folder.cache)]
-        for option, value in (("--minutes", product.minutes), ("--size", product.size_px), ("--overkill", product.overkill)):
+        for option, value in (
+            ("--minutes", product.minutes),
+            ("--size", product.size_px),
+            ("--overkill", product.overkill),
+        ):
             words += [] if value is None else [option, f"{value:g}"]
         return tuple(words)
 
@@ -219,9 +227,13 @@ class Production:
 
 
 def trust_keys(config: CloudConfig) -> TrustKeys:
-    """The keys that releases are signed by. Raises OSError: the passphrase cannot be read."""
-    file = config.cloud.passphrase_file
-    return TrustKeys(config.cloud.trust, None if file is None else file.read_bytes().strip())
+    """The keys that releases are signed by. Raises KeyFileError: the passphrase cannot be read."""
+    return TrustKeys(config.cloud.trust, given_passphrase(config.cloud.passphrase_file))
+
+
+def _needs(product: ProductSection) -> DatasetNeeds:
+    """So much is held out that the gate's own least is met."""
+    return DatasetNeeds(good=product.limits.least_good, defective=product.limits.least_bad)
 
 
 def _proven(proof: Mapping[str, object], found: Mapping[str, object] | None = None) -> Done:

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from importlib import import_module, metadata
+from importlib import metadata
 
 from cloud_sync.hub.retraining.chores import Chore, Chores
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
@@ -71,7 +71,7 @@ def work_until_signal(config: CloudConfig, made: "MakeSteps | None" = None, *, a
 
 def field_steps(config: CloudConfig, runs: Runs) -> Steps:
     """As everything is done in the field. Raises BlobError."""
-    return Production(config, runs, import_module("cloud_sync.hub.labels.dataset").make_dataset).steps
+    return Production(config, runs).steps
 
 
 @contextlib.contextmanager

@@ -1,10 +1,12 @@
 """The stations as an operator wants to see them, and what was put in quarantine; reads, changes nothing."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from cloud_sync.hub.store.label_tables import drift_signs, samples
 from cloud_sync.hub.store.tables import (
     conditions,
     dead_letter_hours,
@@ -37,6 +39,8 @@ class StationView:
         dropped: further ones, beyond the limit of an hour.
         health: its last word on how it is; None if it never said.
         health_at_ms: when that came.
+        samples: images that it kept for training, of which the store knows.
+        drift: what drifts there now, each as product, camera and sign.
     """
 
     station: str
@@ -54,6 +58,8 @@ class StationView:
     dropped: int
     health: HealthMessage | None = field(default=None)
     health_at_ms: int | None = None
+    samples: int = 0
+    drift: tuple[str, ...] = ()
 
     @property
     def waiting(self) -> int | None:
@@ -83,6 +89,8 @@ def fleet(connection: sa.Connection) -> list[StationView]:
     quarantined = _per_station(connection, quarantine.c.station, sa.func.count())
     letters = _per_station(connection, dead_letters.c.station, sa.func.count())
     dropped = _per_station(connection, dead_letter_hours.c.station, sa.func.sum(dead_letter_hours.c.dropped))
+    kept = _per_station(connection, samples.c.station, sa.func.count())
+    drifts = _drifts(connection)
     views = []
     for row in connection.execute(sa.select(stations).order_by(stations.c.station)):
         name, word = row.station, said.get(row.station)
@@ -104,6 +112,8 @@ def fleet(connection: sa.Connection) -> list[StationView]:
                 dropped=dropped.get(name, 0),
                 health=HealthMessage.unpack(word.health.encode()) if word and word.health else None,
                 health_at_ms=word.health_at_ms if word else None,
+                samples=kept.get(name, 0),
+                drift=tuple(drifts[name]),
             )
         )
     return views
@@ -120,6 +130,16 @@ def intruders(connection: sa.Connection, station: str | None) -> Iterator[Intrud
     query = query.order_by(*quarantine.primary_key)
     for row in connection.execution_options(yield_per=500).execute(query):
         yield Intruder(*row)
+
+
+def _drifts(connection: sa.Connection) -> dict[str, list[str]]:
+    """Of each station the signs that stand at alarm."""
+    table = drift_signs.c
+    query = sa.select(table.station, table.product, table.camera, table.sign).where(table.alarm)
+    found: dict[str, list[str]] = defaultdict(list)
+    for station, *sign in connection.execute(query.order_by(*drift_signs.primary_key)):
+        found[station].append(" ".join(word for word in sign if word))
+    return found
 
 
 def _held(connection: sa.Connection) -> dict[str, tuple[int, int, int]]:

@@ -33,13 +33,19 @@ def test_only_good_cells_are_learned_and_at_least_500_others_inspected(split: Sp
     assert not {cell.path for cell in split.learn} & {cell.path for cell in split.inspect}
 
 
-def test_no_near_twins_across_the_split_nor_among_the_inspected(cells: list[Cell], split: Split) -> None:
+def test_no_near_twins_across_the_split_nor_among_what_is_inspected(cells: list[Cell], split: Split) -> None:
     images = [np.asarray(cv2.imread(str(cell.path), cv2.IMREAD_GRAYSCALE), np.uint8) for cell in cells]
     group = dict(zip((cell.path for cell in cells), groups(images).tolist(), strict=True))
     learned = {group[cell.path] for cell in split.learn}
-    inspected = [group[cell.path] for cell in split.inspect]
+    inspected = [group[cell.path] for cell in (*split.inspect, *split.unseen)]
     assert not learned & set(inspected)
     assert len(inspected) == len(set(inspected))
+
+
+def test_what_is_kept_for_the_end_is_good_or_defective_beyond_doubt(split: Split) -> None:
+    counted = [sum(cell.probability == level for cell in split.unseen) for level in (0.0, 1.0)]
+    assert min(counted) >= 200
+    assert sum(counted) == len(split.unseen)
 
 
 def test_linked_cells_keep_their_order_and_their_probability(split: Split, tmp_path: Path) -> None:

@@ -2,65 +2,140 @@
 
 from pathlib import Path
 
+import pytest
 from brokers import eventually
 from daemon_kit import daemon, line_to
-from edge_kit import LineClient
-from station_kit import Station, make_bundle, write_frames
+from shadow_kit import VERDICTS, begin, challenger, desk, processes, renamed, serve, shadow_station, state
+from station_kit import make_bundle
 
-from edge.daemon import Daemon
-from edge.shadow.desk import ShadowDesk
-from models.bundle_store import activate
-
-
-def station(folder: Path, *, bad_every: int = 4, settings: dict[str, dict[str, object]] | None = None) -> Station:
-    made = Station(folder / "station", settings=settings or {})
-    made.write_config()
-    make_bundle(made.bundles)
-    write_frames(made.folder / "frames", 8, bad_every=bad_every)
-    return made
-
-
-def desk(running: Daemon) -> ShadowDesk:
-    return running._station.shadow  # noqa: SLF001
-
-
-def serve(line: LineClient, running: Daemon, parts: int, name: str = "p") -> list[str]:
-    """The verdicts of so many parts, each triggered once the challenger had its turn at the last."""
-    verdicts = []
-    for number in range(parts):
-        before = seen(running)
-        line.trigger(f"{name}-{number}")
-        verdicts.append(line.hear()["verdict"])
-        line.ack(f"{name}-{number}")
-        if desk(running).figures("blob").state == "looking":
-            eventually(lambda before=before: seen(running) > before or broken(running))  # type: ignore[misc]
-    return verdicts
-
-
-def seen(running: Daemon) -> int:
-    figures = desk(running).figures("blob")
-    return figures.parts + figures.skipped
-
-
-def broken(running: Daemon) -> bool:
-    return desk(running).figures("blob").state == "broken"
-
-
-def looks(running: Daemon) -> bool:
-    return desk(running).figures("blob").state == "looking"
+from edge.domain.errors import ConfigError
+from edge.domain.inspection import Committed, View
+from edge.shadow.figures import ShadowFigures
+from models.bundle_store import activate, rollback
 
 
 def test_a_challenger_sees_every_part_and_what_it_says_is_counted(tmp_path: Path) -> None:
-    made = station(tmp_path)
-    blind = make_bundle(made.bundles, version=2, blindness=1e6)
-    activate(made.bundles, "blob", 1)
+    made = shadow_station(tmp_path)
     with daemon(made) as running, line_to(made) as line:
         line.hear_ready(ready=True)
-        desk(running).begin("blob", blind)
-        eventually(lambda: looks(running))
-        verdicts = serve(line, running, 8)
+        begin(running, challenger(made, blindness=1e6))
+        assert serve(line, running, 8) == VERDICTS * 2
         figures = desk(running).figures("blob")
-    assert verdicts.count("REJECT") == 2
+        heard = desk(running).standings()
     assert (figures.parts, figures.skipped) == (8, 0)
     assert (figures.disagreements, figures.passes_of_rejects, figures.rejects) == (2, 2, 0)
     assert (figures.champion_rejects, figures.undecided, figures.faults) == (2, 0, 0)
+    assert figures.as_figures()["champion_score"] > figures.as_figures()["score"]
+    assert figures.slowest_ms > 0
+    assert heard == {"blob": figures}
+    assert processes() == []
+
+
+def test_the_same_model_agrees_with_itself_on_every_part_and_every_score(tmp_path: Path) -> None:
+    made = shadow_station(tmp_path)
+    with daemon(made) as running, line_to(made) as line:
+        line.hear_ready(ready=True)
+        begin(running, challenger(made))
+        serve(line, running, 8)
+        figures = desk(running).figures("blob").as_figures()
+    assert (figures["parts"], figures["disagreements"], figures["rejects"]) == (8, 0, 2)
+    assert figures["score_gap"] < 1e-6
+
+
+def test_every_pair_is_told_to_who_listens_and_a_listener_that_breaks_harms_nothing(tmp_path: Path) -> None:
+    made = shadow_station(tmp_path)
+    heard: list[tuple[str, str, str, str]] = []
+
+    def listen(committed: Committed, camera_id: str, champion: View, challenging: View) -> None:
+        heard.append((committed.inspection.part.part_id, camera_id, champion.verdict, challenging.verdict))
+        raise LookupError("a listener that breaks")
+
+    with daemon(made) as running, line_to(made) as line:
+        line.hear_ready(ready=True)
+        desk(running).on_pair = listen
+        begin(running, challenger(made, blindness=1e6))
+        assert serve(line, running, 4) == VERDICTS
+        eventually(lambda: len(heard) == 4)
+        assert desk(running).figures("blob").faults == 0
+    assert heard == [(f"p-{number}", "top", verdict, "PASS") for number, verdict in enumerate(VERDICTS)]
+
+
+def test_figures_begin_again_when_another_champion_goes_live(tmp_path: Path) -> None:
+    made = shadow_station(tmp_path)
+    shadowing = challenger(made)
+    champions = [bundle.model_id for bundle in (challenger(made, blindness=1e6), shadowing)]
+    with daemon(made) as running, line_to(made) as line:
+        line.hear_ready(ready=True)
+        begin(running, shadowing)
+        assert serve(line, running, 4, "before") == VERDICTS
+        activate(made.bundles, "blob", champions[0].version)
+        eventually(lambda: running._station.products["blob"].engine.model_id == champions[0])  # noqa: SLF001
+        assert serve(line, running, 4, "after") == ["PASS"] * 4
+        figures = desk(running).figures("blob")
+        rollback(made.bundles, "blob")
+    assert (figures.champion, figures.challenger, figures.restarts) == (*champions, 1)
+    assert (figures.parts, figures.disagreements, figures.champion_rejects) == (4, 1, 0)
+
+
+def test_begin_twice_goes_on_counting_and_another_bundle_counts_anew(tmp_path: Path) -> None:
+    made = shadow_station(tmp_path)
+    first, second = challenger(made), challenger(made, blindness=1e6)
+    with daemon(made) as running, line_to(made) as line:
+        line.hear_ready(ready=True)
+        begin(running, first)
+        serve(line, running, 2)
+        begin(running, first)
+        assert desk(running).figures("blob").parts == 2
+        begin(running, second)
+        assert desk(running).figures("blob").parts == 0
+        serve(line, running, 4, "second")
+        figures = desk(running).figures("blob")
+        eventually(lambda: len(processes()) == 1)
+        desk(running).end("blob")
+        desk(running).end("blob")
+        eventually(lambda: processes() == [])
+        assert desk(running).figures("blob").parts == figures.parts
+        assert desk(running).standings() == {}
+    assert (figures.challenger, figures.parts, figures.passes_of_rejects) == (second.model_id, 4, 1)
+
+
+def test_parts_of_another_product_and_master_parts_are_not_compared(tmp_path: Path) -> None:
+    made = shadow_station(tmp_path)
+    made.config.write_text(made.config.read_text() + "[[product]]\nid = 'cap'\nbundle = 'cap'\n")
+    make_bundle(made.bundles, "cap")
+    with daemon(made) as running, line_to(made) as line:
+        line.hear_ready(ready=True)
+        begin(running, challenger(made))
+        serve(line, running, 2)
+        for number in range(4):
+            line.trigger(f"cap-{number}", "cap")
+            line.hear()
+        serve(line, running, 2, "again")
+        figures = desk(running).figures("blob")
+        assert desk(running).figures("cap") == ShadowFigures()
+    assert (figures.parts, figures.skipped) == (4, 0)
+
+
+def test_a_challenger_with_other_classes_is_refused_at_once(tmp_path: Path) -> None:
+    made = shadow_station(tmp_path)
+    with daemon(made) as running:
+        with pytest.raises(ConfigError, match="class"):
+            desk(running).begin("blob", renamed(made))
+        assert state(running) == "none"
+        assert processes() == []
+
+
+def test_a_station_that_stops_takes_its_challenger_along_loading_or_looking(tmp_path: Path) -> None:
+    made = shadow_station(tmp_path)
+    bundle = challenger(made)
+    with daemon(made) as running:
+        desk(running).begin("blob", bundle)
+        eventually(processes)
+    assert processes() == []
+    with daemon(made) as running, line_to(made) as line:
+        line.hear_ready(ready=True)
+        assert state(running) == "none"
+        begin(running, bundle)
+        assert serve(line, running, 4, "again") == VERDICTS
+        assert desk(running).figures("blob").parts == 4
+    assert processes() == []

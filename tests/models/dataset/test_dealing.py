@@ -113,6 +113,7 @@ def test_a_snapshot_of_nothing_or_of_files_elsewhere_is_refused(tmp_path: Path) 
     assert not (tmp_path / "snapshot.json").exists()
 
 
+@pytest.mark.long
 def test_real_tiles_part_by_tile_with_every_defect_on_each_side(shared_data: Path) -> None:
     dataset = read_dataset(shared_data / "magnetic_tile")
     for seed in range(2):
@@ -121,6 +122,7 @@ def test_real_tiles_part_by_tile_with_every_defect_on_each_side(shared_data: Pat
         assert not all_leaks(splits)
 
 
+@pytest.mark.long
 def test_boards_part_by_the_prefix_of_their_names(shared_data: Path) -> None:
     splits = split_dataset(read_dataset(shared_data / "deeppcb"), "prefix:5")
     boards = [{image.path.name[:5] for image in part.images} for _, part in splits]

@@ -166,6 +166,7 @@ def test_a_changed_snapshot_is_refused(tmp_path: Path) -> None:
         open_snapshot(path, tmp_path / "images")
 
 
+@pytest.mark.long
 def test_the_two_equal_patches_of_neu_det_never_part(shared_data: Path) -> None:
     dataset = read_dataset(shared_data / "neu_det")
     for seed in range(3):

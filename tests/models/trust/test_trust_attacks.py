@@ -8,8 +8,10 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
+from mutator import ODD_VALUES
 from trust_kit import ARCHIVE, Repository, about, signer
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
@@ -381,3 +383,46 @@ def test_a_refresh_is_good_for_a_day(tmp_path: Path, repository: Repository) -> 
     time_s[0] += 86_401
     with pytest.raises(TrustError, match="refresh first"):
         store.target("cells-v1.bundle")
+
+
+def test_whatever_is_served_nothing_but_a_trust_error_is_raised(tmp_path: Path, repository: Repository) -> None:
+    """Damage by chance to the bytes and to what they mean, also well signed: the way and the hub may both be theirs."""
+    chance = Random(3)
+    refusals = 0
+    for number in range(100):
+        good = dict(repository.files)
+        name = chance.choice(["timestamp.json", "2.snapshot.json", "2.targets.json"])
+        if number % 2:
+            damaged = bytearray(good[name])
+            for _ in range(chance.randrange(1, 4)):
+                damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+            repository.files[name] = bytes(damaged)
+        else:
+            content = json.loads(good[name])
+            place = content["signed"] if number % 4 else content
+            place[chance.choice(sorted(place))] = chance.choice(ODD_VALUES)
+            repository.files[name] = json.dumps(content).encode()
+        store = TrustStore(tmp_path / f"trust{number}", repository.pinned)
+        try:
+            store.refresh(repository.fetch)
+            store.admitted("cells-v1.bundle", STATION, BUNDLES)
+        except TrustError:
+            refusals += 1
+        repository.files = good
+    assert refusals > 90  # the others hit a signature's name, or a space
+
+
+@pytest.mark.parametrize(
+    "custom",
+    [None, {}, [], "text", {"version": 10**400}, about(1).as_json() | {"bundle": "plates"}, about(2).as_json()],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_release_that_is_signed_with_a_description_of_another_is_refused(
+    store: TrustStore, repository: Repository, custom: object
+) -> None:
+    target = repository.state.targets.signed.targets["cells-v1.bundle"]
+    target.unrecognized_fields["custom"] = custom
+    repository.renew("targets")
+    store.refresh(repository.fetch)
+    with pytest.raises(ForgedError):
+        store.admitted("cells-v1.bundle", STATION, [*BUNDLES, "plates"])
