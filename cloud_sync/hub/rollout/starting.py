@@ -17,7 +17,7 @@ from cloud_sync.hub.rollout.book import Rollout, read_claims, read_rollout, read
 from cloud_sync.hub.rollout.fleet import Candidate, candidates, signed_about
 from cloud_sync.hub.rollout.plan import PlanError, RolloutPlan, pack_plan
 from cloud_sync.hub.rollout.stages import CANARY, Asked, withdrawal
-from cloud_sync.hub.rollout.writing import ask, change, job_of, tell
+from cloud_sync.hub.rollout.writing import ask, change, job_of, lock, tell
 from cloud_sync.hub.store.adding import add_absent
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
@@ -121,11 +121,12 @@ def offers_of(place: str, rollout: Rollout) -> list[tuple[str, Job]]:
 
 @contextmanager
 def writing(place: str) -> Iterator[sa.Connection]:
-    """One transaction at a store that is there. Raises StoreError."""
+    """One transaction at a store that is there, in which nobody else writes of rollouts. Raises StoreError."""
     open_engine(place, create=False).dispose()  # a mistyped place is refused, not made
     engine = open_engine(place, create=True)
     try:
         with engine.begin() as connection:
+            lock(connection)
             yield connection
     except (sa.exc.SQLAlchemyError, PlanError) as error:
         cause = getattr(error, "orig", None) or error
