@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge.config import StationConfig
 from edge.decide.triage import TriageRules
+from edge.domain.inspection import Inspection
 from edge.domain.sample import SampleReason
 
 Thresholds = Callable[
@@ -46,6 +47,21 @@ class TriageSettings:
             drift_path=config.station.data_dir / "drift.json",
             pairs=frozenset((product.id, camera.id) for product in config.product for camera in config.camera),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the desk asks of the station.
+
+    Args:
+        thresholds: by product and camera, the score from which a finding of each class counts.
+        keeps_image: whether an inspection's images stay.
+        is_quiet: whether no part is on its way.
+    """
+
+    thresholds: Thresholds
+    keeps_image: Callable[[Inspection], bool]
+    is_quiet: Callable[[], bool] = lambda: True
 
 
 @dataclass(slots=True)

@@ -181,7 +181,7 @@ def test_what_a_part_waits_with_triage_and_without(tmp_path: Path) -> None:
         station = Station(tmp_path / name, settings=settings)
         station.write_config()
         make_bundle(station.bundles)
-        found = serve(station, 600, "--in-flight", "1", "--rate", "30")
+        found = serve(station, 300, "--in-flight", "1", "--rate", "30")
         return found.told_p50_ms, found.told_p99_ms
 
     (tmp_path / "frames").mkdir()
