@@ -243,6 +243,22 @@ def test_a_station_with_a_release_on_its_way_is_given_metadata_beside_it(cloud: 
     ]
 
 
+def test_a_store_that_fails_is_asked_once_a_round_and_answers_again(cloud: Cloud) -> None:
+    keep(cloud, "timestamp", 1, b"newest")
+    with cloud.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE trust_files RENAME TO away"))
+    for number in range(3):
+        cloud.take(topics.want(f"s{number}"), Want(name="tuf.timestamp.json", offset=0, count=1).pack())
+    desk = cloud.desks[0]
+    assert isinstance(desk, Both)
+    cloud.work()
+    assert (desk.parts[0].waiting, len(cloud.said)) == (2, 0)
+    with cloud.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE away RENAME TO trust_files"))
+    cloud.work()
+    assert [reply.payload for reply in cloud.said] == [b"newest", b"newest"]
+
+
 def test_a_flood_of_questions_is_held_no_further_than_one_of_each_station(cloud: Cloud) -> None:
     keep(cloud, "targets", 1, picture(100))
     for number in range(1200):
