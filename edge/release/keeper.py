@@ -103,7 +103,7 @@ class ReleaseKeeper:
                 self._doing.end_shadow(course)
             self._again_s = 0.0
             self._backoff.reset()
-            self._become(self._doing.keep(Course(job)))
+            self._become(self._doing.keep(self._kept.begun(job)))
 
     def _go_on(self, course: Course) -> None:
         try:
