@@ -83,8 +83,8 @@ def test_what_a_release_costs_the_line(tmp_path: Path) -> None:
     for stage, took in paced.took_ms.items():
         gap_ms, p99_ms = max(paced.gaps_ms[stage]), np.percentile(took, 99)
         sys.stdout.write(
-            f"\n{stage}: {len(took)} parts, told p50 {np.median(took):.1f} ms, p99 {p99_ms:.1f}, worst {max(took):.1f}; "
-            f"longest gap {gap_ms:.0f} ms, {gap_ms / quiet_ms:.2f} of that without"
+            f"\n{stage}: {len(took)} parts, told p50 {np.median(took):.1f} ms, p99 {p99_ms:.1f}, worst "
+            f"{max(took):.1f}; longest gap {gap_ms:.0f} ms, {gap_ms / quiet_ms:.2f} of that without"
         )
         assert max(took) < 4000, "no part is late"
 

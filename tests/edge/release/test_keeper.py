@@ -328,6 +328,37 @@ def test_a_station_that_comes_to_no_orderly_end_since_goes_back_before_it_starts
 
 
 @pytest.mark.long
+def test_where_the_bundle_before_it_is_damaged_a_person_is_called_and_the_line_goes_on(
+    made: Station, cloud: Cloud
+) -> None:
+    job, file, _ = adopted(made, cloud, Phase.LIVE, beside={"blob": GOOD})
+    activate(made.bundles, "blob", 2)
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(job, "live"), file)
+        eventually(kept.on_probation)
+        weights = made.bundles / "blob" / "v1" / "model.bin"
+        whole = weights.read_bytes()
+        weights.write_bytes(bytes(len(whole)))
+        kept.decides(parts=1, undecided=1, faults=1)
+        eventually(lambda: "release" in kept.station.health.alarms())
+        assert (active(made), kept.heard.last().state) == (2, "live")
+        assert "cannot be looked after" in kept.heard.last().why
+        weights.write_bytes(whole)
+        eventually(kept.heard.is_at("back"))
+        assert (active(made), kept.station.health.alarms()) == (1, {})
+
+
+@pytest.mark.long
+def test_a_release_that_decides_here_already_is_not_taken_twice(made: Station, cloud: Cloud) -> None:
+    job, file, _ = adopted(made, cloud, Phase.LIVE, proven=True)
+    activate(made.bundles, "blob", 2)
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(job.model_copy(update={"job": "again"}), "live"), file)
+        eventually(lambda: kept.heard.is_at("live")() and kept.heard.last().job == "again", 60)
+    assert [one.version for one in list_bundles(made.bundles)] == [1, 2]
+
+
+@pytest.mark.long
 def test_orderly_ends_are_not_held_against_it(made: Station, cloud: Cloud) -> None:
     adopted(made, cloud, Phase.LIVE, beside={"blob": GOOD})
     activate(made.bundles, "blob", 2)
