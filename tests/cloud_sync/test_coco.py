@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -47,10 +48,14 @@ TRUTHS = {
 class Cloud:
     """A store with six samples of 48 x 32 pixels: four labelled, one not, one without its image."""
 
-    def __init__(self, place: str, folder: Path) -> None:
+    def __init__(self, place: str, folder: Path, *, fill: bool = True) -> None:
         self.place = place
         self.folder = folder
         self.blobs = blobs_of(place, folder)
+        if fill:
+            self._fill(place)
+
+    def _fill(self, place: str) -> None:
         pictures = {seq: picture(seq) for seq in range(1, 6)}
         receive(place, *(sample(seq, seq, ["novel"]) for seq in range(1, 7)))
         receive(place, *(images(seq, {"top": content}) for seq, content in pictures.items()))
@@ -84,9 +89,18 @@ class Cloud:
         return {int(str(row[0])): said[int(str(row[1]))][1] for row in rows}
 
 
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: the tests work on copies."""
+    folder = tmp_path_factory.mktemp("filled")
+    Cloud(str(folder / "store.db"), folder)
+    return folder
+
+
 @pytest.fixture
-def cloud(tmp_path: Path) -> Cloud:
-    return Cloud(str(tmp_path / "store.db"), tmp_path)
+def cloud(filled: Path, tmp_path: Path) -> Cloud:
+    shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
+    return Cloud(str(tmp_path / "store.db"), tmp_path, fill=False)
 
 
 def named(seq: int, label: int = 0) -> str:

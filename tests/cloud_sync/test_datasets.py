@@ -2,6 +2,8 @@
 
 import hashlib
 import random
+import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -44,21 +46,25 @@ class Cloud:
         StoreWriter(place).close()
         declare(place, "crack", "dent", "blowhole")
 
-    def add(self, content: bytes, truth: LabelTruth, belongs: str = "") -> str:
+    def add(self, content: bytes, truth: LabelTruth) -> str:
         """An image and what is said of it; its sample."""
-        digest = hashlib.sha256(content).hexdigest()
-        self.blobs.put(digest, BytesIO(content))
-        sample = imported_id(PRODUCT, digest)
+        return self.add_all([(content, truth)])[0]
+
+    def add_all(self, given: Sequence[tuple[bytes, LabelTruth]]) -> list[str]:
+        images, new = [], []
+        for content, truth in given:
+            digest = hashlib.sha256(content).hexdigest()
+            self.blobs.put(digest, BytesIO(content))
+            images.append(NewImage(digest, len(content), ""))
+            new.append(NewLabel(imported_id(PRODUCT, digest), truth, "import", "Ada", 1))
         with engine(self.place).begin() as connection:
-            add_imported(connection, PRODUCT, [NewImage(digest, len(content), belongs)], 1)
-            add_labels(connection, [NewLabel(sample, truth, "import", "Ada", 1)], 1)
-        return sample
+            add_imported(connection, PRODUCT, images, 1)
+            add_labels(connection, new, 1)
+        return [label.sample for label in new]
 
     def many(self, first: int, good_ones: int, cracks: int) -> None:
-        for seed in range(first, first + good_ones):
-            self.add(picture(seed), good())
-        for seed in range(first + good_ones, first + good_ones + cracks):
-            self.add(picture(seed), defect("crack"))
+        truths = [good()] * good_ones + [defect("crack")] * cracks
+        self.add_all([(picture(seed), truth) for seed, truth in enumerate(truths, first)])
 
     def make(self, name: str = "", kind: str = "classifier") -> DatasetMade:
         self.rounds += 1
@@ -68,8 +74,17 @@ class Cloud:
         return dict(ask(self.place, "SELECT sample, role FROM memberships"))  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store, made once: the tests work on copies."""
+    folder = tmp_path_factory.mktemp("empty")
+    Cloud(str(folder / "store.db"), folder)
+    return folder
+
+
 @pytest.fixture
-def cloud(tmp_path: Path) -> Cloud:
+def cloud(empty: Path, tmp_path: Path) -> Cloud:
+    shutil.copytree(empty, tmp_path, dirs_exist_ok=True)
     return Cloud(str(tmp_path / "store.db"), tmp_path)
 
 
@@ -95,9 +110,9 @@ def test_a_classifier_learns_from_it_with_the_splits_that_it_declares(tmp_path: 
 
 
 def test_a_detector_learns_from_boxes_and_what_has_no_place_is_left_out(cloud: Cloud) -> None:
-    for seed in range(12):
-        cloud.add(picture(seed), boxed([LabelBox("crack", (seed, 1, seed + 9.5, 9))]))
-        cloud.add(picture(100 + seed), good())
+    boxes = [boxed([LabelBox("crack", (seed, 1, seed + 9.5, 9))]) for seed in range(12)]
+    cloud.add_all([(picture(seed), truth) for seed, truth in enumerate(boxes)])
+    cloud.many(100, 12, 0)
     cloud.add(picture(50), defect("dent"))
 
     made = cloud.make(kind="detector")
@@ -148,18 +163,18 @@ def test_what_was_held_out_is_never_learned_from_over_three_growing_rounds_of_re
         chance.shuffle(paths)
     content: dict[str, bytes] = {}
 
-    def add(data: bytes, truth: LabelTruth) -> None:
-        content[cloud.add(data, truth)] = data
-
     ever_held: set[str] = set()
     ever_learned: set[str] = set()
     for turn in range(3):
-        for name, paths in tiles.items():
-            for path in paths[turn * 12 : turn * 12 + 12]:
-                add(path.read_bytes(), good() if name == "good" else defect(name))
+        given = [
+            (path.read_bytes(), good() if name == "good" else defect(name))
+            for name, paths in tiles.items()
+            for path in paths[turn * 12 : turn * 12 + 12]
+        ]
         for known in sorted(ever_held)[:6] + sorted(ever_learned)[:6]:  # new shots of what is known
             truth = defect("crack") if chance.random() < 0.5 else good()
-            add(shifted(content[known], 1.1 + turn / 20), truth)
+            given.append((shifted(content[known], 1.1 + turn / 20), truth))
+        content |= dict(zip(cloud.add_all(given), (data for data, _ in given), strict=True))
         made = cloud.make()
         held, learned = files_in(made, "test"), files_in(made, "train") | files_in(made, "val")
 
