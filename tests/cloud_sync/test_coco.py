@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from cloud_sync.hub.files.blobs import FolderBlobs
 from cloud_sync.hub.labels.coco_export import ANNOTATIONS, IMAGES, PROPOSALS, Exported, export_coco
 from cloud_sync.hub.labels.coco_import import Imported, ImportRequest, import_coco
 from cloud_sync.hub.labels.coco_names import digest_named, file_name, sample_named
+from cloud_sync.hub.labels.coco_reading import KEYS, Faults, entries, truth_said
 from cloud_sync.hub.labels.errors import LabelError
 from cloud_sync.hub.labels.labelling import said_by_number
 from cloud_sync.hub.labels.listing import Wanted
@@ -322,6 +324,9 @@ HOSTILE: list[Any] = [
     pytest.param(_other("file_name", "a\0b"), "is no sample of product", id="a name with a NUL"),
     pytest.param(_other("file_name", ["x"]), "is no sample of product", id="a name that is a list"),
     pytest.param(_other("file_name", "x" * 10**6), "is no sample of product", id="a huge name"),
+    pytest.param(
+        lambda c: c["images"][0].update(file_name="x", sha256="\ud800"), "is no sample of product", id="a broken sha256"
+    ),
     pytest.param(_other("width", 49), "is 48x32, its labels were drawn for", id="another size"),
     pytest.param(lambda c: _twice(c, "images"), "another one has its id", id="image id twice"),
     pytest.param(lambda c: c["images"].append(c["images"][0] | {"id": 9}), "lists its image twice", id="image twice"),
@@ -458,3 +463,47 @@ def test_the_same_file_imported_twice_at_once_is_imported_once(tmp_path: Path, p
         taken = list(pool.map(cloud.take, [file] * 3))
 
     assert sorted(taken, key=lambda item: item.again) == [Imported(added=1), Imported(again=True), Imported(again=True)]
+
+
+JUNK: tuple[object, ...] = (
+    None,
+    True,
+    -1,
+    10**30,
+    1.5,
+    "",
+    "x",
+    "\ud800",
+    [],
+    [[]],
+    {},
+    {"id": 1},
+    [1, 2, 3, 4],
+    float("inf"),
+)
+
+
+def spoiled(node: object, chance: Random) -> object:
+    """The same with something else somewhere."""
+    if chance.random() < 0.08:
+        return chance.choice(JUNK)
+    if isinstance(node, dict):
+        return {key: spoiled(value, chance) for key, value in node.items() if chance.random() > 0.03}
+    return [spoiled(value, chance) for value in node] if isinstance(node, list) else node
+
+
+def test_whatever_stands_in_a_file_it_is_read_or_refused_and_no_box_of_it_leaves_its_image() -> None:
+    chance, read_whole, refused = Random(5), 0, 0
+    for _ in range(3000):
+        faults = Faults()
+        whole = as_cvat() if chance.random() < 0.5 else as_label_studio()
+        given = {key: [spoiled(entry, chance) for entry in whole[key]] for key in KEYS}
+        lists = {key: [entry for entry in listed if isinstance(entry, dict)] for key, listed in given.items()}
+        for entry in entries(lists, faults):
+            truth = truth_said(entry, (48, 32), faults)
+            for box in truth.boxes if truth else ():
+                assert 0 <= box.corners_px[0] < box.corners_px[2] <= 48
+                assert 0 <= box.corners_px[1] < box.corners_px[3] <= 32
+        read_whole += not faults.found
+        refused += bool(faults.found)
+    assert min(read_whole, refused) > 100
