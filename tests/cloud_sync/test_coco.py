@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from brokers import eventually
 from labels_kit import (
     PRODUCT,
     blobs_of,
@@ -458,9 +459,15 @@ def test_a_station_that_says_a_wrong_size_of_its_image_stops_no_export(cloud: Cl
 def test_the_same_file_imported_twice_at_once_is_imported_once(tmp_path: Path, place: str) -> None:
     cloud = Cloud(place, tmp_path)
     file = cloud.given(coco({"bbox": [1, 1, 9, 9]}))
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
     with ThreadPoolExecutor(3) as pool:
-        taken = list(pool.map(cloud.take, [file] * 3))
+        with engine(place).begin() as busy:
+            busy.exec_driver_sql("UPDATE label_counter SET value = value")
+            done = [pool.submit(cloud.take, file) for _ in range(3)]
+            if "://" in place:
+                eventually(lambda: ask(place, waiting) == [(3,)])
+        taken = [future.result() for future in done]
 
     assert sorted(taken, key=lambda item: item.again) == [Imported(added=1), Imported(again=True), Imported(again=True)]
 
