@@ -18,6 +18,7 @@ from cloud_sync.hub.files.blobs import FolderBlobs
 from cloud_sync.hub.labels.dataset import DatasetNeeds, make_dataset
 from cloud_sync.hub.labels.dividing import LEARNED_TWIN, NOT_TAUGHT, TWIN, Divided, Image, Role, Shares, divide
 from cloud_sync.hub.labels.errors import LabelError
+from cloud_sync.hub.labels.grouping import Look, group_images
 from cloud_sync.hub.labels.history import HistoryRequest, import_history
 from cloud_sync.hub.labels.imported import NewImage, add_imported
 from cloud_sync.hub.labels.labelling import NewLabel, add_labels
@@ -342,3 +343,30 @@ def test_the_order_in_which_images_are_given_does_not_matter() -> None:
     other = list(reversed(given))
 
     assert dealt(given) == dealt(other)
+
+
+def look(sample: str, seed: int, inspection: str = "", part: str = "", belongs: str = "") -> Look:
+    thumb = np.random.default_rng(seed).normal(size=4096).astype(np.float32)
+    return Look(sample, inspection, part, belongs, f"picture {seed}", thumb / np.linalg.norm(thumb))
+
+
+def test_what_belongs_together_is_one_group_whatever_says_so() -> None:
+    looks = [
+        look("a", 1, "s/e/1", "s/p1"),
+        look("b", 2, "s/e/1", "s/p1"),  # the other camera
+        look("c", 3, "s/e/9", "s/p1"),  # the same part, again
+        look("d", 3),  # the same picture as c
+        look("e", 5, belongs="tiles/7"),
+        look("f", 6, belongs="tiles/7"),
+        look("g", 7),
+        *(look(f"h{number}", 20 + number, f"s/e/{50 + number}", "s/counter") for number in range(12)),
+    ]
+
+    found = group_images(looks)
+
+    assert {key: group for key, group in found.items() if len(key) == 1} == {
+        **dict.fromkeys("abcd", "a"),
+        **dict.fromkeys("ef", "e"),
+        "g": "g",
+    }
+    assert all(found[f"h{number}"] == f"h{number}" for number in range(12)), "a part id that all bear joins nothing"
