@@ -11,12 +11,12 @@ import sys
 from contextlib import closing, suppress
 from pathlib import Path
 
-from edge.assembly import fitting_recipes, fitting_reference
 from edge.capture.pictures.checks import Check
 from edge.capture.pictures.watch import CameraRules, PictureWatch
 from edge.capture.scales import scales_of
 from edge.config import ProductSection, StationConfig, chosen_product
 from edge.domain.errors import InspectdError
+from edge.fitting import fitting_recipes, fitting_reference
 from edge.health import Health
 from edge.infer.comparing import ComparingEngine
 from edge.infer.openvino import OpenVinoEngine

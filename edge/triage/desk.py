@@ -8,7 +8,6 @@ Invariants:
 - Master parts are shown to check the station: they are neither samples nor drift.
 """
 
-import os
 import queue
 import threading
 from collections.abc import Callable
@@ -36,7 +35,6 @@ FAULT_ALARM = "triage"
 _QUEUE_LIMIT = 512
 _FRAMES_LIMIT_BYTES = 64 << 20
 _PATIENCE_S = 0.2
-_NICE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +173,6 @@ class TriageDesk:
                 self._queued_bytes -= sum(frame.held_bytes for frame in job.frames)
 
     def _run(self) -> None:
-        with suppress(OSError):  # the line's threads go first, where the system lets us say so
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         self._guarded(self._samples.remember)
         self._guarded(self._drift.begin)
         while not (self._stop.is_set() and self._queue.empty()):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -423,3 +424,23 @@ NAMES = [
 def test_a_name_that_we_gave_is_known_again(name: str, expected: tuple[str, int] | None) -> None:
     assert sample_named(name) == expected
     assert digest_named(f"x/{'0a' * 32}.png") == "0a" * 32
+
+
+def test_a_station_that_says_a_wrong_size_of_its_image_stops_no_export(cloud: Cloud) -> None:
+    with engine(cloud.place).begin() as connection:
+        connection.exec_driver_sql("UPDATE samples SET size_bytes = 7")
+
+    out, done = cloud.export()
+
+    assert done.images == 5
+    assert cloud.take(out / ANNOTATIONS).unchanged == 4
+
+
+def test_the_same_file_imported_twice_at_once_is_imported_once(tmp_path: Path, place: str) -> None:
+    cloud = Cloud(place, tmp_path)
+    file = cloud.given(coco({"bbox": [1, 1, 9, 9]}))
+
+    with ThreadPoolExecutor(3) as pool:
+        taken = list(pool.map(cloud.take, [file] * 3))
+
+    assert sorted(taken, key=lambda item: item.again) == [Imported(added=1), Imported(again=True), Imported(again=True)]

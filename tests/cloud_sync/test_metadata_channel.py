@@ -89,6 +89,17 @@ def test_a_file_of_any_size_comes_to_the_byte(cloud: Cloud, size_bytes: int) -> 
     assert answered(way, "7.targets.json", size_bytes) == picture(size_bytes)
 
 
+def test_each_database_gives_a_file_to_the_byte(place: str, tmp_path: Path) -> None:
+    cloud = Cloud(place, lambda at: [Both(at, FolderBlobs(tmp_path / "blobs"))])
+    try:
+        keep(cloud, "targets", 3, picture(5 * BLOCK_BYTES))
+        way = Way(MetadataChannel(STATION, QUICK), cloud)
+        assert answered(way, "3.targets.json") == picture(5 * BLOCK_BYTES)
+        assert answered(way, "4.targets.json") is None
+    finally:
+        cloud.close()
+
+
 def test_the_newest_timestamp_is_the_one_that_is_served(cloud: Cloud) -> None:
     for version in (9, 10, 8):
         keep(cloud, "timestamp", version, b"%d" % version)

@@ -4,14 +4,38 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from labels_kit import declare, feedback, id_of, images, inspection, picture, receive, sample, say
-from stores import ask
+import sqlalchemy as sa
+from brokers import eventually
+from clouds import CloudThread
+from labels_kit import (
+    PRODUCT,
+    STREAMS,
+    declare,
+    feedback,
+    id_of,
+    images,
+    inspection,
+    picture,
+    receive,
+    sample,
+    say,
+)
+from outboxes import AT, EPOCH, STATION
+from senders import sender
+from stores import ask, engine
 
+from cloud_sync.hub.collecting import desks
 from cloud_sync.hub.labels.projecting import catch_up
 from cloud_sync.hub.labels.sample_desk import SampleDesk
 from cloud_sync.hub.labels.truths import defect, good
 from cloud_sync.hub.store.writing import StoreWriter
-from cloud_sync.wire.records import PartRecord
+from cloud_sync.wire import topics
+from cloud_sync.wire.envelopes import pack_batch
+from cloud_sync.wire.memory import MemoryLink
+from cloud_sync.wire.memory_broker import MemoryBroker
+from cloud_sync.wire.messages import DriftMessage, DriftSigns
+from cloud_sync.wire.outbox import OutboxRow, Stream
+from cloud_sync.wire.records import PartRecord, canonical_json
 
 PICTURE = picture(1)
 STORY: tuple[PartRecord, ...] = (
@@ -171,3 +195,43 @@ def test_an_operator_replaces_no_reviewer_and_a_reviewer_replaces_an_operator(pl
 
     rows = ask(place, "SELECT s.seq, l.says, l.source FROM samples s JOIN labels l ON l.seq = s.label")
     assert rows == [(1, "defect", "review"), (2, "good", "review")]
+
+
+def test_what_a_station_sends_over_the_wire_is_a_labelled_sample_and_a_drift_alarm_a_moment_later(place: str) -> None:
+    broker = MemoryBroker()
+    link = MemoryLink(broker, "collector", ("inspectd/v1/+/up/#",))
+    StoreWriter(place).close()
+    rows = [OutboxRow(STREAMS[type(record)], record.seq, canonical_json(record), EPOCH) for record in STORY]
+    sign = DriftSigns(product=PRODUCT, camera="top", sign="score", alarm=True, statistic=3, limit=1, parts=9)
+    drift = DriftMessage(at=AT, epoch=EPOCH, signs=[sign])
+    with (
+        SampleDesk(place, every_s=0.05) as desk,
+        CloudThread(place, link, desks=[*desks(), desk]) as collector,
+        sender(broker, (topics.ack(STATION),)) as sending,
+    ):
+        eventually(lambda: collector.connected)
+        for row in (*rows, rows[2]):  # one comes again
+            topic = {Stream.SAMPLES: topics.samples, Stream.FEEDBACK: topics.feedback}.get(
+                row.stream, topics.inspections
+            )
+            sending.send(topic(STATION), pack_batch(STATION, EPOCH, [row], AT))
+        sending.send(topics.drift(STATION), drift.pack())
+        eventually(lambda: ask(place, "SELECT source FROM labels") == [("feedback",)])
+        eventually(lambda: ask(place, "SELECT count(*) FROM drift_changes") == [(1,)])
+
+    assert seen(place)["arrivals"] == []
+    assert ask(place, "SELECT count(sha256) FROM samples") == [(1,)]
+
+
+def test_the_collector_does_not_wait_while_somebody_labels_for_long(place: str) -> None:
+    receive(place, inspection(1), sample(1, 1), feedback(1, 1, "REJECT", "good"))
+    clock = itertools.count(0.0, 10.0)
+
+    with SampleDesk(place, clock_s=lambda: next(clock)) as desk:
+        with engine(place).begin() as busy:
+            busy.execute(sa.text("UPDATE label_counter SET value = value"))
+            desk.work(lambda _: True)  # returns; a wait of the usual ten seconds would end in the test's deadline
+            assert busy.execute(sa.text("SELECT count(*) FROM samples")).scalar() == 0
+        desk.work(lambda _: True)
+
+    assert ask(place, "SELECT source FROM labels") == [("feedback",)]
