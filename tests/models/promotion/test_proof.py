@@ -1,5 +1,6 @@
 """A new model takes over only by proof: bad challengers of every sort are refused, with the reason and a page."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from classifier_kit import bright_graph
 from detector_kit import make_detector
 from promotion_kit import challenger, digest_of, frozen_data
 from station_kit import make_bundle
+from typer.testing import CliRunner
 
+from cloud_sync.hub.cli import app
 from models.dataset.errors import DatasetError
 from models.dataset.good_parts import split_good_parts
 from models.dataset.learnable import Division
@@ -202,6 +205,17 @@ def test_a_detector_is_judged_as_the_station_does(data: Path, champion: Path, tm
     proof = prove(make_detector(tmp_path).path, champion, data, LIMITS, tmp_path / "proof.html")
     assert proof.figures.named is not None
     assert "hold-out unseen" in unmet(proof)
+
+
+def test_the_same_is_asked_from_a_shell(data: Path, learned: str, champion: Path, tmp_path: Path) -> None:
+    made = challenger(tmp_path, "cells", learned)
+    words = ["evaluate", "--bundle", str(made.path), "--data", str(data), "--champion", str(champion), "--promote"]
+    said = CliRunner().invoke(app, [*words, "--report", str(tmp_path / "proof.html")])
+    assert said.exit_code == 1, said.output
+    assert "NOT MET: enough images" in said.output  # by the limits that are not a test's
+    found = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert (found["passed"], found["figures"]["champion_overkill"]) == (False, 8)
+    assert (tmp_path / "proof.html").is_file()
 
 
 def test_no_hold_out_no_proof(champion: Path, tmp_path: Path) -> None:
