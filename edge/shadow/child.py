@@ -32,7 +32,7 @@ def go_last() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager's stop reaches all of us: it is for the daemon
     with suppress(OSError):
-        os.nice(_NICEST)
+        os.setpriority(os.PRIO_PROCESS, 0, _NICEST)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("900")
 
