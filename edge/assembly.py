@@ -1,12 +1,11 @@
 """The station put together: every part built from station.toml and wired to the others, nothing started yet."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
-import numpy as np
 import structlog
 
 from cloud_sync.station.drift_word import DriftWord
@@ -17,21 +16,19 @@ from edge.capture.drain import CaptureLimits, Drain
 from edge.capture.open import is_replayed, make_camera
 from edge.capture.pictures.watch import camera_rules, make_watch
 from edge.capture.scales import scales_of
-from edge.config import CameraSection, ProductSection, StationConfig, chosen_product
+from edge.config import CameraSection, ProductSection, StationConfig
 from edge.config_outputs import OutputSection
-from edge.decide.recipe import Recipe, Rule, check_fit
-from edge.domain.errors import ConfigError, StorageError
+from edge.domain.errors import StorageError
 from edge.domain.feedback import Feedback
-from edge.domain.frame import Frame, Image
+from edge.domain.frame import Frame
 from edge.domain.inspection import Committed, Inspection, OutcomeOf
 from edge.domain.part import Part, Verdict
+from edge.fitting import fitting_recipes, fitting_reference, station_plan
 from edge.handover import Handover
 from edge.health import Health
-from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
-from edge.infer.kept_plans import find_plan, key_of
 from edge.infer.openvino import OpenVinoEngine, config_of
-from edge.infer.plan import Plan, make_plan
+from edge.infer.plan import Plan
 from edge.line.outputs.open import make_teller
 from edge.line.outputs.teller import Teller
 from edge.line.port import LinePort, PortTimes
@@ -42,10 +39,10 @@ from edge.record.image_writer import ImageWriter
 from edge.record.images import ImageStore
 from edge.record.recorder import Recorder
 from edge.record.upload_choice import UploadRule
-from edge.shadow.comparing import Challenger
 from edge.shadow.compiling import compile_apart
 from edge.shadow.desk import Around, ShadowDesk
-from edge.shadow.lane import Terms, order_of
+from edge.shadow.lane import order_of
+from edge.shadow.preparing import prepared, terms_of
 from edge.standing import make_health
 from edge.sync import make_uplink
 from edge.tally import ModelTally, Tally
@@ -54,10 +51,6 @@ from edge.triage.settings import TriageSettings
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
 from models.compiled_store import CompiledStore, graphs_in_use
-from models.cpus import cpu_grant
-from models.errors import ModelError
-from models.scoring import read_image
-from models.spec import Kind, ModelSpec
 
 log = structlog.get_logger()
 
@@ -130,9 +123,9 @@ class Assembly:
         path = active_bundle(self.config.bundles_dir, section.bundle)
         if path in self.engines:
             return
-        challenger = self._challenger(section.id, open_for_line(path))
+        challenger = prepared(self.config, section.id, open_for_line(path))
         if not self._compiled.holds(challenger.bundle, config_of(challenger.bundle, challenger.plan)):
-            compile_apart(order_of(challenger, self._terms()), stopping)
+            compile_apart(order_of(challenger, terms_of(self.config)), stopping)
 
     def plan(self, product_id: str) -> Plan:
         """How the product's model is run."""
@@ -304,17 +297,8 @@ class Assembly:
         return Pipeline(self.products, self.drains, self.recorder, self.health, limits, replayed=replayed, eyes=eyes)
 
     def _shadow(self) -> ShadowDesk:
-        return ShadowDesk(Around(self._challenger, self.products, self.pipeline.slack, self._terms()))
-
-    def _terms(self) -> Terms:
-        config = self.config
-        return Terms(config.cache_dir, config.bundles_dir, config.inference.timeout_ms / 1000)
-
-    def _challenger(self, product_id: str, bundle: Bundle) -> Challenger:
-        section = chosen_product(self.config, product_id)
-        recipe, own = fitting_recipes(section, bundle, scales_of(self.config, section))
-        reference = section.reference if fitting_reference(section, bundle.spec) is not None else None
-        return Challenger(bundle, recipe, chosen_plan(self.config, bundle), own, reference)
+        prepare = partial(prepared, self.config)
+        return ShadowDesk(Around(prepare, self.products, self.pipeline.slack, terms_of(self.config)))
 
     def _port(self, address: Address) -> LinePort:
         line = self.config.line
@@ -322,93 +306,6 @@ class Assembly:
         return LinePort(address, times, self._accept, self._note_outcomes, self.products)
 
 
-def station_plan(config: StationConfig, bundle: Bundle) -> Plan:
-    """How this station runs the bundle, said once in the log. Raises ConfigError: fewer requests than cameras."""
-    plan = chosen_plan(config, bundle)
-    log.info("plan", bundle=bundle.model_id.id, version=bundle.model_id.version, plan=str(plan), why=plan.why)
-    return plan
-
-
-def chosen_plan(config: StationConfig, bundle: Bundle) -> Plan:
-    """How a station of this configuration runs the bundle: as it says, else as `edge tune` found, else the default.
-
-    Raises:
-        ConfigError: fewer requests than cameras.
-    """
-    cameras, grant = len(config.camera), cpu_grant()
-    limit_ms = config.line.deadline_ms - config.line.commit_margin_ms
-    found = find_plan(config.plans_dir, key_of(bundle, grant, cameras, limit_ms))
-    tiled = bundle.spec.tiling is not None
-    plan = make_plan(config.inference, grant.threads, cameras, tiled=tiled, kept=found.plan)
-    return replace(plan, why="station.toml says so" if plan.origin == "station.toml" else found.why)
-
-
 def camera_fault(camera_id: str) -> str:
     """The name of the fault that a camera raises."""
     return f"camera:{camera_id}"
-
-
-def fitting_recipe(section: ProductSection, bundle: Bundle, mm_per_px: float | None = None) -> Recipe:
-    """A product's rules for a camera of this scale, if they suit this bundle.
-
-    Raises:
-        ConfigError: another kind, classes that are not the bundle's, a rule about what is never reported, or an area in
-            square millimetres and no scale.
-    """
-    recipe, seen = make_recipe(section, mm_per_px, bundle.spec.kind), reported(bundle)
-    check_fit(recipe, bundle.spec, section.id, seen.score_floor, seen.most_findings)
-    return recipe
-
-
-def fitting_recipes(
-    section: ProductSection, bundle: Bundle, scales: Mapping[str, float]
-) -> tuple[Recipe, dict[str, Recipe]]:
-    """A product's rules, and those of each camera whose scale, millimetres a pixel, they need. As `fitting_recipe`."""
-    own = {camera: fitting_recipe(section, bundle, mm_per_px) for camera, mm_per_px in scales.items()}
-    return next(iter(own.values())) if own else fitting_recipe(section, bundle), own
-
-
-def fitting_reference(section: ProductSection, spec: ModelSpec) -> Image | None:
-    """A product's golden reference, (H, W, 3) uint8 BGR; None for a bundle that compares with none.
-
-    Raises:
-        ConfigError: one is given and not wanted, wanted and not given, or cannot be read.
-    """
-    if not spec.compares and (section.reference is None or spec.alignment is not None):
-        return None  # a bundle that lays frames on a reference holds its own, made from this one
-    if section.reference is None:
-        raise ConfigError(
-            f"product {section.id!r}: the bundle compares with a golden reference: set reference to a picture of a "
-            "good part, taken by this camera"
-        )
-    if not spec.compares:
-        raise ConfigError(f"product {section.id!r}: the bundle compares with no reference: remove {section.reference}")
-    try:
-        return read_image(section.reference)
-    except ModelError as error:
-        raise ConfigError(f"product {section.id!r}: reference {section.reference} is no readable image") from error
-
-
-def make_recipe(section: ProductSection, mm_per_px: float | None = None, kind: Kind | None = None) -> Recipe:
-    """A product's rules from station.toml for a kind of model, areas in pixels; its own scale goes before the camera's.
-
-    Raises:
-        ConfigError: an area in square millimetres and no scale.
-    """
-    own = section.recipe if kind is None else section.recipe_for(kind)
-    scale = own.mm_per_px or mm_per_px
-    if own.wants_scale and scale is None:
-        raise ConfigError(
-            f"product {section.id!r}: the recipe sets min_area_mm2, and no scale is known: name the camera, and run "
-            "`edge camera scale --save`, or set mm_per_px"
-        )
-    rules = {
-        name: Rule(
-            rule.min_score,
-            max(rule.min_area_px, (rule.min_area_mm2 or 0) / scale**2 if scale else 0),
-            rule.max_count,
-            np.array(rule.zones, np.float32).reshape(-1, 4),
-        )
-        for name, rule in own.classes.items()
-    }
-    return Recipe(Kind(own.kind), own.version, rules)

@@ -15,6 +15,7 @@ import structlog
 from edge.assembly import Assembly
 from edge.line.outputs.teller import Teller
 from edge.pipeline import Product
+from edge.shadow.figures import ShadowFigures
 
 _EVERY_S = 1.0
 log = structlog.get_logger()
@@ -92,6 +93,7 @@ class Lifesign:
             "outputs": {output.output_id: _output(output) for output in station.outputs},
             "cameras": {name: _counters(drain.counters) for name, drain in station.drains.items()},
             "models": {name: self._model(product) for name, product in station.products.items()},
+            "shadows": {name: _shadow(found) for name, found in station.shadow.standings().items()},
             "masters": self._masters(),
             "release": self._release(),
             "images": {"stored": station.images.stored, "dropped": station.images.dropped},
@@ -127,6 +129,11 @@ class Lifesign:
 
 def _counters(counters: object) -> dict[str, int]:
     return {name: getattr(counters, name) for name in type(counters).__slots__}  # type: ignore[attr-defined]
+
+
+def _shadow(found: ShadowFigures) -> dict[str, object]:
+    named = {"version": None if found.challenger is None else found.challenger.version}
+    return {"state": found.state, "why": found.why, **named, **found.as_figures()}
 
 
 def _output(output: Teller) -> dict[str, object]:

@@ -25,6 +25,7 @@ from edge.domain.inspection import Outcome
 from edge.domain.part import Verdict
 from edge.domain.sample import SampleReason
 from edge.record.spool import Spool, read_spool
+from edge.shadow.figures import ShadowFigures
 from edge.standing import installed_version
 from edge.tally import BOUNDS_S, NOT_TOLD
 
@@ -36,6 +37,10 @@ HELP = {
     "inspectd_ready": "1 while the station can inspect.",
     "inspectd_parts_total": "Parts of this run, by the verdict that the line was told and what became of it.",
     "inspectd_told_latency_seconds": "From the trigger to the verdict's being told.",
+    "inspectd_shadow_looking": "1 while a challenger looks at the product's parts beside its model.",
+    "inspectd_shadow_parts_total": "Parts that a challenger saw, by what came of it: agreed, disagreed or skipped.",
+    "inspectd_shadow_undecided_total": "Parts to which the challenger had no answer; among those disagreed.",
+    "inspectd_shadow_faults_total": "Answers of the challenger that were none: a broken graph, a process that ended.",
     "inspectd_camera_lost": "1 while a camera gives no images.",
     "inspectd_fault": "1 for each open fault: the station is not ready.",
     "inspectd_alarm": "1 for each open alarm: somebody must look at it.",
@@ -76,6 +81,7 @@ class StationMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every figure as it is now."""
         yield from self._line()
+        yield from self._shadows()
         yield from self._health()
         yield from self._triage()
         yield from self._spool()
@@ -90,6 +96,16 @@ class StationMetrics(Collector):
         sums = [sum(within[: place + 1]) for place in range(len(within))]
         buckets = list(zip([*map(str, BOUNDS_S), "+Inf"], sums, strict=True))
         yield HistogramMetricFamily(name, HELP[name], buckets=buckets, sum_value=tally.told_s)
+
+    def _shadows(self) -> Iterator[Metric]:
+        shadows = self._station.shadow.standings()
+        looking: _Values = {(product,): found.state == "looking" for product, found in shadows.items()}
+        yield _gauge("inspectd_shadow_looking", ("product",), looking)
+        yield _counter("inspectd_shadow_parts", ("product", "outcome"), _shadowed(shadows))
+        undecided: _Values = {(product,): found.undecided for product, found in shadows.items()}
+        yield _counter("inspectd_shadow_undecided", ("product",), undecided)
+        faults: _Values = {(product,): found.faults for product, found in shadows.items()}
+        yield _counter("inspectd_shadow_faults", ("product",), faults)
 
     def _health(self) -> Iterator[Metric]:
         station, health = self._station, self._station.health
@@ -205,6 +221,16 @@ _Values = Mapping[tuple[str, ...], float]
 _VERDICTS = (*(verdict.value for verdict in Verdict), NOT_TOLD)
 # From the start: Prometheus sees no increase where a figure comes with its first 1.
 _NO_PARTS: dict[tuple[str, ...], float] = dict.fromkeys(product(_VERDICTS, (outcome.value for outcome in Outcome)), 0)
+
+
+def _shadowed(shadows: Mapping[str, ShadowFigures]) -> _Values:
+    """Counts by (product, outcome)."""
+    found: dict[tuple[str, ...], float] = {}
+    for name, one in shadows.items():
+        found[name, "agreed"] = one.parts - one.disagreements
+        found[name, "disagreed"] = one.disagreements
+        found[name, "skipped"] = one.skipped
+    return found
 
 
 def _gauge(name: str, labels: tuple[str, ...], values: _Values) -> Metric:

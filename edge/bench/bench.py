@@ -11,7 +11,6 @@ from pathlib import Path
 
 import openvino as ov
 
-from edge.assembly import chosen_plan
 from edge.bench.alone import openvino_alone
 from edge.bench.frames import Frames, prepare_frames
 from edge.bench.result import BenchResult, Row
@@ -19,6 +18,7 @@ from edge.bench.serving import Copying, Effort, Yardstick, broker_kind, has_coll
 from edge.bench.settings import BrokerState, Setting, choose_settings
 from edge.config import ProductSection, StationConfig
 from edge.domain.errors import InspectdError, StorageError
+from edge.fitting import chosen_plan
 from edge.infer.plan import Plan
 from edge.status import read_status
 from models.bundle import Bundle, open_for_line

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from edge.assembly import fitting_recipes, fitting_reference
 from edge.calibrate.frames.defects import DefectFrames
 from edge.calibrate.gauge import repeatability_page
 from edge.calibrate.gauge.repeatability import StudyLimits, study
@@ -23,6 +22,7 @@ from edge.capture.pictures.checks import Check
 from edge.capture.pictures.watch import CameraRules, PictureWatch
 from edge.config import ProductSection, StationConfig
 from edge.domain.part import Verdict
+from edge.fitting import fitting_recipes, fitting_reference
 from edge.health import Health
 from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine

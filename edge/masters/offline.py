@@ -3,11 +3,11 @@
 import contextlib
 import sqlite3
 
-from edge.assembly import fitting_recipes, fitting_reference, station_plan
 from edge.capture.pictures.watch import make_watch
 from edge.capture.scales import scales_of
 from edge.config import ProductSection, StationConfig
 from edge.domain.errors import StorageError
+from edge.fitting import fitting_recipes, fitting_reference, station_plan
 from edge.health import Health
 from edge.infer.comparing import ComparingEngine
 from edge.infer.openvino import OpenVinoEngine

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge.assembly import fitting_recipes, fitting_reference
 from edge.capture.scales import scales_of
 from edge.config import ProductSection, StationConfig
 from edge.domain.errors import ConfigError, StorageError
+from edge.fitting import fitting_recipes, fitting_reference
 from edge.release.around import Trust
 from edge.release.trial import Limits, try_apart
 from models import bundle_store

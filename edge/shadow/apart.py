@@ -55,12 +55,13 @@ class EngineApart:
     """
 
     def __init__(self, order: Order, *, looks: bool = True) -> None:
-        self._shared = os.memfd_create("inspectd-shadow") if looks else -1
+        self._shared = -1
         self._size_bytes = 0
         self._number = 0
         self._received = b""
         self._cpu_before_s = 0.0
         try:
+            self._shared = os.memfd_create("inspectd-shadow") if looks else -1
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "edge.shadow.child"],
                 stdin=subprocess.PIPE,
@@ -72,7 +73,11 @@ class EngineApart:
         except OSError as error:
             self._forget_shared()
             raise ApartError(f"no process for a challenger: {error}") from error
-        self._say(replace(order, shared=self._shared).pack())
+        try:
+            self._say(replace(order, shared=self._shared).pack())
+        except ApartError:
+            self.close()
+            raise
 
     def ready(self, cpu_limit_s: float, wait_s: float) -> bool:
         """Whether it is loaded; waits at most `wait_s` seconds.
@@ -173,7 +178,7 @@ class EngineApart:
         assert self._child.stdout is not None  # noqa: S101 - it was asked for
         stdout = self._child.stdout.fileno()
         while b"\n" not in self._received:
-            if not select.select([stdout], [], [], max(0.0, until_s - time.monotonic()))[0]:
+            if not _readable(stdout, max(0.0, until_s - time.monotonic())):
                 return None
             data = os.read(stdout, _READ_BYTES)
             self._received += data
@@ -208,6 +213,13 @@ class EngineApart:
             return 0.0
         fields = said.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+
+
+def _readable(descriptor: int, wait_s: float) -> bool:
+    """Whether there is something to read, or the end; also of descriptors beyond those that `select` takes."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(wait_s * 1000))
 
 
 def _copy(image: Image, memory: mmap.mmap) -> None:

@@ -30,8 +30,9 @@ _ANSWERS_S = 3600.0  # whoever asks has his own patience
 def go_last() -> None:
     """Everybody else first, and gone with the station; what a service manager forbids is left out."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager's stop reaches all of us: it is for the daemon
     with suppress(OSError):
-        os.nice(_NICEST)
+        os.setpriority(os.PRIO_PROCESS, 0, _NICEST)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("900")
 

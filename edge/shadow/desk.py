@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -148,14 +149,21 @@ class ShadowDesk:
     def _run(self) -> None:
         while not self._stop.is_set():
             self.pulse.beat()
+            self._let_go()
+            for lane in self._lanes.values():
+                self._guarded(lane, lane.tend)
             try:
-                self._let_go()
-                for lane in self._lanes.values():
-                    lane.tend()
-                self._take()
-            except Exception as error:
-                log.error("defect beside the line, at its shadow", exc_info=error)
-                self._stop.wait(_PATIENCE_S)
+                offered = self._offered.get(timeout=_PATIENCE_S)
+            except queue.Empty:
+                continue
+            self._guarded(offered.lane, partial(self._take, offered))
+
+    def _guarded(self, lane: Lane, do: Callable[[], None]) -> None:
+        try:
+            do()
+        except Exception as error:
+            log.error("defect beside the line, at its shadow", exc_info=error)
+            lane.give_up(error)
 
     def _retire(self, lane: Lane | None) -> None:
         if lane is not None:
@@ -166,20 +174,15 @@ class ShadowDesk:
         while self._retired:
             self._retired.popleft().dispose()
 
-    def _take(self) -> None:
-        try:
-            offered = self._offered.get(timeout=_PATIENCE_S)
-        except queue.Empty:
-            return
+    def _take(self, offered: _Offered) -> None:
         lane = offered.lane
+        if lane.closed or lane.state != "looking":
+            return
         try:
-            if not lane.closed and lane.state == "looking":
-                self._compare(offered)
+            self._compare(offered)
         except StarvedError:
             lane.skip()
-        except Exception as error:
-            log.error("defect while comparing", part_id=offered.committed.inspection.part.part_id, exc_info=error)
-            lane.count_fault()
+        self._stop.wait(lane.rest_s)
 
     def _compare(self, offered: _Offered) -> None:
         lane, views = offered.lane, _comparable(offered)

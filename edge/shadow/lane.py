@@ -25,6 +25,7 @@ _LOADS_WITHIN_CPU_S = 300.0
 _HANGS_AFTER = 5.0
 _STARVES_AFTER = 7.5
 _MOST_STARVED = 3
+_LONGEST_REST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +36,20 @@ class Terms:
         cache: folder of compiled graphs.
         bundles: folder of all bundles.
         timeout_s: how long a live model may take for a frame.
+        rests: for how many times as long as a look took it rests afterwards: a quota counts what was idle time too.
     """
 
     cache: Path
     bundles: Path
     timeout_s: float
+    rests: float = 0.0
 
 
 class Lane:
     """A challenger on its way from loading to looking.
 
-    `state`, `closed` and `refused` may be read by any thread; `refused` counts what found no room, for who offers.
+    `state`, `closed` and `refused` may be read by any thread; `refused` counts what found no room, for who offers, and
+    `rest_s` is how long to wait before the next look.
 
     Args:
         challenger: what is to look.
@@ -57,6 +61,7 @@ class Lane:
         self.state: State = "loading"
         self.closed = False
         self.refused = 0
+        self.rest_s = 0.0
         self._terms = terms
         self._tally = ShadowFigures(challenger=challenger.bundle.model_id)
         self._refused_before = 0
@@ -112,6 +117,7 @@ class Lane:
                 raise ApartError(f"{error}, {self._starved} times one after the other: it hangs") from error
             raise
         self._starved = 0
+        self.rest_s = min(_LONGEST_REST_S, self._terms.rests * took_ms / 1000)
         cpu_s, slowest_ms = self._tally.cpu_s + took_ms / 1000, max(self._tally.slowest_ms, took_ms)
         self._tally = replace(self._tally, cpu_s=cpu_s, slowest_ms=slowest_ms)
         return found
@@ -120,7 +126,7 @@ class Lane:
         """Count a fault; a process that is of no use is let go, and started again twice."""
         if self.closed:
             return
-        self.count_fault()
+        self._count_fault()
         if not isinstance(error, ApartError):
             return
         self.dispose()
@@ -132,8 +138,13 @@ class Lane:
         model = self.challenger.bundle.model_id
         log.warning("a shadow fails", bundle=model.id, version=model.version, why=str(error), goes_on=not broken)
 
-    def count_fault(self) -> None:
-        """One answer more that was none."""
+    def give_up(self, defect: Exception) -> None:
+        """Look no more: not the challenger failed, but something here did."""
+        self._count_fault()
+        self.dispose()
+        self._why, self.state = f"defect beside the line: {type(defect).__name__}: {defect}", "broken"
+
+    def _count_fault(self) -> None:
         self._tally = replace(self._tally, faults=self._tally.faults + 1)
 
     def skip(self) -> None:

@@ -5,10 +5,10 @@ Invariants:
 - Whatever fails here is logged, counted and an alarm; it never reaches the line, nor ends the daemon.
 - A sample and what it took of the budget are one transaction, so that a kill or a restart gives nothing twice.
 - Only an image that the station keeps can teach, so a view without one is no sample; unless a person overruled it.
+- While more than a few wait, pictures are not measured: the processor is wanted elsewhere.
 - Master parts are shown to check the station: they are neither samples nor drift.
 """
 
-import os
 import queue
 import threading
 from collections.abc import Callable
@@ -35,8 +35,9 @@ log = structlog.get_logger()
 FAULT_ALARM = "triage"
 _QUEUE_LIMIT = 512
 _FRAMES_LIMIT_BYTES = 64 << 20
+_BUSY_FROM = 8
+_WELL_AFTER = 100  # inspections without a fault, and the alarm is over
 _PATIENCE_S = 0.2
-_NICE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class TriageDesk:
         self._queue: queue.Queue[_Job] = queue.Queue(_QUEUE_LIMIT)
         self._queued_bytes = 0
         self._counting = threading.Lock()
+        self._well = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="triage", daemon=True)
 
@@ -175,8 +177,6 @@ class TriageDesk:
                 self._queued_bytes -= sum(frame.held_bytes for frame in job.frames)
 
     def _run(self) -> None:
-        with suppress(OSError):  # the line's threads go first, where the system lets us say so
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         self._guarded(self._samples.remember)
         self._guarded(self._drift.begin)
         while not (self._stop.is_set() and self._queue.empty()):
@@ -186,8 +186,12 @@ class TriageDesk:
         self._guarded(self._drift.save)
 
     def _take(self, job: _Job) -> None:
+        before = self.counts.faults
         self._guarded(lambda: self._deal_with(job))
         self._let_frames_go(job)
+        self._well = 0 if self.counts.faults > before else self._well + 1
+        if self._well == _WELL_AFTER:
+            self._health.set_alarm(FAULT_ALARM, "")
 
     def _deal_with(self, job: _Job) -> None:
         match job:
@@ -201,15 +205,18 @@ class TriageDesk:
 
     def _look_at(self, job: _Seen) -> None:
         inspection = job.committed.inspection
-        looks = {frame.camera_id: self._measured(frame) for frame in job.frames}
+        looks = self._measured(job.frames)
         if self._settings.watches_drift:
             self._guarded(lambda: self._drift.see(inspection, looks))
         for view in inspection.views if self._settings.keeps_samples else ():
             found = looks.get(view.camera_id)
             self._say(kept=self._samples.consider(job.committed, view, found, kept=job.kept))
 
-    def _measured(self, frame: Frame) -> Looks:
-        return measure(self._gauges.setdefault(frame.camera_id, Gauge()), frame)
+    def _measured(self, frames: tuple[Frame, ...]) -> dict[str, Looks]:
+        if self._queue.qsize() > _BUSY_FROM:
+            self.counts.unmeasured += len(frames)
+            return {}
+        return {frame.camera_id: measure(self._gauges.setdefault(frame.camera_id, Gauge()), frame) for frame in frames}
 
     def _say(self, *, kept: bool) -> None:
         if kept:

@@ -56,7 +56,7 @@ class TriageCounts:
         kept: samples, by each of their reasons.
         refused: views that were worth it, and the budget had no room, by each of their reasons.
         skipped: inspections that came faster than they could be looked at.
-        unmeasured: frames of those that were looked at without their picture, for the same reason.
+        unmeasured: frames whose picture was not measured, because others waited: of these nothing is novel.
         faults: what failed.
     """
 

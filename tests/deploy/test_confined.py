@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 from brokers import eventually
 from clouds import stored
-from confinement import ENVIRONMENT, confined, missing
+from confinement import ENVIRONMENT, allowed_calls, confined, missing
+from daemon_kit import status
 from edge_kit import LineClient
 from edge_rows import rows
 from service_manager import ServiceManager
 from station_kit import Station, end, make_bundle, write_frames
 
 from cloud_sync.wire.broker import LocalBroker, free_port
+from models.bundle_store import activate
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 PARTS = 8
@@ -84,6 +86,25 @@ def work(made: Station) -> None:
             line.trigger(f"p-{number}")
             assert line.hear()["verdict"] in {"PASS", "REJECT"}
             line.ack(f"p-{number}")
+
+
+@pytest.mark.long
+def test_a_challengers_process_does_its_work_within_what_the_stations_unit_allows(folder: Path) -> None:
+    made = Station(folder / "station")
+    made.write_config()
+    make_bundle(made.bundles)
+    make_bundle(made.bundles, version=2, blindness=2)
+    activate(made.bundles, "blob", 1)
+    write_frames(made.folder / "frames", PARTS)
+    run, log = ["edge", "run", "--config", str(made.config), "--json"], folder / "station.log"
+    with running("inspectd.service", made.folder, run, log) as (station, _):
+        activate(made.bundles, "blob", 2)
+        eventually(lambda: status(made)["models"]["blob"]["version"] == 2, 60)
+        assert status(made)["models"]["blob"]["graph"] == "cached", "the process that compiles it was let do so"
+        assert end(station) == 0, log.read_text()  # type: ignore[arg-type]
+    assert "not compiled apart" not in log.read_text()
+    looks = {"memfd_create", "mmap", "poll", "setpriority", "sched_setscheduler", "prctl"}
+    assert looks <= allowed_calls(UNITS / "inspectd.service")
 
 
 @pytest.mark.parametrize(

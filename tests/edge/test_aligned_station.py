@@ -10,11 +10,11 @@ from detector_kit import Picture, with_square
 from pose_kit import aligned_bundle, seen, world
 from station_kit import Station, make_bundle, run_json
 
-from edge.assembly import fitting_recipes
 from edge.capture.scales import KeptScale, load_scale, save_scale, scale_path, scales_of
 from edge.config import load_config
 from edge.daemon import Daemon
 from edge.domain.errors import ConfigError
+from edge.fitting import fitting_recipes
 from edge.infer.openvino import OpenVinoEngine
 from edge.infer.plan import Plan
 from edge.pipeline import Product

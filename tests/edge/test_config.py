@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.assembly import make_recipe
 from edge.capture.open import make_camera
 from edge.capture.opencv import OpenCvCamera
 from edge.capture.replay import ReplayCamera
 from edge.config import CameraSection, ProductSection, load_config
 from edge.domain.errors import ConfigError
+from edge.fitting import make_recipe
 
 GOOD = """
 [station]

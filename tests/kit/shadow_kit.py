@@ -31,7 +31,7 @@ def shadow_station(folder: Path, settings: dict[str, dict[str, object]] | None =
 
 
 def challenger(made: Station, *, nan_above: float | None = None, blindness: float = 1) -> Bundle:
-    """The next version of the champion, stored and not active."""
+    """The next version of the champion, stored; active for a moment, so make it before the station runs."""
     return _inactive(made, lambda at: make_bundle(made.bundles, version=at, nan_above=nan_above, blindness=blindness))
 
 

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge.assembly import fitting_recipe, fitting_reference
 from edge.calibrate.frames.collect import Collected, collect
 from edge.calibrate.frames.cropping import Cropping
 from edge.calibrate.frames.defects import DefectFrames, read_defects
@@ -25,6 +24,7 @@ from edge.calibrate.trials import Draft, Found, meet_masters, repeat, too_many_e
 from edge.capture.scales import load_scale, scales_of
 from edge.config import ProductSection, StationConfig
 from edge.domain.errors import ConfigError, StorageError
+from edge.fitting import fitting_recipe, fitting_reference
 from edge.infer.answers import reported
 from edge.infer.comparing import ComparingEngine
 from edge.infer.openvino import OpenVinoEngine

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.assembly import fitting_recipes, fitting_reference
 from edge.capture.open import is_replayed
 from edge.capture.replay import IMAGE_SUFFIXES
 from edge.capture.roi import as_seen
@@ -16,6 +15,7 @@ from edge.config import CameraSection, InferenceSection, ProductSection, Station
 from edge.decide.recipe import Recipe
 from edge.domain.errors import ConfigError
 from edge.domain.frame import Image
+from edge.fitting import fitting_recipes, fitting_reference
 from models.alignment import Golden
 from models.bundle import Bundle
 from models.errors import AlignmentError, ModelError

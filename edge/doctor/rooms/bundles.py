@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from edge.assembly import fitting_recipes, fitting_reference
 from edge.capture.scales import scales_of
 from edge.config import ProductSection, StationConfig
 from edge.doctor.around import Around
 from edge.doctor.finding import Finding, fault, ok
 from edge.domain.errors import ConfigError
+from edge.fitting import fitting_recipes, fitting_reference
 from edge.infer.kept_plans import kept_plans, machine_now
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle, list_bundles

@@ -40,11 +40,13 @@ def outcomes(made: Station) -> set[str]:
             lambda made: challenger(made, blindness=1e6),
             {"undecided": 0, "faults": 0, "disagreements": 2, "rejects": 0, "passes_of_rejects": 2},
             id="always PASS",
+            marks=pytest.mark.long,
         ),
         pytest.param(
             lambda made: challenger(made, blindness=0.01),
             {"undecided": 0, "faults": 0, "disagreements": 6, "rejects": 8, "passes_of_rejects": 0},
             id="always REJECT",
+            marks=pytest.mark.long,
         ),
     ],
 )
@@ -52,9 +54,10 @@ def test_what_a_bad_challenger_says_is_counted_and_changes_no_verdict_and_no_rec
     tmp_path: Path, make: Callable[[Station], Bundle], counts: dict[str, int]
 ) -> None:
     made = shadow_station(tmp_path)
+    bundle = make(made)
     with daemon(made) as running, line_to(made) as line:
         line.hear_ready(ready=True)
-        begin(running, make(made))
+        begin(running, bundle)
         assert serve(line, running, 8) == VERDICTS * 2
         figures = desk(running).figures("blob")
         assert running._station.health.state() == (True, "")  # noqa: SLF001
@@ -63,11 +66,13 @@ def test_what_a_bad_challenger_says_is_counted_and_changes_no_verdict_and_no_rec
     assert (versions(made), outcomes(made)) == ({1}, {"told"})
 
 
+@pytest.mark.long
 def test_a_challenger_that_spins_for_ever_is_let_go_three_times_and_then_for_good(tmp_path: Path) -> None:
     made = shadow_station(tmp_path, FAST)
+    bundle = spinning(made)
     with daemon(made) as running, line_to(made) as line:
         line.hear_ready(ready=True)
-        begin(running, spinning(made))
+        begin(running, bundle)
         verdicts = []
         while state(running) != "broken":
             eventually(lambda: state(running) != "loading", 30)
@@ -80,11 +85,13 @@ def test_a_challenger_that_spins_for_ever_is_let_go_three_times_and_then_for_goo
     assert (versions(made), outcomes(made)) == ({1}, {"told"})
 
 
+@pytest.mark.long
 def test_a_challenger_whose_process_stands_still_is_starved_twice_and_then_hangs(tmp_path: Path) -> None:
     made = shadow_station(tmp_path, FAST)
+    bundle = challenger(made)
     with daemon(made) as running, line_to(made) as line:
         line.hear_ready(ready=True)
-        begin(running, challenger(made))
+        begin(running, bundle)
         (child,) = processes()
         os.kill(child, signal.SIGSTOP)
         assert serve(line, running, 3) == VERDICTS[:3]
@@ -96,11 +103,13 @@ def test_a_challenger_whose_process_stands_still_is_starved_twice_and_then_hangs
     assert (after.faults, after.parts, after.undecided) == (1, 6, 1)
 
 
+@pytest.mark.long
 def test_a_challenger_that_is_killed_comes_back_twice(tmp_path: Path) -> None:
     made = shadow_station(tmp_path)
+    bundle = challenger(made)
     with daemon(made) as running, line_to(made) as line:
         line.hear_ready(ready=True)
-        begin(running, challenger(made))
+        begin(running, bundle)
         verdicts = []
         for turn in range(3):
             eventually(lambda: state(running) == "looking", 30)
@@ -114,6 +123,7 @@ def test_a_challenger_that_is_killed_comes_back_twice(tmp_path: Path) -> None:
     assert (versions(made), outcomes(made)) == ({1}, {"told"})
 
 
+@pytest.mark.long
 def test_a_challenger_whose_files_change_after_it_was_opened_never_looks(tmp_path: Path) -> None:
     made = shadow_station(tmp_path)
     bundle = challenger(made)
