@@ -46,6 +46,8 @@ folder = "{folder}/{name}"
 trust = "{folder}/trust"
 passphrase_file = "{folder}/passphrase"
 dead_after_s = 2
+nice = 0
+idle = false
 
 [[product]]
 id = "cells"

@@ -97,6 +97,7 @@ def test_a_worker_killed_in_its_training_leaves_no_orphan_and_publishes_exactly_
         assert published(runs) == signed(store) == ["cells-v1.bundle"]
 
 
+@pytest.mark.long
 def test_a_challenger_that_fails_is_kept_with_its_report_and_the_reason_and_nothing_is_signed(tmp_path: Path) -> None:
     store, why = str(tmp_path / "cloud.db"), "bar: 3 more escapes than the champion"
     worker = WorkerProcess(write_cloud(tmp_path, store), {"QUICK_WHY_NOT": why})
