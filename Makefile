@@ -21,7 +21,7 @@ SYSTEM_PACKAGES += python3-gi gir1.2-gst-rtsp-server-1.0
 SYSTEM_PACKAGES += gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
 TRAIN = $(BIN)/cloud train --minutes $(MINUTES) --json
 
-.PHONY: help demo test gates unit long bench soak figures-deeppcb-reference figures-deeppcb figures-neu figures-elpv-probe figures-elpv-paper figures-elpv-finetune figures-anomaly tune lock deb release clean system
+.PHONY: help demo test gates unit long bench soak figures-deeppcb-reference figures-deeppcb figures-neu figures-elpv-probe figures-elpv-paper figures-elpv-finetune figures-anomaly story-deeppcb tune lock deb release clean system
 
 help:
 	@echo "make demo [ARGS=--fast]  install without torch and run the whole product on real solar cells"
@@ -30,6 +30,7 @@ help:
 	@echo "make bench               measure this machine; figures as ratios of one run"
 	@echo "make soak                long runs"
 	@echo "make figures-...         train and measure on a public set (deeppcb-reference, deeppcb, neu, elpv-probe, elpv-paper, elpv-finetune, anomaly)"
+	@echo "make story-deeppcb       the cloud loop with a detector: imported boxes, torch, from an anomaly model to it on a line"
 	@echo "make tune                what threads and BF16 do to training here (LeNet-5 on Fashion-MNIST)"
 	@echo "make release [ARGS=...]  archives, bills of materials, licences, audit, checksums into build/release"
 	@echo "make deb                 the Debian packages of station and hub into build/deb"
@@ -96,6 +97,10 @@ figures-anomaly: $(DEV)/.installed
 	rm -rf build/elpv build/anomaly
 	$(BIN)/python deploy/export_cells.py build/elpv
 	$(BIN)/python deploy/anomaly_figures.py build/anomaly magnetic=$(DATA)/magnetic_tile aliens=$(DATA)/aliens elpv=build/elpv
+
+# The loop's second story, in a quarter of an hour: labelled boards in, a detector trained, proven, signed, live.
+story-deeppcb: system $(DEV)/.installed
+	OMP_WAIT_POLICY=passive $(BIN)/pytest -m soak -s tests/scenarios/test_pcb_story.py $(ARGS)
 
 tune: $(DEV)/.installed
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! [ -d /usr/share/datasets/fashion-mnist ]; then \

@@ -41,12 +41,13 @@ STATION = Package(
 HUB = Package(
     "inspectd-hub",
     "cloud",
-    ("inspectd-collect.service", "inspectd-enrol.service", "inspectd-broker.path"),
+    ("inspectd-collect.service", "inspectd-enrol.service", "inspectd-work.service", "inspectd-broker.path"),
     ("/etc/inspectd-hub", "/var/log/inspectd-hub"),
     (
         ("systemd/inspectd-broker.*", "lib/systemd/system"),
         ("systemd/inspectd-collect.*", "lib/systemd/system"),
         ("systemd/inspectd-enrol.*", "lib/systemd/system"),
+        ("systemd/inspectd-work.*", "lib/systemd/system"),
         ("sysusers.d/inspectd-hub.conf", "usr/lib/sysusers.d"),
         ("tmpfiles.d/inspectd-hub.conf", "usr/lib/tmpfiles.d"),
         ("logrotate.d/inspectd-hub", "etc/logrotate.d"),

@@ -47,6 +47,7 @@ from edge.standing import make_health
 from edge.sync import make_uplink
 from edge.tally import ModelTally, Tally
 from edge.triage.desk import TriageDesk
+from edge.triage.settings import Around as TriageAround
 from edge.triage.settings import TriageSettings
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle
@@ -274,8 +275,7 @@ class Assembly:
             TriageSettings.of(self.config),
             self.recorder,
             self.health,
-            self._thresholds,
-            self._keeps_image,
+            TriageAround(self._thresholds, self._keeps_image, lambda: self.pipeline.slack() >= 1),
             on_sample=self._notify_uplink,
             on_drift=self._drift_changed,
         )

@@ -43,7 +43,7 @@ def _counts(config: StationConfig) -> dict[str, object]:
     finally:
         connection.close()
     kinds = {"verdicts": "verdict", "outcomes": "outcome", "outbox": "outbox", "dead_letters": "dead"}
-    kinds |= {"lost": "lost", "evicted": "evicted"}
+    kinds |= {"lost": "lost", "evicted": "evicted", "samples": "sample"}
     return {name: counts_under(counts, kind) for name, kind in kinds.items()}
 
 

@@ -72,6 +72,8 @@ def make_uplink(
         health=None if health is None else lambda: _with_kit(health(), kit),
     )
     kit.on_held = uplink.health_changed
+    if metadata is not None:
+        metadata.on_question = uplink.notify
     if handover is not None:
         handover.on_word = uplink.notify
     return uplink

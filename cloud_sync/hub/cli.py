@@ -15,6 +15,7 @@ from cloud_sync.hub import (
     model_cli,
     pki_cli,
     release_cli,
+    rollout_cli,
     spare_cli,
     work_cli,
 )
@@ -125,6 +126,7 @@ def _products(config: "CloudConfig") -> "list[ProductStatus]":
 model_cli.register(app)
 fleet_cli.register(app)
 release_cli.register(app)
+rollout_cli.register(app)
 pki_cli.register(app)
 keys_cli.register(app)
 spare_cli.register(app)

@@ -133,7 +133,7 @@ def root(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Write the root that stations are to trust: for `cloud pki serve --trust-root`, or `sync.trust_root`."""
+    """Write the root that stations are to trust: as PKI/trust-root.json for `cloud pki serve`, or `sync.trust_root`."""
     with _clear_errors():
         from cloud_sync.wire.whole_file import write_whole
 

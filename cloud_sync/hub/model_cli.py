@@ -120,16 +120,24 @@ def evaluate(  # noqa: PLR0913, PLR0917 - as `train`
     test_share: TestShare = 0.17,
     report: Annotated[Path | None, typer.Option(help="Write the page with plots here.")] = None,
     *,
+    promote: Annotated[
+        bool, typer.Option(help="Judge as before a rollout, on the images declared as test; exit code 1 for a no.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a model on labelled images; with a champion, exit code 1 if it is proven worse."""
+    """Measure a model on labelled images; with a champion, exit code 1 if it is proven worse.
+
+    With --promote it is asked whether it may take the champion's place, which may be of another kind: no more defects
+    pass in any class, overkill stays in its limit, and there is a reason to change.
+    """
     with _clear_errors():
         from cloud_sync.hub import model_kinds
         from models.dataset.learnable import Division
         from models.evaluation.job import EvaluationRequest
 
         request = EvaluationRequest(bundle, data, champion, only, Division(split_by, seed, test_share), report)
-        said = model_kinds.pick(model_kinds.EVALUATORS, bundle, "evaluate")(request)
+        evaluator = model_kinds.promote if promote else model_kinds.pick(model_kinds.EVALUATORS, bundle, "evaluate")
+        said = evaluator(request)
     _answer(said, as_json=as_json)
 
 

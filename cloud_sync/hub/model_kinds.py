@@ -59,6 +59,19 @@ def pick(jobs: Mapping[Kind, _Job], bundle: Path, what: str) -> _Job:
     return jobs[kind]
 
 
+def promote(request: EvaluationRequest) -> Said:
+    """Whether it may take the champion's place, by the rules and limits of a rollout."""
+    from models.promotion.limits import PromotionLimits
+    from models.promotion.prove import prove
+
+    with RichProgress() as progress:
+        proof = prove(
+            request.bundle, request.champion, request.data, PromotionLimits(), request.report, progress=progress
+        )
+    lines = [f"{'met' if one.met else 'NOT MET'}: {one.rule}: {one.text}" for one in proof.reasons]
+    return Said(proof.as_json(), [*lines, "may take over" if proof.passed else "may not take over"], not proof.passed)
+
+
 def _train_detector(wish: Wish) -> Said:
     from models.evaluation.result import shown
     from models.training.job import TrainingRequest, run_job

@@ -80,22 +80,23 @@ def serve(
     pki: Pki = PKI,
     listen: Annotated[str, typer.Option(help="Where to listen, HOST:PORT.")] = "0.0.0.0:8443",
     trust_root: Annotated[
-        Path | None, typer.Option(help="What `cloud keys root` wrote: stations check signed releases by it.")
+        Path | None,
+        typer.Option(help="What `cloud keys root` wrote, for stations; left out: trust-root.json in --pki, if there."),
     ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Enrol and renew over HTTPS until SIGTERM or SIGINT; renews the cloud's own certificates too."""
-    from cloud_sync.hub.pki.office import Office, read_trust_root
+    from cloud_sync.hub.pki.office import Office
     from cloud_sync.hub.pki.serving import serve_until_signal
     from cloud_sync.wire.link import Address
 
     with _clear_errors():
         at = Address.parse(listen)
-        if trust_root is not None:
-            read_trust_root(trust_root)  # a slip is said now, and not at the first station
+        office = Office(_folder(pki), trust_root=trust_root)
+        office.root_given()  # a slip is said now, and not at the first station
         serve_until_signal(
-            Office(_folder(pki), trust_root=trust_root),
+            office,
             at,
             lambda port: _ready({"event": "ready", "listen": str(Address(at.host, port))}, as_json=as_json),
         )

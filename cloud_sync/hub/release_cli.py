@@ -1,4 +1,4 @@
-"""`cloud release offer | status`: releases for the stations, from the command line. Heavy imports stand inside."""
+"""`cloud release offer | list | status`: releases for the stations, from a shell. Heavy imports stand inside."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import typer
 
 from cloud_sync.hub.broker_options import BROKER, IDENTITY, Broker, IdentityFolder, endpoint_at
 from cloud_sync.hub.errors_said import clear_errors
-from cloud_sync.hub.fleet_cli import AsJson, Store
+from cloud_sync.hub.fleet_cli import AsJson, Store, said_json
 from cloud_sync.hub.plain import plain
 
 WRONG_USAGE = 2
@@ -70,6 +70,22 @@ def status(store: Store, *, as_json: AsJson = False) -> None:
         else:
             why = f", {plain(row.why)}" if row.why else ""
             typer.echo(f"{row.station}: {row.name} {row.state}{why} (job {row.job})")
+
+
+@_release.command(name="list")
+def list_(store: Store, *, as_json: AsJson = False) -> None:
+    """Name all releases, the newest first, with how many stations are at which state."""
+    with clear_errors():
+        from cloud_sync.hub.files import releases
+
+        found = releases.release_rows(store)
+    for row in found:
+        if as_json:
+            said_json({name: getattr(row, name) for name in row.__slots__})
+        else:
+            states = ", ".join(f"{count} {state}" for state, count in sorted(row.states.items())) or "offered to nobody"
+            rollout = f", rollout {row.rollout}" if row.rollout else ""
+            typer.echo(f"{row.name}: {row.size_bytes} bytes, sha256 {row.sha256[:12]}, {states}{rollout}")
 
 
 @contextmanager

@@ -7,6 +7,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cloud_sync.station.passenger import Publish
@@ -53,9 +54,12 @@ class MetadataChannel:
     Args:
         station: the station's id.
         pace: how patient it is.
+
+    `on_question` is called, on the thread that asks, when there is something to send: `Uplink.notify`.
     """
 
     def __init__(self, station: str, pace: MetadataPace | None = None) -> None:
+        self.on_question: Callable[[], None] = lambda: None
         self._station = topics.checked_station(station)
         self._pace = pace or MetadataPace()
         self._turn = threading.Lock()
@@ -124,6 +128,7 @@ class MetadataChannel:
     def _answered(self, question: _Question, until_s: float) -> bytes | None:
         with self._changed:
             self._question = question
+            self.on_question()
             try:
                 self._changed.wait_for(lambda: question.is_over or self._closed, max(0.0, until_s - time.monotonic()))
             finally:

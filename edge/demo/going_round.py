@@ -14,8 +14,8 @@ from edge.domain.errors import OutputError
 from edge.processes import ask_json, follow
 
 LONGEST_S = 1200.0
-_RATE_HZ = 20.0
-_PARTS = 60  # after so many the rollout is asked for
+_RATE_HZ = 10.0
+_PARTS = 30  # after so many the rollout is asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,8 +86,17 @@ def show_loop(result: LoopResult, plant: Plant, console: Console) -> None:
         console.print(f"From the trigger to live: {result.seconds:.0f} s; {result.line_parts} parts passed meanwhile")
     if result.comparison or result.untold:
         console.print(f"[red]line, station and cloud differ[/red]: {result.comparison}, untold: {result.untold}")
-    console.print(f"   why: cloud status --config {plant.cloud}", soft_wrap=True, highlight=False)
-    console.print(f"labels: {result.labels} by {result.reviewer}: no person labelled anything here", highlight=False)
+    console.print(f"The labels are {result.reviewer}: no person looked at anything here.", highlight=False)
+    store = f"--store {plant.store}"
+    for what, command in (
+        ("the run", f"cloud status --config {plant.cloud}"),
+        (
+            "rollout",
+            f"cloud rollout show {result.release} {store}" if result.release else f"cloud rollout list {store}",
+        ),
+        ("samples", f"cloud labels list --product {plant.settings.product} {store}"),
+    ):
+        console.print(f"{what:>7}: {command}", soft_wrap=True, highlight=False)
 
 
 def _inspect_unseen(plant: Plant, prefix: str, parts: int) -> None:

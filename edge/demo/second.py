@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from edge.demo.judged import VERDICTS, Inspected, interval, percent, rates
+from edge.demo.judged import VERDICTS, Inspected, rates
 from models.evaluate import Estimate
 from models.evaluation.compare import Paired, paired
 
@@ -75,16 +75,16 @@ def compare_sides(
 
 def show_second(found: BeforeAfter, console: Console) -> None:
     """Print the table."""
-    table = Table(title="parts that neither model had seen: before and after")
+    table = Table(title="parts that neither model had seen, before and after (in brackets 95 %)")
     for heading in ("", "before", "after"):
         table.add_column(heading)
     before, after = found.before, found.after
     table.add_row("decided by", ", ".join(before.models), ", ".join(after.models))
     table.add_row("parts", str(before.parts), str(after.parts))
     table.add_row("PASS / REJECT / UNDECIDED", _verdicts(before), _verdicts(after))
-    table.add_row("overkill: good ones not passed", percent(before.overkill), percent(after.overkill))
-    table.add_row("escape: defective ones passed", percent(before.escape), percent(after.escape))
-    table.add_row("AUROC", interval(before.auroc, 1, 3), interval(after.auroc, 1, 3))
+    table.add_row("overkill: good ones not passed", _percent(before.overkill), _percent(after.overkill))
+    table.add_row("escape: defective ones passed", _percent(before.escape), _percent(after.escape))
+    table.add_row("AUROC", _share(before.auroc), _share(after.auroc))
     console.print(table)
     for what, pair in (("escape", found.paired_escape), ("overkill", found.paired_overkill)):
         console.print(f"{what:>9}, part by part: {_paired(pair)}", highlight=False)
@@ -136,6 +136,14 @@ def _side(seen: list[_Seen]) -> Side:
     overkill, escape, roc = rates([one.inspected for one in seen])
     verdicts = Counter(one.inspected.verdict for one in seen)
     return Side(tuple(sorted({one.model for one in seen})), len(seen), dict(verdicts), overkill, escape, roc)
+
+
+def _percent(rate: Estimate) -> str:
+    return f"{100 * rate.value:.1f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f})"
+
+
+def _share(found: Estimate) -> str:
+    return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
 def _verdicts(side: Side) -> str:

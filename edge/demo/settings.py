@@ -121,6 +121,11 @@ class Settings(Protocol):
     """What a plant is set to."""
 
     @property
+    def station(self) -> str:
+        """The station's id."""
+        ...
+
+    @property
     def product(self) -> str:
         """The product of its line."""
         ...
@@ -139,12 +144,13 @@ class DemoSettings:
     """Those of the demo."""
 
     loop: Loop
+    station: str = STATION
     product: str = PRODUCT
 
     def station_file(self, shift: Shift, line_port: int, broker: str) -> str:
         """One camera that shows cells, one product, a line port, and all samples kept."""
         return _STATION_FILE.format(
-            station=STATION,
+            station=self.station,
             product=self.product,
             defect=DEFECT,
             source=shift.source,

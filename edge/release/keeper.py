@@ -60,7 +60,7 @@ class ReleaseKeeper:
         self._course = kept.course
         self._counting: Counting | None = None
         self._live_since_s = 0.0
-        self._kept_s = self._again_s = 0.0
+        self._kept_s = self._again_s = self._noted_again_s = 0.0
         self._backoff = Backoff(_RETRY_S, _RETRY_MOST_S)
         self._thread = threading.Thread(target=self._run, name="release", daemon=True)
 
@@ -84,9 +84,13 @@ class ReleaseKeeper:
     def _run(self) -> None:
         while not self._stop.wait(_EVERY_S):
             try:
-                self._note_offer(self._station.handover.offered())
+                if time.monotonic() >= self._noted_again_s:
+                    self._note_offer(self._station.handover.offered())
                 if self._course is not None and time.monotonic() >= self._again_s:
                     self._go_on(self._course)
+            except StorageError as error:
+                log.error("a release waits for the disk", why=str(error))
+                self._noted_again_s = self._again_s = time.monotonic() + _RETRY_S
             except Exception as error:
                 log.error("defect while keeping a release", exc_info=error)
                 self._put_off(f"a defect: {type(error).__name__}: {error}")
@@ -103,7 +107,7 @@ class ReleaseKeeper:
                 self._doing.end_shadow(course)
             self._again_s = 0.0
             self._backoff.reset()
-            self._become(self._doing.keep(Course(job)))
+            self._become(self._doing.keep(self._kept.begun(job)))
 
     def _go_on(self, course: Course) -> None:
         try:
@@ -117,7 +121,11 @@ class ReleaseKeeper:
             self._put_off(str(error))
         except (InspectdError, ModelError) as error:
             self._course = self._kept.course
-            self._refuse(course, str(error))
+            self._refuse(str(error))
+        except Exception as error:
+            log.error("defect while keeping a release", name=course.job.name, exc_info=error)
+            self._course = self._kept.course
+            self._refuse(f"a defect of ours: {type(error).__name__}: {error}")
 
     def _take(self, course: Course, step: Step, why: str) -> None:
         match step:
@@ -133,7 +141,6 @@ class ReleaseKeeper:
                 self._become(self._doing.keep(replace(course, proven=True, why=why)))
             case Step.GO_BACK:
                 self._become(self._doing.go_back(course, why))
-                self._station.health.set_alarm(_ALARM, "")
             case Step.END_SHADOW:
                 self._become(self._doing.over(replace(course, beside={}), Phase.FETCHED, why))
             case Step.END:
@@ -151,18 +158,22 @@ class ReleaseKeeper:
     def _wait(self, course: Course) -> None:
         """Nothing changes but counts; they are written down now and then."""
         now_s = time.monotonic()
-        if not course.is_over and now_s >= self._kept_s + _KEPT_EVERY_S and course != self._kept.course:
+        settled = course.is_over or course.proven
+        if not settled and now_s >= self._kept_s + _KEPT_EVERY_S and course != self._kept.course:
             self._doing.keep_quietly(course)
             self._kept_s = now_s
         self._course = course
         self._telling.say(course)
 
-    def _refuse(self, course: Course, why: str) -> None:
+    def _refuse(self, why: str) -> None:
         """Raises StorageError. What decides already and cannot go back needs a person."""
-        if self._course is not None and self._course.phase in _UNTOUCHED:
-            self._become(self._doing.over(self._course, Phase.REJECTED, why))
+        course = self._course
+        if course is None:
             return
-        said = f"release {course.job.name}: the bundle before it cannot decide again: {why}"
+        if course.phase in _UNTOUCHED:
+            self._become(self._doing.over(course, Phase.REJECTED, why))
+            return
+        said = f"release {course.job.name} decides, and cannot be looked after: {why}"
         self._station.health.set_alarm(_ALARM, said)
         self._put_off(said)
 
@@ -178,6 +189,7 @@ class ReleaseKeeper:
 
     def _become(self, course: Course) -> None:
         before, self._course = self._course, course
+        self._station.health.set_alarm(_ALARM, "")
         if before is None or before.phase is not course.phase or not before.job.is_same(course.job):
             self._counting = None
             self._live_since_s = time.monotonic()

@@ -1,17 +1,23 @@
-"""The release under way, as a file: whole or not there, so that the station goes on where it was."""
+"""The release under way, as a file: whole or not there, so that the station goes on where it was.
 
+Beside it stand those that decide for other products, or did when another offer came: the cloud may still want one back.
+"""
+
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import structlog
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from cloud_sync.wire.messages import Job
 from edge.config import StationConfig
 from edge.domain.errors import StorageError
-from edge.release.course import Course
+from edge.release.course import Course, Phase
 from models.durable import replace_file
 
 log = structlog.get_logger()
+_OTHERS_MOST = 16
 
 
 class _Kept(BaseModel):
@@ -19,6 +25,7 @@ class _Kept(BaseModel):
 
     schema_: Literal["inspectd/release/1"] = "inspectd/release/1"
     course: Course | None = None
+    others: list[Course] = []
 
 
 _KEPT = TypeAdapter(_Kept)
@@ -44,9 +51,19 @@ class KeptCourse:
         """Where it stands."""
         return self._kept.course
 
+    def begun(self, job: Job) -> Course:
+        """Where an offer stands that takes the place of another one: at its beginning, or where it was."""
+        held = next((one for one in self._kept.others if one.job.is_same(job)), None)
+        return Course(job) if held is None else replace(held, job=job)
+
     def keep(self, course: Course) -> None:
         """From now on it stands here. Raises StorageError; then it stands where it stood."""
-        kept = _Kept(course=course)
+        before = self._kept.course
+        known = (
+            [*self._kept.others] if before is None or before.phase is not Phase.LIVE else [*self._kept.others, before]
+        )
+        others = [one for one in known if not one.job.is_same(course.job)]
+        kept = _Kept(course=course, others=others[-_OTHERS_MOST:])
         try:
             replace_file(self._path, _KEPT.dump_json(kept, indent=1, by_alias=True))
         except OSError as error:
@@ -57,11 +74,6 @@ class KeptCourse:
 def course_path(config: StationConfig) -> Path:
     """Where a station keeps it."""
     return config.station.data_dir / "release.json"
-
-
-def read_course(config: StationConfig) -> Course | None:
-    """Where a release stands, read beside a daemon that may run. Raises StorageError."""
-    return _read(course_path(config)).course
 
 
 def _read(path: Path) -> _Kept:

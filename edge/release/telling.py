@@ -1,4 +1,4 @@
-"""A release's course in the words of the wire and of the status file; changes at once, figures each second."""
+"""A release's course in the words of the wire and of the status file; changes at once, figures now and then."""
 
 import time
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from edge.release.course import TOLD, Course, Phase
 from edge.release.gates import decided_in_all, sum_of
 
 _FIGURES_EVERY_S = 1.0
+_PROVEN_EVERY_S = 60.0  # it may decide for months
 
 
 class Telling:
@@ -24,19 +25,23 @@ class Telling:
 
     def say(self, course: Course) -> None:
         """Where it stands now."""
-        self._put(word_of(course))
+        self._put(word_of(course), _PROVEN_EVERY_S if course.proven else _FIGURES_EVERY_S)
 
     def say_tried(self, course: Course) -> None:
         """Its signature is good, and it is being tried."""
-        self._put(Word(course.job.job, "selftest"))
+        self._put(Word(course.job.job, "selftest"), _FIGURES_EVERY_S)
 
-    def _put(self, word: Word) -> None:
+    def _put(self, word: Word, every_s: float) -> None:
         now_s = time.monotonic()
-        waits = now_s < self._last_s + _FIGURES_EVERY_S
-        if word == self._last or (not word.is_news(self._last) and waits):
+        waits = now_s < self._last_s + every_s
+        if word == self._last or (waits and not self._is_news(word)):
             return
         self._last, self._last_s = word, now_s
         self._say(word)
+
+    def _is_news(self, word: Word) -> bool:
+        last = self._last
+        return word.is_news(last) or last is None or word.figures.get("proven") != last.figures.get("proven")
 
 
 def word_of(course: Course) -> Word:

@@ -91,8 +91,10 @@ def _meet_masters(config: StationConfig, section: ProductSection, engine: OpenVi
 
 def _go_last(order: Order) -> None:
     """Everybody else first; what a service manager forbids of it is left out, the limits are the parent's too."""
-    with suppress(OSError):
+    try:
         os.nice(_NICEST)
+    except OSError:  # a service manager's filter: then on one processor, and the line has the others
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123

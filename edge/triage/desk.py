@@ -5,12 +5,14 @@ Invariants:
 - Whatever fails here is logged, counted and an alarm; it never reaches the line, nor ends the daemon.
 - A sample and what it took of the budget are one transaction, so that a kill or a restart gives nothing twice.
 - Only an image that the station keeps can teach, so a view without one is no sample; unless a person overruled it.
+- A look begins a moment after its part was told, and while no other part is on its way. Where that never comes, and
+  more than a few wait, pictures are not measured: the processor is wanted elsewhere.
 - Master parts are shown to check the station: they are neither samples nor drift.
 """
 
-import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,22 +23,26 @@ from cloud_sync.wire.messages import DriftMessage, DriftSigns
 from cloud_sync.wire.records import FeedbackRecord
 from edge.capture.pictures.checks import Gauge
 from edge.domain.frame import Frame
-from edge.domain.inspection import Committed, Inspection, View
+from edge.domain.inspection import Committed, View
 from edge.domain.part import Verdict
 from edge.domain.sample import SampleReason
 from edge.health import Health
 from edge.record.recorder import Recorder
 from edge.triage.choosing import SampleKeeper
 from edge.triage.looks import Looks, measure
-from edge.triage.settings import Thresholds, TriageCounts, TriageSettings
+from edge.triage.settings import Around, TriageCounts, TriageSettings
 from edge.triage.watching import DriftKeeper
 
 log = structlog.get_logger()
 FAULT_ALARM = "triage"
 _QUEUE_LIMIT = 512
 _FRAMES_LIMIT_BYTES = 64 << 20
+_BUSY_FROM = 8
+_TOLD_WITHIN_S = 0.005
+_QUIET_WITHIN_S = 0.1
+_POLL_S = 0.005
+_WELL_AFTER = 100  # inspections without a fault, and the alarm is over
 _PATIENCE_S = 0.2
-_NICE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class _Seen:
     committed: Committed
     frames: tuple[Frame, ...]
     kept: bool
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +76,7 @@ class TriageDesk:
         settings: how it works.
         recorder: where samples go.
         health: where a drift, or a fault of the desk, is an alarm.
-        thresholds: by product and camera, the score from which a finding of each class counts.
-        keeps_image: whether an inspection's images stay.
+        around: what it asks of the station.
         on_sample: called once a sample is on disk.
         on_drift: called where a drift alarm opened or closed, or another model began.
     """
@@ -80,8 +86,7 @@ class TriageDesk:
         settings: TriageSettings,
         recorder: Recorder,
         health: Health,
-        thresholds: Thresholds,
-        keeps_image: Callable[[Inspection], bool],
+        around: Around,
         *,
         on_sample: Callable[[], None] = lambda: None,
         on_drift: Callable[[], None] = lambda: None,
@@ -89,14 +94,15 @@ class TriageDesk:
         self.counts = TriageCounts()
         self._settings = settings
         self._health = health
-        self._keeps_image = keeps_image
+        self._around = around
         self._on_sample = on_sample
-        self._samples = SampleKeeper(settings, recorder, thresholds, self.counts)
+        self._samples = SampleKeeper(settings, recorder, around.thresholds, self.counts)
         self._drift = DriftKeeper(settings, recorder, health, on_drift)
         self._gauges: dict[str, Gauge] = {}
         self._queue: queue.Queue[_Job] = queue.Queue(_QUEUE_LIMIT)
         self._queued_bytes = 0
         self._counting = threading.Lock()
+        self._well = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="triage", daemon=True)
 
@@ -120,8 +126,8 @@ class TriageDesk:
             self._queued_bytes += size_bytes if fits else 0
         if not fits:
             self.counts.unmeasured += len(frames)
-        kept = bool(frames) and self._keeps_image(committed.inspection)
-        self._hand_over(_Seen(committed, frames if fits else (), kept))
+        kept = bool(frames) and self._around.keeps_image(committed.inspection)
+        self._hand_over(_Seen(committed, frames if fits else (), kept, time.monotonic()))
 
     def paired(self, committed: Committed, camera_id: str, champion: View, challenger: View) -> None:
         """Take what both models made of a frame; where they judge it alike, it is nothing. Never blocks or raises."""
@@ -132,7 +138,7 @@ class TriageDesk:
     def disagreed(self, committed: Committed, camera_id: str, champion: View, challenger: View) -> None:
         """Take a frame that the model in shadow judges otherwise. Never blocks, never raises."""
         inspection = committed.inspection
-        if self._settings.keeps_samples and not inspection.part.master and self._keeps_image(inspection):
+        if self._settings.keeps_samples and not inspection.part.master and self._around.keeps_image(inspection):
             self._hand_over(_Disagreed(committed, camera_id, champion, challenger))
 
     def overruled(self, said: FeedbackRecord) -> None:
@@ -175,8 +181,6 @@ class TriageDesk:
                 self._queued_bytes -= sum(frame.held_bytes for frame in job.frames)
 
     def _run(self) -> None:
-        with suppress(OSError):  # the line's threads go first, where the system lets us say so
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         self._guarded(self._samples.remember)
         self._guarded(self._drift.begin)
         while not (self._stop.is_set() and self._queue.empty()):
@@ -186,8 +190,12 @@ class TriageDesk:
         self._guarded(self._drift.save)
 
     def _take(self, job: _Job) -> None:
+        before = self.counts.faults
         self._guarded(lambda: self._deal_with(job))
         self._let_frames_go(job)
+        self._well = 0 if self.counts.faults > before else self._well + 1
+        if self._well == _WELL_AFTER:
+            self._health.set_alarm(FAULT_ALARM, "")
 
     def _deal_with(self, job: _Job) -> None:
         match job:
@@ -201,15 +209,28 @@ class TriageDesk:
 
     def _look_at(self, job: _Seen) -> None:
         inspection = job.committed.inspection
-        looks = {frame.camera_id: self._measured(frame) for frame in job.frames}
+        if self._queue.qsize() <= _BUSY_FROM:
+            self._await_quiet(job.at_s)
+        looks = self._measured(job.frames)
         if self._settings.watches_drift:
             self._guarded(lambda: self._drift.see(inspection, looks))
         for view in inspection.views if self._settings.keeps_samples else ():
             found = looks.get(view.camera_id)
             self._say(kept=self._samples.consider(job.committed, view, found, kept=job.kept))
 
-    def _measured(self, frame: Frame) -> Looks:
-        return measure(self._gauges.setdefault(frame.camera_id, Gauge()), frame)
+    def _await_quiet(self, committed_s: float) -> None:
+        """Let the line be told first: a thread that computes would hold up the one that tells it."""
+        now_s = time.monotonic()
+        until_s = now_s + _QUIET_WITHIN_S
+        self._stop.wait(max(0.0, committed_s + _TOLD_WITHIN_S - now_s))
+        while not self._around.is_quiet() and time.monotonic() < until_s and not self._stop.wait(_POLL_S):
+            pass
+
+    def _measured(self, frames: tuple[Frame, ...]) -> dict[str, Looks]:
+        if self._queue.qsize() > _BUSY_FROM:
+            self.counts.unmeasured += len(frames)
+            return {}
+        return {frame.camera_id: measure(self._gauges.setdefault(frame.camera_id, Gauge()), frame) for frame in frames}
 
     def _say(self, *, kept: bool) -> None:
         if kept:

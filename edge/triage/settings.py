@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge.config import StationConfig
 from edge.decide.triage import TriageRules
+from edge.domain.inspection import Inspection
 from edge.domain.sample import SampleReason
 
 Thresholds = Callable[
@@ -48,6 +49,21 @@ class TriageSettings:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the desk asks of the station.
+
+    Args:
+        thresholds: by product and camera, the score from which a finding of each class counts.
+        keeps_image: whether an inspection's images stay.
+        is_quiet: whether no part is on its way.
+    """
+
+    thresholds: Thresholds
+    keeps_image: Callable[[Inspection], bool]
+    is_quiet: Callable[[], bool] = lambda: True
+
+
 @dataclass(slots=True)
 class TriageCounts:
     """What became of what was handed over in this run.
@@ -56,7 +72,7 @@ class TriageCounts:
         kept: samples, by each of their reasons.
         refused: views that were worth it, and the budget had no room, by each of their reasons.
         skipped: inspections that came faster than they could be looked at.
-        unmeasured: frames of those that were looked at without their picture, for the same reason.
+        unmeasured: frames whose picture was not measured, because others waited: of these nothing is novel.
         faults: what failed.
     """
 

@@ -95,5 +95,8 @@ class DriftKeeper:
 
     def _say_alarm(self) -> None:
         drifted = [f"{sign.sign} of {sign.product} {sign.camera}".strip() for sign in self._book.signs() if sign.alarm]
-        why = f"no longer as when the model went live: {', '.join(drifted)}: look at light, lens and material"
+        why = (
+            f"no longer as when the model went live: {', '.join(drifted)}: look at light, lens and material; where "
+            f"all is right as it is now, delete {self._path} while the station is stopped: it is learned again"
+        )
         self._health.set_alarm(ALARM, why if drifted else "")

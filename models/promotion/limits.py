@@ -1,6 +1,6 @@
 """What a new model must keep to. Plain numbers, so that whoever reads a configuration needs nothing else."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from models.errors import RequestError
 
@@ -47,9 +47,6 @@ class PromotionLimits:
         for name in ("escapes_rise", "least_bad", "least_good", "least_of_class"):
             if getattr(self, name) < 0:
                 raise RequestError(f"promotion: {name} must not be negative, got {getattr(self, name)}")
-
-
-NAMES = tuple(field.name for field in fields(PromotionLimits))
 
 
 def _check_share(name: str, value: float) -> None:

@@ -27,7 +27,7 @@ def prove(
     champion: Path | None,
     data: Path,
     limits: PromotionLimits,
-    report: Path,
+    report: Path | None,
     progress: Progress | None = None,
 ) -> Proof:
     """Judge, count, decide and write the page.
@@ -37,7 +37,7 @@ def prove(
         champion: the bundle in use, maybe of another kind; None: there is none, only absolute limits count.
         data: a dataset with declared splits; `test` is the hold-out.
         limits: what must be kept.
-        report: the page to write, HTML.
+        report: the page to write, HTML; None: none.
         progress: told how far it is.
 
     Raises:
@@ -54,12 +54,14 @@ def prove(
         mine = _side(challenger, holdout, told)
     except ModelError as fault:
         proof = Proof(False, unfit(str(fault)), ProofFigures())
-        write_proof(report, proof, Shown(challenger.name, _title(other), holdout, None, before))
+        if report is not None:
+            write_proof(report, proof, Shown(challenger.name, _title(other), holdout, None, before))
         return proof
     found = count(holdout, mine.said, before)
     every = reasons(_about(mine, other, holdout), found, limits)
     proof = Proof(all(reason.met for reason in every), every, found)
-    write_proof(report, proof, Shown(_title(mine), _title(other), holdout, mine.said, before))
+    if report is not None:
+        write_proof(report, proof, Shown(_title(mine), _title(other), holdout, mine.said, before))
     return proof
 
 

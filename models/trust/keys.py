@@ -67,6 +67,11 @@ class TrustKeys:
             raise KeyFileError(f"cannot write {path}: {error.strerror}") from error
         return signer
 
+    def held_or_made(self, role: str) -> CryptoSigner:
+        """The newest key of a role that lies here, or a first one. Raises KeyFileError."""
+        held = self.ids(role)
+        return self.signer(role, held[-1]) if held else self.make(role)
+
     def signer(self, role: str, keyid: str) -> CryptoSigner:
         """What signs with this key. Raises KeyFileError: absent, no key, wrong passphrase."""
         path = self._path(role, keyid)

@@ -38,7 +38,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     place = str(tmp_path_factory.mktemp("words") / "cloud.db")
     row = inspection(1, part_id=HOSTILE)
     state = StateMessage(state="online", epoch=EPOCH, next_seq=9, version=HOSTILE, at=AT)
-    job = "INSERT INTO jobs VALUES (:station, 'j', 'cells', 'rejected', :why, 1, 1)"
+    job = (
+        "INSERT INTO jobs (station, job, name, state, why, offered_at_ms, changed_at_ms)"
+        " VALUES (:station, 'j', 'cells', 'rejected', :why, 1, 1)"
+    )
 
     def write(connection: sa.Connection) -> None:
         StateDesk().take(connection, STATION, "state", state.pack(), 1)

@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from brokers import eventually
 from labels_kit import (
     PRODUCT,
     blobs_of,
@@ -26,6 +30,7 @@ from cloud_sync.hub.files.blobs import FolderBlobs
 from cloud_sync.hub.labels.coco_export import ANNOTATIONS, IMAGES, PROPOSALS, Exported, export_coco
 from cloud_sync.hub.labels.coco_import import Imported, ImportRequest, import_coco
 from cloud_sync.hub.labels.coco_names import digest_named, file_name, sample_named
+from cloud_sync.hub.labels.coco_reading import KEYS, Faults, entries, truth_said
 from cloud_sync.hub.labels.errors import LabelError
 from cloud_sync.hub.labels.labelling import said_by_number
 from cloud_sync.hub.labels.listing import Wanted
@@ -46,10 +51,14 @@ TRUTHS = {
 class Cloud:
     """A store with six samples of 48 x 32 pixels: four labelled, one not, one without its image."""
 
-    def __init__(self, place: str, folder: Path) -> None:
+    def __init__(self, place: str, folder: Path, *, fill: bool = True) -> None:
         self.place = place
         self.folder = folder
         self.blobs = blobs_of(place, folder)
+        if fill:
+            self._fill(place)
+
+    def _fill(self, place: str) -> None:
         pictures = {seq: picture(seq) for seq in range(1, 6)}
         receive(place, *(sample(seq, seq, ["novel"]) for seq in range(1, 7)))
         receive(place, *(images(seq, {"top": content}) for seq, content in pictures.items()))
@@ -83,9 +92,18 @@ class Cloud:
         return {int(str(row[0])): said[int(str(row[1]))][1] for row in rows}
 
 
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: the tests work on copies."""
+    folder = tmp_path_factory.mktemp("filled")
+    Cloud(str(folder / "store.db"), folder)
+    return folder
+
+
 @pytest.fixture
-def cloud(tmp_path: Path) -> Cloud:
-    return Cloud(str(tmp_path / "store.db"), tmp_path)
+def cloud(filled: Path, tmp_path: Path) -> Cloud:
+    shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
+    return Cloud(str(tmp_path / "store.db"), tmp_path, fill=False)
 
 
 def named(seq: int, label: int = 0) -> str:
@@ -307,6 +325,9 @@ HOSTILE: list[Any] = [
     pytest.param(_other("file_name", "a\0b"), "is no sample of product", id="a name with a NUL"),
     pytest.param(_other("file_name", ["x"]), "is no sample of product", id="a name that is a list"),
     pytest.param(_other("file_name", "x" * 10**6), "is no sample of product", id="a huge name"),
+    pytest.param(
+        lambda c: c["images"][0].update(file_name="x", sha256="\ud800"), "is no sample of product", id="a broken sha256"
+    ),
     pytest.param(_other("width", 49), "is 48x32, its labels were drawn for", id="another size"),
     pytest.param(lambda c: _twice(c, "images"), "another one has its id", id="image id twice"),
     pytest.param(lambda c: c["images"].append(c["images"][0] | {"id": 9}), "lists its image twice", id="image twice"),
@@ -423,3 +444,73 @@ NAMES = [
 def test_a_name_that_we_gave_is_known_again(name: str, expected: tuple[str, int] | None) -> None:
     assert sample_named(name) == expected
     assert digest_named(f"x/{'0a' * 32}.png") == "0a" * 32
+
+
+def test_a_station_that_says_a_wrong_size_of_its_image_stops_no_export(cloud: Cloud) -> None:
+    with engine(cloud.place).begin() as connection:
+        connection.exec_driver_sql("UPDATE samples SET size_bytes = 7")
+
+    out, done = cloud.export()
+
+    assert done.images == 5
+    assert cloud.take(out / ANNOTATIONS).unchanged == 4
+
+
+def test_the_same_file_imported_twice_at_once_is_imported_once(tmp_path: Path, place: str) -> None:
+    cloud = Cloud(place, tmp_path)
+    file = cloud.given(coco({"bbox": [1, 1, 9, 9]}))
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+    with ThreadPoolExecutor(3) as pool:
+        with engine(place).begin() as busy:
+            busy.exec_driver_sql("UPDATE label_counter SET value = value")
+            done = [pool.submit(cloud.take, file) for _ in range(3)]
+            if "://" in place:
+                eventually(lambda: ask(place, waiting) == [(3,)])
+        taken = [future.result() for future in done]
+
+    assert sorted(taken, key=lambda item: item.again) == [Imported(added=1), Imported(again=True), Imported(again=True)]
+
+
+JUNK: tuple[object, ...] = (
+    None,
+    True,
+    -1,
+    10**30,
+    1.5,
+    "",
+    "x",
+    "\ud800",
+    [],
+    [[]],
+    {},
+    {"id": 1},
+    [1, 2, 3, 4],
+    float("inf"),
+)
+
+
+def spoiled(node: object, chance: Random) -> object:
+    """The same with something else somewhere."""
+    if chance.random() < 0.08:
+        return chance.choice(JUNK)
+    if isinstance(node, dict):
+        return {key: spoiled(value, chance) for key, value in node.items() if chance.random() > 0.03}
+    return [spoiled(value, chance) for value in node] if isinstance(node, list) else node
+
+
+def test_whatever_stands_in_a_file_it_is_read_or_refused_and_no_box_of_it_leaves_its_image() -> None:
+    chance, read_whole, refused = Random(5), 0, 0
+    for _ in range(3000):
+        faults = Faults()
+        whole = as_cvat() if chance.random() < 0.5 else as_label_studio()
+        given = {key: [spoiled(entry, chance) for entry in whole[key]] for key in KEYS}
+        lists = {key: [entry for entry in listed if isinstance(entry, dict)] for key, listed in given.items()}
+        for entry in entries(lists, faults):
+            truth = truth_said(entry, (48, 32), faults)
+            for box in truth.boxes if truth else ():
+                assert 0 <= box.corners_px[0] < box.corners_px[2] <= 48
+                assert 0 <= box.corners_px[1] < box.corners_px[3] <= 32
+        read_whole += not faults.found
+        refused += bool(faults.found)
+    assert min(read_whole, refused) > 100

@@ -2,6 +2,8 @@
 
 import hashlib
 import random
+import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +18,7 @@ from cloud_sync.hub.files.blobs import FolderBlobs
 from cloud_sync.hub.labels.dataset import DatasetNeeds, make_dataset
 from cloud_sync.hub.labels.dividing import LEARNED_TWIN, NOT_TAUGHT, TWIN, Divided, Image, Role, Shares, divide
 from cloud_sync.hub.labels.errors import LabelError
+from cloud_sync.hub.labels.grouping import Look, group_images
 from cloud_sync.hub.labels.history import HistoryRequest, import_history
 from cloud_sync.hub.labels.imported import NewImage, add_imported
 from cloud_sync.hub.labels.labelling import NewLabel, add_labels
@@ -44,21 +47,25 @@ class Cloud:
         StoreWriter(place).close()
         declare(place, "crack", "dent", "blowhole")
 
-    def add(self, content: bytes, truth: LabelTruth, belongs: str = "") -> str:
+    def add(self, content: bytes, truth: LabelTruth) -> str:
         """An image and what is said of it; its sample."""
-        digest = hashlib.sha256(content).hexdigest()
-        self.blobs.put(digest, BytesIO(content))
-        sample = imported_id(PRODUCT, digest)
+        return self.add_all([(content, truth)])[0]
+
+    def add_all(self, given: Sequence[tuple[bytes, LabelTruth]]) -> list[str]:
+        images, new = [], []
+        for content, truth in given:
+            digest = hashlib.sha256(content).hexdigest()
+            self.blobs.put(digest, BytesIO(content))
+            images.append(NewImage(digest, len(content), ""))
+            new.append(NewLabel(imported_id(PRODUCT, digest), truth, "import", "Ada", 1))
         with engine(self.place).begin() as connection:
-            add_imported(connection, PRODUCT, [NewImage(digest, len(content), belongs)], 1)
-            add_labels(connection, [NewLabel(sample, truth, "import", "Ada", 1)], 1)
-        return sample
+            add_imported(connection, PRODUCT, images, 1)
+            add_labels(connection, new, 1)
+        return [label.sample for label in new]
 
     def many(self, first: int, good_ones: int, cracks: int) -> None:
-        for seed in range(first, first + good_ones):
-            self.add(picture(seed), good())
-        for seed in range(first + good_ones, first + good_ones + cracks):
-            self.add(picture(seed), defect("crack"))
+        truths = [good()] * good_ones + [defect("crack")] * cracks
+        self.add_all([(picture(seed), truth) for seed, truth in enumerate(truths, first)])
 
     def make(self, name: str = "", kind: str = "classifier") -> DatasetMade:
         self.rounds += 1
@@ -68,8 +75,17 @@ class Cloud:
         return dict(ask(self.place, "SELECT sample, role FROM memberships"))  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store, made once: the tests work on copies."""
+    folder = tmp_path_factory.mktemp("empty")
+    Cloud(str(folder / "store.db"), folder)
+    return folder
+
+
 @pytest.fixture
-def cloud(tmp_path: Path) -> Cloud:
+def cloud(empty: Path, tmp_path: Path) -> Cloud:
+    shutil.copytree(empty, tmp_path, dirs_exist_ok=True)
     return Cloud(str(tmp_path / "store.db"), tmp_path)
 
 
@@ -95,9 +111,9 @@ def test_a_classifier_learns_from_it_with_the_splits_that_it_declares(tmp_path: 
 
 
 def test_a_detector_learns_from_boxes_and_what_has_no_place_is_left_out(cloud: Cloud) -> None:
-    for seed in range(12):
-        cloud.add(picture(seed), boxed([LabelBox("crack", (seed, 1, seed + 9.5, 9))]))
-        cloud.add(picture(100 + seed), good())
+    boxes = [boxed([LabelBox("crack", (seed, 1, seed + 9.5, 9))]) for seed in range(12)]
+    cloud.add_all([(picture(seed), truth) for seed, truth in enumerate(boxes)])
+    cloud.many(100, 12, 0)
     cloud.add(picture(50), defect("dent"))
 
     made = cloud.make(kind="detector")
@@ -148,18 +164,18 @@ def test_what_was_held_out_is_never_learned_from_over_three_growing_rounds_of_re
         chance.shuffle(paths)
     content: dict[str, bytes] = {}
 
-    def add(data: bytes, truth: LabelTruth) -> None:
-        content[cloud.add(data, truth)] = data
-
     ever_held: set[str] = set()
     ever_learned: set[str] = set()
     for turn in range(3):
-        for name, paths in tiles.items():
-            for path in paths[turn * 12 : turn * 12 + 12]:
-                add(path.read_bytes(), good() if name == "good" else defect(name))
+        given = [
+            (path.read_bytes(), good() if name == "good" else defect(name))
+            for name, paths in tiles.items()
+            for path in paths[turn * 12 : turn * 12 + 12]
+        ]
         for known in sorted(ever_held)[:6] + sorted(ever_learned)[:6]:  # new shots of what is known
             truth = defect("crack") if chance.random() < 0.5 else good()
-            add(shifted(content[known], 1.1 + turn / 20), truth)
+            given.append((shifted(content[known], 1.1 + turn / 20), truth))
+        content |= dict(zip(cloud.add_all(given), (data for data, _ in given), strict=True))
         made = cloud.make()
         held, learned = files_in(made, "test"), files_in(made, "train") | files_in(made, "val")
 
@@ -203,13 +219,15 @@ def test_what_people_disagree_about_or_could_not_judge_is_left_out_and_counted(c
 
 def test_a_proof_is_told_which_held_out_images_a_random_audit_chose(tmp_path: Path, place: str) -> None:
     cloud = Cloud(place, tmp_path)
-    for seq in range(1, 25):
-        content = picture(seq)
-        receive(place, sample(seq, seq, ["audit"] if seq % 2 else ["uncertain"]), images(seq, {"top": content}))
+    pictures = {seq: picture(seq) for seq in range(1, 25)}
+    receive(place, *(sample(seq, seq, ["audit"] if seq % 2 else ["uncertain"]) for seq in pictures))
+    receive(place, *(images(seq, {"top": content}) for seq, content in pictures.items()))
+    for seq, content in pictures.items():
         have_file(place, cloud.blobs, content, seq)
     catch_up(place)
-    for seq in range(1, 25):
-        say(place, id_of(seq), good() if seq <= 16 else defect("crack"))
+    new = [NewLabel(id_of(seq), good() if seq <= 16 else defect("crack"), "review", "Ada", 1) for seq in pictures]
+    with engine(place).begin() as connection:
+        add_labels(connection, new, 1)
 
     made = cloud.make()
 
@@ -325,3 +343,30 @@ def test_the_order_in_which_images_are_given_does_not_matter() -> None:
     other = list(reversed(given))
 
     assert dealt(given) == dealt(other)
+
+
+def look(sample: str, seed: int, inspection: str = "", part: str = "", belongs: str = "") -> Look:
+    thumb = np.random.default_rng(seed).normal(size=4096).astype(np.float32)
+    return Look(sample, inspection, part, belongs, f"picture {seed}", thumb / np.linalg.norm(thumb))
+
+
+def test_what_belongs_together_is_one_group_whatever_says_so() -> None:
+    looks = [
+        look("a", 1, "s/e/1", "s/p1"),
+        look("b", 2, "s/e/1", "s/p1"),  # the other camera
+        look("c", 3, "s/e/9", "s/p1"),  # the same part, again
+        look("d", 3),  # the same picture as c
+        look("e", 5, belongs="tiles/7"),
+        look("f", 6, belongs="tiles/7"),
+        look("g", 7),
+        *(look(f"h{number}", 20 + number, f"s/e/{50 + number}", "s/counter") for number in range(12)),
+    ]
+
+    found = group_images(looks)
+
+    assert {key: group for key, group in found.items() if len(key) == 1} == {
+        **dict.fromkeys("abcd", "a"),
+        **dict.fromkeys("ef", "e"),
+        "g": "g",
+    }
+    assert all(found[f"h{number}"] == f"h{number}" for number in range(12)), "a part id that all bear joins nothing"

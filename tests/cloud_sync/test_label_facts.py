@@ -101,6 +101,7 @@ def test_a_word_on_drift_that_comes_twice_or_late_changes_nothing(place: str) ->
     hear(place, signs(True), 1)
     hear(place, signs(False), 2)
     hear(place, signs(True), 1)
+    assert drift(place).alarms == ()
     hear(place, signs(False), 2)
 
     assert changes(place) == [("brightness", True), ("brightness", False)]

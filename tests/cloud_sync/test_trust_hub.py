@@ -19,7 +19,7 @@ from trust_kit import about, archive_of
 from cloud_sync.hub.files.blobs import FolderBlobs
 from cloud_sync.hub.files.releases import OfferError, offer
 from cloud_sync.hub.store.errors import BlobError, StoreError
-from cloud_sync.hub.trust.kept import KEPT_VERSIONS, read_state
+from cloud_sync.hub.trust.kept import KEPT_VERSIONS, changing, read_state
 from cloud_sync.hub.trust.publishing import begin, publish_release, renew, rotate
 from models.trust.errors import ForgedError, KeyFileError, TrustError
 from models.trust.keys import ROLES, TrustKeys
@@ -308,6 +308,12 @@ def test_what_is_due_is_renewed_by_the_keys_that_lie_open(store: str, keys: Trus
         renew(store, online, anyway=["root"])
 
 
+def test_to_look_whether_something_is_due_waits_for_no_other_writer(store: str, keys: TrustKeys) -> None:
+    with changing(store) as writer:
+        assert renew(store, keys) == ()
+        writer.rollback()
+
+
 def test_a_root_key_that_lies_in_a_safe_keeps_nothing_else_from_being_renewed_or_released(
     tmp_path: Path, store: str, keys: TrustKeys, blobs: FolderBlobs
 ) -> None:
@@ -332,9 +338,14 @@ def test_a_wrong_passphrase_keeps_the_keys_that_lie_open_from_nothing(store: str
 def test_every_root_is_kept_and_of_the_others_the_newest(store: str, keys: TrustKeys) -> None:
     for _ in range(KEPT_VERSIONS + 2):
         renew(store, keys, anyway=ROLES)
-    rows = ask(store, "SELECT role, min(version), max(version) FROM trust_files GROUP BY role")
-    newest = KEPT_VERSIONS + 3
-    assert rows == sorted((role, 1 if role == "root" else newest - KEPT_VERSIONS + 1, newest) for role in ROLES)
+    state = read_state(store)
+    assert state is not None
+    kept = {role: (1 if role == "root" else state.version(role) - KEPT_VERSIONS + 1) for role in ROLES}
+    assert min(state.version(role) for role in ROLES) == KEPT_VERSIONS + 3
+    rows = ask(store, "SELECT role, min(version), max(version), count(*) FROM trust_files GROUP BY role")
+    assert rows == sorted(
+        (role, kept[role], state.version(role), state.version(role) - kept[role] + 1) for role in ROLES
+    )
 
 
 def test_after_a_rotation_the_old_key_is_gone_and_stations_follow_from_the_first_root(

@@ -59,7 +59,7 @@ def test_a_unit_that_forbids_nothing_is_found_exposed(tmp_path: Path) -> None:
     assert float(re.findall(r": (\d+\.\d)", said)[-1]) > MOST_EXPOSED
 
 
-@pytest.mark.parametrize("name", ["inspectd.service", "inspectd-collect.service"])
+@pytest.mark.parametrize("name", ["inspectd.service", "inspectd-collect.service", "inspectd-work.service"])
 def test_a_watched_service_is_started_again_for_ever_but_not_with_a_wrong_configuration(name: str) -> None:
     found = settings(DEPLOY / "systemd" / name)
     assert found["Type"] == ["notify"]

@@ -195,6 +195,12 @@ def test_the_root_of_signed_releases_is_pinned_with_the_certificate(desk: Desk, 
     assert load_config(desk.config).trust_root_path == desk.identity.folder / "root.json"
 
 
+def test_a_root_that_lies_in_the_authoritys_folder_is_given_without_a_word(desk: Desk) -> None:
+    desk.office.folder.trust_root.write_bytes(Repository().pinned)
+    desk.edge("enrol", desk.token())
+    assert pinned(desk) == desk.office.folder.trust_root.read_bytes()
+
+
 def test_a_renewal_never_changes_the_root_that_is_pinned(desk: Desk, root: Path) -> None:
     desk.edge("enrol", desk.token())
     before = root.read_bytes()

@@ -16,6 +16,9 @@ from cloud_sync.wire import topics
 from cloud_sync.wire.broker import available_kinds, free_port
 from cloud_sync.wire.messages import DriftMessage, HealthMessage
 from edge.decide.drift import LEAST_SPREAD, OverruleWatch, Reference, Sign, Watch
+from edge.domain.feedback import Feedback
+from edge.line.feedback import give_feedback
+from edge.line.protocol import parse_address
 from edge.triage.drift_file import Watched, written
 from models.bundle import open_bundle
 from models.bundle_store import active_bundle
@@ -52,7 +55,7 @@ def test_real_inspections_become_samples_each_for_its_reason_and_status_says_how
     with daemon(made) as running, line_to(made) as line:
         told = pass_by(line, len(pictures))
         assert told[70:] == ["PASS", "PASS", "REJECT", "PASS"]
-        assert run_json(["edge", "feedback", "p-3", "-c", str(made.config), "--json", "--by", "kim", "--wrong"])[0] == 0
+        give_feedback(parse_address(f"tcp://127.0.0.1:{made.port}"), Feedback("p-3", is_right=False, by="kim"))
         assert running._station.shadow.on_pair == running._station.triage.paired  # noqa: SLF001 - so it is wired
         wanted = {"p-3", "p-71", "p-72", "p-74"}
         eventually(lambda: wanted <= {sample["part_id"] for sample in samples(made.database)})
@@ -71,6 +74,7 @@ def test_real_inspections_become_samples_each_for_its_reason_and_status_says_how
     code, asked = run_json(["edge", "status", "-c", str(made.config), "--json"])
     assert code == 1
     assert asked["triage"]["kept"] == said["kept"]
+    assert asked["database"]["samples"] == {name: count for name, count in said["kept"].items() if count}
 
 
 def test_the_audit_takes_good_parts_and_the_budget_says_what_it_refused(tmp_path: Path) -> None:

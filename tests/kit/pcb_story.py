@@ -103,6 +103,7 @@ class PcbSettings:
     labels: int
     minutes: float
     size_px: int
+    station: str = "pcb"
     product: str = PRODUCT
 
     def station_file(self, shift: Shift, line_port: int, broker: str) -> str:

@@ -46,6 +46,8 @@ folder = "{folder}/{name}"
 trust = "{folder}/trust"
 passphrase_file = "{folder}/passphrase"
 dead_after_s = 2
+nice = 0
+idle = false
 
 [[product]]
 id = "cells"
@@ -58,10 +60,10 @@ budget_runs_a_week = 1000
 """
 
 
-def write_cloud(folder: Path, store: str, port: int = 1, name: str = "work") -> Path:
+def write_cloud(folder: Path, store: str, port: int = 1, name: str = "work", more: str = "") -> Path:
     """A cloud.toml, with keys made and a passphrase; its file."""
     file = folder / f"{name}.toml"
-    file.write_text(TOML.format(store=store, folder=folder, port=port, name=name))
+    file.write_text(TOML.format(store=store, folder=folder, port=port, name=name) + more)
     phrase = folder / "passphrase"
     phrase.write_text("as long as a sentence\n")
     phrase.chmod(0o600)
@@ -70,10 +72,12 @@ def write_cloud(folder: Path, store: str, port: int = 1, name: str = "work") -> 
 
 
 class WorkerProcess:
-    """`cloud work` with quick programs; its stderr lies beside its cloud.toml."""
+    """`cloud work`, with quick programs if not asked otherwise; its stderr lies beside its cloud.toml."""
 
-    def __init__(self, config: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, config: Path, environment: Mapping[str, str] | None = None, *, quick: bool = True) -> None:
         self._config = config
+        words = [str(Path(__file__).with_name("quick_worker.py")), str(config)]
+        self._words = words if quick else ["-m", "cloud_sync.hub.cli", "work", "--config", str(config), "--json"]
         self._environment = environment or {}
         self._process: subprocess.Popen[str] | None = None
 
@@ -82,7 +86,7 @@ class WorkerProcess:
         environment = {**os.environ, **self._environment, "PYTHONPATH": f"{kit}:{os.environ.get('PYTHONPATH', '')}"}
         with self._config.with_suffix(".log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(kit / "quick_worker.py"), str(self._config)],
+                [sys.executable, *self._words],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

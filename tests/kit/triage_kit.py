@@ -20,7 +20,7 @@ from edge.health import Health
 from edge.record.recorder import Recorder
 from edge.record.upload_choice import UploadRule
 from edge.triage.desk import TriageDesk
-from edge.triage.settings import TriageSettings
+from edge.triage.settings import Around, TriageSettings
 
 STATION = "test-1"
 
@@ -66,8 +66,7 @@ class Desk:
             TriageSettings(rules, 0.02, True, True, folder / "drift.json", pairs),
             self.recorder,
             self.health,
-            lambda product, _camera: self.thresholds[product],
-            lambda _inspection: keeps_image,
+            Around(lambda product, _camera: self.thresholds[product], lambda _inspection: keeps_image),
             on_sample=lambda: self.noticed("sample"),
             on_drift=lambda: self.drifted("drift"),
         )

@@ -17,6 +17,8 @@ from models.trust.about import ReleaseAbout
 from models.trust.keys import ROLES
 from models.trust.signing import SignedState, founded, renewed, rotated, with_target
 
+STATION = "press-3"
+BUNDLES = ("cells",)
 ARCHIVE = b"a bundle as one file" * 1000
 
 

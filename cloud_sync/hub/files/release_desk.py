@@ -9,6 +9,7 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import sqlalchemy as sa
@@ -30,6 +31,7 @@ _ORDER = ("asked", "offered", "downloading", "verified", "selftest", "shadow", "
 _RANKS = {state: rank for rank, state in enumerate(_ORDER)} | {"rejected": len(_ORDER) - 1}
 _ENDS = frozenset({"back", "rejected"})
 _FIGURE_MOST = 1e12
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _logger = logging.getLogger(__name__)
 
 
@@ -127,7 +129,7 @@ def _note_state(connection: sa.Connection, station: str, job: str, said: JobStat
     known = connection.execute(sa.select(*columns).where(*mine)).one_or_none()
     if known is None:
         raise LinkError(f"station {station} was never offered job {job}")
-    said_at_ms, is_news = round(said.at.timestamp() * 1000), said.state != known.state
+    said_at_ms, is_news = _ms(said.at), said.state != known.state
     more = said.figures.get("parts", 0) - json.loads(known.figures).get("parts", 0)
     if _RANKS[said.state] < _RANKS[known.state] or (is_news and known.state in _ENDS):
         return
@@ -138,3 +140,8 @@ def _note_state(connection: sa.Connection, station: str, job: str, said: JobStat
         changed["changed_at_ms"] = at_ms
     figures = json.dumps(said.figures or (json.loads(known.figures) if said.state in _ENDS else {}))
     connection.execute(sa.update(jobs).where(*mine).values(figures=figures, **changed))
+
+
+def _ms(at: datetime) -> int:
+    """Milliseconds since 1970 of any date that a station can write; one that names no zone is UTC."""
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)

@@ -23,6 +23,7 @@ from cloud_sync.hub.store.adding import add_absent
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.file_tables import jobs, releases
+from cloud_sync.hub.store.rollout_tables import rollouts
 from cloud_sync.wire import topics
 from cloud_sync.wire.errors import LinkError
 from cloud_sync.wire.link import Limits, Link, Message
@@ -59,6 +60,18 @@ class JobRow:
     why: str
     offered_at_ms: int
     changed_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRow:
+    """One release: how many stations are at which state, and how its rollout stands; empty where there was none."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    made_at_ms: int
+    states: dict[str, int]
+    rollout: str
 
 
 def checked_name(name: str) -> str:
@@ -128,6 +141,29 @@ def job_rows(place: str) -> list[JobRow]:
         with engine.connect() as connection:
             query = sa.select(*columns).order_by(jobs.c.station, jobs.c.offered_at_ms.desc(), jobs.c.job)
             return [JobRow(*row) for row in connection.execute(query)]
+    except sa.exc.SQLAlchemyError as error:
+        raise StoreError(f"cannot read {without_password(place)}: {getattr(error, 'orig', None) or error}") from error
+    finally:
+        engine.dispose()
+
+
+def release_rows(place: str) -> list[ReleaseRow]:
+    """All releases, the newest first. Raises StoreError."""
+    engine = open_engine(place, create=False)
+    known = sa.select(releases, rollouts.c.state).outerjoin(rollouts, rollouts.c.release == releases.c.name)
+    counted = sa.select(jobs.c.name, jobs.c.state, sa.func.count()).group_by(jobs.c.name, jobs.c.state)
+    try:
+        with engine.connect() as connection:
+            states: dict[str, dict[str, int]] = {}
+            for name, state, count in connection.execute(counted):
+                states.setdefault(name, {})[state] = count
+            rows = connection.execute(known.order_by(releases.c.made_at_ms.desc(), releases.c.name))
+            return [
+                ReleaseRow(
+                    row.name, row.sha256, row.size_bytes, row.made_at_ms, states.get(row.name, {}), row.state or ""
+                )
+                for row in rows
+            ]
     except sa.exc.SQLAlchemyError as error:
         raise StoreError(f"cannot read {without_password(place)}: {getattr(error, 'orig', None) or error}") from error
     finally:

@@ -16,11 +16,12 @@ from cloud_sync.hub.labels.classes import check_known, declare_classes, known_cl
 from cloud_sync.hub.labels.coco_names import digest_named, sample_named
 from cloud_sync.hub.labels.coco_reading import Entry, Faults, entries, read_coco, shown, truth_said
 from cloud_sync.hub.labels.errors import LabelError
-from cloud_sync.hub.labels.labelling import NewLabel, add_labels, said_by_number
+from cloud_sync.hub.labels.labelling import NewLabel, add_labels, lock_labels, said_by_number
 from cloud_sync.hub.labels.pictures import read_blob, size_px
 from cloud_sync.hub.labels.samples import some_of
 from cloud_sync.hub.labels.truths import LabelTruth, good
-from cloud_sync.hub.labels.writing import written
+from cloud_sync.hub.labels.writing import read, written
+from cloud_sync.hub.store.file_tables import files
 from cloud_sync.hub.store.label_tables import label_imports, samples
 from models.decoding import read_bytes
 
@@ -74,17 +75,21 @@ def import_coco(place: str, blobs: Blobs, request: ImportRequest) -> Imported:
     """
     content = read_coco(request.file)
     digest = _file_sha256(request.file)
-    with written(place) as connection:
+    faults = Faults()
+    found = entries(content, faults)
+    with read(place) as connection:  # images are looked at here, while nobody waits
         if _imported(connection, request, digest):
             return Imported(again=True)
-        faults = Faults()
-        found = entries(content, faults)
         matches = _matches(connection, request, found, faults)
         said = _truths(connection, blobs, request, (found, matches), faults)
         _check_classes(connection, request, said.values(), faults)
-        faults.raise_if_any(str(request.file))
+    faults.raise_if_any(str(request.file))
+    new = [_label(request, match, truth) for match, truth in said.items()]
+    with written(place) as connection:
+        lock_labels(connection)
+        if _imported(connection, request, digest):
+            return Imported(again=True)
         declare_classes(connection, request.product, request.new_classes, request.by, request.at_ms)
-        new = [_label(request, match, truth) for match, truth in said.items()]
         added = add_labels(connection, _news(connection, new), request.at_ms)
         _note(connection, request, digest)
     return Imported(added, len(new) - added, len(found) - len({match.sample for match in said}))
@@ -191,8 +196,12 @@ def _stored(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[st
     """Digest and size in bytes of the samples' images, of those that have one."""
     found: dict[str, tuple[str, int]] = {}
     for some in some_of(ids):
-        query = sa.select(samples.c.id, samples.c.sha256, samples.c.size_bytes).where(samples.c.id.in_(some))
-        found |= {row.id: (row.sha256, row.size_bytes) for row in connection.execute(query) if row.sha256}
+        sent = (files.c.station == samples.c.station) & (files.c.sha256 == samples.c.sha256)
+        size = sa.case((samples.c.station == "", samples.c.size_bytes), else_=files.c.size_bytes)
+        query = sa.select(samples.c.id, samples.c.sha256, size).select_from(samples.outerjoin(files, sent))
+        for sample, sha256, size_bytes in connection.execute(query.where(samples.c.id.in_(some))):
+            if sha256 and size_bytes:
+                found[sample] = (sha256, size_bytes)
     return found
 
 

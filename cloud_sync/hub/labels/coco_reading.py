@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cloud_sync.hub.labels.coco_names import digest_named
 from cloud_sync.hub.labels.errors import LabelError
 from cloud_sync.hub.labels.truths import (
     GOOD,
@@ -33,7 +34,7 @@ from cloud_sync.hub.labels.truths import (
 FILE_LIMIT_BYTES = 512 * 1024**2
 _SHOWN = 10
 _NAME_SHOWN = 100
-_KEYS = ("images", "annotations", "categories")
+KEYS = ("images", "annotations", "categories")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def read_coco(path: Path) -> dict[str, list[dict[str, Any]]]:
     except (OSError, ValueError, RecursionError) as error:
         raise LabelError(f"{path} is no readable COCO file ({error}): export it again as COCO") from error
     lists: dict[str, list[dict[str, Any]]] = {}
-    for key in _KEYS:
+    for key in KEYS:
         found = content.get(key) if isinstance(content, dict) else None
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
             raise LabelError(f"{path}: expected a list of objects {key!r}: export it again as COCO")
@@ -103,9 +104,8 @@ def entries(content: Mapping[str, Sequence[dict[str, Any]]], faults: Faults) -> 
         if number in known:
             faults.add(f"image {shown(name)}: another one has its id {number}")
         known.add(number)
-        digest = entry.get("sha256")
         own = tuple(by_image.get(number, ()))
-        found.append(Entry(name, _size(entry), digest if isinstance(digest, str) else "", own))
+        found.append(Entry(name, _size(entry), digest_named(str(entry.get("sha256"))) or "", own))
     for number in sorted(by_image.keys() - known):
         faults.add(f"annotation {by_image[number][0].number!r} is of image {number}, which the file does not list")
     return found
@@ -196,11 +196,13 @@ def _annotations(
             )
             continue
         try:
-            found[repr(entry.get("image_id"))].append(Annotation(number, name, _corners(entry)))
+            said = Annotation(number, name, _corners(entry))
         except (TypeError, ValueError, OverflowError):
             faults.add(
                 f"annotation {number!r:.40}: bbox must be left, top, width, height, got {entry.get('bbox')!r:.80}"
             )
+        else:
+            found[repr(entry.get("image_id"))].append(said)
     return found
 
 

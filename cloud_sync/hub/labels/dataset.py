@@ -179,8 +179,10 @@ def _made(
 def _lacking(counts: Mapping[str, Counter[str]], bad: int, held: Holdout, needs: DatasetNeeds) -> list[str]:
     """In words."""
     found = []
-    if not counts["train"][GOOD] or len(counts["train"]) < 2:  # noqa: PLR2004 - good and one class
-        found.append("to learn from: good images and defective ones are both needed")
+    if needs.good and not counts["train"][GOOD]:  # a detector may learn from boxes alone
+        found.append("to learn from: good images are needed")
+    if not counts["train"].keys() - {GOOD}:
+        found.append("to learn from: defective images are needed")
     if not counts["val"]:
         found.append("to choose thresholds by: there are too few images that do not belong together")
     if held.good < needs.good:

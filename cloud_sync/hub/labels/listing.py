@@ -93,7 +93,8 @@ def _page(wanted: Wanted, after: str) -> sa.Select[Any]:
     )
     told = samples.outerjoin(labels, labels.c.seq == samples.c.label).outerjoin(files, whole)
     said = (labels.c.says, labels.c.classes, labels.c.boxes, labels.c.source, labels.c.said_by)
-    query = sa.select(samples, *said, files.c.state.label("file_state")).select_from(told)
+    sent = (files.c.state.label("file_state"), files.c.size_bytes.label("file_bytes"))
+    query = sa.select(samples, *said, *sent).select_from(told)
     return query.where(samples.c.id > after, *_conditions(wanted)).order_by(samples.c.id).limit(_PAGE)
 
 
@@ -144,7 +145,7 @@ def _view(row: sa.Row[Any], reasons: Sequence[str], words: Sequence[Word]) -> Sa
         **same,
         belongs=row.belongs,
         sha256=row.sha256,
-        size_bytes=row.size_bytes,
+        size_bytes=row.file_bytes if row.station else row.size_bytes,  # what came, not what was said of it
         image=_image_state(row),
         reasons=tuple(reasons),
         at_ms=row.at_ms,

@@ -89,6 +89,8 @@ class SampleDesk:
             window = look_for_images(connection, self._after, _LOOKED_AT)
         if waits or window.found:
             with self._writer.begin() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(_PATIENCE_S * 1000)}")
                 write_images(connection, window.found)
                 if waits and try_lock_projection(connection):
                     self._see_to(connection, now_s)

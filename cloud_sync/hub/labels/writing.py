@@ -22,9 +22,9 @@ def written(place: str) -> Iterator[sa.Connection]:
 
 @contextmanager
 def read(place: str) -> Iterator[sa.Connection]:
-    """To read only. Raises StoreError."""
+    """To read only, each query by itself: who takes long between two is not put out. Raises StoreError."""
     with _engine(place, create=False) as engine, engine.connect() as connection:
-        yield connection
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @contextmanager

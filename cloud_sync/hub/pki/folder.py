@@ -5,6 +5,7 @@
     settings.json            names of the servers, lives
     broker/                  for the broker: broker.pem (key, certificate), ca.crt, hub-ca.crt, crl.pem, hub-crl.pem
     enrolment.pem            the enrolment server's own key and certificate
+    trust-root.json          the root of signed releases, if there is one: stations are given it at enrolment
     identities/NAME/         hub identities: ca.crt, identity.pem, share.key
 
 The revocation lists are good for as long as their authority is. They lie beside the register that they are written
@@ -70,6 +71,11 @@ class PkiFolder:
     def enrolment(self) -> Path:
         """The enrolment server's key and certificate."""
         return self.path / "enrolment.pem"
+
+    @property
+    def trust_root(self) -> Path:
+        """Where the root of signed releases lies, as `cloud keys root` wrote it, if it was put here."""
+        return self.path / "trust-root.json"
 
     @property
     def register(self) -> Register:

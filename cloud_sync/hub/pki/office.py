@@ -53,7 +53,8 @@ class Office:
     Args:
         folder: where the authority lies.
         clock: the time, aware.
-        trust_root: the root by which stations check signed releases, given to each with its certificate.
+        trust_root: the root by which stations check signed releases, given to each with its certificate; None: the
+            one in the authority's folder, if there is one.
     """
 
     folder: PkiFolder
@@ -151,6 +152,11 @@ class Office:
         with self.folder.register.changing() as ledger:
             return ledger.all_issued(), ledger.open_tokens(self.clock().timestamp())
 
+    def root_given(self) -> bytes:
+        """The root of signed releases that stations are given now; b"" for none. Raises RequestError: it is none."""
+        path = self.trust_root or self.folder.trust_root
+        return read_trust_root(path) if self.trust_root is not None or path.exists() else b""
+
     def _instead_of_all(
         self, ledger: Ledger, key: object, station: str, now: dt.datetime
     ) -> tuple[x509.Certificate, int]:
@@ -199,8 +205,7 @@ class Office:
         return self._grant(held.pem)
 
     def _grant(self, certificate: bytes) -> Grant:
-        root = b"" if self.trust_root is None else read_trust_root(self.trust_root)
-        return Grant(certificate, self.folder.stations().pem, root)
+        return Grant(certificate, self.folder.stations().pem, self.root_given())
 
 
 def read_trust_root(path: Path) -> bytes:

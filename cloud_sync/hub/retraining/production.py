@@ -159,12 +159,12 @@ class Production:
         return Done({"release": about.name})
 
     def roll_out(self, run: Run, look: Look) -> Done:
-        """Begin the release's way to the stations."""
+        """Begin the release's way to the stations; one for which there is no station yet is published all the same."""
         del look
         try:
             rollout = start_rollout(self._place, str(run.release), run.product, self._product(run).plan)
         except RolloutError as error:
-            raise RetrainingError(f"published, and it cannot be rolled out: {error}") from error
+            return Done({}, but=f"proven, signed, and not rolled out: {error}")
         return Done({"rollout": rollout})
 
     def _folder(self, run: Run) -> RunFolder:

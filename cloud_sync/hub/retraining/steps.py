@@ -20,10 +20,12 @@ class Done:
     Args:
         found: columns of the run's row; the first is one that the step always fills. What stands there stays.
         no: why the run goes no further, which is no fault; "" where it goes on.
+        but: what stands beside the run's good end; "" for nothing.
     """
 
     found: Mapping[str, object]
     no: str = ""
+    but: str = ""
 
 
 Step = Callable[[Run, Look], Done]

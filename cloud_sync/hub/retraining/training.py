@@ -15,6 +15,9 @@ from cloud_sync.hub.retraining.errors import RetrainingError
 _LOOK_S = 0.2
 _END_S = 5.0
 _TAIL_BYTES = 2000
+# Of several threads that wait for each other by spinning, each on small matrices, one is late where others work here
+# too: a probe's fit took 75 s beside ten busy processes on two cores, and 5 s so.
+QUIET = {"OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 TRAIN = (sys.executable, "-m", "cloud_sync.hub.cli", "train")
 
 
@@ -43,7 +46,9 @@ def run_child(program: Sequence[str], lock: Path, log: Path, room: Room, look: C
     orders = Orders(os.getpid(), str(lock), room.nice, room.idle, room.threads)
     words = [sys.executable, "-m", "cloud_sync.hub.retraining.child", orders.as_json(), *program]
     with log.open("ab") as said:
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env={**QUIET, **os.environ}
+        )
         with _ended(process):
             code = _follow(process, look)
     if code != 0:

@@ -153,12 +153,14 @@ class Workflow:
     def _work(self, run: str) -> str:
         """The workflow itself: DBOS calls it, and again after a kill, with the words of the steps that are done."""
         with self._counted():
+            reason = "proven, signed, on its way to the stations"
             for name, step in self._steps.in_order():
                 word: dict[str, str] = self._dbos.run_step({"name": name}, self._do, run, name, step)
                 if word["result"]:
                     break
+                reason = word["reason"] or reason
             else:
-                word = {"result": Result.PUBLISHED, "reason": "proven, signed, on its way to the stations"}
+                word = _word(Result.PUBLISHED, reason)
             self._dbos.run_step({"name": "end"}, self._end, run, word["result"], word["reason"])
             return word["result"]
 
@@ -188,7 +190,7 @@ class Workflow:
         except Exception as error:  # a defect in one step ends its run, with its reason, and not the worker
             _logger.exception("run %s: %s failed", run, name)
             return _word(Result.FAILED, f"{name}: {type(error).__name__}: {error}")
-        return _word(Result.REFUSED, done.no) if done.no else _word("", "")
+        return _word(Result.REFUSED, done.no) if done.no else _word("", done.but)
 
     def _end(self, run: str, result: str, reason: str) -> None:
         self._runs.end(run, Result(result), reason, self._now_ms())

@@ -17,7 +17,7 @@ from cloud_sync.hub.plain import without_password
 from cloud_sync.hub.rollout.book import Claim, Rollout, read_claims, read_rollouts, read_standings
 from cloud_sync.hub.rollout.plan import PlanError
 from cloud_sync.hub.rollout.stages import SHADOW, What, decide
-from cloud_sync.hub.rollout.writing import ask, change, job_of, tell
+from cloud_sync.hub.rollout.writing import ask, change, job_of, lock, tell
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.rollout_tables import rollouts
@@ -74,6 +74,7 @@ class RolloutRunner:
 
     def _work_on(self, release: str, now_ms: int) -> None:
         with self._writer.begin() as connection:
+            lock(connection)
             if not self._holds(connection, release, now_ms):
                 return
             rollout = next(one for one in read_rollouts(connection) if one.release == release)

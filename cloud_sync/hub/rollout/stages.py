@@ -20,6 +20,7 @@ from cloud_sync.hub.rollout.plan import RolloutPlan
 SHADOW, CANARY = 0, 1
 REJECTS_ASKED = 10  # of so many parts that the model in use rejects, the share that may pass is reckoned at least
 _MINUTE_MS = 60_000
+_NAMED_MOST = 8
 
 
 class Asked(StrEnum):
@@ -118,7 +119,7 @@ def decide(plan: RolloutPlan, stage: int, stage_age_ms: int, stations: Sequence[
     if failed := next(_failures(plan, stations), None):
         return Decision(What.STOP, failed, withdrawal(stations))
     if asks := _asks(plan, stage, stations):
-        return Decision(What.WAIT, f"asked {', '.join(name for name, _ in asks)}", asks)
+        return Decision(What.WAIT, f"asked {_listed([name for name, _ in asks])}", asks)
     if lack := next(_lacks(plan, stage, stage_age_ms, stations), None):
         return Decision(What.WAIT, lack)
     left_ms = plan.min_minutes * _MINUTE_MS - stage_age_ms
@@ -230,13 +231,18 @@ def _lack_of(one: Standing, state: str, parts: int) -> Iterator[str]:
     elif one.trouble:
         yield f"{one.station}: {', '.join(one.trouble)}"
     elif one.counts.parts < parts:
-        yield f"{one.station} counted {one.counts.parts} of {parts} parts in {state}"
+        skipped = f", and had no time for {one.counts.skipped}" if one.counts.skipped else ""
+        yield f"{one.station} counted {one.counts.parts} of {parts} parts in {state}{skipped}"
 
 
 def _all_through(plan: RolloutPlan, stations: Sequence[Standing]) -> str:
     through = [one for one in stations if one.state == "live" and one.counts.parts >= plan.live_parts]
     late = [one.station for one in stations if one not in through]
     text = f"{len(through)} of {len(stations)} stations decide by it"
-    return (
-        f"{text}; of these nothing was heard, and they follow when they are back: {', '.join(late)}" if late else text
-    )
+    return f"{text}; of these nothing was heard, and they follow when they are back: {_listed(late)}" if late else text
+
+
+def _listed(names: Sequence[str]) -> str:
+    """A few names, and how many more."""
+    more = len(names) - _NAMED_MOST
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:_NAMED_MOST])} and {more} more"

@@ -17,13 +17,14 @@ from cloud_sync.hub.rollout.book import Rollout, read_claims, read_rollout, read
 from cloud_sync.hub.rollout.fleet import Candidate, candidates, signed_about
 from cloud_sync.hub.rollout.plan import PlanError, RolloutPlan, pack_plan
 from cloud_sync.hub.rollout.stages import CANARY, Asked, withdrawal
-from cloud_sync.hub.rollout.writing import ask, change, tell
+from cloud_sync.hub.rollout.writing import ask, change, job_of, lock, tell
 from cloud_sync.hub.store.adding import add_absent
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.file_tables import releases
 from cloud_sync.hub.store.rollout_tables import rollout_stations, rollouts
 from cloud_sync.wire.errors import LinkError
+from cloud_sync.wire.messages import Job
 from models.trust.about import ReleaseAbout
 from models.trust.errors import TrustError
 
@@ -110,13 +111,22 @@ def resume_rollout(place: str, release_name: str) -> Rollout:
         return resumed
 
 
+def offers_of(place: str, rollout: Rollout) -> list[tuple[str, Job]]:
+    """What every station of a rollout is asked for now, for whoever publishes it at once. Raises StoreError."""
+    with writing(place) as connection:
+        claims = read_claims(connection).items()
+        mine = [(name, claim) for name, claim in claims if claim.release == rollout.release and not claim.settled]
+        return [(name, job_of(connection, rollout.plan, claim)) for name, claim in mine]
+
+
 @contextmanager
 def writing(place: str) -> Iterator[sa.Connection]:
-    """One transaction at a store that is there. Raises StoreError."""
+    """One transaction at a store that is there, in which nobody else writes of rollouts. Raises StoreError."""
     open_engine(place, create=False).dispose()  # a mistyped place is refused, not made
     engine = open_engine(place, create=True)
     try:
         with engine.begin() as connection:
+            lock(connection)
             yield connection
     except (sa.exc.SQLAlchemyError, PlanError) as error:
         cause = getattr(error, "orig", None) or error

@@ -15,6 +15,14 @@ from cloud_sync.hub.store.file_tables import releases
 from cloud_sync.hub.store.rollout_tables import rollout_decisions, rollout_stations, rollouts
 from cloud_sync.wire.messages import Job, Probation
 
+_LOCK = 0x726F6C6C  # any number that no other program at this database takes
+
+
+def lock(connection: sa.Connection) -> None:
+    """Until this transaction ends nobody else writes of rollouts: what is decided rests on what others are at."""
+    if connection.dialect.name == "postgresql":  # SQLite's transaction began as a writer, which is lock enough
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
 
 def ask(connection: sa.Connection, rollout: Rollout, station: str, asked: Asked, now_ms: int) -> None:
     """Write that a station is asked for something; its offer is opened where there is none."""

@@ -20,6 +20,7 @@ from cloud_sync.wire import topics
 from cloud_sync.wire.messages import BLOCK_BYTES, METADATA_MARK, Want
 
 _STATIONS = 1000
+_EACH_ROUND = 8
 _NAME = re.compile(re.escape(METADATA_MARK) + r"(?:(timestamp)|([1-9][0-9]{0,8})\.(root|snapshot|targets))\.json")
 _logger = logging.getLogger(__name__)
 
@@ -64,16 +65,14 @@ class MetadataDesk:
         return ()
 
     def work(self, publish: Publish) -> None:
-        """Send what was read, and read for the next who asked; see `Desk`."""
-        while self._unsaid and publish(self._unsaid[0]):
-            self._unsaid.popleft()
-        if self._unsaid or not self._wanted:
-            return
-        station, want = self._wanted.popitem(last=False)
-        try:
-            self._unsaid.extend(self._blocks(station, want))
-        except sa.exc.SQLAlchemyError as error:
-            _logger.error("signed metadata cannot be read, its station asks again: %s", error)
+        """Answer a few of those who asked; see `Desk`."""
+        for _ in range(_EACH_ROUND):
+            if not self._unsaid and self._wanted and not self._read_next():
+                return  # the others would wait for a store that is away, each in turn
+            while self._unsaid:
+                if not publish(self._unsaid[0]):
+                    return
+                self._unsaid.popleft()
 
     def close(self) -> None:
         """Give back what the database lent."""
@@ -84,6 +83,16 @@ class MetadataDesk:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _read_next(self) -> bool:
+        """Whether the store answered."""
+        station, want = self._wanted.popitem(last=False)
+        try:
+            self._unsaid.extend(self._blocks(station, want))
+        except sa.exc.SQLAlchemyError as error:
+            _logger.error("signed metadata cannot be read, its station asks again: %s", error)
+            return False
+        return True
 
     def _blocks(self, station: str, want: Want) -> list[Reply]:
         """The blocks as they go out, up to the first that is shorter: it says that the file has ended."""

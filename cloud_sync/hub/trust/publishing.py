@@ -15,10 +15,10 @@ from cloud_sync.hub.files.blobs import Blobs
 from cloud_sync.hub.files.releases import Release, checked_name, read_release
 from cloud_sync.hub.store.adding import add_absent
 from cloud_sync.hub.store.file_tables import releases
-from cloud_sync.hub.trust.kept import changing, keep, needed_state, state_in
+from cloud_sync.hub.trust.kept import changing, keep, needed_state, read_state, state_in
 from models.archive import manifest_sha256
 from models.trust.about import ReleaseAbout
-from models.trust.errors import KeyFileError, TrustError
+from models.trust.errors import TrustError
 from models.trust.keys import ENCRYPTED, ROLES, TrustKeys
 from models.trust.signing import SignedState, Signers, due, founded, renewed, rotated, with_target
 
@@ -46,7 +46,7 @@ def begin(place: str, keys: TrustKeys, now: Now = utc_now) -> bool:
         if (state := state_in(connection)) is not None:
             _signers(keys, state, _ONLINE)
             return False
-        signers = {role: [_made(keys, role)] for role in ROLES}
+        signers = {role: [keys.held_or_made(role)] for role in ROLES}
         keep(connection, None, founded(signers, now()), now())
     return True
 
@@ -97,6 +97,9 @@ def renew(place: str, keys: TrustKeys, now: Now = utc_now, *, anyway: Sequence[s
         KeyFileError: a key or the passphrase is absent or wrong.
         StoreError: the store cannot be written.
     """
+    seen = read_state(place)  # asked every minute, and nearly always nothing is due: no writer is held up for that
+    if seen is not None and not anyway and not due(seen, now()):
+        return ()
     online = _renew(place, keys, now, _ONLINE, anyway)
     offline = _renew(place, keys, now, tuple(ENCRYPTED), anyway)
     return tuple(role for role in ROLES if role in {*online, *offline})
@@ -155,12 +158,3 @@ def _name(connection: sa.Connection, release: Release, at: dt.datetime) -> None:
 def _signers(keys: TrustKeys, state: SignedState, roles: Sequence[str] | set[str]) -> Signers:
     """What signs for these roles by the root's word."""
     return {role: [keys.signer(role, keyid) for keyid in state.key_ids(role)] for role in roles}
-
-
-def _made(keys: TrustKeys, role: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    """The role's key that lies here, or a new one."""
-    held = keys.ids(role)
-    return keys.signer(role, held[-1]) if held else keys.make(role)
-
-
-__all__ = ["KeyFileError", "TrustError", "begin", "publish_release", "renew", "rotate"]

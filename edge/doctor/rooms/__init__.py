@@ -102,6 +102,7 @@ def _of_the_rest(around: Around) -> tuple[Check, ...]:
         _check("GigE", "network", "gige"),
         _check("broker", "broker", "brokers", _BROKER_S * others),
         _check("identity", "certificates", "identities"),
+        _check("trust root", "certificates", "trust_root"),
     )
 
 

@@ -1,5 +1,6 @@
 """Who the station is to the cloud: its certificate, its key, and the authority of both ends."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,6 +44,27 @@ def identities(around: Around) -> Iterator[Finding]:
             folders.setdefault(output.identity or around.config.identity_dir, None)
     for folder, station in folders.items():
         yield from _identity(around, Identity(folder), station)
+
+
+def trust_root(around: Around) -> Iterator[Finding]:
+    """What signed releases are checked by, where there is a cloud to send some."""
+    if around.config is None or around.config.sync.broker is None:
+        return
+    path, name = around.config.trust_root_path, "trust root"
+    try:
+        signed = json.loads(path.read_bytes())["signed"]
+        found = f"version {signed['version']}, {path}" if signed["_type"] == "root" else ""
+    except FileNotFoundError:
+        yield fault("certificates.no-trust-root", name, f"{path} is not there")
+        return
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        yield fault("certificates.bad-trust-root", name, f"{path}: {error}", file=path)
+        return
+    yield (
+        ok("certificates", name, found)
+        if found
+        else fault("certificates.bad-trust-root", name, f"{path} is signed metadata of another kind", file=path)
+    )
 
 
 def _identity(around: Around, identity: Identity, station: str | None) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from retraining_kit import WEDNESDAY_MS, WorkerProcess, write_cloud
 
 from cloud_sync.hub.retraining.runs import Result, Runs
 from cloud_sync.hub.retraining.triggers import Trigger
+from cloud_sync.hub.retraining.worker_id import worker_of
 from cloud_sync.wire.broker import LocalBroker, free_port
 
 
@@ -74,15 +75,14 @@ def test_a_training_by_hand_that_cannot_be_is_refused_with_the_reason(
     assert words in said.stderr
 
 
-def test_a_second_worker_in_one_folder_is_refused(tmp_path: Path) -> None:
+def test_a_second_worker_in_one_folder_is_refused_and_a_restarted_one_is_the_same(tmp_path: Path) -> None:
     config = write_cloud(tmp_path, str(tmp_path / "cloud.db"))
-    worker = WorkerProcess(config)
-    worker.start()
-    worker.until("ready")
-    said = cloud("work", "--config", config)
-    assert worker.end(signal.SIGTERM) == 0
+    with worker_of(tmp_path / "work") as worker:
+        said = cloud("work", "--config", config)
     assert said.returncode == 1
     assert "another worker works in" in said.stderr
+    with worker_of(tmp_path / "work") as again:
+        assert again == worker
 
 
 def sockets_of(pid: int) -> set[str]:
@@ -104,6 +104,7 @@ def connections(pid: int) -> list[tuple[str, str]]:
     return [(row[2], row[3]) for row in rows if row[9] in mine]
 
 
+@pytest.mark.long
 def test_a_worker_listens_nowhere_and_leaves_loopback_for_nothing_but_its_broker(tmp_path: Path) -> None:
     """Whatever the environment asks of DBOS: no conductor, no telemetry, no port of its own."""
     wanted = {

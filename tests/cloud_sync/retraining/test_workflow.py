@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from brokers import eventually
+from postgres_kit import Postgres
 from retraining_kit import NAMES, WEDNESDAY_MS, WrittenDown
 
 from cloud_sync.hub.retraining.errors import RequestRefusedError, RetrainingError
@@ -27,6 +29,12 @@ def working(place: str, runs: Runs, written: WrittenDown, worker: str = "one") -
 def ended(runs: Runs, run: Run) -> Run:
     eventually(lambda: runs.find(run.run).result, 20)
     return runs.find(run.run)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    """SQLite: what differs in PostgreSQL is tried with two workers."""
+    return str(tmp_path / "store.db")
 
 
 @pytest.fixture
@@ -131,3 +139,14 @@ def test_a_worker_that_stops_leaves_its_run_to_the_next_start_which_repeats_no_f
     with working(place, runs, second):
         assert ended(runs, run).result == Result.PUBLISHED
     assert second.done == ["train", "prove", "publish", "roll_out"]
+
+
+@pytest.mark.long
+def test_the_same_in_postgresql(postgres: Postgres) -> None:
+    store, written = postgres.new_database(), WrittenDown()
+    with Runs(store) as opened:
+        run = asked(opened)
+        with working(store, opened, written) as workflow:
+            workflow.begin(run.run)
+            assert ended(opened, run).result == Result.PUBLISHED
+    assert written.done == list(NAMES)

@@ -86,7 +86,8 @@ def test_twenty_stations_get_it_step_by_step_and_never_more_than_the_stages_shar
 
         fleet.until(lambda: rollout(fleet).state == "done", step)
         assert decisions(fleet) == whole_way("10 %")
-        assert (most["shadow"], most["canary"]) == (0, 1)
+        assert most["shadow"] == 0
+        assert most["canary"] <= 1
         assert most["10 %"] <= 2
         assert len(fleet.live()) == 20
         assert "20 of 20 stations decide by it" in rollout(fleet).why
@@ -227,7 +228,10 @@ class _Deaf:
         return True
 
 
-@pytest.mark.parametrize("kills", [pytest.param(5, marks=pytest.mark.long), pytest.param(150, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "kills",
+    [pytest.param(5, marks=pytest.mark.long), pytest.param(150, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])],
+)
 def test_workers_killed_at_random_carry_it_to_its_end_once(kills: int, tmp_path: Path, broker: LocalBroker) -> None:
     chance = Random(3)
     with Fleet(tmp_path, broker, 12) as fleet:

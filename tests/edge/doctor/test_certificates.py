@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from doctor_kit import expect, station_around, well
 from papers_kit import SERVER, Authority, Life, private_pem
+from trust_kit import Repository
 
 from edge.doctor.rooms import certificates
 
@@ -120,3 +121,33 @@ def test_an_outputs_own_identity_is_looked_at_too(tmp_path: Path) -> None:
     found = list(certificates.identities(station_around(tmp_path, more=output)))
     expect(found, "certificates.expired", "'plant-bus'")
     assert all(finding.id != "certificates.other-station" for finding in found)
+
+
+BROKER = {"sync": {"broker": "mqtt://127.0.0.1:1"}}
+
+
+def test_a_pinned_root_is_well_and_nobody_asks_for_one_without_a_cloud(tmp_path: Path) -> None:
+    around = station_around(tmp_path, BROKER)
+    (around.data_dir / "identity").mkdir(parents=True)
+    (around.data_dir / "identity" / "root.json").write_bytes(Repository().pinned)
+    assert len(well(certificates.trust_root(around))) == 1
+    assert list(certificates.trust_root(station_around(tmp_path / "alone"))) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        pytest.param(None, "certificates.no-trust-root", id="none"),
+        pytest.param(b"{half", "certificates.bad-trust-root", id="no json"),
+        pytest.param(b'{"signed": {"_type": "targets", "version": 1}}', "certificates.bad-trust-root", id="no root"),
+    ],
+)
+def test_without_a_root_of_releases_it_says_that_none_is_taken(
+    tmp_path: Path, content: bytes | None, fault: str
+) -> None:
+    around = station_around(tmp_path, BROKER)
+    folder = around.data_dir / "identity"
+    folder.mkdir(parents=True)
+    if content is not None:
+        (folder / "root.json").write_bytes(content)
+    expect(certificates.trust_root(around), fault)

@@ -150,6 +150,7 @@ def test_a_signed_but_bad_model_never_gets_past_shadow(made: Station, cloud: Clo
         assert (kept.heard.states, active(made), kept.shadow.looking) == (["shadow", "rejected"], 1, {})
 
 
+@pytest.mark.long
 def test_a_shadow_that_cannot_look_any_more_is_rejected(made: Station, cloud: Cloud) -> None:
     job, file, _ = adopted(made, cloud)
     with keeping(made, cloud) as kept:
@@ -163,8 +164,10 @@ def test_a_shadow_that_cannot_look_any_more_is_rejected(made: Station, cloud: Cl
     ("counts", "why"),
     [
         pytest.param({"parts": 1, "undecided": 1, "faults": 1}, "gave no answer, on 1 of 1 parts", id="model fault"),
-        pytest.param({"parts": 9, "undecided": 1}, "left undecided", id="undecided"),
-        pytest.param({"parts": 20, "rejects": 20}, "in shadow it was 33.3%", id="rejects everything"),
+        pytest.param({"parts": 9, "undecided": 1}, "left undecided", id="undecided", marks=pytest.mark.long),
+        pytest.param(
+            {"parts": 20, "rejects": 20}, "in shadow it was 33.3%", id="rejects everything", marks=pytest.mark.long
+        ),
         pytest.param({"parts": 20, "rejects": 0}, "in shadow it was 33.3%", id="passes everything"),
     ],
 )
@@ -189,6 +192,18 @@ def test_the_cloud_takes_a_release_back_also_after_its_probation(made: Station, 
     job, file, _ = adopted(made, cloud, Phase.LIVE, proven=True)
     activate(made.bundles, "blob", 2)
     with keeping(made, cloud) as kept:
+        kept.offer(asks(job, "back"), file)
+        eventually(kept.heard.is_at("back"))
+    assert active(made) == 1
+
+
+def test_a_release_is_taken_back_also_after_another_offer_came(made: Station, cloud: Cloud) -> None:
+    job, file, _ = adopted(made, cloud, Phase.LIVE, proven=True)
+    activate(made.bundles, "blob", 2)
+    other = job.model_copy(update={"job": "another", "name": "cap-v1.bundle", "stage": "shadow"})
+    with keeping(made, cloud) as kept:
+        kept.station.handover.asked(other)
+        eventually(lambda: kept.heard.words() and kept.heard.last().job == "another")
         kept.offer(asks(job, "back"), file)
         eventually(kept.heard.is_at("back"))
     assert active(made) == 1
@@ -286,6 +301,7 @@ def test_an_int8_bundle_that_no_gate_let_is_rejected(made: Station, cloud: Cloud
         assert "the gate" in kept.heard.last().why
 
 
+@pytest.mark.long
 def test_without_the_cloud_a_release_waits_and_says_for_what(made: Station, cloud: Cloud) -> None:
     job, file = cloud.release(cloud.made())
     files, cloud.repository.files = cloud.repository.files, {}
@@ -311,6 +327,38 @@ def test_a_station_that_comes_to_no_orderly_end_since_goes_back_before_it_starts
         assert "came to no orderly end" in kept.heard.last().why
 
 
+@pytest.mark.long
+def test_where_the_bundle_before_it_is_damaged_a_person_is_called_and_the_line_goes_on(
+    made: Station, cloud: Cloud
+) -> None:
+    job, file, _ = adopted(made, cloud, Phase.LIVE, beside={"blob": GOOD})
+    activate(made.bundles, "blob", 2)
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(job, "live"), file)
+        eventually(kept.on_probation)
+        weights = made.bundles / "blob" / "v1" / "model.bin"
+        whole = weights.read_bytes()
+        weights.write_bytes(bytes(len(whole)))
+        kept.decides(parts=1, undecided=1, faults=1)
+        eventually(lambda: "release" in kept.station.health.alarms())
+        assert (active(made), kept.heard.last().state) == (2, "live")
+        assert "cannot be looked after" in kept.heard.last().why
+        weights.write_bytes(whole)
+        eventually(kept.heard.is_at("back"))
+        assert (active(made), kept.station.health.alarms()) == (1, {})
+
+
+@pytest.mark.long
+def test_a_release_that_decides_here_already_is_not_taken_twice(made: Station, cloud: Cloud) -> None:
+    job, file, _ = adopted(made, cloud, Phase.LIVE, proven=True)
+    activate(made.bundles, "blob", 2)
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(job.model_copy(update={"job": "again"}), "live"), file)
+        eventually(lambda: kept.heard.is_at("live")() and kept.heard.last().job == "again", 60)
+    assert [one.version for one in list_bundles(made.bundles)] == [1, 2]
+
+
+@pytest.mark.long
 def test_orderly_ends_are_not_held_against_it(made: Station, cloud: Cloud) -> None:
     adopted(made, cloud, Phase.LIVE, beside={"blob": GOOD})
     activate(made.bundles, "blob", 2)

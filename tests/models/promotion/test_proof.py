@@ -1,5 +1,6 @@
 """A new model takes over only by proof: bad challengers of every sort are refused, with the reason and a page."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from classifier_kit import bright_graph
 from detector_kit import make_detector
 from promotion_kit import challenger, digest_of, frozen_data
 from station_kit import make_bundle
+from typer.testing import CliRunner
 
+from cloud_sync.hub.cli import app
 from models.dataset.errors import DatasetError
 from models.dataset.good_parts import split_good_parts
 from models.dataset.learnable import Division
@@ -152,12 +155,14 @@ def test_a_first_model_is_held_against_absolute_limits_alone(data: Path, learned
     assert "none: only absolute limits count" in (tmp_path / "proof.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_a_handful_of_images_proves_nothing(data: Path, learned: str, champion: Path, tmp_path: Path) -> None:
     limits = replace(LIMITS, least_bad=25)
     proof = prove(challenger(tmp_path, "cells", learned).path, champion, data, limits, tmp_path / "proof.html")
     assert unmet(proof) == {"enough images"}
 
 
+@pytest.mark.long
 def test_one_more_escape_in_a_class_is_a_no_unless_somebody_allows_it(data: Path, learned: str, tmp_path: Path) -> None:
     before = challenger(tmp_path, "before", learned, graph=bright_graph(bias=3.9, sight=(0, 0)))
     after = challenger(tmp_path, "after", learned, graph=bright_graph(sight=(10, 7)))
@@ -169,6 +174,7 @@ def test_one_more_escape_in_a_class_is_a_no_unless_somebody_allows_it(data: Path
     assert not {"escapes of dark", "escapes do not rise"} & unmet(allowed)
 
 
+@pytest.mark.long
 def test_beyond_a_limit_that_the_champion_misses_by_more_is_better_than_what_is_there(
     data: Path, learned: str, champion: Path, tmp_path: Path
 ) -> None:
@@ -186,6 +192,7 @@ def test_swapped_names_are_refused(data: Path, learned: str, champion: Path, tmp
     assert unmet(proof) == {"names"}
 
 
+@pytest.mark.long
 def test_a_class_that_the_challenger_does_not_name_is_told(data: Path, learned: str, tmp_path: Path) -> None:
     made = challenger(tmp_path, "other", learned, classes=("bright", "scratch"))
     proof = prove(made.path, None, data, LIMITS, tmp_path / "proof.html")
@@ -193,10 +200,22 @@ def test_a_class_that_the_challenger_does_not_name_is_told(data: Path, learned: 
     assert "does not know dark" in proof.why_not
 
 
+@pytest.mark.long
 def test_a_detector_is_judged_as_the_station_does(data: Path, champion: Path, tmp_path: Path) -> None:
     proof = prove(make_detector(tmp_path).path, champion, data, LIMITS, tmp_path / "proof.html")
     assert proof.figures.named is not None
     assert "hold-out unseen" in unmet(proof)
+
+
+def test_the_same_is_asked_from_a_shell(data: Path, learned: str, champion: Path, tmp_path: Path) -> None:
+    made = challenger(tmp_path, "cells", learned)
+    words = ["evaluate", "--bundle", str(made.path), "--data", str(data), "--champion", str(champion), "--promote"]
+    said = CliRunner().invoke(app, [*words, "--report", str(tmp_path / "proof.html")])
+    assert said.exit_code == 1, said.output
+    assert "NOT MET: enough images" in said.output  # by the limits that are not a test's
+    found = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert (found["passed"], found["figures"]["champion_overkill"]) == (False, 8)
+    assert (tmp_path / "proof.html").is_file()
 
 
 def test_no_hold_out_no_proof(champion: Path, tmp_path: Path) -> None:

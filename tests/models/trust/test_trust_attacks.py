@@ -3,7 +3,6 @@
 The repository is simulated down to the bytes on the wire (`trust_kit.Repository`); the client is tuf's own.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,30 +11,12 @@ from random import Random
 
 import pytest
 from mutator import ODD_VALUES
-from trust_kit import ARCHIVE, Repository, about, signer
+from trust_kit import BUNDLES, STATION, Repository, about, signer
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from models.trust.errors import ExpiredError, ForgedError, RefusedError, TrustError, UnreachableError
 from models.trust.signing import founded, rotated
-from models.trust.verifying import TrustStore, check_file
-
-STATION = "press-3"
-BUNDLES = ("cells",)
-
-
-@pytest.fixture
-def repository() -> Repository:
-    made = Repository()
-    made.release(about(1))
-    return made
-
-
-@pytest.fixture
-def store(tmp_path: Path, repository: Repository) -> TrustStore:
-    """A station that has seen the first release."""
-    made = TrustStore(tmp_path / "trust", repository.pinned)
-    made.refresh(repository.fetch)
-    return made
+from models.trust.verifying import TrustStore
 
 
 def refused(store: TrustStore, repository: Repository, kind: type[TrustError], why: str) -> None:
@@ -51,13 +32,6 @@ def edited(content: bytes, edit: Callable[[dict[str, object]], None]) -> bytes:
     found = json.loads(content)
     edit(found["signed"])
     return json.dumps(found).encode()
-
-
-def test_what_was_signed_for_this_station_is_admitted(store: TrustStore, repository: Repository) -> None:
-    found = store.admitted("cells-v1.bundle", STATION, BUNDLES)
-    assert (found.size_bytes, found.sha256) == (len(ARCHIVE), hashlib.sha256(ARCHIVE).hexdigest())
-    assert found.about == about(1)
-    assert repository.asked == ["2.root.json", "timestamp.json", "2.snapshot.json", "2.targets.json"]
 
 
 def test_rollback_of_the_timestamp_is_refused_also_after_a_restart(tmp_path: Path, repository: Repository) -> None:
@@ -226,30 +200,6 @@ def test_altered_bytes_of_metadata_are_refused(
     refused(store, repository, ForgedError, "not to be believed|endless")
 
 
-def test_an_altered_block_of_a_release_is_refused(store: TrustStore, tmp_path: Path) -> None:
-    target = store.admitted("cells-v1.bundle", STATION, BUNDLES)
-    file = tmp_path / target.name
-    file.write_bytes(ARCHIVE)
-    check_file(target, file)
-    damaged = bytearray(ARCHIVE)
-    damaged[12_345] ^= 1
-    file.write_bytes(damaged)
-    with pytest.raises(ForgedError, match="its bytes are not those that were signed"):
-        check_file(target, file)
-
-
-def test_a_release_of_fewer_bytes_is_refused(store: TrustStore, tmp_path: Path) -> None:
-    file = tmp_path / "cells-v1.bundle"
-    file.write_bytes(ARCHIVE[:-1])
-    with pytest.raises(ForgedError, match="only 19999"):
-        check_file(store.target("cells-v1.bundle"), file)
-
-
-def test_endless_data_in_a_release_is_read_no_further_than_it_was_signed(store: TrustStore) -> None:
-    with pytest.raises(ForgedError, match="signed with 20000 bytes, the file has more"):
-        check_file(store.target("cells-v1.bundle"), Path("/dev/zero"))
-
-
 @pytest.mark.parametrize("name", ["timestamp.json", "3.snapshot.json", "3.targets.json", "2.root.json"])
 def test_endless_data_in_metadata_is_refused(store: TrustStore, repository: Repository, name: str) -> None:
     repository.renew("root")
@@ -269,42 +219,6 @@ def test_endless_roots_end(tmp_path: Path, repository: Repository) -> None:
     store = TrustStore(tmp_path / "trust", repository.pinned)
     store.refresh(fetch)
     assert len([name for name in asked if "root" in name]) == 256
-
-
-def test_a_bundle_for_another_station_is_refused(store: TrustStore, repository: Repository) -> None:
-    repository.release(about(2, stations=("press-4", "press-5")))
-    store.refresh(repository.fetch)
-    with pytest.raises(RefusedError, match="for press-4, press-5, and this is 'press-3'"):
-        store.admitted("cells-v2.bundle", STATION, BUNDLES)
-    assert store.admitted("cells-v2.bundle", "press-5", BUNDLES)
-
-
-def test_a_bundle_that_no_product_here_uses_is_refused(store: TrustStore) -> None:
-    with pytest.raises(RefusedError, match="bundle 'cells', and the products here use plates"):
-        store.admitted("cells-v1.bundle", STATION, ["plates"])
-
-
-@pytest.mark.parametrize("name", ["cells-v2.bundle", "", "../cells-v1.bundle", "root.json", "cells-v1.bundle\0"])
-def test_what_nobody_signed_is_refused(store: TrustStore, name: str) -> None:
-    with pytest.raises(RefusedError, match="no release that anybody signed"):
-        store.admitted(name, STATION, BUNDLES)
-
-
-def test_a_release_older_than_the_newest_taken_is_refused_also_after_a_restart(
-    tmp_path: Path, repository: Repository, store: TrustStore
-) -> None:
-    repository.release(about(2))
-    repository.release(about(1, bundle="plates"))
-    store.refresh(repository.fetch)
-    store.note_taken(store.admitted("cells-v2.bundle", STATION, BUNDLES))
-    again = TrustStore(tmp_path / "trust", repository.pinned)
-    again.refresh(repository.fetch)
-    with pytest.raises(RefusedError, match="older than version 2"):
-        again.admitted("cells-v1.bundle", STATION, BUNDLES)
-    assert again.admitted("cells-v2.bundle", STATION, BUNDLES)  # the same one again is no step back
-    assert again.admitted("plates-v1.bundle", STATION, ["plates"])  # each bundle counts for itself
-    again.note_taken(again.target("cells-v1.bundle"))
-    assert again.newest_taken("cells") == 2
 
 
 def test_metadata_of_another_repository_is_refused(store: TrustStore, repository: Repository) -> None:
@@ -410,19 +324,3 @@ def test_whatever_is_served_nothing_but_a_trust_error_is_raised(tmp_path: Path, 
             refusals += 1
         repository.files = good
     assert refusals > 90  # the others hit a signature's name, or a space
-
-
-@pytest.mark.parametrize(
-    "custom",
-    [None, {}, [], "text", {"version": 10**400}, about(1).as_json() | {"bundle": "plates"}, about(2).as_json()],
-    ids=lambda value: str(value)[:20],
-)
-def test_a_release_that_is_signed_with_a_description_of_another_is_refused(
-    store: TrustStore, repository: Repository, custom: object
-) -> None:
-    target = repository.state.targets.signed.targets["cells-v1.bundle"]
-    target.unrecognized_fields["custom"] = custom
-    repository.renew("targets")
-    store.refresh(repository.fetch)
-    with pytest.raises(ForgedError):
-        store.admitted("cells-v1.bundle", STATION, [*BUNDLES, "plates"])
