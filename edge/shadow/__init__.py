@@ -4,8 +4,10 @@ What the gates of a rollout may rely on (`ShadowDesk`, `ShadowFigures`):
 - `begin` refuses at once, with ConfigError or ModelError, what could never run here: no recipe for its kind, classes
   without a rule, a reference that it wants and that is not there. It returns before the challenger is loaded.
 - `figures(product).state` is `none`, `loading`, `looking` or `broken`; `why` says what broke. Loading takes what idle
-  time the line leaves: give it a limit of your own. `broken` does not mend: the challenger died or hung three times,
-  or could not be loaded.
+  time the line leaves, and hurries after 20 s: give it a limit of your own. `broken` does not mend: the challenger died
+  or hung three times, or could not be loaded.
+- `slowest_ms` is processor time for one frame, on one thread: held against the time that a live model is given, it
+  tells a challenger that is too slow.
 - Figures count parts, not frames: `parts` were judged by both models, `skipped` were not for want of time. The share
   seen is parts / (parts + skipped). Parts before the challenger was loaded, master parts, and parts on which the
   champion itself has no answer are in neither.

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.domain.frame import Image
+from edge.shadow.child import HURRY
 from edge.shadow.messages import Order, Said, pack_look, unpack_found
 from models.detections import Detections
 from models.errors import AlignmentError, ModelError
@@ -28,6 +29,7 @@ _SLICE_S = 0.05
 _READ_BYTES = 1 << 20
 _ANSWER_BYTES = 64 << 20
 _ENDS_S = 2.0
+IDLE_LOADS_WITHIN_S = 20.0  # then it hurries: a busy line puts a challenger off, and not for ever
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -49,12 +51,13 @@ class EngineApart:
     Args:
         order: what it runs; `shared` is filled in here.
         looks: it is to look at frames; else it only compiles, and ends.
+        hurry: it loads in more than idle time, and parts on the line may wait longer meanwhile.
 
     Raises:
         ApartError: no process can be started.
     """
 
-    def __init__(self, order: Order, *, looks: bool = True) -> None:
+    def __init__(self, order: Order, *, looks: bool = True, hurry: bool = False) -> None:
         self._shared = -1
         self._size_bytes = 0
         self._number = 0
@@ -63,7 +66,7 @@ class EngineApart:
         try:
             self._shared = os.memfd_create("inspectd-shadow") if looks else -1
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "edge.shadow.child"],
+                [sys.executable, "-m", "edge.shadow.child", *([HURRY] if hurry else [])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

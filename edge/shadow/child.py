@@ -2,7 +2,7 @@
 
 Invariants:
 - It looks only in processor time that nobody else wants (SCHED_IDLE), and it is the first to go where memory is short.
-- It loads as the nicest process there is, so that a busy line puts its first look off, and not for ever.
+- So it loads too, unless it is told to hurry: then it loads as the nicest process there is.
 - It runs on one thread; but the graph is first compiled, and kept, as it will run live.
 """
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _PR_SET_PDEATHSIG = 1
 _NICEST = 19
+HURRY = "hurry"
 _ANSWERS_S = 3600.0  # whoever asks has his own patience
 
 
@@ -38,7 +39,10 @@ def go_last() -> None:
 
 
 def go_idle() -> None:
-    """Every thread that there is, and those that they start, runs only where no other process wants to."""
+    """Every thread that there is, and those that they start, runs only where no other process wants to.
+
+    There is no way back: without rights nobody leaves SCHED_IDLE for as nice as 19.
+    """
     for thread in Path("/proc/self/task").iterdir():
         with suppress(OSError):
             os.sched_setscheduler(int(thread.name), os.SCHED_IDLE, os.sched_param(0))
@@ -97,8 +101,10 @@ def serve(engine: "Engine", shared: int, lines: Iterator[bytes]) -> Iterator[byt
 
 
 def main() -> None:
-    """Take one order from stdin, load, and answer until stdin ends."""
+    """Take one order from stdin, load, and answer until stdin ends; `hurry` as an argument loads sooner."""
     go_last()
+    if HURRY not in sys.argv:
+        go_idle()
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a library prints is no answer
     from edge.shadow.messages import Order, pack_fault, pack_ready

@@ -4,6 +4,7 @@ The desk's thread alone calls what is here, but for `figures`, `close` and the f
 """
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from edge.domain.frame import Image
-from edge.shadow.apart import ApartError, EngineApart, StarvedError, UnloadableError
+from edge.shadow.apart import IDLE_LOADS_WITHIN_S, ApartError, EngineApart, StarvedError, UnloadableError
 from edge.shadow.comparing import Challenger
 from edge.shadow.figures import Pair, ShadowFigures, State, began_again, counted
 from edge.shadow.messages import Order
@@ -66,6 +67,8 @@ class Lane:
         self._tally = ShadowFigures(challenger=challenger.bundle.model_id)
         self._refused_before = 0
         self._apart: EngineApart | None = None
+        self._begun_s = 0.0
+        self._hurry = False
         self._deaths = 0
         self._starved = 0
         self._why = ""
@@ -92,10 +95,14 @@ class Lane:
             return
         try:
             if self._apart is None:
-                self._apart = EngineApart(order_of(self.challenger, self._terms))
+                order = order_of(self.challenger, self._terms)
+                self._apart, self._begun_s = EngineApart(order, hurry=self._hurry), time.monotonic()
             elif self._apart.ready(_LOADS_WITHIN_CPU_S, 0):
                 self.state = "looking"
                 log.info("a shadow looks", bundle=self.challenger.bundle.model_id.id)
+            elif not self._hurry and time.monotonic() > self._begun_s + IDLE_LOADS_WITHIN_S:
+                self._hurry = True
+                self.dispose()
         except ApartError as error:
             self.fail(error)
 

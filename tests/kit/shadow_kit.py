@@ -104,7 +104,7 @@ def state(running: Daemon) -> str:
 def begin(running: Daemon, bundle: Bundle) -> None:
     """Begin a shadow and wait until it looks."""
     desk(running).begin("blob", bundle)
-    eventually(lambda: state(running) != "loading", 30)
+    eventually(lambda: state(running) != "loading", 60)
 
 
 def serve(line: LineClient, running: Daemon, parts: int, name: str = "p") -> list[str]:
@@ -117,7 +117,7 @@ def serve(line: LineClient, running: Daemon, parts: int, name: str = "p") -> lis
         verdicts.append(told["verdict"])
         line.ack(f"{name}-{number}")
         if state(running) == "looking":
-            eventually(lambda before=before: _seen(running) != before or state(running) != "looking", 30)  # type: ignore[misc]
+            eventually(lambda before=before: _seen(running) != before or state(running) != "looking", 60)  # type: ignore[misc]
     return verdicts
 
 

@@ -75,7 +75,7 @@ def test_a_challenger_that_spins_for_ever_is_let_go_three_times_and_then_for_goo
         begin(running, bundle)
         verdicts = []
         while state(running) != "broken":
-            eventually(lambda: state(running) != "loading", 30)
+            eventually(lambda: state(running) != "loading", 60)
             verdicts += serve(line, running, 4, f"p-{len(verdicts)}")
         figures = desk(running).figures("blob")
         eventually(lambda: processes() == [])
@@ -96,7 +96,7 @@ def test_a_challenger_whose_process_stands_still_is_starved_twice_and_then_hangs
         os.kill(child, signal.SIGSTOP)
         assert serve(line, running, 3) == VERDICTS[:3]
         figures = desk(running).figures("blob")
-        eventually(lambda: state(running) == "looking", 30)
+        eventually(lambda: state(running) == "looking", 60)
         assert serve(line, running, 5, "again") == ["REJECT", *VERDICTS]
         after = desk(running).figures("blob")
     assert (figures.skipped, figures.faults, figures.parts) == (2, 1, 1)
@@ -112,7 +112,7 @@ def test_a_challenger_that_is_killed_comes_back_twice(tmp_path: Path) -> None:
         begin(running, bundle)
         verdicts = []
         for turn in range(3):
-            eventually(lambda: state(running) == "looking", 30)
+            eventually(lambda: state(running) == "looking", 60)
             verdicts += serve(line, running, 3, f"sound-{turn}")
             (child,) = processes()
             os.kill(child, signal.SIGKILL)

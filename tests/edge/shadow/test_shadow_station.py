@@ -3,19 +3,30 @@
 import os
 import signal
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from brokers import eventually
 from daemon_kit import daemon, line_to, status
 from shadow_kit import VERDICTS, begin, challenger, desk, processes, renamed, serve, shadow_station, state
-from station_kit import make_bundle
+from station_kit import good_frame, make_bundle
 
 from cloud_sync.wire.broker import free_port
+from edge.config import load_config
 from edge.domain.errors import ConfigError
 from edge.domain.inspection import Committed, View
+from edge.shadow.apart import EngineApart
 from edge.shadow.figures import ShadowFigures
+from edge.shadow.lane import order_of
+from edge.shadow.preparing import prepared, terms_of
 from models.bundle_store import activate, rollback
+
+
+def standing_back(process: int) -> bool:
+    """Whether each of its threads runs only where nobody else wants to."""
+    threads = [int(folder.name) for folder in Path(f"/proc/{process}/task").iterdir()]
+    return {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_IDLE}
 
 
 def test_a_challenger_sees_every_part_and_what_it_says_is_counted(tmp_path: Path) -> None:
@@ -25,6 +36,7 @@ def test_a_challenger_sees_every_part_and_what_it_says_is_counted(tmp_path: Path
         line.hear_ready(ready=True)
         begin(running, bundle)
         assert serve(line, running, 8) == VERDICTS * 2
+        assert standing_back(processes()[0])
         figures = desk(running).figures("blob")
         heard = desk(running).standings()
     assert (figures.parts, figures.skipped) == (8, 0)
@@ -33,6 +45,21 @@ def test_a_challenger_sees_every_part_and_what_it_says_is_counted(tmp_path: Path
     assert figures.as_figures()["champion_score"] > figures.as_figures()["score"]
     assert figures.slowest_ms > 0
     assert heard == {"blob": figures}
+    assert processes() == []
+
+
+@pytest.mark.long
+def test_a_challenger_that_loads_in_a_hurry_stands_back_once_it_looks(tmp_path: Path) -> None:
+    made = shadow_station(tmp_path)
+    config = load_config(made.config)
+    order = order_of(prepared(config, "blob", challenger(made)), terms_of(config))
+    with closing(EngineApart(order, hurry=True)) as apart:
+        assert not standing_back(processes()[0])
+        eventually(lambda: apart.ready(60, 0.1), 60)
+        assert standing_back(processes()[0])
+        found, took_ms = apart.look(good_frame(), (60, 60), lambda: False)
+    assert found.frame_score < 0.5
+    assert took_ms > 0
     assert processes() == []
 
 
