@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
 
 from models.dataset.records import Truth
 from models.detections import Detections
@@ -29,6 +28,8 @@ def coco_precision(truths: Sequence[Truth], found: Sequence[Detections], classes
         found: on the same images, in the same order.
         classes: names of the class ids.
     """
+    from faster_coco_eval import COCO, COCOeval_faster  # of detectors alone: a classifier's training goes without it
+
     content = {
         "images": [{"id": index} for index in range(len(truths))],
         "annotations": _annotations(truths),
