@@ -1,11 +1,13 @@
 """FP32 -> INT8 on real frames, and how to give back what that cost. The only user of nncf."""
 
 import contextlib
+import fcntl
 import io
 import logging
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -123,7 +125,7 @@ def with_fake_quantization(network: Network, pixels: Iterable[object]) -> Networ
     samples = list(pixels)
     if not samples:
         raise ModelError("quantize: needs real frames to learn the ranges from, got none")
-    os.environ.setdefault("NNCF_EXTENSION_LOAD_TIMEOUT", str(_COMPILE_TIMEOUT_S))
+    compile_rounding()
     ranges = _advanced()
     preset = nncf.QuantizationPreset.PERFORMANCE
     wrapped: Network = _quietly(
@@ -132,6 +134,23 @@ def with_fake_quantization(network: Network, pixels: Iterable[object]) -> Networ
         )
     )
     return wrapped
+
+
+def compile_rounding() -> None:
+    """Let nncf compile its rounding for torch, which it does once on a machine.
+
+    It waits for ever for the lock of a process that was killed meanwhile. Who holds our own lock knows that nobody
+    compiles, and clears it away. Raises OSError.
+    """
+    from nncf.torch.quantization.extensions import QuantizedFunctionsCPU, QuantizedFunctionsCPULoader
+
+    os.environ.setdefault("NNCF_EXTENSION_LOAD_TIMEOUT", str(_COMPILE_TIMEOUT_S))
+    folder = Path(QuantizedFunctionsCPULoader.get_build_dir())
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "inspectd.lock").open("w") as own:
+        fcntl.flock(own, fcntl.LOCK_EX)
+        (folder / "lock").unlink(missing_ok=True)
+        QuantizedFunctionsCPU.get("Quantize_forward")
 
 
 def _options(frames: Sequence[NDArray[np.uint8] | Inputs], floating: Sequence[str]) -> dict[str, Any]:

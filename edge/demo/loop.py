@@ -88,12 +88,10 @@ def show_loop(result: LoopResult, plant: Plant, console: Console) -> None:
         console.print(f"[red]line, station and cloud differ[/red]: {result.comparison}, untold: {result.untold}")
     console.print(f"The labels are {result.reviewer}: no person looked at anything here.", highlight=False)
     store = f"--store {plant.store}"
+    rollout = f"show {result.release}" if result.release else "list"
     for what, command in (
         ("the run", f"cloud status --config {plant.cloud}"),
-        (
-            "rollout",
-            f"cloud rollout show {result.release} {store}" if result.release else f"cloud rollout list {store}",
-        ),
+        ("rollout", f"cloud rollout {rollout} {store}"),
         ("samples", f"cloud labels list --product {plant.settings.product} {store}"),
     ):
         console.print(f"{what:>7}: {command}", soft_wrap=True, highlight=False)

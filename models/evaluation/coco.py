@@ -28,7 +28,7 @@ def coco_precision(truths: Sequence[Truth], found: Sequence[Detections], classes
         found: on the same images, in the same order.
         classes: names of the class ids.
     """
-    from faster_coco_eval import COCO, COCOeval_faster  # a demo, or a hub that trains no detector, does without
+    from faster_coco_eval import COCO, COCOeval_faster  # of detectors alone: a classifier's training goes without it
 
     content = {
         "images": [{"id": index} for index in range(len(truths))],
