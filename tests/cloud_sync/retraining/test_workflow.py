@@ -91,6 +91,27 @@ def test_a_store_that_fails_for_a_moment_ends_no_run(place: str, runs: Runs) -> 
         assert ended(runs, run).result == Result.PUBLISHED
 
 
+class LateEnd(Runs):
+    """The first time that an end is to be kept, the database is away."""
+
+    away = 1
+
+    def end(self, run: str, result: Result, reason: str, now_ms: int) -> None:
+        self.away -= 1
+        if self.away >= 0:
+            raise StoreError("the database is away")
+        super().end(run, result, reason, now_ms)
+
+
+def test_a_store_that_is_away_at_a_runs_end_leaves_no_run_open_for_ever(place: str) -> None:
+    with LateEnd(place) as late:
+        run = asked(late)
+        with working(place, late, WrittenDown()) as workflow:
+            workflow.begin(run.run)
+            assert ended(late, run).result == Result.PUBLISHED
+        assert late.under_way() == []
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
