@@ -17,6 +17,7 @@ from cloud_sync.hub.rollout.plan import RolloutPlan
 from cloud_sync.hub.rollout.starting import start_rollout, stop_rollout
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.file_tables import files, jobs, releases
+from cloud_sync.hub.store.rollout_tables import rollouts
 from cloud_sync.hub.store.tables import conditions
 from cloud_sync.wire.kit import KitFile, KitManifest
 from cloud_sync.wire.messages import HealthMessage
@@ -162,6 +163,7 @@ def test_a_station_left_behind_that_still_counts_makes_no_older_release_the_one_
     start_rollout(store.place, name, "cell", RolloutPlan(stations=("press-2",)))
     store.live()
     with store.engine.begin() as connection:
+        connection.execute(sa.update(rollouts).values(state="done"))
         connection.execute(sa.update(releases).where(releases.c.name == RELEASE).values(made_at_ms=1))
         connection.execute(sa.update(jobs).where(jobs.c.name == RELEASE).values(changed_at_ms=1 << 42))
     found = champion_of(store.place, store.blobs, "cell", tmp_path / "into")
