@@ -6,10 +6,12 @@
 - What is given back was verified, every byte of it.
 """
 
+import logging
 import shutil
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,18 +19,19 @@ import sqlalchemy as sa
 from cloud_sync.hub.files.blobs import Blobs
 from cloud_sync.hub.files.releases import Release
 from cloud_sync.hub.plain import without_password
-from cloud_sync.hub.rollout.fleet import signed_about
+from cloud_sync.hub.rollout.fleet import inspects, signed_about
 from cloud_sync.hub.sparing import last_kit
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.file_tables import jobs, releases
 from cloud_sync.hub.store.rollout_tables import rollouts
 from cloud_sync.hub.store.tables import conditions, stations
-from cloud_sync.wire.kit import CONFIG, KitFile, KitManifest
+from cloud_sync.wire.kit import CONFIG, KitError, KitFile, KitManifest
 from models.archive import SUFFIX, unpack
 from models.bundle import open_bundle
 
 _PIECE_BYTES = 1 << 20
+_logger = logging.getLogger(__name__)
 
 
 def champion_of(place: str, blobs: Blobs, product: str, into: Path) -> Path | None:
@@ -49,10 +52,25 @@ def champion_of(place: str, blobs: Blobs, product: str, into: Path) -> Path | No
     release = _live_release(place, product)
     if release is not None:
         return _unpacked(blobs, release, into)
-    for station in _with_kits(place):
-        manifest, _ = last_kit(place, blobs, station)
-        if (folder := _active(blobs, manifest, product)) is not None:
-            return _copied(blobs, manifest, folder, into)
+    return _calibrated(place, blobs, product, into)
+
+
+def _calibrated(place: str, blobs: Blobs, product: str, into: Path) -> Path | None:
+    """Out of the first kit that will do; a fault of one that may hold it is raised only where no other does.
+
+    To take it for no champion would leave the gate with absolute limits alone.
+    """
+    fault: KitError | StoreError | None = None
+    for station, is_ours in _with_kits(place, product):
+        try:
+            manifest, _ = last_kit(place, blobs, station)
+            if (folder := _active(blobs, manifest, product)) is not None:
+                return _copied(blobs, manifest, folder, into)
+        except (KitError, StoreError) as error:  # on its way, damaged, or of a newer version
+            _logger.warning("the kit of station %s is left out: %s", station, error)
+            fault = fault or (error if is_ours else None)
+    if fault is not None:
+        raise fault
     return None
 
 
@@ -65,7 +83,7 @@ def _live_release(place: str, product: str) -> Release | None:
         .join(jobs, jobs.c.name == releases.c.name)
         .outerjoin(rollouts, rollouts.c.release == releases.c.name)
         .where(jobs.c.state == "live", sa.or_(rollouts.c.state.is_(None), rollouts.c.state != "stopped"))
-        .order_by(jobs.c.changed_at_ms.desc(), releases.c.made_at_ms.desc()),
+        .order_by(releases.c.made_at_ms.desc(), jobs.c.changed_at_ms.desc()),  # one left behind counts on, and is older
     ):
         if (row.product or _product_signed(place, row.name)) == product:
             return Release(row.name, row.sha256, row.size_bytes)
@@ -87,13 +105,16 @@ def _unpacked(blobs: Blobs, release: Release, into: Path) -> Path:
         return unpack(archive, target).path
 
 
-def _with_kits(place: str) -> list[str]:
-    """Stations that sent a kit, the one that was heard last first."""
+def _with_kits(place: str, product: str) -> list[tuple[str, bool]]:
+    """Stations that sent a kit, and whether they inspect the product: those first, then the one heard last."""
     seen = stations.c.station == conditions.c.station
     query = sa.select(conditions.c.station, conditions.c.health).outerjoin(stations, seen)
     last = sa.func.coalesce(stations.c.last_seen_at_ms, 0).desc()
     rows = _rows(place, query.order_by(last, conditions.c.station))
-    return [row.station for row in rows if row.health and '"kit":"' in row.health]
+    names = [row.station for row in rows if row.health and '"kit":"' in row.health]
+    with _reading(place) as connection:
+        known = [(name, inspects(connection, name, product)) for name in names]
+    return sorted(known, key=lambda one: not one[1])
 
 
 def _active(blobs: Blobs, manifest: KitManifest, product: str) -> str | None:
@@ -101,8 +122,11 @@ def _active(blobs: Blobs, manifest: KitManifest, product: str) -> str | None:
     config = manifest.files.get(CONFIG)
     if config is None:
         return None
-    content = tomllib.loads(blobs.read(config.sha256, 0, config.size_bytes).decode())
-    bundle = next((one.get("bundle") for one in content.get("product", []) if one.get("id") == product), None)
+    try:
+        content = tomllib.loads(blobs.read(config.sha256, 0, config.size_bytes).decode())
+        bundle = next((one.get("bundle") for one in content.get("product", []) if one.get("id") == product), None)
+    except (ValueError, AttributeError, TypeError) as error:  # a station wrote it: no TOML, or none of ours
+        raise KitError(f"{CONFIG} in the kit of station {manifest.station!r} cannot be read: {error}") from error
     version = manifest.links.get(f"data/bundles/{bundle}/active")
     return None if version is None else f"data/bundles/{bundle}/{version}"
 
@@ -137,10 +161,17 @@ def _fetch(blobs: Blobs, entry: KitFile, target: Path) -> None:
 
 
 def _rows(place: str, query: sa.Select[tuple[object, ...]]) -> list[sa.Row[tuple[object, ...]]]:
+    with _reading(place) as connection:
+        return list(connection.execute(query))
+
+
+@contextmanager
+def _reading(place: str) -> Iterator[sa.Connection]:
+    """A store that is there. Raises StoreError."""
     engine = open_engine(place, create=False)
     try:
         with engine.connect() as connection:
-            return list(connection.execute(query))
+            yield connection
     except sa.exc.SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         raise StoreError(f"cannot read {without_password(place)}: {cause}") from error

@@ -206,6 +206,22 @@ def test_a_held_out_image_that_nobody_can_judge_any_more_still_keeps_its_twins_a
     assert made.left_out == {TWIN: 1, "nobody could say": 1}
 
 
+def test_a_twin_of_what_was_learned_from_judges_nobody_though_the_learned_label_is_open_again(cloud: Cloud) -> None:
+    cloud.many(0, 12, 8)
+    cloud.make()
+    learned = [str(key) for key, role in cloud.roles().items() if role == "learned"][2:]
+    twins = []
+    for key in learned:
+        row = ask(cloud.place, f"SELECT sha256, size_bytes FROM samples WHERE id = '{key}'")[0]  # noqa: S608 - ours
+        say(cloud.place, key, unsure())
+        twins.append(cloud.add(shifted(cloud.blobs.read(str(row[0]), 0, int(str(row[1]))), 1.2), good()))
+
+    made = cloud.make()
+
+    assert {cloud.roles()[twin] for twin in twins} == {"learned"}
+    assert not set(twins) & files_in(made, "test")
+
+
 def test_what_people_disagree_about_or_could_not_judge_is_left_out_and_counted(cloud: Cloud) -> None:
     cloud.many(0, 12, 8)
     disputed, open_one = cloud.add(picture(40), good()), cloud.add(picture(41), unsure())

@@ -96,13 +96,12 @@ def _make(place: str, blobs: Blobs, wanted: tuple[str, Kind, DatasetNeeds], pool
         with read(place) as connection:
             seq = labels_seq(connection)  # first: what is said meanwhile is new to the next run
             members = _members(connection, product)
-            held = {sample for sample, member in members.items() if member.role != "learned"}
-            gathered = gather(connection, blobs, product, pool, held, places=kind == "detector")
+            gathered = gather(connection, blobs, product, pool, set(members), places=kind == "detector")
         if not gathered.images:
             raise LabelError(f"product {product!r} has no labelled image here: label some, or `cloud import` some")
-        groups = group_images([*(image.look for image in gathered.images), *gathered.held])
+        groups = group_images([*(image.look for image in gathered.images), *gathered.dealt])
         images = [image.as_image(groups) for image in gathered.images]
-        images += [Image(look.sample, groups[look.sample], (), fit=False) for look in gathered.held]
+        images += [Image(look.sample, groups[look.sample], (), fit=False) for look in gathered.dealt]
         divided = divide(images, {sample: member.role for sample, member in members.items()}, needs.shares)
         audits = {image.sample for image in images if image.audit}
         if _keep(place, product, members, divided, audits):

@@ -32,7 +32,7 @@ class Image:
         group: images that share it belong together.
         names: the classes that its label names; none: it is good.
         audit: a random audit chose it.
-        fit: it can be used; one that was held out and cannot, just now, still keeps what belongs with it away.
+        fit: it can be used; one that was dealt out once and cannot, just now, still decides for what belongs with it.
     """
 
     sample: str
@@ -119,7 +119,8 @@ def _held_out(groups: Mapping[str, Sequence[Image]], roles: Mapping[str, Role], 
     held = {key for key, members in groups.items() if any(roles.get(i.sample) in {"holdout", "twin"} for i in members)}
     strata: dict[tuple[str, bool], list[str]] = defaultdict(list)
     for key, members in groups.items():
-        strata[_stratum(members)].append(key)
+        if key in held or any(image.fit for image in members):  # else there is nothing of it to hold out
+            strata[_stratum(members)].append(key)
     for stratum, keys in strata.items():
         free = [key for key in keys if not any(image.sample in roles for image in groups[key])]
         kind = [other for (name, _), own in strata.items() if (name == GOOD) == (stratum[0] == GOOD) for other in own]

@@ -43,15 +43,15 @@ class LabelledImage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gathered:
-    """What can be used; what is held out and cannot, just now; how many labelled images cannot, by reason."""
+    """What can be used; what was dealt out once and cannot, just now; how many labelled images cannot, by reason."""
 
     images: list[LabelledImage] = field(default_factory=list)
-    held: list[Look] = field(default_factory=list)
+    dealt: list[Look] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
 def gather(
-    connection: sa.Connection, blobs: Blobs, product: str, pool: Path, held: Collection[str], *, places: bool
+    connection: sa.Connection, blobs: Blobs, product: str, pool: Path, dealt: Collection[str], *, places: bool
 ) -> Gathered:
     """Put every image that can be used into the pool.
 
@@ -60,7 +60,7 @@ def gather(
         blobs: where the images lie.
         product: which product's.
         pool: a folder; what is there from a try before stays.
-        held: samples that are held out.
+        dealt: samples that were held out or learned from once.
         places: whoever learns wants to know where a defect is.
 
     Raises:
@@ -72,10 +72,10 @@ def gather(
         if sample.truth is None:
             continue
         reason = _unfit(sample, places=places)
-        image = _image(sample, blobs, pool, places=places) if not reason or sample.id in held else None
+        image = _image(sample, blobs, pool, places=places) if not reason or sample.id in dealt else None
         if image is None or reason:
             gathered.left_out[reason or "no readable image"] += 1
-            gathered.held.extend([image.look] if image else [])
+            gathered.dealt.extend([image.look] if image else [])
         else:
             gathered.images.append(image)
     return gathered

@@ -193,7 +193,16 @@ class Workflow:
         return _word(Result.REFUSED, done.no) if done.no else _word("", done.but)
 
     def _end(self, run: str, result: str, reason: str) -> None:
-        self._runs.end(run, Result(result), reason, self._now_ms())
+        """Said until the store takes it: one that ended for DBOS alone would stay open for ever."""
+        attempt = 0
+        while True:
+            try:
+                return self._runs.end(run, Result(result), reason, self._now_ms())
+            except StoreError as error:
+                attempt = min(attempt + 1, _TRIES)
+                _logger.warning("run %s: its end cannot be kept, and is said again: %s", run, error)
+                if self._stopping.wait(self._patience.pause_s * 2**attempt):
+                    raise Stopping from error
 
     def _looking(self, run: str) -> Callable[[], None]:
         """What a long step calls: it learns that we stop at once, and that we lost the run within a second."""

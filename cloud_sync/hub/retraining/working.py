@@ -84,11 +84,11 @@ def working(config: CloudConfig, told: Told, made: MakeSteps = field_steps) -> I
         runs = opened.enter_context(Runs(place))
         workers = Workers(runs.engine, worker_id, metadata.version("inspectd"), config.cloud.dead_after_s)
         workers.beat()
+        opened.callback(workers.leave)  # after the workflow's end: what is still being done is no other's yet
         workflow = opened.enter_context(Workflow(place, runs, made(config, runs), worker_id, now_ms))
         worker = Worker(config, runs, workers, workflow, told, now_ms)
-        runner = RolloutRunner(place, link)
+        runner = opened.enter_context(contextlib.closing(RolloutRunner(place, link)))
         yield Chores([*worker.chores, Chore("rollouts", 1.0, lambda: runner.step(now_ms())), _renewal(config)])
-        workers.leave()
 
 
 def now_ms() -> int:

@@ -8,6 +8,7 @@ The stages: shadow on the canary, the canary decides by it, then each share of t
 - Any gate that fails stops the rollout, everywhere. What only lacks something waits, and says for what.
 - A station of which nothing was heard for the plan's patience, or no part, holds up no other; what it was asked for
   stays with the broker, and it goes on when it is back. Without its canary a rollout has no ground: it stops.
+- One that decides by it and has stood still in a fault for that long is no silent one: it stops the rollout.
 - A part that the station left undecided counts against the release, whatever the reason.
 """
 
@@ -141,6 +142,7 @@ def is_back(one: Standing) -> bool:
 
 
 def _failures(plan: RolloutPlan, stations: Sequence[Standing]) -> Iterator[str]:
+    patience_ms = plan.patience_minutes * _MINUTE_MS
     for one in stations:
         if one.asked not in {Asked.SHADOW, Asked.LIVE}:
             continue
@@ -150,8 +152,9 @@ def _failures(plan: RolloutPlan, stations: Sequence[Standing]) -> Iterator[str]:
             yield f"{one.station} decides by it, and was only asked to look"
         elif why := _against(plan, one):
             yield f"{one.station} in {one.state}: {why}"
+        elif one.state == "live" and one.trouble and one.idle_ms > patience_ms:
+            yield f"{one.station} stands still since it decides by it: {', '.join(one.trouble)}"
     canary = stations[0]
-    patience_ms = plan.patience_minutes * _MINUTE_MS
     if canary.asked in {Asked.SHADOW, Asked.LIVE} and canary.silent_ms > patience_ms:
         yield f"nothing was heard of the canary {canary.station} for {canary.silent_ms / _MINUTE_MS:.0f} minutes"
     if canary.asked is Asked.LIVE and canary.trouble and canary.idle_ms > patience_ms:

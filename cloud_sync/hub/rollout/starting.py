@@ -90,7 +90,7 @@ def resume_rollout(place: str, release_name: str) -> Rollout:
     """Begin a stopped one anew, or go on with the stations that one left out; one under way goes on as it does.
 
     Raises:
-        RolloutError: there is no such rollout.
+        RolloutError: there is no such rollout, or one that would go on at once while another of its product does.
         StoreError: the outside world failed.
     """
     with writing(place) as connection:
@@ -99,6 +99,8 @@ def resume_rollout(place: str, release_name: str) -> Rollout:
             return rollout
         now_ms = _now_ms()
         anew = rollout.state == "stopped"
+        if not anew:
+            _check_alone(connection, rollout)
         if anew:
             blank = {"asked": Asked.NOTHING.value, "job": "", "asked_at_ms": None, "faults": "[]"}
             mine = rollout_stations.c.release == release_name
@@ -174,6 +176,14 @@ def _write(connection: sa.Connection, release: str, product: str, plan: RolloutP
     rollout = read_rollout(connection, release)
     if rollout is not None:
         tell(connection, rollout, "begin", f"{len(order)} stations, canary {order[0]}", (), now_ms)
+
+
+def _check_alone(connection: sa.Connection, rollout: Rollout) -> None:
+    """One that begins anew waits for its turn; one that goes on where it was has none to wait for."""
+    mine = rollouts.c.product == rollout.product, rollouts.c.release != rollout.release
+    other = connection.scalar(sa.select(rollouts.c.release).where(*mine, rollouts.c.state == "running").limit(1))
+    if other is not None:
+        raise RolloutError(f"{other} is rolling out for {rollout.product!r}: wait for its end, or stop it first")
 
 
 def _known(connection: sa.Connection, release: str) -> Rollout:

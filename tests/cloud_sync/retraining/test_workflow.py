@@ -1,21 +1,27 @@
 """A durable run with steps that only write down that they were done."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from brokers import eventually
 from postgres_kit import Postgres
-from retraining_kit import NAMES, WEDNESDAY_MS, WrittenDown
+from retraining_kit import NAMES, WEDNESDAY_MS, WrittenDown, write_cloud
 
+from cloud_sync.hub.retraining.chores import Chores
+from cloud_sync.hub.retraining.cloud_toml import load_config
 from cloud_sync.hub.retraining.errors import RequestRefusedError, RetrainingError
 from cloud_sync.hub.retraining.runs import Result, Run, Runs
 from cloud_sync.hub.retraining.steps import Done, Look
 from cloud_sync.hub.retraining.triggers import Trigger
 from cloud_sync.hub.retraining.workflow import Patience, Workflow
+from cloud_sync.hub.retraining.working import working as whole
 from cloud_sync.hub.store.errors import StoreError
+from cloud_sync.hub.store.retraining_tables import retraining_workers
 
 QUICK = Patience(0.05, 0.01)
 
@@ -91,6 +97,27 @@ def test_a_store_that_fails_for_a_moment_ends_no_run(place: str, runs: Runs) -> 
         assert ended(runs, run).result == Result.PUBLISHED
 
 
+class LateEnd(Runs):
+    """The first time that an end is to be kept, the database is away."""
+
+    away = 1
+
+    def end(self, run: str, result: Result, reason: str, now_ms: int) -> None:
+        self.away -= 1
+        if self.away >= 0:
+            raise StoreError("the database is away")
+        super().end(run, result, reason, now_ms)
+
+
+def test_a_store_that_is_away_at_a_runs_end_leaves_no_run_open_for_ever(place: str) -> None:
+    with LateEnd(place) as late:
+        run = asked(late)
+        with working(place, late, WrittenDown()) as workflow:
+            workflow.begin(run.run)
+            assert ended(late, run).result == Result.PUBLISHED
+        assert late.under_way() == []
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -139,6 +166,38 @@ def test_a_worker_that_stops_leaves_its_run_to_the_next_start_which_repeats_no_f
     with working(place, runs, second):
         assert ended(runs, run).result == Result.PUBLISHED
     assert second.done == ["train", "prove", "publish", "roll_out"]
+
+
+def test_a_worker_that_stops_says_that_it_left_only_when_its_step_has_ended(tmp_path: Path, place: str) -> None:
+    config = load_config(write_cloud(tmp_path, place))
+    began, at_the_end = threading.Event(), list[int]()
+
+    def seen_at_ms() -> int:
+        with Runs(place) as own, own.reading() as connection:
+            return int(connection.scalar(sa.select(retraining_workers.c.seen_at_ms)) or 0)
+
+    def waits(run: Run, look: Look) -> Done:
+        del run
+        began.set()
+        try:
+            while True:
+                look()
+                threading.Event().wait(0.01)
+        finally:
+            threading.Event().wait(0.2)
+            at_the_end.append(seen_at_ms())
+
+    def begun(chores: Chores) -> bool:
+        chores.round(time.monotonic())
+        return began.is_set()
+
+    with Runs(place) as runs:
+        asked(runs)
+    steps = WrittenDown({"train": waits}).steps()
+    with whole(config, lambda _event: None, lambda _config, _runs: steps) as chores:
+        eventually(lambda: begun(chores), 20)
+    assert at_the_end[0] > 0, "another worker was told to take over what was still being done"
+    assert seen_at_ms() == 0
 
 
 @pytest.mark.long

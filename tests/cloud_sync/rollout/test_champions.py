@@ -16,7 +16,8 @@ from cloud_sync.hub.files.releases import offer
 from cloud_sync.hub.rollout.plan import RolloutPlan
 from cloud_sync.hub.rollout.starting import start_rollout, stop_rollout
 from cloud_sync.hub.store.engine import open_engine
-from cloud_sync.hub.store.file_tables import files, jobs
+from cloud_sync.hub.store.file_tables import files, jobs, releases
+from cloud_sync.hub.store.rollout_tables import rollouts
 from cloud_sync.hub.store.tables import conditions
 from cloud_sync.wire.kit import KitFile, KitManifest
 from cloud_sync.wire.messages import HealthMessage
@@ -126,3 +127,45 @@ def test_a_damaged_copy_is_no_champion(store: Store, tmp_path: Path) -> None:
     (found / "model.bin").write_bytes(b"")
     with pytest.raises(ModelError, match=r"model\.bin"):
         champion_of(store.place, store.blobs, "cell", tmp_path / "into")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [b"[[product", b"product = 3\n", b"product = ['cell']\n", b"\xff"],
+    ids=["cut", "number", "words", "bytes"],
+)
+def test_a_station_whose_kit_cannot_be_read_keeps_no_other_stations_bundle_back(
+    store: Store, tmp_path: Path, config: bytes
+) -> None:
+    bundle = make_bundle(tmp_path / "made", "cells")
+    store.kit("a-first", bundle, config)
+    store.kit("press-1", bundle)
+    assert champion_of(store.place, store.blobs, "cell", tmp_path / "into") is not None
+
+
+def test_a_kit_that_is_still_on_its_way_keeps_no_other_stations_bundle_back(store: Store, tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "made", "cells")
+    store.kit("a-first", bundle, CONFIG + b"# newer\n")
+    store.kit("press-1", bundle)
+    with store.engine.begin() as connection:
+        connection.execute(sa.update(files).where(files.c.station == "a-first").values(state="partial"))
+    assert champion_of(store.place, store.blobs, "cell", tmp_path / "into") is not None
+
+
+def test_a_station_left_behind_that_still_counts_makes_no_older_release_the_one_in_use(
+    store: Store, tmp_path: Path
+) -> None:
+    released(store, tmp_path)
+    newer = make_bundle(tmp_path / "newer", "cells", 3)
+    name = RELEASE.replace("-v2", "-v3")
+    pack(newer, tmp_path / "newer" / name)
+    offer(store.place, store.blobs, tmp_path / "newer" / name, ["press-2"])
+    start_rollout(store.place, name, "cell", RolloutPlan(stations=("press-2",)))
+    store.live()
+    with store.engine.begin() as connection:
+        connection.execute(sa.update(rollouts).values(state="done"))
+        connection.execute(sa.update(releases).where(releases.c.name == RELEASE).values(made_at_ms=1))
+        connection.execute(sa.update(jobs).where(jobs.c.name == RELEASE).values(changed_at_ms=1 << 42))
+    found = champion_of(store.place, store.blobs, "cell", tmp_path / "into")
+    assert found is not None
+    assert hashlib.sha256((found / "bundle.json").read_bytes()).hexdigest() == newer.model_id.sha256

@@ -14,6 +14,7 @@ from cloud_sync.hub.files.releases import offer
 from cloud_sync.hub.rollout.runner import RolloutRunner
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.file_tables import jobs
+from cloud_sync.hub.store.rollout_tables import rollouts
 
 
 @pytest.fixture
@@ -124,3 +125,18 @@ def test_releases_are_listed_with_where_they_are(store: str) -> None:
     runner.close()
     content = json.loads(cloud("release", "list", "--store", store, "--json").output)
     assert (content["states"], content["rollout"]) == ({"asked": 1}, "running")
+
+
+def test_what_is_done_does_not_go_on_while_another_release_of_its_product_rolls_out(store: str, tmp_path: Path) -> None:
+    start(store, "--station", "press-1")
+    newer = tmp_path / RELEASE.replace("-v2", "-v3")
+    newer.write_bytes(b"newer" * 100)
+    offer(store, FolderBlobs(tmp_path / "blobs"), newer, [])
+    cloud("rollout", "start", newer.name, "--product", "cell", "--store", store, "--station", "press-1")
+    engine = open_engine(store, create=True)
+    with engine.begin() as connection:
+        for name, state in ((RELEASE, "done"), (newer.name, "running")):
+            connection.execute(sa.update(rollouts).where(rollouts.c.release == name).values(state=state))
+    engine.dispose()
+    said = cloud("rollout", "resume", RELEASE, "--store", store)
+    assert (said.exit_code, f"{newer.name} is rolling out" in said.output) == (2, True), said.output

@@ -184,3 +184,12 @@ def test_a_plan_survives_the_store() -> None:
     assert unpack_plan(pack_plan(plan)) == plan
     with pytest.raises(PlanError):
         unpack_plan('{"shadow_parts": "many"}')
+
+
+def test_a_station_that_decides_by_it_and_stands_still_in_a_fault_stops_the_rollout_for_all() -> None:
+    fallen = Standing("s0", Asked.LIVE, "live", Counts(parts=7), idle_ms=LONG_MS, trouble=("fault camera",))
+    found = decide(PLAN, 2, 2 * MINUTE_MS, (DECIDES, fallen, *others(18)[1:]))
+    assert (found.what, "s0 stands still" in found.why) == (What.STOP, True), found
+    assert dict(found.asks) == {"a": Asked.BACK, "s0": Asked.BACK}
+    early = decide(PLAN, 2, 2 * MINUTE_MS, (DECIDES, replace(fallen, idle_ms=MINUTE_MS), *others(18)[1:]))
+    assert early.what is What.WAIT
