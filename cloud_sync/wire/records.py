@@ -6,6 +6,8 @@ simulator log, station and cloud are joined by. Nobody re-serialises a record on
 Stations and collectors are brought up to date in any order. So under one schema name:
 - a version that comes later may add members that have a default, and nothing else; what a member means, may hold, and
   whether it is required, stays as it is. Whatever else changes gets a new name, and a collector that knows it first.
+- words of a list (streams, states of an offer) may be added likewise, the collector first: a reader that does not know
+  such a word sets the message aside. Each stands as allowed in `tests/cloud_sync/test_versions.py`.
 - who makes a record knows all its members; who reads one leaves those it does not know unread, in its bytes.
 """
 

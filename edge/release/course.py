@@ -92,6 +92,11 @@ class Course:
         """Whether nothing more becomes of this offer."""
         return self.phase in {Phase.BACK, Phase.REJECTED}
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether it decides, or is about to, and may still have to go back by its own counts."""
+        return self.phase in {Phase.GOING_LIVE, Phase.GOING_BACK} or (self.phase is Phase.LIVE and not self.proven)
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:

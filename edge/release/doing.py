@@ -70,7 +70,9 @@ class Doing:
             rejects_masters=taken.rejects_masters,
         )
         if before == model.version:
-            return self.keep(replace(course, phase=Phase.LIVE, proven=True, why="it decides here already"))
+            earlier = self._kept.before(model.id, model.version)
+            decides = replace(course, phase=Phase.LIVE, before=earlier, proven=True, why="it decides here already")
+            return self.keep(decides)
         return self.keep(replace(course, phase=Phase.SHADOW, why="", beside={}, decided={}))
 
     def begin_shadow(self, course: Course) -> None:
@@ -101,9 +103,14 @@ class Doing:
         """Have the bundle before it decide again, also where the disk takes no note of it.
 
         Raises:
-            ModelError: that bundle cannot decide.
+            ModelError: that bundle cannot decide, or nobody knows which it was.
             StorageError: the disk does not take that either.
         """
+        if not course.before:
+            raise ModelError(
+                f"which version of {course.bundle!r} decided before v{course.version} is not known: "
+                "`edge bundle list`, then `edge bundle activate` the one that shall"
+            )
         self.keep_quietly(replace(course, phase=Phase.GOING_BACK, why=why))
         _activate(self._config, course.bundle, course.before)
         back = replace(course, phase=Phase.BACK, why=why)

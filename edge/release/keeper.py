@@ -96,12 +96,17 @@ class ReleaseKeeper:
                 self._put_off(f"a defect: {type(error).__name__}: {error}")
 
     def _note_offer(self, offered: Offered | None) -> None:
-        """Another offer takes the place of the one under way; the same one may ask for something else."""
+        """Another offer takes the place of the one under way; the same one may ask for something else.
+
+        Not of one on probation: nobody would send that one back. The other offer waits until it is proven, or back.
+        """
         job, course = (None if offered is None else offered.job), self._course
         if job is None or (course is not None and course.job == job):
             return
         if course is not None and course.job.is_same(job):
             self._become(self._doing.keep(replace(course, job=job)))
+        elif course is not None and course.is_watched:
+            return
         elif job.stage != "fetch":
             if course is not None and course.bundle:
                 self._doing.end_shadow(course)
@@ -169,6 +174,9 @@ class ReleaseKeeper:
         """Raises StorageError. What decides already and cannot go back needs a person."""
         course = self._course
         if course is None:
+            return
+        if course.phase is Phase.GOING_LIVE and self._doing.active(course.bundle) == course.version:
+            self._become(self._doing.go_back(course, why))  # the link was moved before it went wrong
             return
         if course.phase in _UNTOUCHED:
             self._become(self._doing.over(course, Phase.REJECTED, why))

@@ -56,6 +56,14 @@ class KeptCourse:
         held = next((one for one in self._kept.others if one.job.is_same(job)), None)
         return Course(job) if held is None else replace(held, job=job)
 
+    def before(self, bundle: str, version: int) -> int:
+        """What decided before this version, by the offer with which it came; 0 where that is not known any more."""
+        known = [*self._kept.others, *([self._kept.course] if self._kept.course else [])]
+        found = [
+            one.before for one in known if (one.bundle, one.version) == (bundle, version) and one.before != version
+        ]
+        return found[-1] if found else 0
+
     def keep(self, course: Course) -> None:
         """From now on it stands here. Raises StorageError; then it stands where it stood."""
         before = self._kept.course

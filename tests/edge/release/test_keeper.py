@@ -30,9 +30,9 @@ GOOD = Beside(parts=30, rejects=10, champion_rejects=10)
 class Kept:
     """A station whose line stands still, its keeper at work, and what that one said."""
 
-    def __init__(self, station: Station, cloud: Cloud) -> None:
+    def __init__(self, station: Station, cloud: Cloud, shadow: ListedShadow | None = None) -> None:
         self.station = Assembly(load_config(station.config))
-        self.shadow = ListedShadow()
+        self.shadow = shadow or ListedShadow()
         trust = SignedReleases(self.station.config, cloud.repository.fetch)
         self.keeper = ReleaseKeeper(self.station, trust, self.shadow)
         self.changeover = Changeover(self.station)
@@ -56,8 +56,8 @@ class Kept:
 
 
 @contextmanager
-def keeping(station: Station, cloud: Cloud) -> Iterator[Kept]:
-    kept = Kept(station, cloud)
+def keeping(station: Station, cloud: Cloud, shadow: ListedShadow | None = None) -> Iterator[Kept]:
+    kept = Kept(station, cloud, shadow)
     kept.changeover.start()
     kept.keeper.start()
     try:
@@ -207,6 +207,61 @@ def test_a_release_is_taken_back_also_after_another_offer_came(made: Station, cl
         kept.offer(asks(job, "back"), file)
         eventually(kept.heard.is_at("back"))
     assert active(made) == 1
+
+
+def test_a_release_on_probation_is_watched_on_also_after_another_offer_came(made: Station, cloud: Cloud) -> None:
+    job, file, _ = adopted(made, cloud, Phase.LIVE, beside={"blob": GOOD})
+    activate(made.bundles, "blob", 2)
+    other = job.model_copy(update={"job": "another", "name": "cap-v1.bundle", "stage": "shadow"})
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(job, "live"), file)
+        eventually(kept.on_probation)
+        kept.station.handover.asked(other)
+        kept.decides(parts=1, undecided=1, faults=1)
+        eventually(lambda: active(made) == 1)
+        eventually(lambda: kept.heard.last().job == "another")
+
+
+def test_a_release_that_decided_already_when_it_was_offered_again_goes_back_to_the_one_before_it(
+    made: Station, cloud: Cloud
+) -> None:
+    job, file, _ = adopted(made, cloud, Phase.LIVE, proven=True)
+    activate(made.bundles, "blob", 2)
+    again = job.model_copy(update={"job": "again"})
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(again, "live"), file)
+        eventually(lambda: kept.heard.is_at("live")() and kept.heard.last().job == "again", 60)
+        kept.offer(asks(again, "back"), file)
+        eventually(kept.heard.is_at("back"))
+        assert active(made) == 1
+
+
+def test_nothing_is_said_to_be_back_that_decides_on(made: Station, cloud: Cloud) -> None:
+    job, file, _ = adopted(made, cloud, Phase.LIVE, proven=True)
+    activate(made.bundles, "blob", 2)
+    course_path(load_config(made.config)).unlink()
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(job, "live"), file)
+        eventually(kept.heard.is_at("live"), 60)
+        kept.offer(asks(job, "back"), file)
+        eventually(lambda: "release" in kept.station.health.alarms())
+        assert (kept.heard.last().state, active(made)) == ("live", 2)
+        assert "is not known" in kept.heard.last().why
+
+
+class StuckShadow(ListedShadow):
+    """Its end fails."""
+
+    def end(self, product_id: str) -> None:
+        raise RuntimeError(f"no end of {product_id}")
+
+
+def test_what_goes_wrong_once_the_link_was_moved_sends_the_release_back(made: Station, cloud: Cloud) -> None:
+    job, file, _ = adopted(made, cloud, Phase.GOING_LIVE, beside={"blob": GOOD})
+    with keeping(made, cloud, StuckShadow()) as kept:
+        kept.offer(asks(job, "live"), file)
+        eventually(kept.heard.is_at("back", "rejected"))
+        assert (kept.heard.last().state, active(made)) == ("back", 1)
 
 
 @pytest.mark.parametrize(
