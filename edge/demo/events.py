@@ -8,7 +8,7 @@ from typing import Any
 _STEPS = {
     "snapshot": "snapshot: the labelled images are frozen, a part of them held out for ever",
     "champion": "champion: the model in use is found",
-    "train": "train: a probe on a frozen network, without torch; quantized, through the INT8 gate",
+    "train": "train: in a process of its own; quantized, through the INT8 gate",
     "prove": "prove: both models on the held-out images",
     "publish": "sign and publish",
     "roll out": "roll out",

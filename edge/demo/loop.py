@@ -65,7 +65,7 @@ def run_loop(plant: Plant, loop: Loop, truth: Truth, console: Console) -> LoopRe
     console.print(f"6/9 review: [bold]{NAME} plays the reviewer[/bold], by the files of a labelling tool")
     reviewed = review(plant, _parts(plant, truth.inspected))
     console.print(f"  {reviewed.shown} samples; labels: {_counted(reviewed.labels)}", highlight=False)
-    console.print(f"7/9 train, prove, sign: `cloud work` waits for {loop.labels} new labels, the line goes on")
+    console.print(f"7/9 train, prove, sign: `cloud work` waits for {loop.labels} new labels; a probe, without torch")
     with plant.inspecting(LINE), plant.training() as work:
         round_ = go_round(plant, work, console)
         plant.await_drained()

@@ -18,7 +18,7 @@ def begun() -> Course:
 def test_a_run_that_is_published_and_rolled_out_ends_live() -> None:
     course = begun()
     assert course.trigger == "new labels: 300 of 200"
-    assert "without torch" in heard(course, 12.0, event="step", step="train")[0]
+    assert "INT8 gate" in heard(course, 12.0, event="step", step="train")[0]
     heard(course, 60.0, event="ended", result="published", reason="", release="cell-v2.bundle")
     assert (course.release, course.over) == ("cell-v2.bundle", False)
     assert course.rolled({"state": "running", "stage": "shadow", "why": "asked demo"}, 61.0)
