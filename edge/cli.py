@@ -211,11 +211,14 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Everything the demo makes goes here; an old run is replaced.")] = Path(
         "demo-run"
     ),
-    fast: Annotated[bool, typer.Option("--fast", help="Fewer cells, under 90 seconds.")] = False,  # noqa: FBT002
+    fast: Annotated[bool, typer.Option("--fast", help="Fewer cells, about 3 minutes in place of 6.")] = False,  # noqa: FBT002
     broker: Annotated[str, typer.Option(help="mosquitto or iotcore; the first that is here if left out.")] = "",
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Run the whole product on real solar cells and check every record. Exit 1 when a record is missing or doubled."""
+    """Run the whole product on real solar cells, once around: line, cloud, a new model, line; check every record.
+
+    Exit 1 when a record is missing or doubled, or the new model did not go live.
+    """
     from edge.demo.run import run_demo
 
     if broker not in {"", "mosquitto", "iotcore"}:
