@@ -53,8 +53,8 @@ class SplitSize:
     unseen_bad: int
 
 
-# As a new station begins. With 600 good cells the first model lets a third of the defective ones pass, not half; labels of
-# 800 others then make a probe that is no better, and the gate keeps the first one.
+# As a new station begins. With 600 good cells the first model lets a third of the defective ones pass in place of half;
+# labels of 800 others then make a probe that is no better, and the gate keeps the first one.
 FULL = SplitSize(420, 480, 100, 400, 290, 290)
 FAST = SplitSize(420, 340, 20, 300, 200, 200)
 
