@@ -255,7 +255,7 @@ def test_figures_say_what_became_of_files(tmp_path: Path) -> None:
             name: metrics.registry.get_sample_value(f"inspectd_collector_{name}")
             for name in ("files_complete", "files_refused", "files_waiting", "file_faults")
         }
-        cloud.close()
+        cloud.engine.dispose()
     assert values == {"files_complete": 1, "files_refused": 0, "files_waiting": 0, "file_faults": 0}
     assert (tmp_path / "cloud.blobs" / SHA[:2] / SHA).exists()
 

@@ -25,7 +25,8 @@ def test_line_station_and_cloud_hold_the_same_records_once_each(broker: LocalBro
         line.await_acknowledged()
     report = line.check()
     assert report.clean, report
-    assert report.tally["equal"] == 3 * PARTS  # inspections, outcomes, images
+    samples = len(line.records("samples"))
+    assert report.tally["equal"] == 3 * PARTS + samples  # inspections, outcomes, images, and what is kept to learn from
     assert not report.tally["not told"] + report.tally["told without record"]
     assert summary["verdicts"] == {"PASS": PARTS * 4 // 5, "REJECT": PARTS // 5}
     assert sources_and_verdicts(line) == {(False, "PASS"), (True, "REJECT")}
