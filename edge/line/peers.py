@@ -52,33 +52,35 @@ class Peers:
         self._greeting = greeting
         self._on_line = on_line
         self._on_gone = on_gone
-        self._selector = selectors.DefaultSelector()
         self._peers: dict[int, _Peer] = {}
         self._seen = 0
         self._listener: socket.socket | None = None
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
+        self._waker: tuple[socket.socket, socket.socket] | None = None
 
     def listen(self) -> None:
         """Start listening. Raises OutputError when the address cannot be had."""
         self._listener = _listen(self._address)
+        self._waker = socket.socketpair()  # not before: what is never started must leave nothing open
+        self._selector = selectors.DefaultSelector()
+        for end in self._waker:
+            end.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)
-        self._selector.register(self._wake_in, selectors.EVENT_READ)
+        self._selector.register(self._waker[0], selectors.EVENT_READ)
 
     def wake(self) -> None:
         """Make a waiting `serve` return. From any thread."""
-        with contextlib.suppress(OSError):
-            self._wake_out.send(b"\0")
+        if self._waker is not None:
+            with contextlib.suppress(OSError):
+                self._waker[1].send(b"\0")
 
     def serve(self, timeout_s: float) -> None:
         """Move what bytes there are, waiting at most `timeout_s` seconds for some."""
         for key, mask in self._selector.select(timeout_s):
             if isinstance(key.data, _Peer):
                 self._move_bytes(key.data, mask)
-            elif key.fileobj is self._wake_in:
+            elif self._waker is not None and key.fileobj is self._waker[0]:
                 with contextlib.suppress(OSError):
-                    self._wake_in.recv(4096)
+                    self._waker[0].recv(4096)
             else:
                 self._accept()
 
@@ -101,13 +103,13 @@ class Peers:
 
     def close(self) -> None:
         """Stop listening; call once nobody serves any more."""
+        if self._listener is None or self._waker is None:
+            return
         self._selector.close()
-        self._wake_in.close()
-        self._wake_out.close()
-        if self._listener is not None:
-            self._listener.close()
-            if self._address.unix_path is not None:
-                self._address.unix_path.unlink(missing_ok=True)
+        for end in (*self._waker, self._listener):
+            end.close()
+        if self._address.unix_path is not None:
+            self._address.unix_path.unlink(missing_ok=True)
 
     def __contains__(self, number: int) -> bool:
         return number in self._peers

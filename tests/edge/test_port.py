@@ -283,3 +283,12 @@ def test_a_part_of_the_production_under_a_waiting_masters_id_is_told_to_who_list
         assert line.hear()["reasons"] == ["duplicate_trigger"]
         told = output.hear("told")
         assert (told["part_id"], told["product"], told["verdict"]) == ("p-1", "blob", "UNDECIDED")
+
+
+def test_a_port_that_was_never_started_leaves_nothing_open(tmp_path: Path) -> None:
+    def open_sockets() -> int:
+        return sum("socket:" in str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink())
+
+    before = open_sockets()
+    ports = [LinePort(Address(None, tmp_path / "line.sock"), TIMES, Collected(), Collected()) for _ in range(20)]
+    assert open_sockets() == before, ports
