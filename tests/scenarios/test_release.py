@@ -45,20 +45,20 @@ class Line:
 
 
 @pytest.mark.parametrize(
-    ("make", "why"),
+    ("make", "disagreement_most", "why"),
     [
-        pytest.param(lambda cloud: cloud.made(nan_above=132), "it broke", id="nan"),
-        pytest.param(lambda cloud: taught(cloud.folder, inverted), "rejected by the model in use", id="wrong labels"),
-        pytest.param(lambda cloud: cloud.made(blindness=1000), "rejected by the model in use", id="always pass"),
+        pytest.param(lambda cloud: cloud.made(nan_above=132), 1, "it broke", id="nan"),
+        pytest.param(lambda cloud: taught(cloud.folder, inverted), 0.05, "judged otherwise", id="wrong labels"),
+        pytest.param(lambda cloud: cloud.made(blindness=1000), 1, "rejected by the model in use", id="always pass"),
     ],
 )
 def test_a_signed_but_bad_model_never_decides_though_the_cloud_says_live_at_once(
-    tmp_path: Path, make: Callable[[Cloud], Bundle], why: str
+    tmp_path: Path, make: Callable[[Cloud], Bundle], disagreement_most: float, why: str
 ) -> None:
     made = release_station(tmp_path)
     cloud = Cloud(tmp_path / "cloud", made)
     job, file = cloud.release(make(cloud))
-    asked = asks(job, "live", Probation(parts=20, disagreement_most=1))  # the cloud lets it disagree on everything
+    asked = asks(job, "live", Probation(parts=20, disagreement_most=disagreement_most))
     with daemon(made) as running, line_to(made) as client, cloud.answering(running):
         client.hear_ready(ready=True)
         heard, line = Heard(running._station.handover), Line(client)  # noqa: SLF001 - as the downlink hands over
