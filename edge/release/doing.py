@@ -87,7 +87,17 @@ class Doing:
             self._shadow.end(product)
 
     def activate(self, course: Course) -> Course:
-        """Have it decide from the next trigger on. Raises ModelError: it cannot; StorageError."""
+        """Have it decide from the next trigger on.
+
+        What was signed may be taken back while it looks, so that is asked once more before its first activation.
+
+        Raises:
+            NotYetError: what is signed cannot be had just now.
+            ModelError: it cannot, or may not any more.
+            StorageError: the disk refuses.
+        """
+        if course.phase is Phase.SHADOW and course.signed is not None:
+            admitted(self._trust, self._config, course.job.name, (course.job.size_bytes, course.job.sha256))
         course = self.keep(replace(course, phase=Phase.GOING_LIVE, why=""))
         if course.signed is not None:
             self._trust.note_taken(course.signed)

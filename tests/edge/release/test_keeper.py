@@ -209,6 +209,20 @@ def test_a_release_is_taken_back_also_after_another_offer_came(made: Station, cl
     assert active(made) == 1
 
 
+def test_what_is_signed_is_asked_once_more_before_a_release_decides(made: Station, cloud: Cloud) -> None:
+    job, file = cloud.release(cloud.made())
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(job, "shadow"), file)
+        eventually(kept.heard.is_at("shadow"), 60)
+        files, cloud.repository.files = cloud.repository.files, {}
+        kept.shadow.counts = GOOD
+        kept.offer(asks(job, "live"), file)
+        eventually(lambda: kept.heard.is_at("live")() or "waits for what is signed" in kept.heard.last().why)
+        assert (kept.heard.last().state, active(made)) == ("shadow", 1)
+        cloud.repository.files = files
+        eventually(kept.heard.is_at("live"))
+
+
 def test_a_release_on_probation_is_watched_on_also_after_another_offer_came(made: Station, cloud: Cloud) -> None:
     job, file, _ = adopted(made, cloud, Phase.LIVE, beside={"blob": GOOD})
     activate(made.bundles, "blob", 2)
