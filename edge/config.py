@@ -1,13 +1,13 @@
 """station.toml: one file says what a station is. Unknown keys are refused, units stand in the names."""
 
-import difflib
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from cloud_sync.wire.identity import TRUST_ROOT_FILE
+from edge.config_faults import explain
 from edge.config_looks import (
     CameraRegion,
     ChecksSection,
@@ -20,10 +20,6 @@ from edge.config_looks import (
 from edge.config_outputs import ModbusSection, MqttSection, OutputSection, check_sessions
 from edge.config_sync import MetricsSection, RetentionSection, SyncSection, TriageSection
 from edge.domain.errors import ConfigError
-from edge.domain.secrets import redacted
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 StationId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -337,7 +333,9 @@ def load_config(path: Path) -> StationConfig:
     try:
         config = StationConfig.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{path}: " + "; ".join(_explain(detail) for detail in error.errors())) from error
+        raise ConfigError(
+            f"{path}: " + "; ".join(explain(detail, StationConfig) for detail in error.errors())
+        ) from error
     config._file = path.absolute()  # noqa: SLF001 - ours: what is read from a file knows which
     return _rooted(config, path.absolute().parent)
 
@@ -380,44 +378,3 @@ def _rooted_camera(camera: CameraSection, folder: Path) -> CameraSection:
 
 def _is_path(source: int | str) -> bool:
     return isinstance(source, str) and "://" not in source and not source.isdecimal()
-
-
-def _explain(detail: "ErrorDetails") -> str:
-    where = ".".join(str(step) for step in detail["loc"]) or "file"
-    if detail["type"] == "extra_forbidden":
-        return f"unknown key {where!r}{_nearest(detail['loc'])} (a newer inspectd may know it: install that one again)"
-    got = "" if detail["type"] == "missing" else f", got {redacted(repr(detail['input'])):.120}"
-    return f"{where}: {detail['msg']}{got}"
-
-
-def _nearest(location: tuple[int | str, ...]) -> str:
-    known = _keys_at(StationConfig, location[:-1])
-    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.0)
-    return f": did you mean {close[0]!r}? (known here: {', '.join(known)})" if close else ""
-
-
-def _keys_at(section: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    steps = list(location)
-    while steps:
-        step = steps.pop(0)
-        annotation = section.model_fields[str(step)].annotation
-        inner = _section_in(annotation)
-        if inner is None:
-            return []
-        if steps and (isinstance(steps[0], int) or inner is ClassRule):
-            steps.pop(0)
-        if step == "output" and steps:  # pydantic names the kind of section next
-            kind = steps.pop(0)
-            inner = next((kind_ for kind_ in get_args(OutputSection)[0].__args__ if _is_kind(kind_, kind)), inner)
-        section = inner
-    return sorted(section.model_fields)
-
-
-def _is_kind(section: type[BaseModel], kind: int | str) -> bool:
-    return kind in get_args(section.model_fields["kind"].annotation)
-
-
-def _section_in(annotation: object) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for inner in get_args(annotation) if (found := _section_in(inner))), None)
