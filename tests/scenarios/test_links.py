@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from brokers import eventually
 from link_kit import FaultyLine, faulty_line
 
 
@@ -62,7 +63,7 @@ def lossy(faulty: FaultyLine, parts: int) -> None:
         faulty.await_told(parts // 4)
         faulty.near.reset()
         faulty.far.reset()
-    assert faulty.near.up.seen["dropped"] + faulty.far.down.seen["dropped"] > 0
+    eventually(lambda: faulty.near.up.seen["dropped"] + faulty.far.down.seen["dropped"] > 0, 30)
     for direction in directions:
         direction.clear()
     faulty.near.reset()
