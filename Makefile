@@ -10,13 +10,14 @@ MINUTES ?= 50
 # Half of the tests' time is waiting, so two files at once; threads that wait for work must not spin beside the other.
 WORKERS ?= 2
 # Debian packages that tests use where they are there: broker, database, fault injection, simulated GigE
-# camera, network namespaces, bare Debian, RTSP server.
+# camera, network namespaces, bare Debian, browser, RTSP server.
 SYSTEM_PACKAGES = mosquitto
 SYSTEM_PACKAGES += postgresql strace xfsprogs libfaketime
 SYSTEM_PACKAGES += aravis-tools libaravis-0.8-0
 SYSTEM_PACKAGES += iproute2 nftables
 SYSTEM_PACKAGES += prometheus logrotate
 SYSTEM_PACKAGES += debootstrap
+SYSTEM_PACKAGES += chromium fonts-wqy-zenhei
 SYSTEM_PACKAGES += python3-gi gir1.2-gst-rtsp-server-1.0
 SYSTEM_PACKAGES += gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
 TRAIN = $(BIN)/cloud train --minutes $(MINUTES) --json

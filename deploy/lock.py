@@ -16,8 +16,8 @@ HASHED = LOCKED / "hashed"
 ROOT = LOCKED.parents[1]
 LOCKS = {
     "station": "",
-    "inspectd": "calibrate,genicam,gpio,modbus,opcua",
-    "inspectd-hub": "hub,postgres",
+    "inspectd": "calibrate,genicam,gpio,modbus,opcua,web",
+    "inspectd-hub": "hub,postgres,web",
     "demo": "demo",
     "dev": "dev",
 }

@@ -34,6 +34,7 @@ from edge.masters_cli import masters_app, verify_masters
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
 from edge.spool_cli import spool_app
 from edge.tune_cli import tune
+from edge.web_cli import user_app, web
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,6 +57,8 @@ app.command()(restore)
 app.command("factory-reset")(factory_reset)
 app.command()(bench)
 app.command()(tune)
+app.command()(web)
+app.add_typer(user_app, name="user")
 
 STATION_ID = r"[a-z0-9][a-z0-9-]{0,62}"
 

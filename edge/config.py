@@ -18,7 +18,7 @@ from edge.config_looks import (
     size_of,
 )
 from edge.config_outputs import ModbusSection, MqttSection, OutputSection, check_sessions
-from edge.config_sync import MetricsSection, RetentionSection, SyncSection, TriageSection
+from edge.config_sync import MetricsSection, RetentionSection, SyncSection, TriageSection, WebSection
 from edge.domain.errors import ConfigError
 
 StationId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -192,6 +192,7 @@ class StationConfig(_Section):
     triage: TriageSection = TriageSection()
     retention: RetentionSection = RetentionSection()
     metrics: MetricsSection = MetricsSection()
+    web: WebSection = WebSection()
     output: list[OutputSection] = []
     _file: Path = PrivateAttr(Path("station.toml"))
 
@@ -303,6 +304,11 @@ class StationConfig(_Section):
         return self.station.data_dir / "plans"
 
     @property
+    def pages_path(self) -> Path:
+        """The pages' own database: users, sessions, what was done."""
+        return self.station.data_dir / "pages.db"
+
+    @property
     def status_path(self) -> Path:
         """Where the daemon says each second how it is."""
         return self.station.data_dir / "status.json"
@@ -355,6 +361,12 @@ def _rooted(config: StationConfig, folder: Path) -> StationConfig:
             "camera": cameras,
             "product": products,
             "sync": config.sync.model_copy(update={"identity": identity, "trust_root": trust_root}),
+            "web": config.web.model_copy(
+                update={
+                    name: path and folder / path
+                    for name, path in (("certificate", config.web.certificate), ("key", config.web.key))
+                }
+            ),
             "output": [
                 _rooted_output(output, folder, identity or station.data_dir / "identity") for output in config.output
             ],

@@ -47,6 +47,17 @@ class TriageSection(_Section):
     drift: bool = True
 
 
+class WebSection(_Section):
+    """Where `edge web` serves the station's pages; for any address but this machine's own, over TLS alone."""
+
+    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$"), AfterValidator(_reachable)] = (
+        "127.0.0.1:8080"
+    )
+    certificate: Path | None = None
+    key: Path | None = None
+    names: list[str] = []
+
+
 class RetentionSection(_Section):
     """Which images are kept, how, and the disk that images and records may take."""
 

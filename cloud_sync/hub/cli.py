@@ -17,6 +17,7 @@ from cloud_sync.hub import (
     release_cli,
     rollout_cli,
     spare_cli,
+    web_cli,
     work_cli,
 )
 from cloud_sync.hub.broker_options import BROKER, IDENTITY, Broker, IdentityFolder, endpoint_at
@@ -132,6 +133,7 @@ keys_cli.register(app)
 spare_cli.register(app)
 work_cli.register(app)
 labels_cli.register(app)
+web_cli.register(app)
 
 
 def main() -> None:

@@ -9,10 +9,12 @@
       models.errors.GateError         ... it was measured, and the answer was no
     models.errors.RequestError      whoever gave the command: what was asked for cannot be
     cloud_sync.wire.errors.LinkError  whoever looks after the network
+    cloud_sync.pages.errors.PagesError  whoever looks after the pages and their users
 
 A fault on the way to a verdict makes the part UNDECIDED; it never ends as PASS.
 """
 
+from cloud_sync.pages.errors import PagesError
 from cloud_sync.wire.errors import LinkError
 from models.errors import GateError, ModelError, RequestError
 
@@ -46,13 +48,13 @@ class OutputError(InspectdError):
     """The line cannot be told."""
 
 
-EXPECTED_ERRORS: tuple[type[Exception], ...] = (InspectdError, ModelError, LinkError)
+EXPECTED_ERRORS: tuple[type[Exception], ...] = (InspectdError, ModelError, LinkError, PagesError)
 
 
 def exit_code(error: Exception) -> int:
     """The process exit code that this error ends a command with: 1 refused, 2 usage, 3 the outside world."""
     if isinstance(error, GateError):
         return EXIT_REFUSED
-    if isinstance(error, ConfigError | RequestError):
+    if isinstance(error, ConfigError | RequestError | PagesError):
         return EXIT_USAGE
     return EXIT_WORLD

@@ -57,6 +57,16 @@ class CloudSection(_Section):
     metrics: str = ""
 
 
+class WebSection(_Section):
+    """Where `cloud web` serves the fleet's pages, and its own database; beside this machine over TLS alone."""
+
+    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$")] = "127.0.0.1:8090"
+    database: Path = Path("pages.db")
+    certificate: Path | None = None
+    key: Path | None = None
+    names: list[str] = []
+
+
 class TriggersSection(_Section):
     """When a product's model is trained anew; fields as in `TriggerRules`."""
 
@@ -135,6 +145,7 @@ class CloudConfig(_Section):
     """The whole of cloud.toml, checked."""
 
     cloud: CloudSection = CloudSection()
+    web: WebSection = WebSection()
     product: list[ProductSection] = []
 
     @model_validator(mode="after")
@@ -198,7 +209,16 @@ def _rooted(config: CloudConfig, folder: Path) -> CloudConfig:
     names = {name: folder / getattr(cloud, name) for name in ("identity", "folder", "trust")}
     places = {name: _rooted_place(getattr(cloud, name), folder) for name in ("store", "blobs")}
     phrase = None if cloud.passphrase_file is None else folder / cloud.passphrase_file
-    return config.model_copy(update={"cloud": cloud.model_copy(update={**names, **places, "passphrase_file": phrase})})
+    files = {name: path and folder / path for name, path in _files(config.web).items()}
+    update = {
+        "cloud": cloud.model_copy(update={**names, **places, "passphrase_file": phrase}),
+        "web": config.web.model_copy(update=files),
+    }
+    return config.model_copy(update=update)
+
+
+def _files(web: WebSection) -> dict[str, Path | None]:
+    return {"database": web.database, "certificate": web.certificate, "key": web.key}
 
 
 def _rooted_place(place: str, folder: Path) -> str:
@@ -224,6 +244,7 @@ def _nearest(location: tuple[int | str, ...]) -> str:
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "cloud": CloudSection,
+    "web": WebSection,
     "product": ProductSection,
     "triggers": TriggersSection,
     "gate": GateSection,

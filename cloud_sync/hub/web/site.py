@@ -1,0 +1,49 @@
+"""The fleet's site, put together."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from fastapi import FastAPI
+
+from cloud_sync.hub.retraining.cloud_toml import CloudConfig
+from cloud_sync.hub.retraining.errors import CloudConfigError, RequestRefusedError, RetrainingError
+from cloud_sync.hub.store.errors import BlobError, StoreError
+from cloud_sync.hub.web import fleet
+from cloud_sync.hub.web.hub import Hub
+from cloud_sync.pages.application import make_application
+from cloud_sync.pages.serving import Listen
+from cloud_sync.pages.site import MenuItem, Site
+from models.errors import ModelError, RequestError
+
+MENU = (MenuItem("/", "menu.fleet", key="1"),)
+FAULTS: dict[type[Exception], int] = {
+    RequestError: 409,
+    RequestRefusedError: 409,
+    CloudConfigError: 409,
+    ModelError: 409,
+    RetrainingError: 503,
+    StoreError: 503,
+    BlobError: 503,
+    sa.exc.SQLAlchemyError: 503,
+}
+
+
+def make_fleet_pages(config: CloudConfig, listen: Listen) -> FastAPI:
+    """The fleet's pages as an application.
+
+    Raises:
+        PagesError: their database cannot be opened.
+    """
+    site = Site(
+        kind="cloud",
+        title="inspectd",
+        database=config.web.database,
+        folder=Path(__file__).parent,
+        menu=MENU,
+        hosts=listen.hosts,
+        secure=listen.secure,
+        faults=FAULTS,
+    )
+    app = make_application(site, [fleet.router])
+    app.state.hub = Hub(config)
+    return app

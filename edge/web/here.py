@@ -1,0 +1,47 @@
+"""The station that the pages are about: its file, and ways to what its daemon wrote. Read only."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from starlette.requests import Request
+
+from edge.config import StationConfig
+from edge.domain.errors import StorageError
+from edge.record.database import open_reader
+from edge.record.images import ImageStore
+from edge.status import read_status
+
+
+class Here:
+    """One station.
+
+    Args:
+        config: its file, as it was when the pages started.
+    """
+
+    def __init__(self, config: StationConfig) -> None:
+        self.config = config
+        self.images = ImageStore(config.images_dir, config.retention.image_format)
+
+    def status(self) -> dict[str, object]:
+        """What the daemon last said of itself; see `read_status`. Raises StorageError."""
+        return read_status(self.config)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that only reads the station's database. Raises StorageError: there is none, or it refuses."""
+        try:
+            connection = open_reader(self.config.database_path)
+            try:
+                yield connection
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot read {self.config.database_path}: {error}") from error
+
+
+def here(request: Request) -> Here:
+    """The station that a request is about."""
+    return cast("Here", request.app.state.here)
