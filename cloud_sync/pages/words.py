@@ -1,4 +1,4 @@
-"""Every word of the pages in every language: catalogues in TOML, one file a language, keys `page.thing`."""
+"""Every word of the pages in every language: catalogues `page.en.toml` beside `page.zh.toml`, keys `table.name`."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ class Words:
     """The catalogues of a site: the shared ones, and its own.
 
     Args:
-        folders: each with `en.toml`, `zh.toml`; a key stands in one of them only.
+        folders: of catalogues, `*.en.toml` and `*.zh.toml`; a key stands in one of them only.
 
     Raises:
         ValueError: a language lacks a key that another has, or a key stands twice.
@@ -45,10 +45,10 @@ def choose_language(preferred: str, accepted: str) -> str:
 
 def _read(folders: Sequence[Path], language: str) -> dict[str, str]:
     said: dict[str, str] = {}
-    for folder in folders:
-        content = tomllib.loads((folder / f"{language}.toml").read_text(encoding="utf-8"))
+    for path in (path for folder in folders for path in sorted(folder.glob(f"*.{language}.toml"))):
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
         found = {f"{page}.{name}": text for page, texts in content.items() for name, text in texts.items()}
         if twice := said.keys() & found.keys():
-            raise ValueError(f"{folder}: {sorted(twice)[:5]} stand in another catalogue too")
+            raise ValueError(f"{path}: {sorted(twice)[:5]} stand in another catalogue too")
         said |= found
     return said
