@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import cv2
 import numpy as np
@@ -101,12 +101,12 @@ def _smaller(stored: bytes, path: Path, width_px: int) -> bytes:
         raise StorageError(f"cannot read the picture {path}: {error}") from error
 
 
-def _decoded(stored: bytes, path: Path, width_px: int) -> npt.NDArray[np.uint8]:
+def _decoded(stored: bytes, path: Path, width_px: int) -> npt.NDArray[Any]:
     """The picture, at an eighth of its size where that is enough: a JPEG is read several times as fast so."""
     content = np.frombuffer(stored, np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_REDUCED_COLOR_8) if path.suffix == ".jpg" else None
+    image: Any = cv2.imdecode(content, cv2.IMREAD_REDUCED_COLOR_8) if path.suffix == ".jpg" else None
     if image is None or image.shape[1] < width_px:
         image = cv2.imdecode(content, cv2.IMREAD_COLOR)
     if image is None:
         raise StorageError(f"{path} holds no picture: look at the disk")
-    return cast("npt.NDArray[np.uint8]", image)
+    return cast("npt.NDArray[Any]", image)
