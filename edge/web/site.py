@@ -11,11 +11,11 @@ from cloud_sync.pages.site import MenuItem, Site
 from cloud_sync.wire.errors import LinkError
 from edge.config import StationConfig
 from edge.domain.errors import CameraError, ConfigError, OutputError, StorageError
-from edge.web import live
+from edge.web import history, live
 from edge.web.here import Here
 from models.errors import GateError, ModelError, RequestError
 
-MENU = (MenuItem("/", "menu.live", key="1"),)
+MENU = (MenuItem("/", "menu.live", key="1"), MenuItem("/history", "menu.history", key="2"))
 FAULTS = {
     ConfigError: 409,
     RequestError: 409,
@@ -44,6 +44,6 @@ def make_station_pages(config: StationConfig, listen: Listen) -> FastAPI:
         secure=listen.secure,
         faults=cast("dict[type[Exception], int]", FAULTS),
     )
-    app = make_application(site, [live.router])
+    app = make_application(site, [live.router, history.router])
     app.state.here = Here(config)
     return app
