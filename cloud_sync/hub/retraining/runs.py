@@ -26,6 +26,11 @@ class Result(StrEnum):
     PUBLISHED = "published"
     REFUSED = "refused"  # the gate said no
     FAILED = "failed"  # the data or the outside world would not do
+    ENDED = "ended"  # a person did not want it any more
+
+
+class UnknownRunError(StoreError, LookupError):
+    """The store has no such run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +129,11 @@ class Runs:
             connection.execute(sa.delete(retraining_open).where(retraining_open.c.run == run))
 
     def find(self, run: str) -> Run:
-        """One run. Raises StoreError, also where there is none."""
+        """One run. Raises UnknownRunError, which is a StoreError too, where there is none; StoreError."""
         with self.reading() as connection:
             row = connection.execute(sa.select(retraining_runs).where(retraining_runs.c.run == run)).one_or_none()
         if row is None:
-            raise StoreError(f"the store has no run {run!r}")
+            raise UnknownRunError(f"the store has no run {run!r}")
         return _run(row)
 
     def steps(self, run: str) -> list[tuple[str, int]]:
@@ -150,10 +155,11 @@ class Runs:
 
     def of(self, product: str, limit: int = 100) -> list[Run]:
         """A product's runs, newest first. Raises StoreError."""
-        newest = retraining_runs.c.started_at_ms.desc()
-        query = sa.select(retraining_runs).where(retraining_runs.c.product == product).order_by(newest).limit(limit)
-        with self.reading() as connection:
-            return [_run(row) for row in connection.execute(query).all()]
+        return self._newest(sa.select(retraining_runs).where(retraining_runs.c.product == product), limit)
+
+    def newest(self, limit: int) -> list[Run]:
+        """Of all products, newest first. Raises StoreError."""
+        return self._newest(sa.select(retraining_runs), limit)
 
     def history(self, product: str, now_ms: int) -> History:
         """What the triggers ask of a product's runs. Raises StoreError."""
@@ -194,6 +200,11 @@ class Runs:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _newest(self, query: "sa.Select[tuple[object, ...]]", limit: int) -> list[Run]:
+        ordered = query.order_by(retraining_runs.c.started_at_ms.desc(), retraining_runs.c.run).limit(limit)
+        with self.reading() as connection:
+            return [_run(row) for row in connection.execute(ordered).all()]
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         with store_errors(self._engine), self._engine.begin() as connection:
@@ -210,8 +221,9 @@ def history_of(runs: Sequence[Run], now_ms: int) -> History:
 
 
 def seen(runs: Sequence[Run]) -> tuple[int, tuple[str, ...]]:
-    """The newest label that a training has used, and the classes it knew; a run that failed has used none."""
-    used = next((run for run in runs if run.labels_seq is not None and run.result != Result.FAILED), None)
+    """The newest label that a training has used, and the classes it knew; one that came to nothing has used none."""
+    nothing = {Result.FAILED, Result.ENDED}
+    used = next((run for run in runs if run.labels_seq is not None and run.result not in nothing), None)
     return (0, ()) if used is None or used.labels_seq is None else (used.labels_seq, used.classes)
 
 
