@@ -6,16 +6,35 @@ from typing import cast
 from fastapi import FastAPI
 
 from cloud_sync.pages.application import make_application
+from cloud_sync.pages.people import Role
 from cloud_sync.pages.serving import Listen
 from cloud_sync.pages.site import MenuItem, Site
 from cloud_sync.wire.errors import LinkError
 from edge.config import StationConfig
 from edge.domain.errors import CameraError, ConfigError, OutputError, StorageError
 from edge.web import history, live
+from edge.web.bundles import bringing
+from edge.web.bundles import page as bundles
+from edge.web.calibrating import page as calibrate
 from edge.web.here import Here
+from edge.web.masters import page as masters
 from models.errors import GateError, ModelError, RequestError
 
-MENU = (MenuItem("/", "menu.live", key="1"), MenuItem("/history", "menu.history", key="2"))
+MENU = (
+    MenuItem("/", "menu.live", key="1"),
+    MenuItem("/history", "menu.history", key="2"),
+    MenuItem("/calibrate", "menu.calibrate", Role.ENGINEER, key="5"),
+    MenuItem("/masters", "menu.masters", key="6"),
+    MenuItem("/bundles", "menu.bundles", Role.ENGINEER, key="7"),
+)
+ROUTERS = (
+    live.router,
+    history.router,
+    calibrate.router,
+    masters.router,
+    bringing.router,
+    bundles.router,
+)
 FAULTS = {
     ConfigError: 409,
     RequestError: 409,
@@ -44,6 +63,6 @@ def make_station_pages(config: StationConfig, listen: Listen) -> FastAPI:
         secure=listen.secure,
         faults=cast("dict[type[Exception], int]", FAULTS),
     )
-    app = make_application(site, [live.router, history.router])
+    app = make_application(site, ROUTERS)
     app.state.here = Here(config)
     return app
