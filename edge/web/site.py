@@ -12,7 +12,7 @@ from cloud_sync.pages.site import MenuItem, Site
 from cloud_sync.wire.errors import LinkError
 from edge.config import StationConfig
 from edge.domain.errors import CameraError, ConfigError, OutputError, StorageError
-from edge.web import history, live
+from edge.web import history, inspection, live
 from edge.web.bundles import bringing
 from edge.web.bundles import page as bundles
 from edge.web.calibrating import page as calibrate
@@ -30,6 +30,7 @@ MENU = (
 ROUTERS = (
     live.router,
     history.router,
+    inspection.router,
     calibrate.router,
     masters.router,
     bringing.router,
