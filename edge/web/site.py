@@ -1,5 +1,7 @@
 """The station's site, put together."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +15,8 @@ from edge.config import StationConfig
 from edge.domain.errors import CameraError, ConfigError, OutputError, StorageError
 from edge.web import live
 from edge.web.here import Here
+from edge.web.pictures import Pictures
+from edge.web.watch import Watch
 from models.errors import GateError, ModelError, RequestError
 
 MENU = (MenuItem("/", "menu.live", key="1"),)
@@ -44,6 +48,15 @@ def make_station_pages(config: StationConfig, listen: Listen) -> FastAPI:
         secure=listen.secure,
         faults=cast("dict[type[Exception], int]", FAULTS),
     )
-    app = make_application(site, [live.router])
-    app.state.here = Here(config)
+    here = Here(config)
+    watch = Watch(here)
+    app = make_application(site, [live.router], lifespan=lambda _app: _while(watch))
+    app.state.here, app.state.watch, app.state.pictures = here, watch, Pictures(here.images)
     return app
+
+
+@asynccontextmanager
+async def _while(watch: Watch) -> AsyncIterator[None]:
+    """Somebody looks at the station for as long as the pages are served."""
+    with watch.running():
+        yield
