@@ -47,6 +47,13 @@ per_hour = {samples}
 uncertain_within = 0.5
 audit_share = 1.0
 drift = false
+
+# Half of the demo's cells are defective, and the models shall differ on them: on a real line they would seldom.
+[release]
+shadow_parts = {shadow_parts}
+live_parts = {live_parts}
+disagreement_most = 0.6
+reject_shift_most = 0.6
 """
 _CLOUD_FILE = """\
 [cloud]
@@ -156,6 +163,8 @@ class DemoSettings:
             source=shift.source,
             images=shift.images,
             samples=shift.samples,
+            shadow_parts=self.loop.shadow_parts,
+            live_parts=self.loop.live_parts,
             port=line_port,
             broker=broker,
         )

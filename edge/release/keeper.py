@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from cloud_sync.wire.backoff import Backoff
-from cloud_sync.wire.messages import Probation, Stage
+from cloud_sync.wire.messages import Stage
 from edge.assembly import Assembly
 from edge.domain.errors import InspectdError, StorageError
 from edge.handover import Offered
@@ -22,6 +22,7 @@ from edge.release.around import NotYetError, Shadow, Trust
 from edge.release.counting import Counting, predicted
 from edge.release.course import Course, Phase, Seen, Step, next_step
 from edge.release.doing import Doing
+from edge.release.floors import in_shadow, on_probation
 from edge.release.gates import WAITING, Answer, Judgement, decided_in_all, judge_live, judge_shadow
 from edge.release.kept import KeptCourse, course_path
 from edge.release.telling import Telling, as_status
@@ -242,12 +243,12 @@ class ReleaseKeeper:
         for product in self._doing.products(course):
             if trouble := self._shadow.trouble(product):
                 return Judgement(Answer.FAILED, trouble)
-        limits = course.job.probation or Probation()
+        limits = in_shadow(course.job, self._station.config.release)
         return judge_shadow(list(course.beside.values()), limits, rejects_masters=course.rejects_masters)
 
     def _judge_live(self, course: Course) -> Judgement:
         counts = decided_in_all(list(course.decided.values()))
-        return judge_live(counts, predicted(course), course.job.probation or Probation())
+        return judge_live(counts, predicted(course), on_probation(course.job, self._station.config.release))
 
     def _untaken(self, course: Course) -> str:
         running = {self._station.products[name].engine.model_id.sha256 for name in self._doing.products(course)}

@@ -12,6 +12,7 @@ from edge.domain.errors import StorageError
 from edge.record.database import open_reader
 from edge.record.images import ImageStore
 from edge.status import read_status
+from edge.web.pictures import Pictures
 
 
 class Here:
@@ -24,6 +25,7 @@ class Here:
     def __init__(self, config: StationConfig) -> None:
         self.config = config
         self.images = ImageStore(config.images_dir, config.retention.image_format)
+        self.pictures = Pictures(self.images)
 
     def status(self) -> dict[str, object]:
         """What the daemon last said of itself; see `read_status`. Raises StorageError."""

@@ -16,7 +16,7 @@ from cloud_sync.pages.showing import show, speak
 from cloud_sync.pages.site import rooms
 from edge.web.broadcast import Broadcast
 from edge.web.here import here
-from edge.web.pictures import MEDIA_TYPE, Pictures
+from edge.web.shown_pictures import MEDIA_TYPE, ShownPictures
 from edge.web.watch import Watch
 
 router = APIRouter()
@@ -49,7 +49,7 @@ def live_picture(
     width: Annotated[int, Query(ge=16, le=4096)] = 960,
 ) -> Response:
     """A stored picture as a JPEG, no wider than about `width`."""
-    pictures = cast("Pictures", request.app.state.pictures)
+    pictures = cast("ShownPictures", request.app.state.shown_pictures)
     found = pictures.shown(sha256, width)
     if found is None:
         raise HTTPException(404)

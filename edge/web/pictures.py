@@ -1,106 +1,112 @@
-"""Stored pictures as browsers are served them: small, JPEG, made once for however many look.
-
-- A picture is decoded at a reduced scale where the codec can, so that a large frame costs little.
-- Who asks for what another is being served waits for that one.
-- Memory is bounded: what was asked for longest ago goes first.
-"""
+"""Stored pictures for pages: by content, made smaller where asked, so that a list of them costs little."""
 
 import threading
 from collections import OrderedDict
-from concurrent.futures import Future
 from pathlib import Path
+from typing import Annotated, Any, cast
 
 import cv2
+import numpy as np
+import numpy.typing as npt
+from fastapi import Path as InPath
+from fastapi import Query
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
+from edge.domain.errors import StorageError
 from edge.record.images import ImageStore
-from edge.web.picture_size import size_of
-from models.decoding import decoded, read_bytes
-from models.letterbox import Image
 
-WIDTHS = (160, 320, 480, 640, 960, 1280, 1920)
-MEDIA_TYPE = "image/jpeg"
-_KEPT_BYTES = 32 << 20
-_PATIENCE_S = 10.0
-_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 85]
-_REDUCED = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2))
+Sha256 = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
+WIDTH_MOST_PX = 3840
+Width = Annotated[int | None, Query(ge=1, le=WIDTH_MOST_PX)]
+_WIDTHS_PX = (96, 192, 384, 768, 1536, WIDTH_MOST_PX)  # few, so that what one viewer asked for serves the next
 _TYPES = ("image/jpeg", "image/png")
+_KEPT_BYTES = 48 << 20
+_QUALITY = 85
+_FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # its name says its content
 
 
 class Pictures:
-    """The pictures of one station; from any thread.
+    """The stored pictures of a station, small ones of late kept in memory.
 
     Args:
-        images: where the daemon keeps them.
-        kept_bytes: of what was made, so much is kept for who asks next.
+        store: where they lie.
+        kept_bytes: how many bytes of small ones are kept.
     """
 
-    def __init__(self, images: ImageStore, kept_bytes: int = _KEPT_BYTES) -> None:
-        self.made = 0
-        self._images = images
+    def __init__(self, store: ImageStore, kept_bytes: int = _KEPT_BYTES) -> None:
+        self._store = store
         self._most_bytes = kept_bytes
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, int], Future[bytes | None]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._bytes = 0
+        self._lock = threading.Lock()
 
-    def path_of(self, sha256: str) -> Path | None:
-        """Where the picture lies; None where it is not, or no longer."""
-        paths = (self._images.path_of(sha256, media_type) for media_type in _TYPES)
-        return next((path for path in paths if path.is_file()), None)
+    def original(self, sha256: str) -> tuple[bytes, Path]:
+        """The bytes as they were stored, and the file. Raises HTTPException (404), StorageError."""
+        for path in (self._store.path_of(sha256, media_type) for media_type in _TYPES):
+            try:
+                return path.read_bytes(), path
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StorageError(f"cannot read the picture {path}: {error}") from error
+        raise HTTPException(404)
 
-    def shown(self, sha256: str, width: int) -> bytes | None:
-        """The picture as a JPEG, at most about `width` pixels wide and never enlarged; None where it is not there.
+    def answer(self, sha256: str, width_px: int | None) -> Response:
+        """The picture as an answer; at least `width_px` wide if it has as many pixels, or as it was stored.
 
-        Args:
-            sha256: its content, 64 hex digits.
-            width: as it is shown; the next of `WIDTHS` is served, so that many screens share one.
+        Raises:
+            HTTPException: it is not there (404).
+            StorageError: it cannot be read.
         """
-        key = sha256, next((each for each in WIDTHS if each >= width), WIDTHS[-1])
+        kept = None if width_px is None else self._find(sha256, _step(width_px))
+        if kept is not None:
+            return Response(kept, media_type="image/jpeg", headers=_FOR_EVER)
+        stored, path = self.original(sha256)
+        if width_px is None:
+            return Response(stored, media_type=_TYPES[path.suffix == ".png"], headers=_FOR_EVER)
+        made = _smaller(stored, path, _step(width_px))
+        self._keep(sha256, _step(width_px), made)
+        return Response(made, media_type="image/jpeg", headers=_FOR_EVER)
+
+    def _find(self, sha256: str, width_px: int) -> bytes | None:
         with self._lock:
-            found = self._kept.get(key)
-            making = self._kept.setdefault(key, Future())
-            self._kept.move_to_end(key)
-        if found is None:
-            self._make(key, making)
-        return making.result(_PATIENCE_S)
+            kept = self._kept.get((sha256, width_px))
+            if kept is not None:
+                self._kept.move_to_end((sha256, width_px))
+            return kept
 
-    def _make(self, key: tuple[str, int], making: Future[bytes | None]) -> None:
-        made: bytes | None = None
-        try:
-            path = self.path_of(key[0])
-            data = None if path is None else read_bytes(path)
-            made = None if data is None else reduced(data, key[1])
-        finally:
-            self._keep(key, made)
-            making.set_result(made)
-
-    def _keep(self, key: tuple[str, int], made: bytes | None) -> None:
+    def _keep(self, sha256: str, width_px: int, made: bytes) -> None:
         with self._lock:
-            if made is None:  # it may come yet, so it is asked for again
-                self._kept.pop(key, None)
-                return
-            self.made += 1
-            self._bytes += len(made)
-            for old in [each for each, done in self._kept.items() if done.done()]:
-                if self._bytes <= self._most_bytes:
-                    break
-                self._bytes -= len(self._kept.pop(old).result() or b"")
+            self._bytes += len(made) - len(self._kept.pop((sha256, width_px), b""))
+            self._kept[sha256, width_px] = made
+            while self._bytes > self._most_bytes:
+                self._bytes -= len(self._kept.popitem(last=False)[1])
 
 
-def reduced(data: bytes, width: int) -> bytes | None:
-    """A picture's file as a JPEG at most `width` pixels wide; as it is where it is one; None where it is no picture."""
-    size = size_of(data)
-    if size is None:
-        return None
-    if data.startswith(b"\xff\xd8") and size[0] <= width:
-        return data
-    flags = next((flags for factor, flags in _REDUCED if size[0] >= factor * width), cv2.IMREAD_COLOR)
-    image = decoded(data, flags)
-    return None if image is None else _encoded(image, width)
+def _step(width_px: int) -> int:
+    return next(step for step in _WIDTHS_PX if step >= width_px)
 
 
-def _encoded(image: Image, width: int) -> bytes:
-    height, wide = image.shape[:2]
-    if wide > width:
-        size = width, max(1, round(height * width / wide))
-        return cv2.imencode(".jpg", cv2.resize(image, size, interpolation=cv2.INTER_AREA), _JPEG)[1].tobytes()
-    return cv2.imencode(".jpg", image, _JPEG)[1].tobytes()
+def _smaller(stored: bytes, path: Path, width_px: int) -> bytes:
+    """The picture as a JPEG at most so wide. Raises StorageError."""
+    try:
+        image = _decoded(stored, path, width_px)
+        height_px, has_px = image.shape[:2]
+        if has_px > width_px:
+            size = (width_px, max(1, round(height_px * width_px / has_px)))
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
+    except cv2.error as error:
+        raise StorageError(f"cannot read the picture {path}: {error}") from error
+
+
+def _decoded(stored: bytes, path: Path, width_px: int) -> npt.NDArray[Any]:
+    """The picture, at an eighth of its size where that is enough: a JPEG is read several times as fast so."""
+    content = np.frombuffer(stored, np.uint8)
+    image: Any = cv2.imdecode(content, cv2.IMREAD_REDUCED_COLOR_8) if path.suffix == ".jpg" else None
+    if image is None or image.shape[1] < width_px:
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    if image is None:
+        raise StorageError(f"{path} holds no picture: look at the disk")
+    return cast("npt.NDArray[Any]", image)

@@ -13,13 +13,14 @@ from cloud_sync.pages.site import MenuItem, Site
 from cloud_sync.wire.errors import LinkError
 from edge.config import StationConfig
 from edge.domain.errors import CameraError, ConfigError, OutputError, StorageError
-from edge.web import live
+from edge.web import history, live
 from edge.web.here import Here
-from edge.web.pictures import Pictures
+from edge.web.shown_pictures import ShownPictures
 from edge.web.watch import Watch
 from models.errors import GateError, ModelError, RequestError
 
-MENU = (MenuItem("/", "menu.live", key="1"),)
+MENU = (MenuItem("/", "menu.live", key="1"), MenuItem("/history", "menu.history", key="2"))
+ROUTERS = (live.router, history.router)
 FAULTS = {
     ConfigError: 409,
     RequestError: 409,
@@ -50,8 +51,8 @@ def make_station_pages(config: StationConfig, listen: Listen) -> FastAPI:
     )
     here = Here(config)
     watch = Watch(here)
-    app = make_application(site, [live.router], lifespan=lambda _app: _while(watch))
-    app.state.here, app.state.watch, app.state.pictures = here, watch, Pictures(here.images)
+    app = make_application(site, ROUTERS, lifespan=lambda _app: _while(watch))
+    app.state.here, app.state.watch, app.state.shown_pictures = here, watch, ShownPictures(here.images)
     return app
 
 

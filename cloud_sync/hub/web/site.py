@@ -9,6 +9,7 @@ from cloud_sync.hub.retraining.cloud_toml import CloudConfig
 from cloud_sync.hub.retraining.errors import CloudConfigError, RequestRefusedError, RetrainingError
 from cloud_sync.hub.store.errors import BlobError, StoreError
 from cloud_sync.hub.web import fleet
+from cloud_sync.hub.web.figures import FILTERS
 from cloud_sync.hub.web.hub import Hub
 from cloud_sync.pages.application import make_application
 from cloud_sync.pages.serving import Listen
@@ -46,4 +47,5 @@ def make_fleet_pages(config: CloudConfig, listen: Listen) -> FastAPI:
     )
     app = make_application(site, [fleet.router])
     app.state.hub = Hub(config)
+    app.state.templates.filters.update(FILTERS)
     return app

@@ -43,6 +43,12 @@ def test_a_model_that_tells_a_master_part_wrong_is_refused(tmp_path: Path) -> No
         try_apart(config, make_bundle(tmp_path / "blind", blindness=1000), ["blob"], Limits())
 
 
+def test_where_bad_master_parts_must_be_rejected_a_product_without_any_refuses_the_release(tmp_path: Path) -> None:
+    asked = load_config(release_station(tmp_path, floors={"reject_masters": True}).config)
+    with pytest.raises(GateError, match="bad master part of each product, and 'blob' has none"):
+        try_apart(asked, make_bundle(tmp_path / "good"), ["blob"], Limits())
+
+
 @pytest.mark.long
 def test_without_master_parts_none_were_rejected(tmp_path: Path) -> None:
     config = load_config(release_station(tmp_path).config)
