@@ -1,12 +1,10 @@
 """What passes the cameras now: the page, what keeps it up to date, and the pictures in it."""
 
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, cast
 
 from fastapi import APIRouter, HTTPException, Path, Query
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -21,7 +19,6 @@ from edge.web.watch import Watch
 
 router = APIRouter()
 VIEWERS_MOST = 40
-_RECHECK_S = 30.0
 _SEEN_S = 3600  # a picture is named by its content: it never changes
 
 
@@ -38,7 +35,7 @@ def live_page(request: Request, session: Operator) -> Response:
 @router.get("/live/events", include_in_schema=False)
 async def live_events(request: Request, session: Operator) -> Response:  # noqa: ARG001 - the guard
     """What the page shows, each time it changes and at least each second, until the viewer leaves."""
-    return stream(request, watch_of(request).live)
+    return stream(watch_of(request).live)
 
 
 @router.get("/live/picture/{sha256}")
@@ -67,21 +64,15 @@ def watch_of(request: Request) -> Watch:
     return cast("Watch", request.app.state.watch)
 
 
-def stream(request: Request, broadcast: Broadcast) -> Response:
+def stream(broadcast: Broadcast) -> Response:
     """A broadcast as server-sent events, for as long as whoever asked stays logged in."""
     if broadcast.viewers >= VIEWERS_MOST:
         raise HTTPException(503, "too many screens look at once: close some")
-    return StreamingResponse(_events(request, broadcast), media_type="text/event-stream")
+    return StreamingResponse(_events(broadcast), media_type="text/event-stream")
 
 
-async def _events(request: Request, broadcast: Broadcast) -> AsyncGenerator[str]:
-    token = request.cookies.get(rooms(request).site.cookie, "")
-    checked_s = time.monotonic()
+async def _events(broadcast: Broadcast) -> AsyncGenerator[str]:
     yield "retry: 1000\n\n"
     async with aclosing(broadcast.follow()) as texts:
         async for text in texts:
-            if time.monotonic() - checked_s > _RECHECK_S:
-                checked_s = time.monotonic()
-                if await run_in_threadpool(rooms(request).sessions.find, token) is None:
-                    return
             yield f"data: {text}\n\n"

@@ -8,19 +8,25 @@ from typing import cast
 from fastapi import FastAPI
 
 from cloud_sync.pages.application import make_application
+from cloud_sync.pages.people import Role
 from cloud_sync.pages.serving import Listen
 from cloud_sync.pages.site import MenuItem, Site
 from cloud_sync.wire.errors import LinkError
 from edge.config import StationConfig
 from edge.domain.errors import CameraError, ConfigError, OutputError, StorageError
-from edge.web import history, live
+from edge.web import alarms, focus, history, live
 from edge.web.here import Here
 from edge.web.shown_pictures import ShownPictures
 from edge.web.watch import Watch
 from models.errors import GateError, ModelError, RequestError
 
-MENU = (MenuItem("/", "menu.live", key="1"), MenuItem("/history", "menu.history", key="2"))
-ROUTERS = (live.router, history.router)
+MENU = (
+    MenuItem("/", "menu.live", key="1"),
+    MenuItem("/history", "menu.history", key="2"),
+    MenuItem("/focus", "menu.focus", Role.ENGINEER, key="8"),
+    MenuItem("/alarms", "menu.alarms", key="9"),
+)
+ROUTERS = (live.router, history.router, focus.router, alarms.router)
 FAULTS = {
     ConfigError: 409,
     RequestError: 409,
@@ -50,9 +56,10 @@ def make_station_pages(config: StationConfig, listen: Listen) -> FastAPI:
         faults=cast("dict[type[Exception], int]", FAULTS),
     )
     here = Here(config)
-    watch = Watch(here)
+    pictures = ShownPictures(here.images)
+    watch = Watch(here, pictures)
     app = make_application(site, ROUTERS, lifespan=lambda _app: _while(watch))
-    app.state.here, app.state.watch, app.state.shown_pictures = here, watch, ShownPictures(here.images)
+    app.state.here, app.state.watch, app.state.shown_pictures = here, watch, pictures
     return app
 
 

@@ -21,6 +21,8 @@ from edge.domain.errors import StorageError
 from edge.web.broadcast import Broadcast
 from edge.web.here import Here
 from edge.web.newest import Newest, NewestParts
+from edge.web.sharpness import FocusAid
+from edge.web.shown_pictures import ShownPictures
 from edge.web.trouble import Trouble, said, troubles
 
 log = structlog.get_logger()
@@ -44,11 +46,14 @@ class Watch:
 
     Args:
         here: the station.
+        pictures: of that station.
     """
 
-    def __init__(self, here: Here) -> None:
-        self.live = Broadcast(self._somebody_came)
+    def __init__(self, here: Here, pictures: ShownPictures) -> None:
+        self.live = Broadcast(self._wake_up)
+        self.focus = Broadcast(self._begin_focus)
         self._here = here
+        self._aid = FocusAid(here.config, pictures)
         self._noticed: dict[str, Noticed] = {}
         self._looked = False
         self._stop = threading.Event()
@@ -71,8 +76,12 @@ class Watch:
         """By a trouble's name, since when it is known here."""
         return dict(self._noticed)
 
-    def _somebody_came(self) -> None:
+    def _wake_up(self) -> None:
         self._wake.set()
+
+    def _begin_focus(self) -> None:
+        self._aid.begin()
+        self._wake_up()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -86,7 +95,7 @@ class Watch:
         """One second for those who look; or, where nobody does, one look at the status and some seconds of rest."""
         self._wake.clear()
         state = self._state()
-        if not self.live.viewers:
+        if not (self.live.viewers or self.focus.viewers):
             self._wake.wait(_IDLE_TURN_S)
             return
         try:
@@ -128,9 +137,18 @@ class Watch:
         self._looked = True
 
     def _publish(self, parts: Newest | None, state: dict[str, object]) -> None:
-        now = datetime.now(UTC)
-        content = {"now": now.isoformat(), "state": state, "parts": None if parts is None else asdict(parts)}
-        self.live.publish(json.dumps(content, separators=(",", ":")))
+        said = {"now": datetime.now(UTC).isoformat(), "state": state}
+        if self.live.viewers:
+            self.live.publish(_packed(said | {"parts": None if parts is None else asdict(parts)}))
+        if self.focus.viewers:
+            looks = [] if parts is None else parts.looks
+            product = "" if parts is None or parts.part is None else parts.part.product
+            found = self._aid.measure(looks, product)
+            self.focus.publish(_packed(said | {"cameras": [asdict(each) for each in found]}))
+
+
+def _packed(content: dict[str, object]) -> str:
+    return json.dumps(content, separators=(",", ":"))
 
 
 def state_of(status: Mapping[str, object], found: list[Trouble]) -> dict[str, object]:
