@@ -19,6 +19,7 @@ from cloud_sync.hub.store import (
     label_tables,
     migrations,
     retraining_tables,
+    review_tables,
     rollout_tables,
     trust_tables,
 )
@@ -51,6 +52,7 @@ BESIDE = (
     trust_tables,
     retraining_tables,
     rollout_tables,
+    review_tables,
 )  # these add to the metadata
 
 

@@ -139,7 +139,7 @@ def _timed(run: Run, began: Sequence[tuple[str, int]], now: int) -> list[dict[st
             "began_ms": starts.get(name),
             "took_ms": ends.get(name, over) - starts[name] if name in starts else None,
             "is_now": run.result is None and name == run.step,
-            "is_through": name in starts and (name in ends or run.result == "published"),
+            "is_through": run.result == "published" or name in ends,
             "is_last": run.result is not None and bool(order) and name == order[-1] and run.result != "published",
         }
         for name in STEPS
