@@ -108,7 +108,7 @@ def make_config(app: FastAPI, context: ssl.SSLContext | None = None) -> uvicorn.
         app,
         http=PatientProtocol,
         ws="none",
-        lifespan="off",
+        lifespan="on",
         ssl_context_factory=None if context is None else lambda _config, _default: context,
         log_config=None,
         access_log=False,
