@@ -2,12 +2,14 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from pages_kit import TOKEN, Visitor, let_in, visitor
+from sites_kit import SITES, doors, make_site
 from starlette.testclient import TestClient
 from station_kit import Station
 
@@ -236,8 +238,7 @@ def test_the_form_carries_no_other_site_on(app: FastAPI) -> None:
     ],
 )
 def test_no_file_outside_static_is_served(app: FastAPI, root: str, path: str) -> None:
-    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
-        assert client.get(root + path).status_code == 404
+    assert visitor(app).get(root + path).status_code == 404
 
 
 def chunks(size_bytes: int) -> Iterator[bytes]:
@@ -251,6 +252,23 @@ def test_a_form_is_small_whether_it_says_its_size_or_not(app: FastAPI, operator:
             assert client.post(path, content=b"x" * (FORM_BYTES + 1)).status_code == 413
     form = {"content-type": "application/x-www-form-urlencoded"}
     assert operator.client.post("/login", content=chunks(2 * FORM_BYTES), headers=form).status_code == 413
+
+
+@pytest.mark.parametrize("kind", SITES)
+def test_a_declared_upload_is_larger_from_who_is_logged_in_alone(kind: str, tmp_path: Path) -> None:
+    app = make_site(kind, tmp_path)
+    let_in(app)
+    rooms: Rooms = app.state.rooms
+    engineer, stranger = visitor(app, "engineer"), visitor(app)
+    assert set(rooms.site.uploads) <= {door.path for door in doors(app) if door.method == "POST"}
+    assert rooms.site.uploads
+    for path, most in rooms.site.uploads.items():
+        asked = re.sub(r"\{[^}]*\}", "blob", path)
+        large, head = b"x" * (FORM_BYTES + 1), {"x-csrf-token": engineer.csrf}
+        assert engineer.client.post(asked, content=large, headers=head).status_code != 413, path
+        assert stranger.client.post(asked, content=large).status_code == 413, path
+        head["content-length"] = str(most + 1)
+        assert engineer.client.post(asked, content=b"", headers=head).status_code == 413, path
 
 
 def test_the_cookies_are_for_no_script_and_no_other_site(app: FastAPI) -> None:
