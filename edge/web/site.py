@@ -71,6 +71,7 @@ def make_station_pages(config: StationConfig, listen: Listen) -> FastAPI:
         hosts=listen.hosts,
         secure=listen.secure,
         faults=cast("dict[type[Exception], int]", FAULTS),
+        uploads={"/bundles/tray": bringing.MOST_BYTES, "/masters/{product}/add": masters.MOST_BYTES},
     )
     here = Here(config)
     pictures = ShownPictures(here.images)
