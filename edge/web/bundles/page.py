@@ -52,6 +52,13 @@ def bundles_standing(request: Request, session: Engineer) -> Response:  # noqa: 
     return show(request, "bundles_standing.html", stands=standing(own, found), counted=counted)
 
 
+@router.post("/bundles/work/forget")
+def forget_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
+    """Show what came of the last one no more."""
+    here(request).works[_KIND].forget()
+    return RedirectResponse("/bundles", 303)
+
+
 @router.get("/bundles/work")
 def bundles_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
     """How far the command is that was started here."""

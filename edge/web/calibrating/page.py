@@ -57,6 +57,13 @@ def calibrate_frames(request: Request, session: Engineer) -> Response:  # noqa: 
     return show(request, "calibrate_frames.html", 200, work=work, told=_told(own, work))
 
 
+@router.post("/calibrate/work/forget")
+def forget_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
+    """Show what came of the last one no more."""
+    here(request).works[_KIND].forget()
+    return RedirectResponse("/calibrate", 303)
+
+
 @router.get("/calibrate/work")
 def calibrate_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
     """How far it is."""

@@ -49,6 +49,13 @@ def masters_page(request: Request, session: Operator, before: Before = None) -> 
     return show(request, "masters.html", 200, **values, older=older, cameras=cameras, most_bytes=_MOST_BYTES)
 
 
+@router.post("/masters/work/forget")
+def forget_work(request: Request, session: Operator) -> Response:  # noqa: ARG001 - the guard
+    """Show what came of the last one no more."""
+    here(request).works[_KIND].forget()
+    return RedirectResponse("/masters", 303)
+
+
 @router.get("/masters/work")
 def masters_work(request: Request, session: Operator) -> Response:  # noqa: ARG001 - the guard
     """How far the check is that was started here."""
