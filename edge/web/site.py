@@ -11,7 +11,7 @@ from cloud_sync.pages.site import MenuItem, Site
 from cloud_sync.wire.errors import LinkError
 from edge.config import StationConfig
 from edge.domain.errors import CameraError, ConfigError, OutputError, StorageError
-from edge.web import history, inspection, live
+from edge.web import exporting, history, inspection, live
 from edge.web.here import Here
 from models.errors import GateError, ModelError, RequestError
 
@@ -44,6 +44,6 @@ def make_station_pages(config: StationConfig, listen: Listen) -> FastAPI:
         secure=listen.secure,
         faults=cast("dict[type[Exception], int]", FAULTS),
     )
-    app = make_application(site, [live.router, history.router, inspection.router])
+    app = make_application(site, [live.router, exporting.router, history.router, inspection.router])
     app.state.here = Here(config)
     return app
