@@ -220,13 +220,16 @@ def demo(
 ) -> None:
     """Run the whole product on real solar cells, once around: line, cloud, a new model, line; check every record.
 
+    Ends with the pages of station and cloud; at a terminal they stay until Ctrl-C.
+
     Exit 1 when a record is missing or doubled, or the new model did not go live.
     """
     from edge.demo.run import run_demo
 
     if broker not in {"", "mosquitto", "iotcore"}:
         raise typer.BadParameter(f"expected mosquitto or iotcore, got {broker!r}", param_hint="--broker")
-    result = run_demo(folder, fast=fast, broker=broker or None)
+    stay = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
+    result = run_demo(folder, fast=fast, broker=broker or None, stay=stay)
     if as_json:
         print_json(result.as_json())
     if not result.ok:

@@ -18,7 +18,7 @@ from edge.config_looks import (
     size_of,
 )
 from edge.config_outputs import ModbusSection, MqttSection, OutputSection, check_sessions
-from edge.config_sync import MetricsSection, RetentionSection, SyncSection, TriageSection, WebSection
+from edge.config_sync import MetricsSection, ReleaseSection, RetentionSection, SyncSection, TriageSection, WebSection
 from edge.domain.errors import ConfigError
 
 StationId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -190,6 +190,7 @@ class StationConfig(_Section):
     inference: InferenceSection = InferenceSection()
     sync: SyncSection = SyncSection()
     triage: TriageSection = TriageSection()
+    release: ReleaseSection = ReleaseSection()
     retention: RetentionSection = RetentionSection()
     metrics: MetricsSection = MetricsSection()
     web: WebSection = WebSection()

@@ -47,6 +47,22 @@ class TriageSection(_Section):
     drift: bool = True
 
 
+class ReleaseSection(_Section):
+    """What this station itself asks of a release before and after it decides; what the cloud asks can only add to it.
+
+    An offer is signed by nobody, only the release is: whoever owns the broker must not be able to offer one with
+    limits that hold nothing back.
+    """
+
+    shadow_parts: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    live_parts: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    disagreement_most: Annotated[float, Field(ge=0, le=1)] = 0.2
+    undecided_most: Annotated[float, Field(ge=0, le=1)] = 0.05
+    reject_shift_most: Annotated[float, Field(ge=0, le=1)] = 0.2
+    escape_most: Annotated[float, Field(ge=0, le=1)] = 0.5
+    reject_masters: bool = False
+
+
 class WebSection(_Section):
     """Where `edge web` serves the station's pages; for any address but this machine's own, over TLS alone."""
 

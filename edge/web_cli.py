@@ -31,8 +31,11 @@ def web(
     except ModuleNotFoundError as error:
         raise ConfigError(f"the pages need {error.name}: pip install 'inspectd[web]'") from error
     app = make_station_pages(checked, where)
-    say(as_json, {"ok": True, "address": where.address}, f"the station's pages are at {where.address}")
-    serve(app, where)
+
+    def ready(at: "Listen") -> None:
+        say(as_json, {"ok": True, "address": at.address}, f"the station's pages are at {at.address}")
+
+    serve(app, where, ready)
 
 
 def listen_at(config: "StationConfig", listen: str) -> "Listen":

@@ -16,6 +16,7 @@ from cloud_sync.hub import (
     pki_cli,
     release_cli,
     rollout_cli,
+    runs_cli,
     spare_cli,
     web_cli,
     work_cli,
@@ -132,6 +133,7 @@ pki_cli.register(app)
 keys_cli.register(app)
 spare_cli.register(app)
 work_cli.register(app)
+runs_cli.register(app)
 labels_cli.register(app)
 web_cli.register(app)
 

@@ -18,6 +18,7 @@ from edge.demo.cells import FAST, FULL, LICENCE, Cell, Split, link_cells, load_c
 from edge.demo.compare import read_told
 from edge.demo.judged import by_level, join_cells, latencies_ms, rates
 from edge.demo.loop import Truth, run_loop, show_loop
+from edge.demo.pages import open_pages, show_pages
 from edge.demo.plant import FIRST_PARTS, Plant, ended_well
 from edge.demo.records import compare_all, read_records
 from edge.demo.settings import FAST_LOOP, FIRST, FULL_LOOP, OVERKILL, PRODUCT, UNSEEN, DemoSettings
@@ -30,8 +31,14 @@ from models.bundle_store import active_bundle
 _MARKER = ".inspectd-demo"
 
 
-def run_demo(folder: Path, *, fast: bool, broker: str | None) -> DemoResult:
+def run_demo(folder: Path, *, fast: bool, broker: str | None, stay: bool = False) -> DemoResult:
     """Run everything in `folder`, which is emptied first if an earlier demo made it.
+
+    Args:
+        folder: where everything goes.
+        fast: fewer cells.
+        broker: mosquitto or iotcore; None: the first that is here.
+        stay: at the end the pages stay until Ctrl-C.
 
     Raises:
         ConfigError: the folder holds something else, or a package of the demo is missing.
@@ -58,10 +65,12 @@ def run_demo(folder: Path, *, fast: bool, broker: str | None) -> DemoResult:
         console.print("4/9 check and measure")
         first = _conclude(plant, truth.inspected, (calibration, line), time.monotonic() - started_s)
         round_ = run_loop(plant, loop, truth, console)
-    result = replace(first, loop=round_, ok=first.ok and round_.live, seconds=time.monotonic() - started_s)
-    (plant.folder / "summary.json").write_text(json.dumps(result.as_json(), indent=1))
-    show_loop(round_, plant, console)
-    show_paths(result, console)
+        result = replace(first, loop=round_, ok=first.ok and round_.live, seconds=time.monotonic() - started_s)
+        (plant.folder / "summary.json").write_text(json.dumps(result.as_json(), indent=1))
+        show_loop(round_, plant, console)
+        show_paths(result, console)
+        with open_pages(plant) as pages:
+            show_pages(pages, console, stay=stay)
     return result
 
 

@@ -47,6 +47,13 @@ per_hour = {samples}
 uncertain_within = 0.5
 audit_share = 1.0
 drift = false
+
+# Half of the demo's cells are defective, and the models shall differ on them: on a real line they would seldom.
+[release]
+shadow_parts = {shadow_parts}
+live_parts = {live_parts}
+disagreement_most = 0.6
+reject_shift_most = 0.6
 """
 _CLOUD_FILE = """\
 [cloud]
@@ -62,6 +69,7 @@ idle = false
 [[product]]
 id = "{product}"
 bundle = "{product}"
+champion_station = "{station}"
 kind = "classifier"
 method = "probe"
 overkill = {overkill}
@@ -156,6 +164,8 @@ class DemoSettings:
             source=shift.source,
             images=shift.images,
             samples=shift.samples,
+            shadow_parts=self.loop.shadow_parts,
+            live_parts=self.loop.live_parts,
             port=line_port,
             broker=broker,
         )
@@ -163,6 +173,7 @@ class DemoSettings:
     def cloud_file(self, broker: str) -> str:
         """One product, whose classifier is a probe."""
         return _CLOUD_FILE.format(
+            station=self.station,
             product=self.product,
             broker=broker,
             overkill=OVERKILL,

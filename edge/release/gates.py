@@ -102,7 +102,7 @@ def judge_shadow(products: Sequence[Beside], limits: Probation, *, rejects_maste
     Args:
         products: of each product that it looks at. Together they must be enough; each that is enough by itself is also
             held to the limits by itself.
-        limits: as the cloud set them.
+        limits: as the cloud and the station set them.
         rejects_masters: whether it rejected bad master parts in its trial.
     """
     total = sum_of(products)
@@ -123,7 +123,7 @@ def judge_live(counts: Decided, predicted: float, limits: Probation) -> Judgemen
     Args:
         counts: since it decides.
         predicted: the share of parts that it rejected in shadow.
-        limits: as the cloud set them.
+        limits: as the cloud and the station set them.
     """
     asked = max(counts.parts, limits.parts)
     if counts.faults:

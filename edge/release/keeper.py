@@ -3,6 +3,7 @@
 Invariants:
 - The line never waits for it: it reads counts, moves links that are taken between parts, and raises nothing.
 - What it does is decided by `course`, on what is seen; whatever goes wrong with a release ends that release.
+- A trial, or a wait for what is signed, gives way to another word of the cloud: to go back never waits for either.
 - What the disk or the cloud refuses is tried again, later and later; nothing is lost meanwhile.
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from cloud_sync.wire.backoff import Backoff
-from cloud_sync.wire.messages import Probation, Stage
+from cloud_sync.wire.messages import Stage
 from edge.assembly import Assembly
 from edge.domain.errors import InspectdError, StorageError
 from edge.handover import Offered
@@ -22,6 +23,7 @@ from edge.release.around import NotYetError, Shadow, Trust
 from edge.release.counting import Counting, predicted
 from edge.release.course import Course, Phase, Seen, Step, next_step
 from edge.release.doing import Doing
+from edge.release.floors import in_shadow, on_probation
 from edge.release.gates import WAITING, Answer, Judgement, decided_in_all, judge_live, judge_shadow
 from edge.release.kept import KeptCourse, course_path
 from edge.release.telling import Telling, as_status
@@ -53,7 +55,8 @@ class ReleaseKeeper:
         self._shadow = shadow
         self._stop = threading.Event()
         kept = KeptCourse(course_path(station.config))
-        own = replace(limits or Limits(), stopping=self._stop)
+        own = replace(limits or Limits(), stopping=self._stop, unwanted=self._is_called_away)
+        station.metadata.unwanted = self._is_called_away
         self._doing = Doing(station.config, kept, trust, shadow, own)
         self._telling = Telling(station.handover.say)
         self._kept = kept
@@ -104,6 +107,7 @@ class ReleaseKeeper:
         if job is None or (course is not None and course.job == job):
             return
         if course is not None and course.job.is_same(job):
+            self._again_s = 0.0
             self._become(self._doing.keep(replace(course, job=job)))
         elif course is not None and course.is_watched:
             return
@@ -113,6 +117,13 @@ class ReleaseKeeper:
             self._again_s = 0.0
             self._backoff.reset()
             self._become(self._doing.keep(self._kept.begun(job)))
+
+    def _is_called_away(self) -> bool:
+        """Whether the cloud wants something else than what is being taken further now."""
+        offered, course = self._station.handover.offered(), self._course
+        if offered is None or offered.job is None or course is None:
+            return False
+        return not course.job.is_same(offered.job) or offered.job.stage in {"back", "fetch"}
 
     def _go_on(self, course: Course) -> None:
         try:
@@ -242,12 +253,12 @@ class ReleaseKeeper:
         for product in self._doing.products(course):
             if trouble := self._shadow.trouble(product):
                 return Judgement(Answer.FAILED, trouble)
-        limits = course.job.probation or Probation()
+        limits = in_shadow(course.job, self._station.config.release)
         return judge_shadow(list(course.beside.values()), limits, rejects_masters=course.rejects_masters)
 
     def _judge_live(self, course: Course) -> Judgement:
         counts = decided_in_all(list(course.decided.values()))
-        return judge_live(counts, predicted(course), course.job.probation or Probation())
+        return judge_live(counts, predicted(course), on_probation(course.job, self._station.config.release))
 
     def _untaken(self, course: Course) -> str:
         running = {self._station.products[name].engine.model_id.sha256 for name in self._doing.products(course)}

@@ -32,6 +32,10 @@ from models.errors import ModelError
 _PR_SET_PDEATHSIG = 1
 _NICEST = 19
 _GRACE_S = 5
+_WITHOUT = (
+    "release.reject_masters asks that it rejects a bad master part of each product, and {!r} has none: "
+    "`edge masters add --bad`"
+)
 _PLAN = Plan(threads=1, streams=1, requests=2, per_frame=2)
 
 
@@ -68,6 +72,8 @@ def _tried(order: Order) -> Tried:
             found = _meet_masters(order.config, section, engine)
             if found.against:
                 return found
+            if order.config.release.reject_masters and not found.rejects_masters:
+                return Tried(against=_WITHOUT.format(name), is_gate=True)
             rejects = rejects or found.rejects_masters
     return Tried(rejects_masters=rejects)
 

@@ -13,7 +13,7 @@ from daemon_kit import daemon, line_to
 from edge_kit import LineClient
 from full_size_kit import anomaly_256
 from paced_kit import prepared
-from release_kit import Cloud, Heard, asks
+from release_kit import OPEN, Cloud, Heard, asks
 from station_kit import Station, write_frames
 
 from cloud_sync.wire.messages import Probation
@@ -49,7 +49,7 @@ class Paced:
 
 
 def test_what_a_release_costs_the_line(tmp_path: Path) -> None:
-    made = Station(tmp_path / "station", settings={"line": {"deadline_ms": 4000}})
+    made = Station(tmp_path / "station", settings={"line": {"deadline_ms": 4000}, "release": OPEN})
     made.write_config()
     made.config.write_text(made.config.read_text().replace("bundle = 'blob'", "bundle = 'anomaly'"))
     first = anomaly_256(made.bundles, prepared(4))

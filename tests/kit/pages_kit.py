@@ -2,21 +2,21 @@
 
 import re
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvicorn
 from brokers import eventually
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, sync_playwright
 from starlette.testclient import TestClient
 
 from cloud_sync.pages.people import Role
+from cloud_sync.pages.server import PagesServer, make_config
 from cloud_sync.pages.site import Rooms
-from cloud_sync.wire.broker import free_port
 
 CHROMIUM = shutil.which("chromium")
 MISSING = "" if CHROMIUM else "Debian's chromium is not installed"
@@ -63,18 +63,16 @@ def visitor(app: FastAPI, role: str = "") -> Visitor:
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
     """The application at a loopback port; gives its address."""
-    port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=2)
-    )
-    thread = threading.Thread(target=server.run, name="pages under test")
-    thread.start()
-    try:
-        eventually(lambda: server.started)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
+    server = PagesServer(app, make_config(app))
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        thread = threading.Thread(target=server.run, args=([bound],), name="pages under test")
+        thread.start()
+        try:
+            eventually(lambda: server.started)
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
 
 
 @contextmanager

@@ -53,6 +53,13 @@ resend_s = 5
 [triage]
 per_hour = {samples}
 drift = false
+
+[release]
+shadow_parts = 30
+live_parts = 20
+disagreement_most = 0.9
+reject_shift_most = 0.9
+escape_most = 0.9
 """
 _CLOUD = """\
 [cloud]
@@ -67,6 +74,7 @@ idle = false
 [[product]]
 id = "board"
 bundle = "board"
+champion_station = "pcb"
 kind = "detector"
 minutes = {minutes}
 size_px = {size_px}

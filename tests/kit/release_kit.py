@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,14 @@ from models.bundle import Bundle
 from models.trust.about import about_of
 
 LIMITS = Limits(payload_bytes=250_000, in_flight=20)
+OPEN = {
+    "shadow_parts": 1,
+    "live_parts": 1,
+    "disagreement_most": 1.0,
+    "undecided_most": 1.0,
+    "reject_shift_most": 1.0,
+    "escape_most": 1.0,
+}  # floors of a station that asks for nothing: what the offer says holds alone
 PROBATION = Probation(parts=20, disagreement_most=0.2)
 
 
@@ -138,9 +146,11 @@ class ListedShadow:
         return self.why
 
 
-def release_station(folder: Path, *, bad_every: int = 3, deadline_ms: int = 4000) -> Station:
+def release_station(
+    folder: Path, *, bad_every: int = 3, deadline_ms: int = 4000, floors: Mapping[str, object] = OPEN
+) -> Station:
     """A station with the blob bundle; every so-manieth frame shows a bad part."""
-    settings = {"line": {"deadline_ms": deadline_ms}, "camera": {"timeout_ms": 3000}}
+    settings = {"line": {"deadline_ms": deadline_ms}, "camera": {"timeout_ms": 3000}, "release": floors}
     station = Station(folder / "station", settings=settings)
     station.write_config()
     make_bundle(station.bundles)

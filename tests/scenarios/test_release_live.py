@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from brokers import eventually, local_broker
 from line_kit import Line, make_line
+from release_kit import OPEN
 from station_kit import make_bundle, run_json
 
 from cloud_sync.hub.files.blobs import FolderBlobs
@@ -81,7 +82,9 @@ def kill(running: "subprocess.Popen[str]") -> None:
 
 def test_a_release_comes_into_use_and_goes_back_while_the_daemon_is_killed_at_every_stage(tmp_path: Path) -> None:
     with local_broker(available_kinds()[0], tmp_path) as broker:
-        line = make_line(tmp_path, broker, settings={"line": {"deadline_ms": 4000}, "camera": {"timeout_ms": 3000}})
+        line = make_line(
+            tmp_path, broker, settings={"line": {"deadline_ms": 4000}, "camera": {"timeout_ms": 3000}, "release": OPEN}
+        )
         with line.collector(), line.simulator(100_000, "--rate", "20", "--in-flight", "4"):
             hub = Hub(line, broker, tmp_path / "hub")
             hub.ask("shadow")

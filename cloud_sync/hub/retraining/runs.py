@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.retraining.errors import RequestRefusedError
 from cloud_sync.hub.retraining.triggers import WEEK_MS, History, Trigger
+from cloud_sync.hub.store.adding import add_absent
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.file_tables import releases
-from cloud_sync.hub.store.retraining_tables import retraining_open, retraining_runs
+from cloud_sync.hub.store.retraining_tables import retraining_open, retraining_runs, retraining_steps
 from models.archive import SUFFIX
 
 
@@ -25,6 +26,11 @@ class Result(StrEnum):
     PUBLISHED = "published"
     REFUSED = "refused"  # the gate said no
     FAILED = "failed"  # the data or the outside world would not do
+    ENDED = "ended"  # a person did not want it any more
+
+
+class UnknownRunError(StoreError, LookupError):
+    """The store has no such run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ class Runs:
             connection.execute(
                 sa.update(retraining_runs).where(changed).values(step=step, step_since_ms=now_ms, worker=worker)
             )
+            add_absent(connection, retraining_steps, {"run": run, "step": step, "began_at_ms": now_ms})
 
     def note(self, run: str, found: Mapping[str, object]) -> None:
         """Keep what a step found out, all of it or, where its first column has a word already, none.
@@ -122,12 +129,19 @@ class Runs:
             connection.execute(sa.delete(retraining_open).where(retraining_open.c.run == run))
 
     def find(self, run: str) -> Run:
-        """One run. Raises StoreError, also where there is none."""
+        """One run. Raises UnknownRunError, which is a StoreError too, where there is none; StoreError."""
         with self.reading() as connection:
             row = connection.execute(sa.select(retraining_runs).where(retraining_runs.c.run == run)).one_or_none()
         if row is None:
-            raise StoreError(f"the store has no run {run!r}")
+            raise UnknownRunError(f"the store has no run {run!r}")
         return _run(row)
+
+    def steps(self, run: str) -> list[tuple[str, int]]:
+        """The steps that a run began, and when first, in order; ms since 1970. Raises StoreError."""
+        columns = retraining_steps.c.step, retraining_steps.c.began_at_ms
+        query = sa.select(*columns).where(retraining_steps.c.run == run).order_by(retraining_steps.c.began_at_ms)
+        with self.reading() as connection:
+            return [(str(row[0]), int(row[1])) for row in connection.execute(query)]
 
     def under_way(self) -> list[Run]:
         """Those that have not ended, oldest first. Raises StoreError."""
@@ -141,10 +155,11 @@ class Runs:
 
     def of(self, product: str, limit: int = 100) -> list[Run]:
         """A product's runs, newest first. Raises StoreError."""
-        newest = retraining_runs.c.started_at_ms.desc()
-        query = sa.select(retraining_runs).where(retraining_runs.c.product == product).order_by(newest).limit(limit)
-        with self.reading() as connection:
-            return [_run(row) for row in connection.execute(query).all()]
+        return self._newest(sa.select(retraining_runs).where(retraining_runs.c.product == product), limit)
+
+    def newest(self, limit: int) -> list[Run]:
+        """Of all products, newest first. Raises StoreError."""
+        return self._newest(sa.select(retraining_runs), limit)
 
     def history(self, product: str, now_ms: int) -> History:
         """What the triggers ask of a product's runs. Raises StoreError."""
@@ -185,6 +200,11 @@ class Runs:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _newest(self, query: "sa.Select[tuple[object, ...]]", limit: int) -> list[Run]:
+        ordered = query.order_by(retraining_runs.c.started_at_ms.desc(), retraining_runs.c.run).limit(limit)
+        with self.reading() as connection:
+            return [_run(row) for row in connection.execute(ordered).all()]
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         with store_errors(self._engine), self._engine.begin() as connection:
@@ -201,8 +221,9 @@ def history_of(runs: Sequence[Run], now_ms: int) -> History:
 
 
 def seen(runs: Sequence[Run]) -> tuple[int, tuple[str, ...]]:
-    """The newest label that a training has used, and the classes it knew; a run that failed has used none."""
-    used = next((run for run in runs if run.labels_seq is not None and run.result != Result.FAILED), None)
+    """The newest label that a training has used, and the classes it knew; one that came to nothing has used none."""
+    nothing = {Result.FAILED, Result.ENDED}
+    used = next((run for run in runs if run.labels_seq is not None and run.result not in nothing), None)
     return (0, ()) if used is None or used.labels_seq is None else (used.labels_seq, used.classes)
 
 

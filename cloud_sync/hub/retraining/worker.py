@@ -6,7 +6,7 @@ from cloud_sync.hub.retraining.chores import Chore
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig, ProductSection
 from cloud_sync.hub.retraining.errors import RequestRefusedError
 from cloud_sync.hub.retraining.gathering import weighed
-from cloud_sync.hub.retraining.runs import Run, Runs
+from cloud_sync.hub.retraining.runs import Result, Run, Runs
 from cloud_sync.hub.retraining.work_folder import clean
 from cloud_sync.hub.retraining.workers import Workers
 from cloud_sync.hub.retraining.workflow import Workflow
@@ -63,8 +63,9 @@ class Worker:
         """See to it that each run that is under way is worked on, and say how far it is. Raises StoreError."""
         under_way = {run.run: run for run in self._runs.under_way() if self._is_ours(run)}
         for run in under_way.values():
-            if run.run not in self._begun:
-                self._workflow.begin(run.run)
+            if over := self._workflow.begin(run.run):
+                self._runs.end(run.run, Result.FAILED, over, self._now_ms())
+            elif run.run not in self._begun:
                 self._told(_event("begun", run) | {"trigger": run.trigger, "why": run.why})
             elif self._begun[run.run] != run.step:
                 self._told(_event("step", run) | {"step": run.step})

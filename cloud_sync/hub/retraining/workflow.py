@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from cloud_sync.hub.retraining.errors import RetrainingError
 from cloud_sync.hub.retraining.runs import Result, Runs
@@ -29,6 +30,8 @@ from models.dataset.errors import DatasetError
 from models.errors import ModelError
 
 _QUEUE = "retraining"
+_ALIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
+_BY_HAND = "ended by hand"
 _VERSION = "1"  # of the order of steps: runs of another order are not taken over
 _TRIES = 5
 _END_S = 20.0
@@ -44,6 +47,10 @@ class Stopping(BaseException):
 
 class Overtaken(BaseException):
     """Another worker has the run: we were taken for dead."""
+
+
+class Ended(BaseException):
+    """A person ended the run while we were at it."""
 
 
 class _Json:
@@ -131,12 +138,23 @@ class Workflow:
             _logger.warning("a step did not end in %g s: it is left as a kill would leave it", _END_S)
         self._dbos.destroy(destroy_registry=True)
 
-    def begin(self, run: str) -> None:
-        """See to it that the run is worked on by somebody; said again it changes nothing."""
+    def begin(self, run: str) -> str:
+        """See to it that the run is worked on by somebody; said again it changes nothing.
+
+        Returns:
+            Why nobody ever will any more; "" where somebody does, or is about to.
+        """
         from dbos import SetWorkflowID
 
-        with SetWorkflowID(run):
-            self._dbos.enqueue_workflow(_QUEUE, self._run, run)
+        status = self._dbos.get_workflow_status(run)
+        if status is None:
+            with SetWorkflowID(run):
+                self._dbos.enqueue_workflow(_QUEUE, self._run, run)
+            return ""
+        if status.status in _ALIVE:
+            return ""
+        error = f": {status.error!s:.300}" if status.error else ""
+        return f"its work is over ({status.status.lower()}), and the store was not told how{error}"
 
     def take_over(self, worker: str) -> None:
         """Put a dead worker's runs back into the queue; said by several, it happens once."""
@@ -178,11 +196,13 @@ class Workflow:
 
     def _once(self, run: str, name: str, step: Step) -> dict[str, str]:
         self._check_stopping()
-        self._check_ours(run)
         try:
+            self._check_ours(run)
             self._runs.enter(run, name, self._worker, self._now_ms())
             done = step(self._runs.find(run), self._looking(run))
             self._runs.note(run, done.found)
+        except Ended:
+            return _word(Result.ENDED, _BY_HAND)
         except _PASSING:
             raise
         except _EXPECTED as error:
@@ -205,7 +225,10 @@ class Workflow:
                     raise Stopping from error
 
     def _looking(self, run: str) -> Callable[[], None]:
-        """What a long step calls: it learns that we stop at once, and that we lost the run within a second."""
+        """What a long step calls: it learns that we stop at once, and that we lost the run within a second.
+
+        A database that is away for a moment ends no training of hours: whose the run is, is asked again.
+        """
         next_s = time.monotonic() + _LOOK_S
 
         def look() -> None:
@@ -213,15 +236,23 @@ class Workflow:
             self._check_stopping()
             if time.monotonic() >= next_s:
                 next_s = time.monotonic() + _LOOK_S
-                self._check_ours(run)
+                try:
+                    self._check_ours(run)
+                except StoreError as error:
+                    _logger.warning("run %s: whether it is still ours is not known: %s", run, error)
 
         return look
 
     def _check_ours(self, run: str) -> None:
-        """DBOS alone knows whose it is: what stands in the store is for people."""
-        status = self._dbos.get_workflow_status(run)
+        """DBOS alone knows whose it is: the worker in the store is for people, and so is its end. Raises StoreError."""
+        try:
+            status = self._dbos.get_workflow_status(run)
+        except SQLAlchemyError as error:
+            raise StoreError(f"the database of what is under way fails: {error}") from error
         if status is None or status.executor_id != self._worker:
             raise Overtaken(run)
+        if self._runs.find(run).result is not None:
+            raise Ended(run)
 
     def _check_stopping(self) -> None:
         if self._stopping.is_set():

@@ -5,22 +5,29 @@ from pathlib import Path
 import sqlalchemy as sa
 from fastapi import FastAPI
 
+from cloud_sync.hub.labels.errors import LabelError
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
 from cloud_sync.hub.retraining.errors import CloudConfigError, RequestRefusedError, RetrainingError
 from cloud_sync.hub.store.errors import BlobError, StoreError
-from cloud_sync.hub.web import fleet
+from cloud_sync.hub.web import fleet, labels, labels_files, pictures, review
+from cloud_sync.hub.web.figures import FILTERS
 from cloud_sync.hub.web.hub import Hub
 from cloud_sync.pages.application import make_application
 from cloud_sync.pages.serving import Listen
 from cloud_sync.pages.site import MenuItem, Site
 from models.errors import ModelError, RequestError
 
-MENU = (MenuItem("/", "menu.fleet", key="1"),)
+MENU = (
+    MenuItem("/", "menu.fleet", key="1"),
+    MenuItem("/review", "review.title", key="2"),
+    MenuItem("/labels", "labels.title", key="3"),
+)
 FAULTS: dict[type[Exception], int] = {
     RequestError: 409,
     RequestRefusedError: 409,
     CloudConfigError: 409,
     ModelError: 409,
+    LabelError: 409,
     RetrainingError: 503,
     StoreError: 503,
     BlobError: 503,
@@ -44,6 +51,7 @@ def make_fleet_pages(config: CloudConfig, listen: Listen) -> FastAPI:
         secure=listen.secure,
         faults=FAULTS,
     )
-    app = make_application(site, [fleet.router])
+    app = make_application(site, [fleet.router, review.router, labels.router, labels_files.router, pictures.router])
     app.state.hub = Hub(config)
+    app.state.templates.filters.update(FILTERS)
     return app

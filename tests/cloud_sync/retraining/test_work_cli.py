@@ -59,6 +59,27 @@ def test_status_without_a_store_says_what_to_give() -> None:
     assert "--config" in said.stderr
 
 
+def test_runs_are_listed_shown_and_ended_by_hand(tmp_path: Path) -> None:
+    store = str(tmp_path / "cloud.db")
+    config = write_cloud(tmp_path, store)
+    with Runs(store) as runs:
+        run = runs.open("cells", Trigger.NEW_LABELS, "50 of 50 new labels", WEDNESDAY_MS).run
+        runs.enter(run, "train", "worker", WEDNESDAY_MS + 1000)
+    [listed] = cloud("runs", "list", "--config", config, "--json").stdout.splitlines()
+    assert (json.loads(listed)["run"], json.loads(listed)["step"]) == (run, "train")
+    assert "under way" in cloud("runs", "list", "--config", config).stdout
+    said = cloud("runs", "end", run, "--config", config, "--by", "anna", "--why", "it stands still", "--json")
+    assert (said.returncode, json.loads(said.stdout)["result"]) == (0, "ended")
+    shown = cloud("runs", "show", run, "--config", config)
+    assert "ended by anna: it stands still" in shown.stdout
+    again = cloud("runs", "end", run, "--config", config)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "has ended already" in again.stderr
+    assert "there is no run 'cells-0'" in cloud("runs", "show", "cells-0", "--config", config).stderr
+    with Runs(store) as runs:
+        assert runs.open("cells", Trigger.BY_HAND, "asked for by hand", WEDNESDAY_MS + 5000).result is None
+
+
 @pytest.mark.parametrize(
     ("product", "code", "words"),
     [

@@ -14,9 +14,10 @@ from retraining_kit import NAMES, WEDNESDAY_MS, WrittenDown, write_cloud
 
 from cloud_sync.hub.retraining.chores import Chores
 from cloud_sync.hub.retraining.cloud_toml import load_config
+from cloud_sync.hub.retraining.ending import end_run
 from cloud_sync.hub.retraining.errors import RequestRefusedError, RetrainingError
 from cloud_sync.hub.retraining.runs import Result, Run, Runs
-from cloud_sync.hub.retraining.steps import Done, Look
+from cloud_sync.hub.retraining.steps import Done, Look, Step, Steps
 from cloud_sync.hub.retraining.triggers import Trigger
 from cloud_sync.hub.retraining.workflow import Patience, Workflow
 from cloud_sync.hub.retraining.working import working as whole
@@ -116,6 +117,114 @@ def test_a_store_that_is_away_at_a_runs_end_leaves_no_run_open_for_ever(place: s
             workflow.begin(run.run)
             assert ended(late, run).result == Result.PUBLISHED
         assert late.under_way() == []
+
+
+def waiting(began: threading.Event) -> Step:
+    """A step that trains for ever, and looks."""
+
+    def waits(run: Run, look: Look) -> Done:
+        del run
+        began.set()
+        while True:
+            look()
+            threading.Event().wait(0.01)
+
+    return waits
+
+
+def test_a_run_that_a_person_ends_gives_way_at_once_and_keeps_by_whom_and_why(place: str, runs: Runs) -> None:
+    began = threading.Event()
+    written = WrittenDown({"train": waiting(began)})
+    run = asked(runs)
+    with working(place, runs, written) as workflow:
+        workflow.begin(run.run)
+        eventually(began.is_set, 20)
+        found = end_run(place, run.run, "anna", "it stands still")
+        assert (found.result, found.reason) == (Result.ENDED, "ended by anna: it stands still")
+        began.clear()
+        other = asked(runs)
+        workflow.begin(other.run)
+        eventually(began.is_set, 20)
+        with pytest.raises(RequestRefusedError, match="has ended already: ended"):
+            end_run(place, run.run, "bert")
+    assert written.done == ["snapshot", "champion"] * 2
+    assert runs.find(run.run).reason == "ended by anna: it stands still"
+
+
+def test_a_run_that_a_person_ends_before_its_turn_is_never_begun(place: str, runs: Runs) -> None:
+    written = WrittenDown()
+    first, second = asked(runs), asked(runs, "lids")
+    end_run(place, first.run, "anna")
+    with working(place, runs, written) as workflow:
+        workflow.begin(first.run)
+        workflow.begin(second.run)
+        assert ended(runs, second).result == Result.PUBLISHED
+    assert written.done == list(NAMES)
+
+
+def test_there_is_no_end_for_a_run_that_nobody_knows(place: str, runs: Runs) -> None:
+    del runs
+    with pytest.raises(RequestRefusedError, match="there is no run 'cells-0'"):
+        end_run(place, "cells-0", "anna")
+
+
+class NoSteps(Steps):
+    """A defect between the steps: DBOS takes the workflow for failed, and the store was told nothing."""
+
+    def in_order(self) -> tuple[tuple[str, Step], ...]:
+        raise ZeroDivisionError("by nothing")
+
+
+def test_a_run_whose_work_is_over_outside_of_a_step_does_not_stay_open_for_ever(tmp_path: Path, place: str) -> None:
+    config = load_config(write_cloud(tmp_path, place))
+    written = WrittenDown().steps()
+    broken = NoSteps(**{name: getattr(written, name) for name in NAMES})
+    with Runs(place) as runs:
+        run = asked(runs)
+        with whole(config, lambda _event: None, lambda _config, _runs: broken) as chores:
+            at_s = iter(range(10_000))
+
+            def is_over() -> bool:
+                chores.round(float(next(at_s)))
+                return runs.find(run.run).result is not None
+
+            eventually(is_over, 20)
+        found = runs.find(run.run)
+        assert (found.result, runs.under_way()) == (Result.FAILED, [])
+    assert "its work is over (error), and the store was not told how" in str(found.reason)
+    assert "by nothing" in str(found.reason)
+
+
+class AwayWhileLooking(Runs):
+    """The database is away while a training asks whether it is still wanted."""
+
+    looking = False
+
+    def find(self, run: str) -> Run:
+        if self.looking:
+            self.looking = False
+            raise StoreError("the database is away")
+        return super().find(run)
+
+
+def test_a_database_that_is_away_for_a_moment_ends_no_training_under_way(place: str) -> None:
+    with AwayWhileLooking(place) as away:
+
+        def trains(run: Run, look: Look) -> Done:
+            del run
+            away.looking = True
+            while away.looking:
+                look()
+                threading.Event().wait(0.01)
+            return Done({})
+
+        written = WrittenDown({"train": trains})
+        run = asked(away)
+        with working(place, away, written) as workflow:
+            workflow.begin(run.run)
+            with Runs(place) as other:
+                assert ended(other, run).result == Result.PUBLISHED
+    assert written.done == list(NAMES)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bad_graphs import hanging, with_graph
 from brokers import eventually
 from release_kit import Cloud, Heard, ListedShadow, asks, release_station
 from station_kit import Station, make_bundle, ungated_int8
 
-from cloud_sync.wire.messages import Job
+from cloud_sync.wire.messages import Job, Probation
 from edge.assembly import Assembly
 from edge.changeover import Changeover
 from edge.config import load_config
@@ -112,6 +113,36 @@ def test_a_good_release_is_told_to_decide_at_once_and_yet_looks_first(made: Stat
     assert (taken.version, taken.active, taken.previous) == (2, True, False)
 
 
+OPEN_DOORS = Probation(parts=1, disagreement_most=1, undecided_most=1, reject_shift_most=1, escape_most=1)
+
+
+def test_an_offer_whose_limits_hold_nothing_back_is_held_to_the_stations_own(tmp_path: Path) -> None:
+    """Whoever owns the broker writes the offer; the release is signed, and bad."""
+    made = release_station(tmp_path, floors={"shadow_parts": 20, "disagreement_most": 0.2})
+    job, file, _ = adopted(made, cloud := Cloud(tmp_path / "cloud", made))
+    with keeping(made, cloud) as kept:
+        kept.shadow.counts = Beside(parts=19, disagreements=3, rejects=9, champion_rejects=6)
+        kept.offer(asks(job, "live", OPEN_DOORS), file)
+        eventually(lambda: kept.heard.words() and "until 20 parts" in kept.heard.last().why)
+        kept.shadow.counts = Beside(parts=20, disagreements=5, rejects=11, champion_rejects=6)
+        eventually(kept.heard.is_at("rejected"))
+        assert "judged otherwise" in kept.heard.last().why
+    assert active(made) == 1
+
+
+def test_on_probation_too_the_stations_own_limits_send_it_back(tmp_path: Path) -> None:
+    made = release_station(tmp_path, floors={"shadow_parts": 1, "live_parts": 20, "reject_shift_most": 0.1})
+    job, file, _ = adopted(made, cloud := Cloud(tmp_path / "cloud", made))
+    with keeping(made, cloud) as kept:
+        kept.shadow.counts = GOOD
+        kept.offer(asks(job, "live", OPEN_DOORS), file)
+        eventually(kept.runs(2))
+        eventually(kept.on_probation)
+        kept.decides(parts=12, rejects=12)
+        eventually(kept.heard.is_at("back"))
+    assert active(made) == 1
+
+
 def test_a_release_that_shall_only_look_never_decides(made: Station, cloud: Cloud) -> None:
     job, file, _ = adopted(made, cloud)
     with keeping(made, cloud) as kept:
@@ -205,6 +236,29 @@ def test_a_release_is_taken_back_also_after_another_offer_came(made: Station, cl
         kept.station.handover.asked(other)
         eventually(lambda: kept.heard.words() and kept.heard.last().job == "another")
         kept.offer(asks(job, "back"), file)
+        eventually(kept.heard.is_at("back"))
+    assert active(made) == 1
+
+
+def test_to_go_back_never_waits_for_the_trial_of_another_offer(made: Station, cloud: Cloud) -> None:
+    """A trial may take half an hour; the line must be rid of a bad model within seconds."""
+    job, file, _ = adopted(made, cloud, Phase.LIVE, proven=True)
+    activate(made.bundles, "blob", 2)
+    other, endless = cloud.release(with_graph(cloud.folder, hanging, 8), job="another")
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(other, "shadow"), endless)
+        eventually(kept.heard.is_at("selftest"))
+        kept.offer(asks(job, "back"), file)
+        eventually(kept.heard.is_at("back"))
+        assert (kept.heard.last().job, active(made)) == (job.job, 1)
+
+
+def test_an_offer_that_is_withdrawn_during_its_trial_is_tried_no_further(made: Station, cloud: Cloud) -> None:
+    job, file = cloud.release(with_graph(cloud.folder, hanging))
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(job, "shadow"), file)
+        eventually(kept.heard.is_at("selftest"))
+        kept.station.handover.asked(asks(job, "back"))
         eventually(kept.heard.is_at("back"))
     assert active(made) == 1
 
