@@ -32,7 +32,7 @@ def look(host: str, cookie: str) -> None:
         if picture in {"", shown}:
             continue
         shown = picture
-        pictures.request("GET", f"/live/picture/{picture}?width=960", headers={"Cookie": cookie})
+        pictures.request("GET", f"/live/picture/{picture}?width=480", headers={"Cookie": cookie})
         sys.stdout.write(f"{len(pictures.getresponse().read())}\n")
         sys.stdout.flush()
 
