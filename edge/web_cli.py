@@ -24,12 +24,12 @@ def web(
     from edge.config import load_config
 
     checked = load_config(config)
-    where = listen_at(checked, listen)
     try:
         from cloud_sync.pages.serving import serve
         from edge.web.site import make_station_pages
     except ModuleNotFoundError as error:
         raise ConfigError(f"the pages need {error.name}: pip install 'inspectd[web]'") from error
+    where = listen_at(checked, listen)
     app = make_station_pages(checked, where)
 
     def ready(at: "Listen") -> None:
