@@ -19,16 +19,16 @@ from edge.config import ProductSection
 from edge.masters.store import NAME, Master, MasterStore
 from edge.record.checks import find_check, read_checks
 from edge.web.here import here
-from edge.web.masters.parts import products
+from edge.web.masters.parts import answered, products
 from edge.web.works.asking import ask_edge
 from edge.web.works.receiving import receive
-from edge.web.works.showing import work_part
+from edge.web.works.showing import work_part, work_values
 
 router = APIRouter()
 ProductId = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 MasterName = Annotated[str, InPath(pattern=f"^{NAME}$")]
 Before = Annotated[int | None, Query(ge=1, lt=2**62)]
-Text = Annotated[str, Query(max_length=500)]
+Text = Annotated[str, Query(max_length=500, pattern=r"^[^\x00-\x1f]*$")]
 _KIND = "masters"
 MOST_BYTES = 200_000_000
 _HISTORY = 25
@@ -42,10 +42,18 @@ def masters_page(request: Request, session: Operator, before: Before = None) -> 
     running, found = products(own)
     path = own.config.database_path
     history = read_checks(path, limit=_HISTORY, before=before) if path.exists() else []
-    values = {"products": found, "running": running, "work": own.works[_KIND].find(), "history": history}
+    values = {"products": found, "running": running, "history": history, "answered": answered}
+    values |= work_values(request, _KIND)
     older = history[-1][0] if len(history) == _HISTORY else None
     cameras = [camera.id for camera in own.config.camera]
     return show(request, "masters.html", 200, **values, older=older, cameras=cameras, most_bytes=MOST_BYTES)
+
+
+@router.post("/masters/work/forget")
+def forget_work(request: Request, session: Operator) -> Response:  # noqa: ARG001 - the guard
+    """Show what came of the last one no more."""
+    here(request).works[_KIND].forget()
+    return RedirectResponse("/masters", 303)
 
 
 @router.get("/masters/work")
@@ -57,7 +65,8 @@ def masters_work(request: Request, session: Operator) -> Response:  # noqa: ARG0
 @router.get("/masters/checks/{number}")
 def check_page(request: Request, session: Operator, number: Annotated[int, InPath(ge=1, lt=2**62)]) -> Response:  # noqa: ARG001
     """One check, part by part."""
-    check = find_check(here(request).config.database_path, number)
+    path = here(request).config.database_path
+    check = find_check(path, number) if path.exists() else None
     if check is None:
         raise HTTPException(404)
     return show(request, "master_check.html", number=number, check=check)
