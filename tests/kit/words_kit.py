@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT / "cloud_sync" / "pages"
 FOLDERS = {"station": ROOT / "edge" / "web", "cloud": ROOT / "cloud_sync" / "hub" / "web"}
 _KEY = re.compile(r"[a-z_]+\.[A-Za-z0-9_]*")
-_SIGNS = {"B", "MB", "edge", "ms", "px", "v"}  # units, a command's name, and v for version, as in every language
+_SIGNS = {"B", "MB", "edge", "min", "ms", "px", "v"}  # units, a command's name, and v for version, as in every language
 _SPOKEN = ("alt", "aria-label", "aria-description", "placeholder", "title")
 
 
