@@ -50,6 +50,7 @@ def make_fleet_pages(config: CloudConfig, listen: Listen) -> FastAPI:
         hosts=listen.hosts,
         secure=listen.secure,
         faults=FAULTS,
+        uploads=labels_files.UPLOADS,
     )
     app = make_application(site, [fleet.router, review.router, labels.router, labels_files.router, pictures.router])
     app.state.hub = Hub(config)
