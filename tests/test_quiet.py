@@ -22,6 +22,7 @@ assert not seen, seen
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "imports",
     [

@@ -116,14 +116,20 @@ def _record(batch: Batch, payload: bytes) -> NewRecord:
         expected = f"station {batch.station!r} and epoch {batch.epoch}, as its envelope says"
         raise LinkError(f"expected a record of {expected}, got {record.station!r} and {record.epoch}")
     verdict = outcome = None
+    product = model = ""
     if isinstance(record, InspectionRecord):
         verdict = None if record.master else record.verdict  # a known part shown to the camera is no production
+        product, model = storable(record.product), storable(_model_of(record))
     elif isinstance(record, OutcomeRecord):
         verdict, outcome = record.told_verdict, record.outcome
     key = Key(batch.station, batch.epoch, batch.stream, record.seq)
     part_id = storable(record.part_id) if isinstance(record, PartRecord) else ""
     lost = min(record.records, _LOST_MOST) if isinstance(record, LossRecord) else 0
-    return NewRecord(key, payload, part_id, verdict, outcome, _made_at_ms(record), lost)
+    return NewRecord(key, payload, part_id, verdict, outcome, _made_at_ms(record), lost, product, model)
+
+
+def _model_of(record: InspectionRecord) -> str:
+    return next((f"{view.model.id}-v{view.model.version}" for view in record.views if view.model is not None), "")
 
 
 def _made_at_ms(record: Record) -> int | None:

@@ -41,9 +41,12 @@ def web(
         except ModuleNotFoundError as error:
             raise typer.BadParameter(f"the pages need {error.name}: pip install 'inspectd[hub,web]'") from error
         app = make_fleet_pages(checked, where)
-        said = json.dumps({"ok": True, "address": where.address})
-        typer.echo(said if as_json else f"the fleet's pages are at {where.address}")
-        serve(app, where)
+
+        def ready(at: "Listen") -> None:
+            said = json.dumps({"ok": True, "event": "ready", "address": at.address})
+            typer.echo(said if as_json else f"the fleet's pages are at {at.address}")
+
+        serve(app, where, ready)
 
 
 def listen_at(config: "CloudConfig", listen: str) -> "Listen":

@@ -9,9 +9,9 @@ from starlette.responses import RedirectResponse, Response
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Admin, Operator
 from cloud_sync.pages.people import LANGUAGES, THEMES, Role
-from cloud_sync.pages.sessions import LoginRefusedError
 from cloud_sync.pages.showing import show
-from cloud_sync.pages.site import address_of, note, rooms
+from cloud_sync.pages.site import note, origin_of, rooms
+from cloud_sync.pages.tries import LoginRefusedError
 
 router = APIRouter()
 _MOST = 200
@@ -25,7 +25,10 @@ def account_page(request: Request, session: Operator) -> Response:
 
 @router.post("/account/looks")
 def change_looks(
-    request: Request, session: Operator, language: Annotated[str, Form()], theme: Annotated[str, Form()]
+    request: Request,
+    session: Operator,
+    language: Annotated[str, Form(max_length=1000)],
+    theme: Annotated[str, Form(max_length=1000)],
 ) -> Response:
     """How the pages look for who asks."""
     rooms(request).accounts.set_looks(session.person.name, language, theme)
@@ -34,14 +37,17 @@ def change_looks(
 
 @router.post("/account/password")
 def change_password(
-    request: Request, session: Operator, old: Annotated[str, Form()], new: Annotated[str, Form()]
+    request: Request,
+    session: Operator,
+    old: Annotated[str, Form(max_length=1000)],
+    new: Annotated[str, Form(max_length=1000)],
 ) -> Response:
     """Another password for who asks; all their sessions end."""
     here, name = rooms(request), session.person.name
     try:
-        here.sessions.begin(name, old, address_of(request))
+        here.sessions.check(name, old, origin_of(request))
     except LoginRefusedError as error:
-        note(request, session, "password", name, error.word)
+        note(request, session, "password", name, here.words.say("en", error.word))
         raise PagesError(here.words.say(session.person.language or LANGUAGES[0], error.word)) from error
     here.accounts.set_password(name, new)
     note(request, session, "password", name)
@@ -58,9 +64,9 @@ def users_page(request: Request, session: Admin) -> Response:  # noqa: ARG001 - 
 def add_user(
     request: Request,
     session: Admin,
-    name: Annotated[str, Form()],
+    name: Annotated[str, Form(max_length=1000)],
     role: Annotated[Role, Form()],
-    password: Annotated[str, Form()],
+    password: Annotated[str, Form(max_length=1000)],
 ) -> Response:
     """Let somebody in."""
     rooms(request).accounts.add(name, role, password)

@@ -45,12 +45,13 @@ class Accounts:
         self._change(name, "UPDATE people SET role = :role WHERE name = :name", {"role": role.value})
 
     def set_password(self, name: str, password: str) -> None:
-        """Give somebody another password; their sessions end. Raises PagesError."""
+        """Give somebody another password; their sessions end, and they may try again at once. Raises PagesError."""
         kept = passwords.hashed(passwords.check_password(name, password))
         with self._store.transaction() as connection:
             if not connection.execute("UPDATE people SET password = ? WHERE name = ?", (kept, name)).rowcount:
                 raise _unknown(name)
-            connection.execute("DELETE FROM sessions WHERE name = ?", (name,))
+            for table in ("sessions", "browsers", "failures"):
+                connection.execute(f"DELETE FROM {table} WHERE name = ?", (name,))  # noqa: S608 - one of these three
 
     def set_looks(self, name: str, language: str, theme: str) -> None:
         """How somebody wants to see the pages. Raises PagesError."""

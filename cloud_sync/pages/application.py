@@ -11,14 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Lifespan, Scope
 
 from cloud_sync.pages import account, login
+from cloud_sync.pages.bodies import Bodies
 from cloud_sync.pages.errors import PagesError
+from cloud_sync.pages.faults import Unexpected
 from cloud_sync.pages.guard import NotAllowedError, NotLoggedInError
 from cloud_sync.pages.headers import SecurityHeaders
 from cloud_sync.pages.showing import STATIC, make_environment, say, show
 from cloud_sync.pages.site import Rooms, Site
+from cloud_sync.pages.streams import EventStreams
 
 
 class _Files(StaticFiles):
@@ -30,13 +33,25 @@ class _Files(StaticFiles):
         return response
 
 
-def make_application(site: Site, routers: Sequence[APIRouter]) -> FastAPI:
+def make_application(site: Site, routers: Sequence[APIRouter], lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """The application of a site; its OpenAPI document is `app.openapi()`, and nobody is served it.
+
+    Args:
+        site: what is served.
+        routers: its own pages.
+        lifespan: what runs for as long as they are served.
 
     Raises:
         PagesError: the pages' database cannot be opened.
     """
-    app = FastAPI(title=f"inspectd {site.kind}", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title=f"inspectd {site.kind}",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
     app.state.rooms = Rooms.of(site)
     app.state.templates = make_environment(site)
     for router in (login.router, account.router, *routers):
@@ -51,6 +66,9 @@ def make_application(site: Site, routers: Sequence[APIRouter]) -> FastAPI:
     faults: dict[type[Exception], int] = {PagesError: 400, sqlite3.Error: 503, **site.faults}
     for kind, status in faults.items():
         app.add_exception_handler(kind, _Fault(status))
+    app.add_middleware(Unexpected, say=show_unexpected)
+    app.add_middleware(EventStreams)
+    app.add_middleware(Bodies, uploads=site.uploads, refuse=show_refusal)
     app.add_middleware(SecurityHeaders, hosts=site.hosts, secure=site.secure)
     return app
 
@@ -72,7 +90,7 @@ def _not_allowed(request: Request, error: Exception) -> Response:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as it was registered
-    known = {404: "error.not_found", 405: "error.method"}
+    known = {404: "error.not_found", 405: "error.method", 408: "error.slow", 413: "error.large"}
     text = say(request)(known[error.status_code]) if error.status_code in known else str(error.detail)
     response = show_error(request, error.status_code, text)
     response.headers.update(error.headers or {})
@@ -91,7 +109,7 @@ class _Fault:
     def __init__(self, status: int) -> None:
         self._status = status
 
-    async def __call__(self, request: Request, error: Exception) -> Response:
+    def __call__(self, request: Request, error: Exception) -> Response:
         return show_error(request, self._status, str(error))
 
 
@@ -100,3 +118,13 @@ def show_error(request: Request, status: int, text: str) -> Response:
     part = bool(request.headers.get("hx-request"))
     phrase = HTTPStatus(status).phrase
     return show(request, "error_part.html" if part else "error.html", status, text=text, code=status, phrase=phrase)
+
+
+def show_refusal(request: Request, status: int, key: str) -> Response:
+    """An error of which the words are known by key."""
+    return show_error(request, status, say(request)(key))
+
+
+def show_unexpected(request: Request, number: str) -> Response:
+    """A fault of ours; the log holds its number and where it happened."""
+    return show_error(request, 500, say(request)("error.unexpected", number=number))

@@ -33,13 +33,13 @@ class NotAllowedError(Exception):
 
 
 def session_of(request: Request) -> Session | None:
-    """Who asks, if they are logged in."""
-    kept: Session | None = getattr(request.state, "session", None)
-    if kept is None:
+    """Who asks, if they are logged in; looked up once a request. Raises sqlite3.Error."""
+    if not hasattr(request.state, "session"):
+        request.state.session = None  # what goes wrong here is said without a second look
         here = rooms(request)
         token = request.cookies.get(here.site.cookie)
-        kept = here.sessions.find(token) if token else None
-        request.state.session = kept
+        request.state.session = here.sessions.find(token) if token else None
+    kept: Session | None = request.state.session
     return kept
 
 

@@ -1,7 +1,7 @@
 """What every answer says to the browser: nothing from elsewhere, no frame around us, nothing kept in caches."""
 
+import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -21,6 +21,8 @@ HEADERS: Mapping[str, str] = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_OURS = frozenset({"same-origin", "none"})
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]{1,5})?")
 
 
 class SecurityHeaders:
@@ -36,6 +38,7 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str], *, secure: bool) -> None:
         self._app = app
+        self._secure = secure
         self._hosts = frozenset(host.lower() for host in hosts)
         self._added = dict(HEADERS) | ({"Strict-Transport-Security": "max-age=31536000"} if secure else {})
 
@@ -48,30 +51,30 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(self._added)
+                own = headers.get("Content-Security-Policy")  # a report of ours is let do less than our pages
+                headers.update(self._added | ({"Content-Security-Policy": own} if own else {}))
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        refused = self._refusal(scope["method"], Headers(scope=scope))
+        refused = self._refusal(scope, Headers(scope=scope))
         if refused is None:
             await self._app(scope, receive, send_with_headers)
         else:
             await refused(scope, receive, send_with_headers)
 
-    def _refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
-        host = headers.get("host", "")
+    def _refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+        host = headers.get("host", "").lower()
         if _name_of(host) not in self._hosts:
             return PlainTextResponse("this is another host: ask by a name in [web] names\n", 421)
-        origin = headers.get("origin")
-        if method not in _SAFE and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return PlainTextResponse("asked by another site's page\n", 403)
-        if method not in _SAFE and headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        if scope["method"] in _SAFE:
+            return None
+        ours = f"{'https' if self._secure else 'http'}://{host}"
+        if headers.get("origin", ours).lower() != ours or headers.get("sec-fetch-site", "none") not in _OURS:
             return PlainTextResponse("asked by another site's page\n", 403)
         return None
 
 
 def _name_of(host: str) -> str:
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:  # [ without ]
-        return ""
+    """The name or address of NAME, NAME:PORT, [ADDRESS] or [ADDRESS]:PORT; "" where it is none of these."""
+    found = _HOST.fullmatch(host)
+    return "" if found is None else found[1] or found[2]

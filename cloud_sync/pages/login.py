@@ -7,12 +7,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from cloud_sync.pages.guard import Operator, session_of
-from cloud_sync.pages.sessions import LONGEST_S, LoginRefusedError
+from cloud_sync.pages.sessions import LONGEST_S
 from cloud_sync.pages.showing import show
-from cloud_sync.pages.site import address_of, note, rooms
+from cloud_sync.pages.site import Site, address_of, note, origin_of, rooms
+from cloud_sync.pages.tries import KNOWN_S, LoginRefusedError
 
 router = APIRouter()
 PUBLIC = ("/login",)  # the only paths that nobody needs a role for
+_LONGEST_WAY = 2000
 
 
 @router.get("/login")
@@ -33,16 +35,16 @@ def log_in(
     """Begin a session, or say why not."""
     here = rooms(request)
     try:
-        begun = here.sessions.begin(name, password, address_of(request))
+        begun = here.sessions.begin(name, password, origin_of(request))
     except LoginRefusedError as error:
-        here.audit.write((name, ""), address_of(request), "login", name, error.word)
+        here.audit.write_stranger(name, address_of(request), here.words.say("en", error.word))
         values = {"next": _inside(next), "refused": error.word, "nobody": not here.accounts.everybody()}
         return show(request, "login.html", 403, **values)
     note(request, begun.session, "login", name)
+    here.sessions.end(request.cookies.get(here.site.cookie, ""))
     response = RedirectResponse(_inside(next), 303)
-    response.set_cookie(
-        here.site.cookie, begun.token, LONGEST_S, path="/", secure=here.site.secure, httponly=True, samesite="strict"
-    )
+    _set(response, here.site, here.site.cookie, begun.token, LONGEST_S)
+    _set(response, here.site, here.site.browser_cookie, begun.browser, KNOWN_S)
     return response
 
 
@@ -57,6 +59,12 @@ def log_out(request: Request, session: Operator) -> Response:
     return response
 
 
+def _set(response: Response, site: Site, name: str, value: str, age_s: int) -> None:
+    response.set_cookie(name, value, age_s, path="/", secure=site.secure, httponly=True, samesite="strict")
+
+
 def _inside(path: str) -> str:
-    """Where to go on: a path of ours, never another site."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() else "/"
+    """Where to go on: a path of ours, never another site, nor back here."""
+    ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    back = path.partition("?")[0].rstrip("/") in PUBLIC
+    return path if ours and not back and len(path) <= _LONGEST_WAY else "/"

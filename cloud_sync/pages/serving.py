@@ -1,17 +1,20 @@
 """Serving a site until SIGTERM: on this machine alone, or over TLS."""
 
 import ipaddress
+import socket
 import ssl
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI
 
 from cloud_sync.pages.errors import PagesError
+from cloud_sync.pages.server import PagesServer, make_config
 from cloud_sync.pages.site import LOOPBACK
 
-_STOP_S = 5
+_LAST_PORT = 65535
+_ANY = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - no name that a page is asked for by
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,9 @@ class Listen:
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises PagesError: another machine could ask without TLS, or only one of certificate and key is named."""
+        """Raises PagesError: another machine could ask without TLS, one of certificate and key lacks, no such port."""
+        if not 0 <= self.port <= _LAST_PORT:
+            raise PagesError(f"a port is 0 to {_LAST_PORT}, got {self.port}")
         if (self.certificate is None) != (self.key is None):
             raise PagesError("certificate and key go together: name both, or neither")
         if not self.is_local and self.certificate is None:
@@ -52,7 +57,7 @@ class Listen:
     @property
     def hosts(self) -> frozenset[str]:
         """By which names and addresses the pages may be asked for."""
-        return frozenset((*LOOPBACK, self.host, *self.names))
+        return frozenset({*LOOPBACK, self.host, *self.names} - _ANY)
 
     @property
     def address(self) -> str:
@@ -61,36 +66,42 @@ class Listen:
         return f"{'https' if self.secure else 'http'}://{host}:{self.port}/"
 
 
-def serve(app: FastAPI, listen: Listen) -> None:
+def serve(app: FastAPI, listen: Listen, ready: Callable[[Listen], None] = lambda _: None) -> None:
     """Serve until SIGTERM or SIGINT.
 
+    Args:
+        app: the pages.
+        listen: where; port 0 for any that is free.
+        ready: is told where, once somebody can ask.
+
     Raises:
-        PagesError: certificate or key cannot be read, or the address is taken.
+        PagesError: certificate or key cannot be read, or the address is taken or not this machine's.
     """
-    if listen.certificate is not None:
-        _check_tls(listen.certificate, listen.key)
-    config = uvicorn.Config(
-        app,
-        host=listen.host,
-        port=listen.port,
-        ssl_certfile=listen.certificate,
-        ssl_keyfile=listen.key,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_STOP_S,
-        timeout_keep_alive=30,
-        limit_concurrency=200,
-        proxy_headers=False,
-    )
-    try:
-        uvicorn.Server(config).run()
-    except SystemExit as error:  # as uvicorn ends where it cannot bind
-        raise PagesError(f"cannot serve at {listen.address}: is the port taken?") from error
+    context = None if listen.certificate is None else _tls(listen.certificate, listen.key)
+    with _bound(listen) as bound:
+        there = replace(listen, port=bound.getsockname()[1])
+        PagesServer(app, make_config(app, context), lambda: ready(there)).run(sockets=[bound])
 
 
-def _check_tls(certificate: Path, key: Path | None) -> None:
+def _bound(listen: Listen) -> socket.socket:
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        found = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return socket.create_server(found[0][4][:2], family=found[0][0], backlog=128)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise PagesError(
+            f"cannot serve at {listen.address}: {why}: end what is there, or name another with --listen"
+        ) from error
+
+
+def _tls(certificate: Path, key: Path | None) -> ssl.SSLContext:
+    def locked() -> str:
+        raise PagesError(f"the key {key} asks for a password: the pages start without anybody there, so it has none")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key, password=locked)
     except (OSError, ssl.SSLError) as error:
         raise PagesError(f"cannot use certificate {certificate} with key {key}: {error}") from error
+    return context

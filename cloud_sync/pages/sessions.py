@@ -1,10 +1,9 @@
 """Who is logged in: a random token in a cookie, of which the database holds only the hash.
 
-A session ends by logout, after half an hour unused, after twelve hours in any case, and with its person's password.
-Failed logins are counted by name and by address; too many within a quarter of an hour, and nobody gets in that way.
+A session ends by logout, after half an hour unused, after twelve hours in any case, and with its person's password. A
+clock that was set back ends it too: nobody stays longer for it.
 """
 
-import hashlib
 import secrets
 import time
 from collections.abc import Callable
@@ -12,32 +11,24 @@ from dataclasses import dataclass
 
 from cloud_sync.pages import passwords
 from cloud_sync.pages.accounts import person_of
-from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.people import Session
 from cloud_sync.pages.store import PagesStore
+from cloud_sync.pages.tries import From, LoginRefusedError, begin_try, digest, end_try, know_browser
 
 IDLE_S = 30 * 60
 LONGEST_S = 12 * 60 * 60
-_WINDOW_S = 15 * 60
-_PER_NAME = 10
-_PER_ADDRESS = 30
 _SEEN_EVERY_S = 60  # a page that asks every second need not write every second
-
-
-class LoginRefusedError(PagesError):
-    """Name or password is wrong, or there were too many tries."""
-
-    def __init__(self, word: str) -> None:
-        super().__init__(word)
-        self.word = word
+_BACK_S = 60.0
+_SESSIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A new session, and the token that its cookie carries."""
+    """A new session, the token that its cookie carries, and the one by which its browser is known again."""
 
     token: str
     session: Session
+    browser: str
 
 
 class Sessions:
@@ -52,50 +43,56 @@ class Sessions:
         self._store = store
         self._clock_s = clock_s
 
-    def begin(self, name: str, password: str, address: str) -> Begun:
+    def begin(self, name: str, password: str, origin: From) -> Begun:
         """Log somebody in. Raises LoginRefusedError."""
-        now_s = self._clock_s()
+        self.check(name, password, origin)
+        now_s, token, csrf = self._clock_s(), secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         with self._store.transaction() as connection:
-            since = (now_s - _WINDOW_S,)
-            connection.execute("DELETE FROM failures WHERE at_s < ?", since)
-            by_name = connection.execute("SELECT count(*) FROM failures WHERE name = ?", (name,)).fetchone()[0]
-            by_address = connection.execute("SELECT count(*) FROM failures WHERE address = ?", (address,)).fetchone()[0]
             row = connection.execute("SELECT * FROM people WHERE name = ?", (name,)).fetchone()
-        if by_name >= _PER_NAME or by_address >= _PER_ADDRESS:
-            raise LoginRefusedError("login.too_many")
-        if not passwords.matches(None if row is None else row["password"], password):
-            with self._store.transaction() as connection:
-                connection.execute("INSERT INTO failures VALUES (?, ?, ?)", (now_s, name, address))
-            raise LoginRefusedError("login.wrong")
-        token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        with self._store.transaction() as connection:
-            connection.execute("DELETE FROM failures WHERE name = ?", (name,))
-            connection.execute("DELETE FROM sessions WHERE seen_s < ?", (now_s - IDLE_S,))
-            connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?)", (_hash(token), name, csrf, now_s, now_s))
-        return Begun(token, Session(person_of(row), csrf))
+            if row is None:  # removed since
+                raise LoginRefusedError("login.wrong")
+            connection.execute("DELETE FROM sessions WHERE seen_s < ? OR began_s > ?", (now_s - IDLE_S, now_s))
+            connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?)", (digest(token), name, csrf, now_s, now_s))
+            connection.execute(
+                "DELETE FROM sessions WHERE name = :name AND token NOT IN"
+                " (SELECT token FROM sessions WHERE name = :name ORDER BY began_s DESC, rowid DESC LIMIT :most)",
+                {"name": name, "most": _SESSIONS},
+            )
+            browser = know_browser(connection, name, origin.browser, now_s)
+        return Begun(token, Session(person_of(row), csrf), browser)
 
-    def find(self, token: str) -> Session | None:
-        """The session of a cookie's token; None where there is none, or it is over."""
+    def check(self, name: str, password: str, origin: From) -> None:
+        """Whether it is them; wrong tries are counted. Raises LoginRefusedError."""
+        with self._store.transaction() as connection:
+            tried = begin_try(connection, name, origin, self._clock_s())
+            row = connection.execute("SELECT password FROM people WHERE name = ?", (name,)).fetchone()
+        kept: str | None = None if row is None else row["password"]
+        if not passwords.matches(kept, password) or kept is None:
+            raise LoginRefusedError("login.wrong")
+        fresh = passwords.hashed(password) if passwords.outdated(kept) else kept
+        with self._store.transaction() as connection:
+            end_try(connection, tried, name)
+            connection.execute("UPDATE people SET password = ? WHERE name = ? AND password = ?", (fresh, name, kept))
+
+    def find(self, token: str, *, used: bool = True) -> Session | None:
+        """The session of a cookie's token; None where there is none, or it is over. Looking alone is no use of it."""
         now_s = self._clock_s()
         with self._store.transaction() as connection:
             row = connection.execute(
                 "SELECT people.*, csrf, began_s, seen_s FROM sessions JOIN people USING (name) WHERE token = ?",
-                (_hash(token),),
+                (digest(token),),
             ).fetchone()
             if row is None:
                 return None
-            if now_s - row["seen_s"] > IDLE_S or now_s - row["began_s"] > LONGEST_S:
-                connection.execute("DELETE FROM sessions WHERE token = ?", (_hash(token),))
+            idle_s = now_s - row["seen_s"]
+            if not -_BACK_S <= idle_s <= IDLE_S or not -_BACK_S <= now_s - row["began_s"] <= LONGEST_S:
+                connection.execute("DELETE FROM sessions WHERE token = ?", (digest(token),))
                 return None
-            if now_s - row["seen_s"] > _SEEN_EVERY_S:
-                connection.execute("UPDATE sessions SET seen_s = ? WHERE token = ?", (now_s, _hash(token)))
+            if used and idle_s > _SEEN_EVERY_S:
+                connection.execute("UPDATE sessions SET seen_s = ? WHERE token = ?", (now_s, digest(token)))
         return Session(person_of(row), row["csrf"])
 
     def end(self, token: str) -> None:
         """Log out."""
         with self._store.transaction() as connection:
-            connection.execute("DELETE FROM sessions WHERE token = ?", (_hash(token),))
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+            connection.execute("DELETE FROM sessions WHERE token = ?", (digest(token),))

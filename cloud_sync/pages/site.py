@@ -1,5 +1,7 @@
 """What one site is made of: a station's or a cloud's pages say it once, and everything shared goes by it."""
 
+import hashlib
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +13,7 @@ from cloud_sync.pages.audit import AuditLog
 from cloud_sync.pages.people import Role, Session
 from cloud_sync.pages.sessions import Sessions
 from cloud_sync.pages.store import PagesStore
+from cloud_sync.pages.tries import From
 from cloud_sync.pages.words import OURS, Words
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -31,7 +34,7 @@ class Site:
     """One site.
 
     Args:
-        kind: `station` or `cloud`; names the cookie, for browsers keep one jar for all ports of a host.
+        kind: `station` or `cloud`.
         title: what stands in the head: the station's id.
         database: of the pages' own.
         folder: the package of the site, with templates/, static/ and words/ of its own.
@@ -39,6 +42,7 @@ class Site:
         hosts: the names and addresses that the pages are asked for by.
         secure: served over TLS.
         faults: what HTTP status an expected error of the site becomes; its message is shown.
+        uploads: the routes that take more than a form's bytes from who is logged in, and how many.
     """
 
     kind: str
@@ -49,29 +53,37 @@ class Site:
     hosts: frozenset[str] = frozenset(LOOPBACK)
     secure: bool = False
     faults: Mapping[type[Exception], int] = field(default_factory=dict)
+    uploads: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def cookie(self) -> str:
-        """The session cookie's name; over TLS no other host of the domain can set it."""
-        return f"__Host-inspectd-{self.kind}" if self.secure else f"inspectd-{self.kind}"
+        """The session cookie's name, another one for each site of a host; over TLS no other host can set it."""
+        which = hashlib.sha256(f"{self.title} {self.database.absolute()}".encode()).hexdigest()[:8]
+        return f"{'__Host-' if self.secure else ''}inspectd-{self.kind}-{which}"
+
+    @property
+    def browser_cookie(self) -> str:
+        """The name of the cookie by which a browser is known again when somebody logs in."""
+        return f"{self.cookie}-known"
 
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """What requests need of the site, made once."""
+    """What requests need of the site, made once; `stopping` is set when the pages end, and ends their streams."""
 
     site: Site
     accounts: Accounts
     sessions: Sessions
     audit: AuditLog
     words: Words
+    stopping: threading.Event
 
     @classmethod
     def of(cls, site: Site) -> "Rooms":
         """Open the database and read the catalogues. Raises PagesError."""
         store = PagesStore(site.database)
         words = Words([OURS, site.folder / "words"])
-        return cls(site, Accounts(store), Sessions(store), AuditLog(store), words)
+        return cls(site, Accounts(store), Sessions(store), AuditLog(store), words, threading.Event())
 
 
 def rooms(request: Request) -> Rooms:
@@ -83,6 +95,11 @@ def rooms(request: Request) -> Rooms:
 def address_of(request: Request) -> str:
     """From where it is asked."""
     return request.client.host if request.client is not None else ""
+
+
+def origin_of(request: Request) -> From:
+    """From where somebody logs in, and whether their browser is known."""
+    return From(address_of(request), request.cookies.get(rooms(request).site.browser_cookie, ""))
 
 
 def note(request: Request, session: Session, action: str, subject: str, outcome: str = "ok") -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cloud_sync.pages.errors import PagesError
 
-_SCHEMA = """
+KEPT_ACTS = 1_000_000
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS people (
   name TEXT PRIMARY KEY, role TEXT NOT NULL, password TEXT NOT NULL, language TEXT NOT NULL DEFAULT '',
   theme TEXT NOT NULL DEFAULT 'auto', created_at TEXT NOT NULL
@@ -17,16 +18,23 @@ CREATE TABLE IF NOT EXISTS sessions (
   token TEXT PRIMARY KEY, name TEXT NOT NULL REFERENCES people(name) ON DELETE CASCADE, csrf TEXT NOT NULL,
   began_s REAL NOT NULL, seen_s REAL NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS sessions_by_name ON sessions (name, began_s);
+CREATE TABLE IF NOT EXISTS browsers (
+  token TEXT PRIMARY KEY, name TEXT NOT NULL REFERENCES people(name) ON DELETE CASCADE, known_s REAL NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS browsers_by_name ON browsers (name, known_s);
 CREATE TABLE IF NOT EXISTS failures (at_s REAL NOT NULL, name TEXT NOT NULL, address TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS audit (
   id INTEGER PRIMARY KEY, at TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,
   action TEXT NOT NULL, subject TEXT NOT NULL, outcome TEXT NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS audit_of_strangers ON audit (at) WHERE role = '';
 CREATE TRIGGER IF NOT EXISTS audit_stays BEFORE UPDATE ON audit
   BEGIN SELECT RAISE(ABORT, 'what was done stays written'); END;
 CREATE TRIGGER IF NOT EXISTS audit_is_kept BEFORE DELETE ON audit
+  WHEN old.id > (SELECT max(id) FROM audit) - {KEPT_ACTS}
   BEGIN SELECT RAISE(ABORT, 'what was done stays written'); END;
-"""
+"""  # noqa: S608 - a number of ours
 _BUSY_S = 5.0
 
 
@@ -44,7 +52,7 @@ class PagesStore:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            _make(path)
             with self.transaction() as connection:
                 connection.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
@@ -62,3 +70,17 @@ class PagesStore:
                 yield connection
         finally:
             connection.close()
+
+
+def _make(path: Path) -> None:
+    """For its owner alone: made by root beside a service's files, it is the service's."""
+    try:
+        opened = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        return
+    try:
+        if os.geteuid() == 0:
+            folder = path.parent.stat()
+            os.fchown(opened, folder.st_uid, folder.st_gid)
+    finally:
+        os.close(opened)

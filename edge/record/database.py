@@ -34,6 +34,9 @@ CREATE TABLE IF NOT EXISTS inspections (
 );
 CREATE INDEX IF NOT EXISTS inspections_by_part ON inspections (part_id);
 CREATE INDEX IF NOT EXISTS inspections_open ON inspections (seq) WHERE outcome IS NULL;
+CREATE INDEX IF NOT EXISTS inspections_by_time ON inspections (triggered_at);
+CREATE INDEX IF NOT EXISTS inspections_not_passed ON inspections (verdict, seq) WHERE verdict <> 'PASS';
+CREATE INDEX IF NOT EXISTS inspections_not_told ON inspections (outcome, seq) WHERE outcome <> 'told';
 CREATE TABLE IF NOT EXISTS images (
     seq INTEGER NOT NULL REFERENCES inspections (seq),
     camera TEXT NOT NULL,
@@ -54,6 +57,8 @@ CREATE TABLE IF NOT EXISTS records (
     epoch INTEGER NOT NULL DEFAULT 1 REFERENCES epochs (id),
     UNIQUE (stream, seq)
 );
+CREATE INDEX IF NOT EXISTS feedback_by_inspection
+    ON records (json_extract(CAST(payload AS TEXT), '$.inspection_seq')) WHERE stream = 'feedback';
 CREATE TABLE IF NOT EXISTS outbox (
     stream TEXT NOT NULL,
     seq INTEGER NOT NULL,

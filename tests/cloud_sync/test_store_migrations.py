@@ -15,9 +15,11 @@ from stores import engine, everything
 from cloud_sync.hub.store import (
     StoreError,
     file_tables,
+    hour_tables,
     label_tables,
     migrations,
     retraining_tables,
+    review_tables,
     rollout_tables,
     trust_tables,
 )
@@ -43,7 +45,15 @@ CREATE TABLE stations (station VARCHAR(63) NOT NULL, first_seen_at_ms BIGINT NOT
 INSERT INTO meta VALUES ('schema_version', '1');
 """
 ROWS = [inspection(seq) for seq in range(1, 4)]
-BESIDE = (file_tables, label_tables, trust_tables, retraining_tables, rollout_tables)  # these add to the metadata
+BESIDE = (
+    file_tables,
+    hour_tables,
+    label_tables,
+    trust_tables,
+    retraining_tables,
+    rollout_tables,
+    review_tables,
+)  # these add to the metadata
 
 
 def old_store(place: str) -> None:

@@ -66,6 +66,7 @@ def test_a_collector_is_up_and_fed_though_no_broker_is_there_and_says_when_one_i
         eventually(lambda: manager.said("STOPPING=1"))
 
 
+@pytest.mark.long
 def test_a_store_that_refuses_is_no_reason_for_a_restart_and_one_that_hangs_is(
     one_broker: LocalBroker, tmp_path: Path
 ) -> None:

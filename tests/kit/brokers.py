@@ -9,14 +9,14 @@ import pytest
 
 from cloud_sync.wire.broker import KINDS, Kind, LocalBroker, available_kinds, free_port
 
-BROKER_KINDS = [
-    pytest.param(
-        kind,
-        id=kind,
-        marks=pytest.mark.skipif(kind not in available_kinds(), reason=f"{kind} is not on this machine"),
-    )
-    for kind in KINDS
-]
+
+def _marks(kind: Kind) -> list[pytest.MarkDecorator]:
+    """The first kind that is here is what every run tests; the others' turns are long ones."""
+    missing = pytest.mark.skipif(kind not in available_kinds(), reason=f"{kind} is not on this machine")
+    return [missing, *([pytest.mark.long] if kind in available_kinds()[1:] else [])]
+
+
+BROKER_KINDS = [pytest.param(kind, id=kind, marks=_marks(kind)) for kind in KINDS]
 
 
 @pytest.fixture(params=BROKER_KINDS)

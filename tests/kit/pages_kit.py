@@ -2,21 +2,24 @@
 
 import re
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-import uvicorn
 from brokers import eventually
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, sync_playwright
 from starlette.testclient import TestClient
 
+from cloud_sync.pages.passwords import hashed
 from cloud_sync.pages.people import Role
+from cloud_sync.pages.server import PagesServer, make_config
 from cloud_sync.pages.site import Rooms
-from cloud_sync.wire.broker import free_port
+from cloud_sync.pages.store import PagesStore
 
 CHROMIUM = shutil.which("chromium")
 MISSING = "" if CHROMIUM else "Debian's chromium is not installed"
@@ -27,8 +30,15 @@ TOKEN = re.compile(r'"X-CSRF-Token": "([^"]+)"')
 def let_in(app: FastAPI) -> None:
     """A person of each role, called as the role, with `PASSWORD`."""
     rooms: Rooms = app.state.rooms
-    for role in Role:
-        rooms.accounts.add(role.value, role, PASSWORD)
+    people = [(role.value, role.value, _hashed(), "", "auto", "2026-01-01T00:00:00+00:00") for role in Role]
+    with PagesStore(rooms.site.database).transaction() as connection:
+        connection.executemany("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?)", people)
+
+
+@cache
+def _hashed() -> str:
+    """Once for all tests: it takes its time."""
+    return hashed(PASSWORD)
 
 
 @dataclass
@@ -63,18 +73,16 @@ def visitor(app: FastAPI, role: str = "") -> Visitor:
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
     """The application at a loopback port; gives its address."""
-    port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=2)
-    )
-    thread = threading.Thread(target=server.run, name="pages under test")
-    thread.start()
-    try:
-        eventually(lambda: server.started)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
+    server = PagesServer(app, make_config(app))
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        thread = threading.Thread(target=server.run, args=([bound],), name="pages under test")
+        thread.start()
+        try:
+            eventually(lambda: server.started)
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
 
 
 @contextmanager

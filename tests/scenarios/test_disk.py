@@ -77,6 +77,7 @@ def test_a_power_cut_takes_no_told_verdict(tmp_path: Path, cuts: int) -> None:
         assert_nothing_lost(line)
 
 
+@pytest.mark.long
 def test_a_disk_that_goes_read_only_makes_parts_undecided_and_takes_no_told_verdict(tmp_path: Path) -> None:
     with loop_disk(tmp_path) as disk, line_on(tmp_path, disk) as line:
         with line.simulator(PARTS, *RUN) as simulator, line.daemon() as daemon:
@@ -92,6 +93,7 @@ def test_a_disk_that_goes_read_only_makes_parts_undecided_and_takes_no_told_verd
         assert_nothing_lost(line)
 
 
+@pytest.mark.long
 def test_a_collector_whose_disk_goes_read_only_acknowledges_nothing_that_it_could_not_keep(tmp_path: Path) -> None:
     broker = LocalBroker(available_kinds()[0], tmp_path / "broker", free_port())
     with loop_disk(tmp_path) as disk, broker:

@@ -115,6 +115,7 @@ def stored(rig: Rig, content: bytes) -> bool:
     return path.exists() and path.read_bytes() == content
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("rig", "kills"), KILLS, indirect=["rig"])
 def test_files_go_up_and_a_release_comes_down_through_kills_of_both_sides(rig: Rig, kills: int) -> None:
     release = picture(40 * kills * BLOCK_BYTES + 9)

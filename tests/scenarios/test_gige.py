@@ -40,6 +40,7 @@ def lost_after_s(line: Line) -> float:
     return time.monotonic() - started_s
 
 
+@pytest.mark.long
 def test_parts_are_undecided_in_time_while_the_camera_is_gone_and_right_as_soon_as_it_is_back(tmp_path: Path) -> None:
     line = gige_line(tmp_path, exposure_us=5000)
     frames = line.station.folder / "frames"

@@ -64,6 +64,7 @@ def make(folder: Path, **sync: object) -> tuple[LocalBroker, Line]:
     return broker, line
 
 
+@pytest.mark.long
 def test_images_go_up_and_a_release_comes_down_bit_for_bit(tmp_path: Path) -> None:
     broker, line = make(tmp_path)
     release = tmp_path / "cells-v7.bundle"

@@ -91,6 +91,7 @@ def run(folder: Path, faults: list[Callable[[FaultyLine, int], None]], parts: in
         faulty.check(total)
 
 
+@pytest.mark.long
 def test_a_line_gets_over_one_fault_of_its_link_after_the_other(tmp_path: Path) -> None:
     run(tmp_path, [repeated_and_swapped, half_open, silent_broker, torn, acknowledgements_lost, lossy, slow], 60, 120)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
+import pytest
 from brokers import eventually
 from line_kit import Line, make_line
 from served import Server, served
@@ -18,6 +19,7 @@ RECOVERY_S = 5.0
 AWAY_S = 1.2
 
 
+@pytest.mark.long
 def test_parts_of_a_hung_and_of_a_killed_server_are_undecided_and_none_sees_an_old_picture(tmp_path: Path) -> None:
     with served("rtsp", "--user", "eve:hunter2") as rtsp, served("mjpeg", "--user", "eve:hunter2") as mjpeg:
         line = station_at(rtsp, mjpeg, tmp_path)

@@ -5,12 +5,14 @@ import socket
 import subprocess
 from pathlib import Path
 
+import pytest
 from brokers import eventually
 from line_kit import make_line
 
 from edge.processes import command
 
 
+@pytest.mark.long
 def test_a_standard_error_that_nobody_reads_holds_up_nothing(tmp_path: Path) -> None:
     line = make_line(tmp_path)
     arguments = [command("edge"), "run", "-c", str(line.station.config)]

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cloud_sync.hub.labels.samples import IMPORTED, imported_id, some_of
+from cloud_sync.hub.labels.usefulness import usefulness_of
 from cloud_sync.hub.store.label_tables import sample_reasons, samples
 
 
@@ -45,4 +46,5 @@ def _row(product: str, image: NewImage, at_ms: int) -> dict[str, object]:
         "at_ms": at_ms,
         "seen_at_ms": at_ms,
         "conflict": False,
+        "usefulness": usefulness_of([IMPORTED]),
     }

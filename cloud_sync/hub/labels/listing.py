@@ -87,15 +87,28 @@ def list_samples(connection: sa.Connection, wanted: Wanted) -> Iterator[SampleVi
         after = rows[-1].id
 
 
+def sample_views(connection: sa.Connection, ids: Sequence[str]) -> list[SampleView]:
+    """These samples, in this order, without those that are none. Raises SQLAlchemyError."""
+    rows = connection.execute(_told().where(samples.c.id.in_(ids))).all()
+    reasons, words = _reasons(connection, [row.id for row in rows]), _words(connection, rows)
+    views = [_view(row, reasons[row.id], words[row.station, row.epoch, row.seq]) for row in rows]
+    return sorted(views, key=lambda view: ids.index(view.id))
+
+
 def _page(wanted: Wanted, after: str) -> sa.Select[Any]:
+    query = _told().where(samples.c.id > after, *_conditions(wanted))
+    return query.order_by(samples.c.id).limit(_PAGE)
+
+
+def _told() -> sa.Select[Any]:
+    """Samples, what counts of what was said of them, and whether their file is here."""
     whole = (
         (files.c.station == samples.c.station) & (files.c.sha256 == samples.c.sha256) & (files.c.state == "complete")
     )
     told = samples.outerjoin(labels, labels.c.seq == samples.c.label).outerjoin(files, whole)
     said = (labels.c.says, labels.c.classes, labels.c.boxes, labels.c.source, labels.c.said_by)
     sent = (files.c.state.label("file_state"), files.c.size_bytes.label("file_bytes"))
-    query = sa.select(samples, *said, *sent).select_from(told)
-    return query.where(samples.c.id > after, *_conditions(wanted)).order_by(samples.c.id).limit(_PAGE)
+    return sa.select(samples, *said, *sent).select_from(told)
 
 
 def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:

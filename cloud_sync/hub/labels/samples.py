@@ -7,11 +7,12 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from cloud_sync.hub.labels.usefulness import class_proposed, usefulness_of
 from cloud_sync.hub.store.adding import add_absent
 from cloud_sync.hub.store.entries import storable
 from cloud_sync.hub.store.label_tables import sample_reasons, samples
@@ -52,6 +53,8 @@ def put_sample(connection: sa.Connection, record: SampleRecord, seen_at_ms: int)
         "at_ms": ms(record.at),
         "seen_at_ms": seen_at_ms,
         "conflict": False,
+        "usefulness": usefulness_of(record.reasons),
+        "proposed": storable(class_proposed(record.champion and record.champion.model_dump())),
     }
     _merge(connection, row)
     for reason in record.reasons:
@@ -72,9 +75,13 @@ def ms(at: datetime) -> int:
 
 
 def _merge(connection: sa.Connection, row: dict[str, object]) -> None:
-    """A row that is there keeps what it has; a proposal that it lacks is added."""
+    """A row that is there keeps what it has; a proposal that it lacks is added, and more reasons."""
     insert = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(samples)
-    kept = {name: sa.func.coalesce(samples.c[name], insert.excluded[name]) for name in ("champion", "challenger")}
+    kept: dict[str, sa.ColumnElement[Any]] = {
+        name: sa.func.coalesce(samples.c[name], insert.excluded[name]) for name in ("champion", "challenger")
+    }
+    kept["usefulness"] = samples.c.usefulness.bitwise_or(insert.excluded.usefulness)
+    kept["proposed"] = sa.case((samples.c.proposed == "", insert.excluded.proposed), else_=samples.c.proposed)
     connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=kept), row)
 
 

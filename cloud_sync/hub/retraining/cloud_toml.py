@@ -58,13 +58,17 @@ class CloudSection(_Section):
 
 
 class WebSection(_Section):
-    """Where `cloud web` serves the fleet's pages, and its own database; beside this machine over TLS alone."""
+    """Where `cloud web` serves the fleet's pages, and its own database; beside this machine over TLS alone.
+
+    `judged_twice` of the samples are given to a second reviewer too, who does not know what the first one said.
+    """
 
     listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$")] = "127.0.0.1:8090"
     database: Path = Path("pages.db")
     certificate: Path | None = None
     key: Path | None = None
     names: list[str] = []
+    judged_twice: Annotated[float, Field(ge=0, le=1)] = 0.02
 
 
 class TriggersSection(_Section):

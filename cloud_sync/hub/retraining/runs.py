@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.retraining.errors import RequestRefusedError
 from cloud_sync.hub.retraining.triggers import WEEK_MS, History, Trigger
+from cloud_sync.hub.store.adding import add_absent
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.file_tables import releases
-from cloud_sync.hub.store.retraining_tables import retraining_open, retraining_runs
+from cloud_sync.hub.store.retraining_tables import retraining_open, retraining_runs, retraining_steps
 from models.archive import SUFFIX
 
 
@@ -102,6 +103,7 @@ class Runs:
             connection.execute(
                 sa.update(retraining_runs).where(changed).values(step=step, step_since_ms=now_ms, worker=worker)
             )
+            add_absent(connection, retraining_steps, {"run": run, "step": step, "began_at_ms": now_ms})
 
     def note(self, run: str, found: Mapping[str, object]) -> None:
         """Keep what a step found out, all of it or, where its first column has a word already, none.
@@ -133,6 +135,13 @@ class Runs:
         if row is None:
             raise UnknownRunError(f"the store has no run {run!r}")
         return _run(row)
+
+    def steps(self, run: str) -> list[tuple[str, int]]:
+        """The steps that a run began, and when first, in order; ms since 1970. Raises StoreError."""
+        columns = retraining_steps.c.step, retraining_steps.c.began_at_ms
+        query = sa.select(*columns).where(retraining_steps.c.run == run).order_by(retraining_steps.c.began_at_ms)
+        with self.reading() as connection:
+            return [(str(row[0]), int(row[1])) for row in connection.execute(query)]
 
     def under_way(self) -> list[Run]:
         """Those that have not ended, oldest first. Raises StoreError."""

@@ -27,6 +27,8 @@ class NewRecord:
         outcome: of an outcome: told, late, unconfirmed.
         made_at_ms: when the station made it by its own clock, milliseconds since 1970; None where it does not say.
         lost: of a tombstone: how many records were lost.
+        product: of an inspection.
+        model: of an inspection: which looked, as ID-vN; "" where none did.
     """
 
     key: Key
@@ -36,6 +38,8 @@ class NewRecord:
     outcome: str | None = None
     made_at_ms: int | None = None
     lost: int = 0
+    product: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from cloud_sync.hub.store.arrivals import queue_arrivals
+from cloud_sync.hub.store.counting import count_hours
 from cloud_sync.hub.store.entries import DeadLetter, Inserted, Key, NewRecord, storable
 from cloud_sync.hub.store.letters import keep_letters
 from cloud_sync.hub.store.tables import records
@@ -89,6 +90,7 @@ def write_records(
     dropped = keep_letters(connection, dead, at_ms)
     queue_arrivals(connection, (item.key for item in fresh))
     _hold(connection, fresh)
+    count_hours(connection, (item.record for item in fresh), at_ms)
     names = {record.key.station for record in new} | {letter.station for letter in dead if letter.station} | set(heard)
     _see(connection, names, Counter(key.station for key in again), at_ms)
     made = tuple(item.record.made_at_ms for item in fresh if item.record.made_at_ms is not None)

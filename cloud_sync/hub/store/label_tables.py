@@ -16,6 +16,15 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.store.tables import metadata
 
+_HEAP = ("usefulness", "at_ms", "id")
+_UNSAID = sa.text("label IS NULL AND sha256 IS NOT NULL")
+
+
+def _to_review(name: str, *first: str) -> sa.Index:
+    """Samples that nobody judged, heap by heap, of what the first columns say."""
+    return sa.Index(name, *first, *_HEAP, sqlite_where=_UNSAID, postgresql_where=_UNSAID)
+
+
 arrivals = sa.Table(
     "arrivals",
     metadata,
@@ -46,9 +55,21 @@ samples = sa.Table(
     sa.Column("seen_at_ms", sa.BigInteger, nullable=False),
     sa.Column("label", sa.BigInteger),
     sa.Column("conflict", sa.Boolean, nullable=False),
+    sa.Column("usefulness", sa.Integer, nullable=False, server_default="0"),  # why it was kept, as one number
+    sa.Column("proposed", sa.String(128), nullable=False, server_default=""),  # the champion's best class
     sa.Index("samples_by_product", "product", "id"),
     sa.Index("samples_by_inspection", "station", "epoch", "seq"),
     sa.Index("samples_by_image", "sha256", "id"),
+    _to_review("samples_to_review", "product"),
+    _to_review("samples_to_review_by_station", "product", "station"),
+    _to_review("samples_to_review_by_class", "product", "proposed"),
+    sa.Index(
+        "samples_in_conflict",
+        "product",
+        "id",
+        sqlite_where=sa.text("conflict = 1"),
+        postgresql_where=sa.text("conflict"),
+    ),
 )
 
 sample_reasons = sa.Table(
@@ -74,6 +95,7 @@ labels = sa.Table(
     sa.Column("supersedes", sa.BigInteger, nullable=False),  # 0: had seen none
     sa.Index("labels_by_sample", "sample", "seq"),
     sa.Index("labels_by_product", "product", "seq"),
+    sa.Index("labels_by_day", "product", "source", "written_at_ms", "said_by"),
 )
 
 label_counter = sa.Table(

@@ -1,6 +1,7 @@
 """The tables of what triggered, what was trained, what was proven.
 
 - `retraining_runs` holds each run for good: why it began, of which labels, what came of it, and the proof.
+- `retraining_steps` says when each step of a run began first; after a kill it may have begun again.
 - `retraining_open` has a row for each product whose run is under way: it is what makes them one at a time.
 - `retraining_workers` says when each worker was last heard of, by the database's clock.
 """
@@ -41,6 +42,14 @@ retraining_runs = sa.Table(
     sa.Index("retraining_runs_by_product", "product", "started_at_ms"),
 )
 
+retraining_steps = sa.Table(
+    "retraining_steps",
+    metadata,
+    sa.Column("run", sa.String(64), primary_key=True),
+    sa.Column("step", sa.String(16), primary_key=True),
+    sa.Column("began_at_ms", sa.BigInteger, nullable=False),
+)
+
 retraining_open = sa.Table(
     "retraining_open",
     metadata,
@@ -57,4 +66,4 @@ retraining_workers = sa.Table(
     sa.Column("seen_at_ms", sa.BigInteger, nullable=False),
 )
 
-ALL: tuple[sa.Table, ...] = (retraining_runs, retraining_open, retraining_workers)
+ALL: tuple[sa.Table, ...] = (retraining_runs, retraining_steps, retraining_open, retraining_workers)

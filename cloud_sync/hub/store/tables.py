@@ -12,7 +12,7 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 9
 
 metadata = sa.MetaData()
 

@@ -10,6 +10,8 @@ from edge.demo.cells import FAST, Cell, Split, link_cells, load_cells, split_cel
 from edge.demo.judged import Inspected, by_level, rates
 from models.near_twins import groups
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def cells() -> list[Cell]:

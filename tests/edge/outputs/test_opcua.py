@@ -47,6 +47,7 @@ def state_and_why(port: int) -> tuple[str, str]:
     return seen[0]
 
 
+@pytest.mark.long
 def test_clients_and_a_server_that_hang_or_die_delay_nobody_and_are_back(tmp_path: Path) -> None:
     port = free_port()
     driver = make_output(section(output(port)), "test-1")

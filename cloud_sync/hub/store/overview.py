@@ -1,0 +1,205 @@
+"""All stations at one look, or one of them; made of counts and last words alone, so that no record is read for it."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+import sqlalchemy as sa
+
+from cloud_sync.hub.store.hour_tables import HOUR_MS, inspection_hours
+from cloud_sync.hub.store.label_tables import drift_signs
+from cloud_sync.hub.store.tables import conditions, dead_letter_hours, holdings, quarantine, stations
+from cloud_sync.wire.messages import HealthMessage
+
+DAY_H = 24
+Query = TypeVar("Query", bound=sa.Select[Any])
+
+
+class Tally(NamedTuple):
+    """How many parts were judged how."""
+
+    passed: int = 0
+    rejected: int = 0
+    undecided: int = 0
+
+    @property
+    def parts(self) -> int:
+        """All of them."""
+        return sum(self)
+
+    @property
+    def pass_share(self) -> float | None:
+        """Of all parts; None where there was none."""
+        return self.passed / self.parts if self.parts else None
+
+    @property
+    def undecided_share(self) -> float | None:
+        """Likewise."""
+        return self.undecided / self.parts if self.parts else None
+
+    def plus(self, other: "Tally") -> "Tally":
+        """Both together."""
+        return Tally(self.passed + other.passed, self.rejected + other.rejected, self.undecided + other.undecided)
+
+
+class InUse(NamedTuple):
+    """Which model judged a product last."""
+
+    product: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class StationLine:
+    """One station. Times are milliseconds since 1970 by the collector's clock.
+
+    Args:
+        station: its id.
+        state: online, offline; None if it never said.
+        since_ms: since when.
+        last_seen_at_ms: when its last message came.
+        version: of its program; "" if it never said.
+        health: its last word on how it is; None if it never said.
+        health_at_ms: when that came.
+        lost: records that it gave up unsent.
+        quarantined: records that came under an identity already taken.
+        dead_letters: messages that were not our protocol, kept or not.
+        drift: what drifts there now, each as product, camera and sign.
+        hours: how parts were judged in each of the last hours, the oldest first; the last one is under way.
+        in_use: of the last hours, which model judged each product last.
+    """
+
+    station: str
+    state: str | None
+    since_ms: int | None
+    last_seen_at_ms: int
+    version: str
+    health: HealthMessage | None
+    health_at_ms: int | None
+    lost: int
+    quarantined: int
+    dead_letters: int
+    drift: tuple[str, ...]
+    hours: tuple[Tally, ...]
+    in_use: tuple[InUse, ...]
+
+    @property
+    def waiting(self) -> int | None:
+        """How many records wait at the station, as it said last; None if it never said."""
+        return None if self.health is None else sum(self.health.outbox.values())
+
+    def last(self, hours: int) -> Tally:
+        """The last hours together, the one under way among them."""
+        return together(self.hours[-hours:])
+
+
+@dataclass(slots=True)
+class _Hours:
+    """What is gathered of one station."""
+
+    by_hour: dict[int, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    models: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+
+def together(tallies: tuple[Tally, ...]) -> Tally:
+    """The sum of some."""
+    return Tally(*map(sum, zip(*tallies, strict=True))) if tallies else Tally()
+
+
+def overview(
+    connection: sa.Connection, now_ms: int, *, station: str | None = None, hours: int = DAY_H
+) -> list[StationLine]:
+    """Each station that was heard of, by name, or the one that is named. Raises SQLAlchemyError.
+
+    Args:
+        connection: to the store.
+        now_ms: the time.
+        station: only this one.
+        hours: how many, the one under way among them.
+    """
+    judged = _judged(connection, now_ms // HOUR_MS, hours, station)
+    said = {row.station: row for row in connection.execute(_of(sa.select(conditions), conditions, station))}
+    lost = _sums(connection, holdings, sa.func.sum(holdings.c.lost), station)
+    quarantined = _sums(connection, quarantine, sa.func.count(), station)
+    letters = _sums(
+        connection, dead_letter_hours, sa.func.sum(dead_letter_hours.c.kept + dead_letter_hours.c.dropped), station
+    )
+    drifts = _drifts(connection, station)
+    lines = []
+    for row in connection.execute(_of(sa.select(stations), stations, station).order_by(stations.c.station)):
+        name, word, own = row.station, said.get(row.station), judged[row.station]
+        lines.append(
+            StationLine(
+                station=name,
+                state=word.state if word else None,
+                since_ms=word.since_ms if word else None,
+                last_seen_at_ms=row.last_seen_at_ms,
+                version=(word.version or "") if word else "",
+                health=HealthMessage.unpack(word.health.encode()) if word and word.health else None,
+                health_at_ms=word.health_at_ms if word else None,
+                lost=lost.get(name, 0),
+                quarantined=quarantined.get(name, 0),
+                dead_letters=letters.get(name, 0),
+                drift=tuple(drifts[name]),
+                hours=tuple(own.by_hour.get(now_ms // HOUR_MS - back, Tally()) for back in reversed(range(hours))),
+                in_use=tuple(InUse(product, last[1]) for product, last in sorted(own.models.items())),
+            )
+        )
+    return lines
+
+
+class ModelUse(NamedTuple):
+    """How much a model judged lately."""
+
+    product: str
+    model: str
+    stations: int
+    parts: int
+    last_at_ms: int
+
+
+def models_in_use(connection: sa.Connection, now_ms: int, hours: int = DAY_H) -> list[ModelUse]:
+    """Which models judged in the last hours, by product, the one that judged last first. Raises SQLAlchemyError."""
+    table = inspection_hours.c
+    stations_count = sa.func.count(table.station.distinct())
+    parts = sa.func.sum(table.passed + table.rejected + table.undecided)
+    query = (
+        sa.select(table.product, table.model, stations_count, parts, sa.func.max(table.last_at_ms))
+        .where(table.hour > now_ms // HOUR_MS - hours, table.model != "")
+        .group_by(table.product, table.model)
+    )
+    found = [ModelUse(row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in connection.execute(query)]
+    return sorted(found, key=lambda one: (one.product, -one.last_at_ms))
+
+
+def _judged(connection: sa.Connection, this_hour: int, hours: int, station: str | None) -> dict[str, _Hours]:
+    """Of each station its hours, and of each product the model that judged its newest part."""
+    table = inspection_hours.c
+    query = _of(sa.select(inspection_hours), inspection_hours, station)
+    found: dict[str, _Hours] = defaultdict(_Hours)
+    for row in connection.execute(query.where(table.hour > this_hour - hours, table.hour <= this_hour)):
+        own, tally = found[row.station], Tally(row.passed, row.rejected, row.undecided)
+        own.by_hour[row.hour] = own.by_hour[row.hour].plus(tally)
+        if row.model:
+            own.models[row.product] = max(own.models.get(row.product, (0, "")), (row.last_at_ms, row.model))
+    return found
+
+
+def _drifts(connection: sa.Connection, station: str | None) -> dict[str, list[str]]:
+    table = drift_signs.c
+    query = _of(sa.select(table.station, table.product, table.camera, table.sign), drift_signs, station)
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, *sign in connection.execute(query.where(table.alarm).order_by(*drift_signs.primary_key)):
+        found[name].append(" ".join(word for word in sign if word))
+    return found
+
+
+def _sums(
+    connection: sa.Connection, table: sa.Table, what: sa.ColumnElement[int], station: str | None
+) -> dict[str, int]:
+    query = _of(sa.select(table.c.station, what), table, station).group_by(table.c.station)
+    return {row[0]: int(row[1]) for row in connection.execute(query)}
+
+
+def _of(query: Query, table: sa.Table, station: str | None) -> Query:
+    return query if station is None else query.where(table.c.station == station)

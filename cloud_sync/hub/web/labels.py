@@ -1,0 +1,164 @@
+"""What people said: to look through, sample by sample; and to settle where two say different things."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Form, Path, Query
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from cloud_sync.hub.files.blobs import open_blobs
+from cloud_sync.hub.labels.browsing import ALL_LABELS, Sought, browse, counts, disputed
+from cloud_sync.hub.labels.classes import check_known, known_classes
+from cloud_sync.hub.labels.errors import LabelError
+from cloud_sync.hub.labels.facts import labels_seq
+from cloud_sync.hub.labels.labelling import NewLabel, Standing, add_labels, heads, history
+from cloud_sync.hub.labels.listing import SampleView, sample_views
+from cloud_sync.hub.labels.pictures import read_blob, size_px
+from cloud_sync.hub.labels.review_queue import products
+from cloud_sync.hub.labels.truths import LabelTruth, defect
+from cloud_sync.hub.labels.writing import written
+from cloud_sync.hub.store.review_tables import second_looks
+from cloud_sync.hub.web.hub import hub, now_ms
+from cloud_sync.pages.guard import Engineer, Operator
+from cloud_sync.pages.showing import show
+from cloud_sync.pages.site import note
+
+router = APIRouter()
+SampleId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+Product = Annotated[str, Query(max_length=128)]
+_PER_PAGE = 48
+_KEPT_S = 60.0
+_SOURCES = ("review", "import", "feedback")
+
+
+@router.get("/labels")
+def labels_page(  # noqa: PLR0913, PLR0917 - what one can look for
+    request: Request,
+    session: Operator,  # noqa: ARG001 - the guard
+    product: Product = "",
+    name: Annotated[str, Query(max_length=128)] = "",
+    by: Annotated[str, Query(max_length=128)] = "",
+    source: Literal["", "review", "import", "feedback"] = "",
+    only: Literal["", "disputed"] = "",
+    before: Annotated[int, Query(ge=0, le=ALL_LABELS)] = ALL_LABELS,
+    after: Annotated[str, Query(pattern=r"^([0-9a-f]{32})?$")] = "",
+) -> Response:
+    """Labelled samples, or those of which people say different things."""
+    with hub(request).reading() as connection:
+        listed = products(connection)
+        own = product or (listed[0] if listed else "")
+        sought = Sought(own, name, by, source)
+        if only:
+            found = disputed(connection, own, after, _PER_PAGE)
+            further: dict[str, object] = {"after": found[-1].id} if len(found) == _PER_PAGE else {}
+        else:
+            page = browse(connection, sought, before, _PER_PAGE)
+            found, further = page.samples, {"before": page.next_before} if page.next_before else {}
+        values: dict[str, Any] = {"products": listed, "names": ("good", "unsure", *known_classes(connection, own))}
+    return show(
+        request, "labels.html", sought=sought, only=only, found=found, further=further, sources=_SOURCES, **values
+    )
+
+
+@router.get("/labels/counts")
+def counts_part(request: Request, session: Operator, product: Product) -> Response:  # noqa: ARG001 - the guard
+    """How many of each class, learned from and held out."""
+    return show(request, "labels_counts.html", counted=_counted(request, product))
+
+
+@router.get("/labels/{sample}")
+def sample_page(request: Request, session: Operator, sample: SampleId) -> Response:
+    """One sample: its picture, what models and people ever said of it."""
+    here = hub(request)
+    with here.reading() as connection:
+        view = _view(connection, sample)
+        said = history(connection, sample)
+        classes = known_classes(connection, view.product)
+        waits = _waits_for(connection, sample, session.person.name)
+    if waits:  # whoever gives the second look shall not know the first one's word
+        return show(request, "labels_blind.html", view=view)
+    size = None
+    if view.image == "ready" and view.sha256:
+        size = size_px(read_blob(open_blobs(here.config.blobs), view.sha256, view.size_bytes or 0))
+    standing = {label.seq for label in heads(said)}
+    values: dict[str, Any] = {
+        "said": [(label, when(label.at_ms)) for label in reversed(said)],
+        "standing": standing,
+        "classes": classes,
+        "size": size,
+    }
+    return show(request, "labels_sample.html", view=view, choices=_choices(said), **values)
+
+
+@router.post("/labels/{sample}/resolve")
+def resolve(
+    request: Request,
+    session: Engineer,
+    sample: SampleId,
+    truth: Annotated[str, Form(max_length=140, pattern=r"^(good|unsure|label:\d{1,15}|class:.{1,100})$")],
+    seen: Annotated[int, Form(ge=0, lt=2**53)],
+) -> Response:
+    """Settle what a sample is; everything said before, as far as it was seen, is superseded."""
+    at_ms, by = now_ms(), session.person.name
+    with written(hub(request).config.cloud.store) as connection:
+        view = _view(connection, sample)
+        what = _truth(connection, view, truth)
+        add_labels(connection, [NewLabel(sample, what, "review", by, at_ms, seen)], at_ms)
+    note(request, session, "resolve label", f"{sample} as {', '.join(what.names) or what.says}")
+    return RedirectResponse(f"/labels/{sample}", 303)
+
+
+def when(at_ms: int) -> datetime:
+    """A moment of the store."""
+    return datetime.fromtimestamp(min(max(at_ms, 0), 2**42) / 1000, UTC)
+
+
+def _view(connection: sa.Connection, sample: str) -> SampleView:
+    found = sample_views(connection, [sample])
+    if not found:
+        raise HTTPException(404)
+    return found[0]
+
+
+def _waits_for(connection: sa.Connection, sample: str, by: str) -> bool:
+    """Whether a second look of this sample is asked for that this person may give."""
+    table = second_looks.c
+    open_ = table.sample == sample, table.second_by.is_(None), table.first_by != by
+    return connection.scalar(sa.select(sa.literal(1)).where(*open_)) is not None
+
+
+def _choices(said: list[Standing]) -> list[Standing]:
+    """What stands side by side, each truth once."""
+    return list({label.truth: label for label in heads(said)}.values())
+
+
+def _truth(connection: sa.Connection, view: SampleView, word: str) -> LabelTruth:
+    """What a form's word means. Raises LabelError."""
+    kind, _, rest = word.partition(":")
+    if kind == "label":
+        found = next((label.truth for label in history(connection, view.id) if label.seq == int(rest)), None)
+        if found is None:
+            raise LabelError(f"label {rest} is none of this sample: load the page again")
+        return found
+    if kind == "class":
+        check_known(known_classes(connection, view.product), [rest])
+        return defect(rest)
+    return LabelTruth("good" if kind == "good" else "unsure")
+
+
+def _counted(request: Request, product: str) -> Mapping[str, Mapping[str, int]]:
+    """Counted anew no more than once a minute, and only where something was said since: it looks at every label."""
+    kept: dict[str, tuple[int, float, Any]] = request.app.state.__dict__["_state"].setdefault("label_counts", {})
+    with hub(request).reading() as connection:
+        newest = labels_seq(connection)
+        seq, at_s, found = kept.get(product, (-1, 0.0, {}))
+        if seq == newest or (seq >= 0 and time.monotonic() - at_s < _KEPT_S):
+            return found  # type: ignore[no-any-return]
+        found = counts(connection, product)
+    kept[product] = (newest, time.monotonic(), found)
+    return found

@@ -1,0 +1,113 @@
+"""How a station stands, in one word, decided from its last words. Pure."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from cloud_sync.hub.store.overview import StationLine
+
+SILENT_MS = 180_000  # it says how it is once a minute; three that did not come are no accident
+UNDECIDED_MOST = 0.05
+_LEAST_PARTS = 20
+
+
+class Word(StrEnum):
+    """What is said of a station, the worst first."""
+
+    NOT_READY = "not_ready"
+    SILENT = "silent"
+    OFFLINE = "offline"
+    ALARM = "alarm"
+    NEVER = "never"
+    READY = "ready"
+
+
+class Show(StrEnum):
+    """Which stations are shown."""
+
+    ALL = "all"
+    ATTENTION = "attention"
+    OFFLINE = "offline"
+    NOT_READY = "not_ready"
+    DRIFT = "drift"
+    BACKLOG = "backlog"
+    QUARANTINE = "quarantine"
+
+
+class Order(StrEnum):
+    """By what they are ordered; of what is bad the most comes first."""
+
+    STATION = "station"
+    STATE = "state"
+    YIELD = "yield"
+    UNDECIDED = "undecided"
+    WAITING = "waiting"
+    SEEN = "seen"
+    PARTS = "parts"
+
+
+def word_of(line: StationLine, now_ms: int) -> Word:
+    """The worst that is true of it."""
+    if line.state is None:
+        return Word.NEVER
+    if line.state != "online":
+        return Word.OFFLINE
+    if now_ms - line.last_seen_at_ms > SILENT_MS:
+        return Word.SILENT
+    if line.health is None:
+        return Word.NEVER
+    if not line.health.ready:
+        return Word.NOT_READY
+    return Word.ALARM if line.health.faults or line.health.alarms or line.drift else Word.READY
+
+
+def is_shown(line: StationLine, show: Show, text: str, now_ms: int) -> bool:
+    """Whether it is one of those that are asked for; `text` is part of its id, of a product or of a model."""
+    named = (line.station, *(word for one in line.in_use for word in one))
+    return _fits(line, show, now_ms) and (not text or any(text.lower() in name.lower() for name in named))
+
+
+def _fits(line: StationLine, show: Show, now_ms: int) -> bool:
+    word = word_of(line, now_ms)
+    held = line.lost or line.quarantined or line.dead_letters
+    found = {
+        Show.ALL: True,
+        Show.ATTENTION: word is not Word.READY or line.quarantined or undecided_much(line),
+        Show.OFFLINE: word in {Word.OFFLINE, Word.SILENT, Word.NEVER},
+        Show.NOT_READY: word is Word.NOT_READY,
+        Show.DRIFT: line.drift,
+        Show.BACKLOG: line.waiting,
+        Show.QUARANTINE: held,
+    }
+    return bool(found[show])
+
+
+def undecided_much(line: StationLine) -> bool:
+    """Whether so many parts of the last hours were left undecided that somebody should look."""
+    last = line.last(2)
+    return last.parts >= _LEAST_PARTS and (last.undecided_share or 0) > UNDECIDED_MOST
+
+
+def ordered(lines: Iterable[StationLine], order: Order, now_ms: int) -> list[StationLine]:
+    """By what is asked, and by name where that is the same; who has no figure comes last."""
+
+    def key(line: StationLine) -> tuple[float, str]:
+        day = line.last(len(line.hours))
+        share = {Order.YIELD: day.pass_share, Order.UNDECIDED: day.undecided_share}.get(order)
+        match order:
+            case Order.YIELD:
+                value = 2.0 if share is None else share
+            case Order.UNDECIDED:
+                value = 1.0 if share is None else -share
+            case Order.STATE:
+                value = float(list(Word).index(word_of(line, now_ms)))
+            case Order.WAITING:
+                value = -float(line.waiting or 0)
+            case Order.SEEN:
+                value = float(line.last_seen_at_ms)
+            case Order.PARTS:
+                value = -float(day.parts)
+            case Order.STATION:
+                value = 0.0
+        return value, line.station
+
+    return sorted(lines, key=key)
