@@ -20,6 +20,7 @@ from edge.standing import installed_version
 from models.bundle import MANIFEST, manifest_entries
 from models.bundle_store import StoredBundle, list_bundles
 from models.errors import ModelError
+from models.trust.verifying import TAKEN
 
 _LEARNED = ("plans", "masters", "scales", "checks")
 _IDENTITY = ("ca.crt", "identity.pem", "root.json")
@@ -85,6 +86,8 @@ def gather(config: StationConfig, *, secrets: bool, for_cloud: bool, known: Know
         for top in _LEARNED:
             for path in _plain_files(config.station.data_dir / top):
                 found.add(f"data/{path.relative_to(config.station.data_dir).as_posix()}", path)
+        if (taken := config.trust_dir / TAKEN).is_file():  # else a new machine would take an older release again
+            found.add(f"data/{config.trust_dir.name}/{TAKEN}", taken)
         if secrets:
             _add_identity(found, config.identity_dir)
         if config.web.key is not None:
