@@ -189,7 +189,7 @@ def _word_terms(wanted: Search) -> tuple[list[str], dict[str, object]]:
         case "wrong":
             return [f"looked.seq IN ({within} AND instr(payload, :wrong))"], {"wrong": b'"is_right":false'}
         case "none":
-            return [f"NOT EXISTS ({said} = looked.seq)"], {}
+            return [f"NOT EXISTS ({said} = +looked.seq)"], {}
     return [], {}
 
 

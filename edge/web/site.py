@@ -14,7 +14,7 @@ from cloud_sync.pages.site import MenuItem, Site
 from cloud_sync.wire.errors import LinkError
 from edge.config import StationConfig
 from edge.domain.errors import CameraError, ConfigError, OutputError, StorageError
-from edge.web import alarms, focus, history, inspection, live
+from edge.web import alarms, exporting, focus, history, inspection, live
 from edge.web.bundles import bringing
 from edge.web.bundles import page as bundles
 from edge.web.calibrating import page as calibrate
@@ -35,6 +35,7 @@ MENU = (
 )
 ROUTERS = (
     live.router,
+    exporting.router,
     history.router,
     inspection.router,
     alarms.router,
@@ -71,6 +72,7 @@ def make_station_pages(config: StationConfig, listen: Listen) -> FastAPI:
         hosts=listen.hosts,
         secure=listen.secure,
         faults=cast("dict[type[Exception], int]", FAULTS),
+        uploads={"/bundles/tray": bringing.MOST_BYTES, "/masters/{product}/add": masters.MOST_BYTES},
     )
     here = Here(config)
     pictures = ShownPictures(here.images)

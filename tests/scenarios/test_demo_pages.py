@@ -68,8 +68,8 @@ def test_every_page_of_the_menu_stands_and_the_browser_has_nothing_to_complain_o
         check_quiet(page)
 
 
-def test_the_line_is_seen_as_it_runs_and_a_part_of_it_is_overruled_up_to_the_cloud(
-    plant: Plant, pages: Pages, browser: Browser, monkeypatch: pytest.MonkeyPatch
+def test_the_line_is_seen_as_it_runs_and_a_part_of_it_with_its_picture(
+    pages: Pages, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = entered(browser, pages, "station", monkeypatch)
     page.wait_for_function("document.querySelector('main').innerText.includes('look-0')")

@@ -30,7 +30,7 @@ MasterName = Annotated[str, InPath(pattern=f"^{NAME}$")]
 Before = Annotated[int | None, Query(ge=1, lt=2**62)]
 Text = Annotated[str, Query(max_length=500, pattern=r"^[^\x00-\x1f]*$")]
 _KIND = "masters"
-_MOST_BYTES = 200_000_000
+MOST_BYTES = 200_000_000
 _HISTORY = 25
 _WIDTH_PX = 384
 
@@ -46,7 +46,7 @@ def masters_page(request: Request, session: Operator, before: Before = None) -> 
     values |= work_values(request, _KIND)
     older = history[-1][0] if len(history) == _HISTORY else None
     cameras = [camera.id for camera in own.config.camera]
-    return show(request, "masters.html", 200, **values, older=older, cameras=cameras, most_bytes=_MOST_BYTES)
+    return show(request, "masters.html", 200, **values, older=older, cameras=cameras, most_bytes=MOST_BYTES)
 
 
 @router.post("/masters/work/forget")
@@ -113,7 +113,7 @@ async def add_master(  # noqa: PLR0913, PLR0917 - what a master part is
         raise HTTPException(415, "give a picture: png, jpg, bmp, tif or webp")
     path = own.config.station.data_dir / "pages" / _KIND / f"coming-{session.csrf[:16].replace('/', '')}{suffix}"
     try:
-        await receive(request, path, _MOST_BYTES, own.config.retention.free_bytes)
+        await receive(request, path, MOST_BYTES, own.config.retention.free_bytes)
         words = ["masters", "add", str(path), f"--{expected}", "--product", section.id, "-c", str(own.config.file)]
         words += [f"--name={called or name.rpartition('.')[0]}"]
         words += [*_given("--camera", camera), *_given("--class", expect if expected == "bad" else "")]
