@@ -74,6 +74,7 @@ def make_fleet_pages(config: CloudConfig, listen: Listen) -> FastAPI:
         hosts=listen.hosts,
         secure=listen.secure,
         faults=FAULTS,
+        uploads=labels_files.UPLOADS,
     )
     app = make_application(site, [page.router for page in PAGES])
     app.state.hub = Hub(config)
