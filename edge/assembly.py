@@ -166,7 +166,8 @@ class Assembly:
                 self.port.answer_feedback(peer, f"no part {said.part_id!r} is on record here")
                 return
             identity = inspection_id(record.station, record.inspection_epoch, record.inspection_seq)
-            self.port.answer_feedback(peer, FeedbackAnswer(said.part_id, record.verdict, identity, record.seq))
+            kept = FeedbackAnswer(said.part_id, record.verdict, identity, record.seq, len(record.boxes))
+            self.port.answer_feedback(peer, kept)
             self.triage.overruled(record)
             self._notify_uplink()
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edge.domain.errors import EXIT_REFUSED
-from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, say
+from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, LinesOption, print_json, print_table, say
 
 bundle_app = typer.Typer(help="The models on this station.", no_args_is_help=True)
 
@@ -52,13 +52,19 @@ def bundle_verify(
 
 
 @bundle_app.command("import")
-def bundle_import(
-    source: Annotated[Path, typer.Argument(metavar="MODEL", help="A model file (.onnx, .xml), or a bundle's folder.")],
+def bundle_import(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="A model file (.onnx, .xml), or a bundle: its folder or its .bundle file."
+        ),
+    ],
     head: Annotated[Path | None, typer.Option(help="TOML: what the model's input wants and its outputs mean.")] = None,
     samples: Annotated[Path | None, typer.Option(help="A folder of pictures, of good and bad parts.")] = None,
     bundle_id: Annotated[str, typer.Option("--id", help="The bundle's id; a bundle's own if left out.")] = "",
     activate: Annotated[bool, typer.Option("--activate", help="Make it the active one.")] = False,  # noqa: FBT002
     config: ConfigOption = DEFAULT_CONFIG,
+    progress_lines: LinesOption = False,  # noqa: FBT002
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Bring your own model: make a bundle of a detector or anomaly graph, or take a bundle as it is.
@@ -67,10 +73,10 @@ def bundle_import(
     """
     from edge.config import load_config
     from edge.importing import ImportRequest, take_import
-    from models.progress import RichProgress
+    from models.progress import shown_progress
 
     where = load_config(config).bundles_dir
-    with RichProgress() as progress:
+    with shown_progress(as_lines=progress_lines) as progress:
         result = take_import(ImportRequest(source, where, bundle_id, head, samples, activate), progress)
     text = [
         *(f"look at this: {warning}" for warning in result.warnings),

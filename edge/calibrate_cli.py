@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge.domain.errors import EXIT_INTERRUPTED, EXIT_REFUSED, ConfigError
-from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, say
+from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, LinesOption, say
 
 if TYPE_CHECKING:
     from edge.calibrate.frames.cropping import Cropping
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from edge.calibrate.request import CalibrationRequest
     from edge.calibrate.result import CalibrationResult
     from edge.config import ProductSection, StationConfig
+    from models.progress import LineProgress, RichProgress
 
 _NOT_RESUMED = frozenset({"--resume", "--product", "--config", "--json"})
+_HOW_SAID = "progress_lines"  # nothing of what was done: the report does not name it
 _FAST_TUNE_S = 8.0
 _OPTIONS = {"frames": "from", "as_json": "json"}
 
@@ -68,6 +70,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     activate: Annotated[bool, typer.Option(help="Make the bundle the active one.")] = True,  # noqa: FBT002 - a flag
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a calibration that was interrupted.")] = False,  # noqa: FBT002
     anew: Annotated[bool, typer.Option("--anew", help="Throw an interrupted calibration away.")] = False,  # noqa: FBT002
+    progress_lines: LinesOption = False,  # noqa: FBT002
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Learn a product from good parts: collect, fit, quantize, threshold, tune, report, activate.
@@ -79,11 +82,11 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     from edge.calibrate.pictures import checks_target
     from edge.config import load_config
 
-    checked = load_config(config)
+    checked, how = load_config(config), _How(as_json, progress_lines)
     section = _product(checked, product)
     if resume:
         _refuse_others(context)
-        _resume(checked, section, as_json)
+        _resume(checked, section, how)
         return
     live_asked = _LiveAsked(live, interval_ms, limit_s, by_hand=by_hand, every_frame=every_frame)
     sure = _Sure(overkill, confidence, escape, seed)
@@ -93,16 +96,30 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if live and (frames is not None or bundle is not None or checks_only):
         raise ConfigError("--live takes frames to learn a product from; for all else, `edge camera collect` and --from")
     if checks_only:
-        _learn_checks(place, frames or Path("frames"), as_json)
+        _learn_checks(place, frames or Path("frames"), how)
     elif bundle is not None:
         request = _release(place, bundle, frames, sure, trials)
         request = replace(request, defects=defects, quantize=quantize, activate=activate)
-        _take_release(place, request, as_json)
+        _take_release(place, request, how)
     else:
         learned = _calibration(place, frames or Path("frames"), live_asked, sure, trials)
         bad = None if defects is None else defects.absolute()
         learned = replace(learned, defects=bad, align=align, activate=activate)
-        _learn_product(learned, checked, as_json, anew=anew)
+        _learn_product(learned, checked, how, anew=anew)
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How it is said what came of it, and how far it is."""
+
+    as_json: bool
+    progress_lines: bool
+
+    def progress(self) -> "LineProgress | RichProgress":
+        """For people, or for a program."""
+        from models.progress import shown_progress
+
+        return shown_progress(as_lines=self.progress_lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +252,8 @@ def _refuse_others(context: typer.Context) -> None:
 def _given(context: typer.Context) -> tuple[tuple[str, str], ...]:
     """Names and values of the options that stood on the command line; a switch has no value."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
-    names = sorted(name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE")
+    given = (name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE")
+    names = sorted(name for name in given if name != _HOW_SAID)
     return tuple((f"--{_OPTIONS.get(name, name.replace('_', '-'))}", _value(context.params[name])) for name in names)
 
 
@@ -243,7 +261,7 @@ def _value(given: object) -> str:
     return ("" if given else "no") if isinstance(given, bool) else str(given)
 
 
-def _resume(config: "StationConfig", section: "ProductSection", as_json: bool) -> None:  # noqa: FBT001
+def _resume(config: "StationConfig", section: "ProductSection", how: "_How") -> None:
     _check_extra()
     from edge.calibrate.calibrate import unfinished
 
@@ -254,7 +272,7 @@ def _resume(config: "StationConfig", section: "ProductSection", as_json: bool) -
             f"{request.section.id!r}: name that one with --product, or start with --anew"
         )
     request = replace(request, product=section)  # a draft is tried by the rules that will judge with it
-    _learn_product(request, config, as_json, resume=True)
+    _learn_product(request, config, how, resume=True)
 
 
 @contextlib.contextmanager
@@ -274,15 +292,14 @@ def _cropping(place: _Place) -> "Iterator[Cropping | None]":
         yield cropping_of(section, Path(folder))
 
 
-def _learn_checks(place: _Place, frames: Path, as_json: bool) -> None:  # noqa: FBT001 - how to say it
+def _learn_checks(place: _Place, frames: Path, how: "_How") -> None:
     from edge.calibrate.pictures import only_checks
-    from models.progress import RichProgress
 
     if place.checks is None:
         raise ConfigError("the station has several cameras: name the one these frames are from with --camera")
-    with _cropping(place) as cropping, RichProgress() as progress:
+    with _cropping(place) as cropping, how.progress() as progress:
         learned = only_checks(place.checks, frames, progress, cropping=cropping)
-    say(as_json, {"ok": True, "checks": learned.as_json()}, learned.summary)
+    say(how.as_json, {"ok": True, "checks": learned.as_json()}, learned.summary)
 
 
 def _check_extra() -> None:
@@ -295,21 +312,20 @@ def _check_extra() -> None:
 def _learn_product(
     request: "CalibrationRequest",
     config: "StationConfig",
-    as_json: bool,  # noqa: FBT001 - how to say it
+    how: "_How",
     *,
     resume: bool = False,
     anew: bool = False,
 ) -> None:
     from edge.calibrate.calibrate import calibrate as run_calibration
-    from models.progress import RichProgress
 
     try:
-        with RichProgress() as progress:
+        with how.progress() as progress:
             result = run_calibration(request, progress, config, resume=resume, anew=anew)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what was active still is. `edge calibrate --resume` goes on\n")
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    say(as_json, {"ok": not result.tried.against} | result.as_json(), "\n".join(_said(result)))
+    say(how.as_json, {"ok": not result.tried.against} | result.as_json(), "\n".join(_said(result)))
     if result.tried.against:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -336,12 +352,11 @@ def _said(result: "CalibrationResult") -> list[str]:
     ]
 
 
-def _take_release(place: _Place, request: "ReleaseRequest", as_json: bool) -> None:  # noqa: FBT001 - how to say it
+def _take_release(place: _Place, request: "ReleaseRequest", how: "_How") -> None:
     from edge.calibrate.releases.release import take_release
     from edge.calibrate.report.release import REPORT
-    from models.progress import RichProgress
 
-    with _cropping(place) as cropping, RichProgress() as progress:
+    with _cropping(place) as cropping, how.progress() as progress:
         result = take_release(replace(request, cropping=cropping), progress, place.config)
     taken = result.bundle
     text = [
@@ -352,6 +367,6 @@ def _take_release(place: _Place, request: "ReleaseRequest", as_json: bool) -> No
         f"{'active' if result.activated else 'imported'}: {taken.path}",
         f"report: {taken.path / REPORT}",
     ]
-    say(as_json, {"ok": not result.tried.against} | result.as_json(), "\n".join(text))
+    say(how.as_json, {"ok": not result.tried.against} | result.as_json(), "\n".join(text))
     if result.tried.against:
         raise typer.Exit(EXIT_REFUSED)

@@ -6,12 +6,14 @@ leaves the store as it was; what was imported is active only if that was asked f
 
 import functools
 import re
-from dataclasses import asdict, dataclass
+import tempfile
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.domain.errors import ConfigError, StorageError
 from models import bundle_store
+from models.archive import SUFFIX, unpack
 from models.bundle import MANIFEST, Bundle, open_for_line
 from models.compile import compile_bundle
 from models.errors import RequestError
@@ -32,7 +34,7 @@ class ImportRequest:
     """What to import, and as what.
 
     Args:
-        source: a model file, or the folder of a bundle.
+        source: a model file, or a bundle: its folder, or the file that it travels in.
         bundles_root: the station's store.
         bundle_id: of the new version; empty takes a bundle's own.
         head: what a model file's outputs mean; None for a bundle.
@@ -85,7 +87,7 @@ def take_import(request: ImportRequest, progress: Progress) -> ImportResult:
         StorageError: the store cannot be written.
     """
     try:
-        result = _copied(request) if request.source.is_dir() else _imported(request, progress)
+        result = _taken(request, progress)
         if request.activate:
             model = result.bundle.model_id
             bundle_store.activate(request.bundles_root, model.id, model.version)
@@ -94,6 +96,19 @@ def take_import(request: ImportRequest, progress: Progress) -> ImportResult:
     except OSError as fault:
         raise StorageError(f"import: cannot write below {request.bundles_root}: {fault}") from fault
     return result
+
+
+def _taken(request: ImportRequest, progress: Progress) -> ImportResult:
+    if request.source.suffix == SUFFIX and request.source.is_file():
+        return _unpacked(request)
+    return _copied(request) if request.source.is_dir() else _imported(request, progress)
+
+
+def _unpacked(request: ImportRequest) -> ImportResult:
+    """A bundle in the file that it travels in, unpacked in the store's folder while it is taken."""
+    request.bundles_root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=request.bundles_root) as folder:
+        return _copied(replace(request, source=unpack(request.source, Path(folder) / "bundle").path))
 
 
 def _copied(request: ImportRequest) -> ImportResult:

@@ -9,6 +9,9 @@ import typer
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The station's file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+LinesOption = Annotated[
+    bool, typer.Option("--progress-lines", help="Progress as JSON lines on stderr, for a program that shows it.")
+]
 DEFAULT_CONFIG = Path("station.toml")
 
 

@@ -1,8 +1,11 @@
-"""How long work says where it is: a small protocol, a silent one, and rich bars with the time left on stderr."""
+"""How long work says where it is: a small protocol, a silent one, rich bars with the time left, lines for a program."""
 
+import json
+import sys
 import threading
+import time
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -38,6 +41,63 @@ class SilentProgress:
 
     def note(self, text: str) -> None:
         """Nothing to do."""
+
+
+class LineProgress:
+    """JSON lines on stderr, for a program that shows them: stage, steps done, steps in all, a few words.
+
+    One as a stage begins and one as it is full, and between them at most one each `every_s` seconds.
+    """
+
+    def __init__(self, out: TextIO | None = None, every_s: float = 0.5) -> None:
+        self._out = out or sys.stderr
+        self._every_s = every_s
+        self._lock = threading.Lock()
+        self._stage, self._done, self._total, self._note = "", 0, 0, ""
+        self._said_s = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            if error is None and self._stage and self._done != self._total:
+                self._done = self._total
+                self._say()
+
+    def stage(self, name: str, total: int) -> None:
+        """Say that it begins."""
+        with self._lock:
+            self._stage, self._done, self._total, self._note = name, 0, total, ""
+            self._say()
+
+    def advance(self, steps: int = 1) -> None:
+        """Say how far it is, now and then."""
+        with self._lock:
+            self._done += steps
+            self._say(now_and_then=self._done != self._total)
+
+    def note(self, text: str) -> None:
+        """Say it with how far it is."""
+        with self._lock:
+            self._note = text
+            self._say(now_and_then=True)
+
+    def _say(self, *, now_and_then: bool = False) -> None:
+        now_s = time.monotonic()
+        if now_and_then and now_s < self._said_s + self._every_s:
+            return
+        self._said_s = now_s
+        said = {"stage": self._stage, "done": self._done, "total": self._total, "note": self._note}
+        self._out.write(json.dumps(said) + "\n")
+        self._out.flush()
+
+
+def shown_progress(*, as_lines: bool) -> "LineProgress | RichProgress":
+    """For people, or for a program."""
+    return LineProgress() if as_lines else RichProgress()
 
 
 class RichProgress:

@@ -1,8 +1,11 @@
 """The bundle in use for a product, as far as the cloud knows: from the last release that is live, else from a kit.
 
-- A release counts where a station says that it decides by it, and its rollout was not stopped.
-- With no such release it is what was calibrated at the stations: the active bundle in the spare kit of one that
-  inspects the product, the one that was heard last.
+- A release counts where a station says that it decides by it, and its rollout was not stopped. It was signed here, or
+  somebody began its rollout here.
+- With no such release it is what was calibrated at the station that cloud.toml names: the active bundle in its kit.
+  What a station says of itself is no reason to measure against its model: any of them can write any product into its
+  station.toml, and a poor model there would let poor challengers through.
+- Where stations hold one and none is named, somebody has to name it: without a champion only absolute limits hold.
 - What is given back was verified, every byte of it.
 """
 
@@ -31,20 +34,27 @@ from models.archive import SUFFIX, unpack
 from models.bundle import open_bundle
 
 _PIECE_BYTES = 1 << 20
+_NAMED_MOST = 8
 _logger = logging.getLogger(__name__)
 
 
-def champion_of(place: str, blobs: Blobs, product: str, into: Path) -> Path | None:
-    """The folder of the bundle in use, verified, below `into`; None where the cloud holds none.
+class UnnamedChampionError(Exception):
+    """A station may hold the bundle in use, and nobody said that it counts."""
+
+
+def champion_of(place: str, blobs: Blobs, product: str, into: Path, station: str = "") -> Path | None:
+    """The folder of the bundle in use, verified, below `into`; None where there is none yet.
 
     Args:
         place: the store's path or URL.
         blobs: where releases and kits lie.
         product: whose bundle.
         into: a folder; what an earlier call left there is used again if it still verifies.
+        station: whose own bundle counts until a release is live; empty: nobody's.
 
     Raises:
-        StoreError, BlobError, TrustError: the outside world failed.
+        UnnamedChampionError: stations hold one, and none is named.
+        StoreError, BlobError, TrustError: the outside world failed, or the station that is named sent no kit.
         KitError: a kit is damaged, or of a newer version.
         ModelError: what is there does not verify.
     """
@@ -52,26 +62,32 @@ def champion_of(place: str, blobs: Blobs, product: str, into: Path) -> Path | No
     release = _live_release(place, product)
     if release is not None:
         return _unpacked(blobs, release, into)
-    return _calibrated(place, blobs, product, into)
-
-
-def _calibrated(place: str, blobs: Blobs, product: str, into: Path) -> Path | None:
-    """Out of the first kit that will do; a fault of one that may hold it is raised only where no other does.
-
-    To take it for no champion would leave the gate with absolute limits alone.
-    """
-    fault: KitError | StoreError | None = None
-    for station, is_ours in _with_kits(place, product):
-        try:
-            manifest, _ = last_kit(place, blobs, station)
-            if (folder := _active(blobs, manifest, product)) is not None:
-                return _copied(blobs, manifest, folder, into)
-        except (KitError, StoreError) as error:  # on its way, damaged, or of a newer version
-            _logger.warning("the kit of station %s is left out: %s", station, error)
-            fault = fault or (error if is_ours else None)
-    if fault is not None:
-        raise fault
+    if station:
+        return _calibrated(place, blobs, product, into, station)
+    held = [name for name, is_ours in _with_kits(place, product) if _may_hold(place, blobs, name, product, is_ours)]
+    if held:
+        raise UnnamedChampionError(
+            f"new models of {product!r} are measured against the one in use, and {', '.join(held[:_NAMED_MOST])} may "
+            f'hold it: set champion_station = "{held[0]}" (or another) for this product in cloud.toml'
+        )
     return None
+
+
+def _calibrated(place: str, blobs: Blobs, product: str, into: Path, station: str) -> Path:
+    manifest, _ = last_kit(place, blobs, station)
+    folder = _active(blobs, manifest, product)
+    if folder is None:
+        raise KitError(f"station {station!r} is named as champion_station, and its kit holds no bundle of {product!r}")
+    return _copied(blobs, manifest, folder, into)
+
+
+def _may_hold(place: str, blobs: Blobs, station: str, product: str, is_ours: bool) -> bool:  # noqa: FBT001 - of a pair
+    """Whether a station's kit has a bundle of the product; one that cannot be read may, where it inspects that."""
+    try:
+        return _active(blobs, last_kit(place, blobs, station)[0], product) is not None
+    except (KitError, StoreError) as error:  # on its way, damaged, or of a newer version
+        _logger.warning("the kit of station %s cannot be read: %s", station, error)
+        return is_ours
 
 
 def _live_release(place: str, product: str) -> Release | None:

@@ -43,7 +43,7 @@ def web(
         app = make_fleet_pages(checked, where)
 
         def ready(at: "Listen") -> None:
-            said = json.dumps({"ok": True, "address": at.address})
+            said = json.dumps({"ok": True, "event": "ready", "address": at.address})
             typer.echo(said if as_json else f"the fleet's pages are at {at.address}")
 
         serve(app, where, ready)

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Lifespan, Scope
 
 from cloud_sync.pages import account, login
 from cloud_sync.pages.bodies import Bodies
@@ -33,14 +33,24 @@ class _Files(StaticFiles):
         return response
 
 
-def make_application(site: Site, routers: Sequence[APIRouter]) -> FastAPI:
+def make_application(site: Site, routers: Sequence[APIRouter], lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """The application of a site; its OpenAPI document is `app.openapi()`, and nobody is served it.
+
+    Args:
+        site: what is served.
+        routers: its own pages.
+        lifespan: what runs for as long as they are served.
 
     Raises:
         PagesError: the pages' database cannot be opened.
     """
     app = FastAPI(
-        title=f"inspectd {site.kind}", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+        title=f"inspectd {site.kind}",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
     )
     app.state.rooms = Rooms.of(site)
     app.state.templates = make_environment(site)

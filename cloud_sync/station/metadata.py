@@ -19,6 +19,7 @@ from cloud_sync.wire.messages import BLOCK_BYTES, METADATA_MARK, Want
 
 _BLOCKS_ASKED = 4
 _SHOWN = 80
+_LOOK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,13 @@ class MetadataChannel:
         station: the station's id.
         pace: how patient it is.
 
-    `on_question` is called, on the thread that asks, when there is something to send: `Uplink.notify`.
+    `on_question` is called, on the thread that asks, when there is something to send: `Uplink.notify`. `unwanted` is
+    asked there several times a second, while it waits: whether it has to do something else first.
     """
 
     def __init__(self, station: str, pace: MetadataPace | None = None) -> None:
         self.on_question: Callable[[], None] = lambda: None
+        self.unwanted: Callable[[], bool] = lambda: False
         self._station = topics.checked_station(station)
         self._pace = pace or MetadataPace()
         self._turn = threading.Lock()
@@ -130,7 +133,7 @@ class MetadataChannel:
             self._question = question
             self.on_question()
             try:
-                self._changed.wait_for(lambda: question.is_over or self._closed, max(0.0, until_s - time.monotonic()))
+                self._wait(question, until_s)
             finally:
                 self._question = None
             if question.refusal:
@@ -139,6 +142,13 @@ class MetadataChannel:
                 why = "the station stops" if self._closed else f"no answer within {self._pace.answer_s:g} s"
                 raise LinkError(f"the cloud was asked for {question.name!r}: {why}")
             return bytes(question.content) or None
+
+    def _wait(self, question: _Question, until_s: float) -> None:
+        while not question.is_over and not self._closed and (left_s := until_s - time.monotonic()) > 0:
+            self._changed.wait(min(left_s, _LOOK_S))
+            if not question.is_over and self.unwanted():
+                question.refusal = f"the cloud was asked for {question.name!r}, and something else comes first"
+                return
 
     def _take(self, question: _Question, block: bytes) -> None:
         """The next block. Raises LinkError, and then the question is over."""

@@ -136,8 +136,18 @@ class ImagesRecord(PartRecord):
     dropped: Items[str]
 
 
+class SaidBoxRecord(BaseModel):
+    """Where on a camera's picture a person sees a defect, in pixels of that picture, and of which class."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    camera: Name
+    label: Name
+    box_xyxy: Box
+
+
 class FeedbackRecord(PartRecord):
-    """What a person said of an inspection: the verdict was right or wrong, and what the part really is."""
+    """What a person said of an inspection: the verdict was right or wrong, what the part really is, and where."""
 
     schema_: Literal["inspectd.feedback.v1"] = Field("inspectd.feedback.v1", alias="schema")
     inspection_epoch: Epoch
@@ -148,6 +158,7 @@ class FeedbackRecord(PartRecord):
     note: Annotated[str, Field(max_length=1000)] = ""
     by: Name
     at: datetime
+    boxes: Annotated[Items[SaidBoxRecord], Field(max_length=32)] = []
 
 
 SampleReasonText = Literal["uncertain", "candidate", "disagreement", "overruled", "novel", "audit"]

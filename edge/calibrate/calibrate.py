@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edge.calibrate.frames.collect import Collected, Frame
 from edge.calibrate.frames.defects import DefectFrames, read_defects
+from edge.calibrate.frames.refused_section import refused_with_pictures
 from edge.calibrate.gather import cropping_for, gather
 from edge.calibrate.laying import lay
 from edge.calibrate.pictures import learn_checks
@@ -97,6 +98,7 @@ def _calibrate(
     clock = _Clock()
     laid = lay(request, gather(request, stages, config, progress), progress)
     collected = laid.collected
+    stages.tell("refused", refused_with_pictures(collected))
     cropping = cropping_for(request, stages, config)
     defects = None if request.defects is None else read_defects(request.defects, collected.digests, cropping)
     wanted = parts_needed(request.overkill_rate, request.confidence)

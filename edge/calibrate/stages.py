@@ -70,6 +70,10 @@ class Stages:
         self._make(kept, key, make)
         return read(kept)
 
+    def tell(self, name: str, facts: dict[str, object]) -> None:
+        """Leave word of something that is known already, for who looks on: `NAME.json` in the folder."""
+        _write_json(self.folder / f"{name}.json", facts)
+
     def finish(self, facts: dict[str, object]) -> None:
         """Nothing is left to resume."""
         _write_json(self.folder / _FINISHED, facts)

@@ -69,6 +69,7 @@ idle = false
 [[product]]
 id = "{product}"
 bundle = "{product}"
+champion_station = "{station}"
 kind = "classifier"
 method = "probe"
 overkill = {overkill}
@@ -172,6 +173,7 @@ class DemoSettings:
     def cloud_file(self, broker: str) -> str:
         """One product, whose classifier is a probe."""
         return _CLOUD_FILE.format(
+            station=self.station,
             product=self.product,
             broker=broker,
             overkill=OVERKILL,

@@ -38,4 +38,13 @@ def _answer(line: bytes, said: Feedback) -> FeedbackAnswer | None:
         raise (OutputError if why.startswith(NOT_KEPT) else ConfigError)(f"the station did not take it: {why}")
     if heard.get("type") != "feedback" or heard.get("part_id") != said.part_id:
         return None
-    return FeedbackAnswer(said.part_id, str(heard["verdict"]), str(heard["inspection_id"]), int(heard["number"]))
+    kept = FeedbackAnswer(
+        said.part_id,
+        str(heard["verdict"]),
+        str(heard["inspection_id"]),
+        int(heard["number"]),
+        int(heard.get("boxes", 0)),
+    )
+    if said.inspection_id not in {"", kept.inspection_id} or kept.boxes != len(said.boxes):
+        raise OutputError("the station that runs is of an earlier version and kept only a part: start it again")
+    return kept

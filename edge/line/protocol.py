@@ -3,14 +3,15 @@
 In:  {"type": "trigger", "part_id", "product"?, "cameras"?, "master"?}   {"type": "ack", "part_id"}   {"type": "ping"}
      {"type": "product", "product"}: what a trigger that names no product means from now on
      {"type": "listen"}   {"type": "verify_masters", "product", "asked_by"?, "shown"?}: check the product's master parts
-     {"type": "feedback", "part_id", "is_right", "by", "label"?, "note"?}: what a person says of a part's verdict
+     {"type": "feedback", "part_id", "is_right", "by", "label"?, "note"?, "boxes"?, "inspection_id"?}: what a person
+      says of a part's verdict; a box is {"camera", "label", "box_xyxy"}
      {"type": "retry_dead", "stream"?}: send again what could never be sent, of one stream or of all
 Out: {"type": "verdict", "part_id", "verdict", "reasons", "inspection_id", "record_sha256", "image", "code"?,
       "master"?}
      {"type": "product", "product"}
      {"type": "ready", "ready", "why"}   {"type": "pong"}   {"type": "heartbeat", "ready"}   {"type": "error", "why"}
      {"type": "masters", "product", "outcome", "why", "check_id", "at"}: to whoever asked
-     {"type": "feedback", "part_id", "verdict", "inspection_id", "number"}: it is on record; to whoever said it
+     {"type": "feedback", "part_id", "verdict", "inspection_id", "number", "boxes"}: it is on record; to whoever said it
      {"type": "retry_dead", "records"}: so many are back in the outbox; to whoever asked
      {"type": "told", "part_id", "product", "verdict", "reasons", "inspection_id", "record_sha256", "code"?, "in_turn"}
 
@@ -29,9 +30,11 @@ from cloud_sync.wire.strict_json import loads
 from edge.domain.errors import ConfigError, OutputError
 from edge.domain.feedback import Feedback
 from edge.domain.part import PART_ID_LIMIT, Verdict
+from edge.line.said_boxes import boxes_from
 
 LINE_LIMIT_BYTES = 4096
 NOTE_LIMIT = 500  # of up to 4 bytes each
+_INSPECTION_ID_LIMIT = 128
 NOT_KEPT = "not on record, say it again"  # how the error begins that is the disk's fault
 _MAX_PORT = 65_535
 
@@ -99,12 +102,13 @@ class MastersAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FeedbackAnswer:
-    """What a person said is on disk: of which inspection, and the number that the word has."""
+    """What a person said is on disk: of which inspection, the number that the word has, and how many boxes."""
 
     part_id: str
     verdict: str
     inspection_id: str
     number: int
+    boxes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,9 @@ def _feedback(message: dict[str, object]) -> Feedback:
         raise OutputError(f"is_right must be true or false, got {is_right!r:.140}")
     label = _text(message, "label") if message.get("label") else ""
     note = _text(message, "note", NOTE_LIMIT) if message.get("note") else ""
-    return Feedback(_part_id(message), is_right, _text(message, "by"), label, note)
+    inspection = _text(message, "inspection_id", _INSPECTION_ID_LIMIT) if message.get("inspection_id") else ""
+    boxes = boxes_from(message.get("boxes"))
+    return Feedback(_part_id(message), is_right, _text(message, "by"), label, note, boxes, inspection)
 
 
 def _part_id(message: dict[str, object]) -> str:
@@ -301,6 +307,7 @@ def masters_line(answer: MastersAnswer) -> bytes:
 def feedback_line(said: Feedback) -> bytes:
     """The word of a person who looked at a part."""
     content = {"type": "feedback", **dataclasses.asdict(said)}
+    content = {name: value for name, value in content.items() if value or name not in {"boxes", "inspection_id"}}
     return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 

@@ -28,7 +28,6 @@ from edge.domain.part import Verdict
 from models.decoding import decoded
 from models.durable import replace_file, sync_directory
 from models.errors import ModelError
-from models.scoring import read_image
 
 MOST = 64  # of a product: a check of all of them must end before the shift does
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -215,6 +214,8 @@ def _encoded(new: NewMaster) -> tuple[Master, bytes]:
     """The master and its PNG. Raises ConfigError."""
     if not re.fullmatch(NAME, new.name):
         raise ConfigError(f"a master part's name is 1 to 64 of A-Z a-z 0-9 . _ -, got {new.name!r}: give one by --name")
+    from models.scoring import read_image  # what scores brings OpenVINO, and who only lists has no use for it
+
     try:
         image = read_image(new.file)
     except ModelError as error:

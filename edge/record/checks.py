@@ -68,22 +68,32 @@ def insert_check(connection: sqlite3.Connection, check: CheckRecord) -> int:
     return int(connection.execute(query, values).lastrowid or 0)
 
 
-def read_checks(path: Path, product: str = "", limit: int = 20) -> list[tuple[int, CheckRecord]]:
-    """The newest checks with their numbers, newest first, of one product or of all.
+def read_checks(
+    path: Path, product: str = "", limit: int = 20, before: int | None = None
+) -> list[tuple[int, CheckRecord]]:
+    """The newest checks with their numbers, newest first, of one product or of all; `before` a number, if given.
 
     Raises:
         StorageError: the database cannot be read, or a row is not what was written.
     """
-    query = "SELECT seq, sha256, payload FROM master_checks WHERE ? IN ('', product) ORDER BY seq DESC LIMIT ?"
-    return _read(path, query, (product, limit))
+    query = (
+        "SELECT seq, sha256, payload FROM master_checks WHERE ? IN ('', product) AND seq < ? ORDER BY seq DESC LIMIT ?"
+    )
+    return _read(path, query, (product, 2**62 if before is None else before, limit))
+
+
+def find_check(path: Path, number: int) -> CheckRecord | None:
+    """One check by its number; None where there is none. Raises StorageError."""
+    found = _read(path, "SELECT seq, sha256, payload FROM master_checks WHERE seq = ?", (number,))
+    return found[0][1] if found else None
 
 
 def read_check(path: Path, number: int) -> CheckRecord:
     """One check by its number. Raises StorageError."""
-    found = _read(path, "SELECT seq, sha256, payload FROM master_checks WHERE seq = ?", (number,))
-    if not found:
+    found = find_check(path, number)
+    if found is None:
         raise StorageError(f"{path} holds no check of master parts with number {number}")
-    return found[0][1]
+    return found
 
 
 def last_checks(path: Path) -> dict[str, tuple[int, CheckRecord]]:

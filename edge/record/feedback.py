@@ -20,16 +20,13 @@ from edge.record.upload_rows import want_overruled
 def insert_feedback(
     connection: sqlite3.Connection, station: str, said: Feedback, at: datetime, rule: UploadRule = NOTHING_UP
 ) -> FeedbackRecord | None:
-    """Write what was said of the last inspection under a part id; None, and nothing written, where there is none.
+    """Write what was said of the inspection that is named, or of the last one under a part id.
 
-    Where the verdict was wrong the inspection becomes a sample with it, whatever triage and its budget say, and where
+    None, and nothing written, where there is none. Where the verdict was wrong, or somebody says what the part really
+    is, the inspection becomes a sample with it, whatever triage and its budget say, and where
     the rule lets images go up at all, its images go before all others.
     """
-    query = (
-        "SELECT seq, verdict, epochs.epoch FROM inspections JOIN epochs ON epochs.id = inspections.epoch"
-        " WHERE part_id = ? ORDER BY seq DESC LIMIT 1"
-    )
-    row = connection.execute(query, (said.part_id,)).fetchone()
+    row = _inspection_of(connection, station, said)
     if row is None:
         return None
     number, epoch = current_epoch(connection)
@@ -46,12 +43,13 @@ def insert_feedback(
         "note": said.note,
         "by": said.by,
         "at": at,
+        "boxes": [{"camera": box.camera, "label": box.label, "box_xyxy": list(box.box_xyxy)} for box in said.boxes],
     }
     record = FeedbackRecord.model_validate(content)
     insert_record(connection, Stream.FEEDBACK, record, number)
-    if not said.is_right:
+    if said.teaches:
         insert_overruled(connection, station, row[0], at, rule)
-    if not said.is_right and rule.images != "none":
+    if said.teaches and rule.images != "none":
         want_overruled(connection, row[0])
     return record
 
@@ -70,3 +68,13 @@ def write_feedback(
         except sqlite3.Error as error:
             raise StorageError(f"cannot write {path}: {error}") from error
     return record
+
+
+def _inspection_of(connection: sqlite3.Connection, station: str, said: Feedback) -> tuple[int, str, str] | None:
+    """Number, verdict and epoch of the inspection that is meant."""
+    query = (
+        "SELECT seq, verdict, epochs.epoch FROM inspections JOIN epochs ON epochs.id = inspections.epoch"
+        " WHERE part_id = ?1 AND (?2 = '' OR ?2 = ?3 || '/' || epochs.epoch || '/' || seq) ORDER BY seq DESC LIMIT 1"
+    )
+    found = connection.execute(query, (said.part_id, said.inspection_id, station)).fetchone()
+    return None if found is None else (int(found[0]), str(found[1]), str(found[2]))

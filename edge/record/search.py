@@ -18,7 +18,7 @@ from cloud_sync.wire.records import SEQ_LIMIT
 
 WORK_S = 0.4
 NEWEST = SEQ_LIMIT
-_STRETCH = 20_000
+_STRETCH = 10_000
 _FEW = 2_000
 _LAST = "\U0010ffff"
 SAID_OF = "json_extract(CAST(payload AS TEXT), '$.inspection_seq')"  # as `feedback_by_inspection` has it
@@ -189,7 +189,7 @@ def _word_terms(wanted: Search) -> tuple[list[str], dict[str, object]]:
         case "wrong":
             return [f"looked.seq IN ({within} AND instr(payload, :wrong))"], {"wrong": b'"is_right":false'}
         case "none":
-            return [f"NOT EXISTS ({said} = looked.seq)"], {}
+            return [f"NOT EXISTS ({said} = +looked.seq)"], {}
     return [], {}
 
 

@@ -3,6 +3,7 @@
 Invariants:
 - The line never waits for it: it reads counts, moves links that are taken between parts, and raises nothing.
 - What it does is decided by `course`, on what is seen; whatever goes wrong with a release ends that release.
+- A trial, or a wait for what is signed, gives way to another word of the cloud: to go back never waits for either.
 - What the disk or the cloud refuses is tried again, later and later; nothing is lost meanwhile.
 """
 
@@ -54,7 +55,8 @@ class ReleaseKeeper:
         self._shadow = shadow
         self._stop = threading.Event()
         kept = KeptCourse(course_path(station.config))
-        own = replace(limits or Limits(), stopping=self._stop)
+        own = replace(limits or Limits(), stopping=self._stop, unwanted=self._is_called_away)
+        station.metadata.unwanted = self._is_called_away
         self._doing = Doing(station.config, kept, trust, shadow, own)
         self._telling = Telling(station.handover.say)
         self._kept = kept
@@ -105,6 +107,7 @@ class ReleaseKeeper:
         if job is None or (course is not None and course.job == job):
             return
         if course is not None and course.job.is_same(job):
+            self._again_s = 0.0
             self._become(self._doing.keep(replace(course, job=job)))
         elif course is not None and course.is_watched:
             return
@@ -114,6 +117,13 @@ class ReleaseKeeper:
             self._again_s = 0.0
             self._backoff.reset()
             self._become(self._doing.keep(self._kept.begun(job)))
+
+    def _is_called_away(self) -> bool:
+        """Whether the cloud wants something else than what is being taken further now."""
+        offered, course = self._station.handover.offered(), self._course
+        if offered is None or offered.job is None or course is None:
+            return False
+        return not course.job.is_same(offered.job) or offered.job.stage in {"back", "fetch"}
 
     def _go_on(self, course: Course) -> None:
         try:

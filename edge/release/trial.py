@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
 
@@ -55,16 +56,18 @@ class Limits:
         wall_s: seconds in all; the trial only gets what time the line leaves.
         memory_bytes: of its own.
         stopping: the station ends, nobody waits any more.
+        unwanted: says whether something else is to be done first.
     """
 
     cpu_s: int = 180
     wall_s: float = 1800.0
     memory_bytes: int = 3 * 1024**3
     stopping: Event | None = None
+    unwanted: Callable[[], bool] = lambda: False
 
 
 class StoppedError(Exception):
-    """The station ends: the trial begins anew with its next start."""
+    """The station ends, or something else comes first: the trial begins anew when it is its turn again."""
 
 
 def try_apart(config: StationConfig, bundle: Bundle, products: list[str], limits: Limits) -> Tried:
@@ -73,7 +76,7 @@ def try_apart(config: StationConfig, bundle: Bundle, products: list[str], limits
     Raises:
         ModelError: it breaks, hangs, takes too much, or answers otherwise than it should.
         GateError: it tells a master part wrong.
-        StoppedError: the station ends.
+        StoppedError: the station ends, or something else comes first.
         OSError: no process can be started.
     """
     order = Order(
@@ -93,7 +96,7 @@ def try_apart(config: StationConfig, bundle: Bundle, products: list[str], limits
         start_new_session=True,  # Ctrl-C is for the daemon
     )
     try:
-        tried = _understood(_answer(child, order.model_dump_json().encode(), limits), child)
+        tried = _understood(answer_of(child, order.model_dump_json().encode(), limits), child)
     finally:
         child.kill()
         child.communicate(timeout=_ENDS_S)
@@ -102,14 +105,12 @@ def try_apart(config: StationConfig, bundle: Bundle, products: list[str], limits
     return tried
 
 
-def _answer(child: "subprocess.Popen[bytes]", order: bytes, limits: Limits) -> bytes:
-    """All that it says until it ends. Raises ModelError where it takes too long."""
-    assert child.stdin is not None and child.stdout is not None  # noqa: S101, PT018 - both were asked for
-    _send(child, order)
+def answer_of(child: "subprocess.Popen[bytes]", order: bytes, limits: Limits) -> bytes:
+    """All that a process says to an order, until it ends. Raises ModelError where it takes too long, StoppedError."""
+    assert child.stdout is not None  # noqa: S101 - it was asked for
     until_s, said = time.monotonic() + limits.wall_s, b""
-    while time.monotonic() < until_s:
-        if limits.stopping is not None and limits.stopping.is_set():
-            raise StoppedError
+    _send(child, order, limits, until_s)
+    while _may_wait(limits, until_s):
         if not select.select([child.stdout], [], [], _POLL_S)[0]:
             continue
         piece = os.read(child.stdout.fileno(), _ANSWER_BYTES)
@@ -119,16 +120,27 @@ def _answer(child: "subprocess.Popen[bytes]", order: bytes, limits: Limits) -> b
     raise ModelError(f"self-test: no answer within {limits.wall_s:g} s, in a process of its own: it hangs")
 
 
-def _send(child: "subprocess.Popen[bytes]", order: bytes) -> None:
-    """Raises ModelError: it ended before it listened."""
+def _send(child: "subprocess.Popen[bytes]", order: bytes, limits: Limits, until_s: float) -> None:
+    """Raises ModelError where it ended before it listened, or never does; StoppedError."""
     assert child.stdin is not None  # noqa: S101 - it was asked for
+    handle, left = child.stdin.fileno(), memoryview(order)
+    os.set_blocking(handle, False)  # a long order does not fit into the pipe
     try:
-        child.stdin.write(order)
-        child.stdin.close()
+        while left and _may_wait(limits, until_s):
+            if select.select([], [handle], [], _POLL_S)[1]:
+                left = left[os.write(handle, left) :]
     except OSError as error:
         raise ModelError(f"self-test: its process does not listen: {error}") from error
     finally:
+        child.stdin.close()
         child.stdin = None  # `communicate` would close it again
+
+
+def _may_wait(limits: Limits, until_s: float) -> bool:
+    """Whether there is time left. Raises StoppedError."""
+    if (limits.stopping is not None and limits.stopping.is_set()) or limits.unwanted():
+        raise StoppedError
+    return time.monotonic() < until_s
 
 
 def _understood(said: bytes, child: "subprocess.Popen[bytes]") -> Tried:

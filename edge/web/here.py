@@ -13,6 +13,9 @@ from edge.record.database import open_reader
 from edge.record.images import ImageStore
 from edge.status import read_status
 from edge.web.pictures import Pictures
+from edge.web.works.work import Works
+
+WORKS = (("calibrate", True), ("masters", False), ("bundles", True))
 
 
 class Here:
@@ -26,6 +29,7 @@ class Here:
         self.config = config
         self.images = ImageStore(config.images_dir, config.retention.image_format)
         self.pictures = Pictures(self.images)
+        self.works = {kind: Works(config.station.data_dir / "pages" / kind, gives_way=gives) for kind, gives in WORKS}
 
     def status(self) -> dict[str, object]:
         """What the daemon last said of itself; see `read_status`. Raises StorageError."""

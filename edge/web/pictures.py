@@ -22,6 +22,7 @@ Width = Annotated[int | None, Query(ge=1, le=WIDTH_MOST_PX)]
 _WIDTHS_PX = (96, 192, 384, 768, 1536, WIDTH_MOST_PX)  # few, so that what one viewer asked for serves the next
 _TYPES = ("image/jpeg", "image/png")
 _KEPT_BYTES = 48 << 20
+_SIZES_KEPT = 4096
 _QUALITY = 85
 _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}  # its name says its content
 
@@ -39,6 +40,7 @@ class Pictures:
         self._most_bytes = kept_bytes
         self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._bytes = 0
+        self._sizes: dict[str, tuple[int, int]] = {}
         self._lock = threading.Lock()
 
     def original(self, sha256: str) -> tuple[bytes, Path]:
@@ -68,6 +70,19 @@ class Pictures:
         made = _smaller(stored, path, _step(width_px))
         self._keep(sha256, _step(width_px), made)
         return Response(made, media_type="image/jpeg", headers=_FOR_EVER)
+
+    def size(self, sha256: str) -> tuple[int, int] | None:
+        """(width, height) in pixels of a stored picture; None where it was let go of. Raises StorageError."""
+        if sha256 not in self._sizes:
+            try:
+                stored, path = self.original(sha256)
+            except HTTPException:
+                return None
+            shape = _decoded(stored, path, None).shape
+            if len(self._sizes) >= _SIZES_KEPT:
+                self._sizes.clear()
+            self._sizes[sha256] = int(shape[1]), int(shape[0])
+        return self._sizes[sha256]
 
     def _find(self, sha256: str, width_px: int) -> bytes | None:
         with self._lock:
@@ -101,11 +116,12 @@ def _smaller(stored: bytes, path: Path, width_px: int) -> bytes:
         raise StorageError(f"cannot read the picture {path}: {error}") from error
 
 
-def _decoded(stored: bytes, path: Path, width_px: int) -> npt.NDArray[Any]:
+def _decoded(stored: bytes, path: Path, width_px: int | None) -> npt.NDArray[Any]:
     """The picture, at an eighth of its size where that is enough: a JPEG is read several times as fast so."""
     content = np.frombuffer(stored, np.uint8)
-    image: Any = cv2.imdecode(content, cv2.IMREAD_REDUCED_COLOR_8) if path.suffix == ".jpg" else None
-    if image is None or image.shape[1] < width_px:
+    reduced = path.suffix == ".jpg" and width_px is not None
+    image: Any = cv2.imdecode(content, cv2.IMREAD_REDUCED_COLOR_8) if reduced else None
+    if image is None or (width_px is not None and image.shape[1] < width_px):
         image = cv2.imdecode(content, cv2.IMREAD_COLOR)
     if image is None:
         raise StorageError(f"{path} holds no picture: look at the disk")

@@ -1,21 +1,50 @@
 """The station's site, put together."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
 from fastapi import FastAPI
 
 from cloud_sync.pages.application import make_application
+from cloud_sync.pages.people import Role
 from cloud_sync.pages.serving import Listen
 from cloud_sync.pages.site import MenuItem, Site
 from cloud_sync.wire.errors import LinkError
 from edge.config import StationConfig
 from edge.domain.errors import CameraError, ConfigError, OutputError, StorageError
-from edge.web import history, live
+from edge.web import alarms, exporting, focus, history, inspection, live
+from edge.web.bundles import bringing
+from edge.web.bundles import page as bundles
+from edge.web.calibrating import page as calibrate
 from edge.web.here import Here
+from edge.web.masters import page as masters
+from edge.web.shown_pictures import ShownPictures
+from edge.web.watch import Watch
 from models.errors import GateError, ModelError, RequestError
 
-MENU = (MenuItem("/", "menu.live", key="1"), MenuItem("/history", "menu.history", key="2"))
+MENU = (
+    MenuItem("/", "menu.live", key="1"),
+    MenuItem("/history", "menu.history", key="2"),
+    MenuItem("/alarms", "menu.alarms", key="3"),
+    MenuItem("/masters", "menu.masters", key="4"),
+    MenuItem("/calibrate", "menu.calibrate", Role.ENGINEER, key="5"),
+    MenuItem("/bundles", "menu.bundles", Role.ENGINEER, key="6"),
+    MenuItem("/focus", "menu.focus", Role.ENGINEER, key="7"),
+)
+ROUTERS = (
+    live.router,
+    exporting.router,
+    history.router,
+    inspection.router,
+    alarms.router,
+    masters.router,
+    calibrate.router,
+    bringing.router,
+    bundles.router,
+    focus.router,
+)
 FAULTS = {
     ConfigError: 409,
     RequestError: 409,
@@ -43,7 +72,18 @@ def make_station_pages(config: StationConfig, listen: Listen) -> FastAPI:
         hosts=listen.hosts,
         secure=listen.secure,
         faults=cast("dict[type[Exception], int]", FAULTS),
+        uploads={"/bundles/tray": bringing.MOST_BYTES, "/masters/{product}/add": masters.MOST_BYTES},
     )
-    app = make_application(site, [live.router, history.router])
-    app.state.here = Here(config)
+    here = Here(config)
+    pictures = ShownPictures(here.images)
+    watch = Watch(here, pictures)
+    app = make_application(site, ROUTERS, lifespan=lambda _app: _while(watch))
+    app.state.here, app.state.watch, app.state.shown_pictures = here, watch, pictures
     return app
+
+
+@asynccontextmanager
+async def _while(watch: Watch) -> AsyncIterator[None]:
+    """Somebody looks at the station for as long as the pages are served."""
+    with watch.running():
+        yield

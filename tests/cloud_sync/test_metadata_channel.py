@@ -338,3 +338,13 @@ def test_a_station_learns_over_a_real_broker_what_was_signed(
     finally:
         channel.close()
         collector.stop()
+
+
+def test_who_is_called_away_waits_for_no_answer() -> None:
+    called = threading.Event()
+    channel = MetadataChannel(STATION, MetadataPace(answer_s=600.0))
+    channel.unwanted = called.is_set
+    question = asked(channel, "timestamp.json")
+    called.set()
+    with pytest.raises(LinkError, match="something else comes first"):
+        question.result(10)

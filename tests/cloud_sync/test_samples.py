@@ -1,6 +1,7 @@
 """What stations send of samples, images and operators' words becomes one table, once, in any order."""
 
 import itertools
+import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +28,7 @@ from senders import sender
 from stores import ask, engine
 
 from cloud_sync.hub.collecting import desks
+from cloud_sync.hub.labels.operators import boxes_said
 from cloud_sync.hub.labels.projecting import catch_up
 from cloud_sync.hub.labels.sample_desk import SampleDesk
 from cloud_sync.hub.labels.truths import defect, good
@@ -37,7 +39,7 @@ from cloud_sync.wire.memory import MemoryLink
 from cloud_sync.wire.memory_broker import MemoryBroker
 from cloud_sync.wire.messages import DriftMessage, DriftSigns
 from cloud_sync.wire.outbox import OutboxRow, Stream
-from cloud_sync.wire.records import PartRecord, canonical_json
+from cloud_sync.wire.records import FeedbackRecord, PartRecord, SaidBoxRecord, canonical_json, read_record
 
 PICTURE = picture(1)
 STORY: tuple[PartRecord, ...] = (
@@ -247,3 +249,80 @@ def test_the_collector_does_not_wait_while_somebody_labels_for_long(place: str) 
         desk.work(lambda _: True)
 
     assert ask(place, "SELECT source FROM labels") == [("feedback",)]
+
+
+def drawn(seq: int, verdict: str, *boxes: tuple[str, str], label: str = "", is_right: bool = False) -> PartRecord:
+    """A word with a box for each camera and class."""
+    corners = [1.0, 2.0, 30.0, 20.0]
+    said = [SaidBoxRecord(camera=camera, label=name, box_xyxy=corners) for camera, name in boxes]
+    return feedback(seq, 7, verdict, label, is_right=is_right).model_copy(update={"boxes": said})
+
+
+def told(place: str) -> list[tuple[object, ...]]:
+    rows = ask(place, "SELECT seq, says, classes, boxes, said_by, supersedes FROM labels")
+    return [row[1:] for row in sorted(rows)]
+
+
+def test_boxes_that_an_operator_drew_are_the_label_of_the_camera_that_they_are_of(place: str) -> None:
+    receive(place, inspection(7, "PASS", ["top", "side"]), sample(1, 7), sample(2, 7, camera="side"))
+    declare(place, "scratch", "dent")
+    receive(place, drawn(1, "PASS", ("top", "Scratch"), ("top", "dent")))
+    catch_up(place)
+
+    [(says, classes, boxes, by, _)] = told(place)
+    assert (says, classes, by) == ("boxes", "dent\nscratch", "Kim")
+    assert boxes == '[["dent", 1.0, 2.0, 30.0, 20.0], ["scratch", 1.0, 2.0, 30.0, 20.0]]'
+    assert ask(place, "SELECT sample FROM labels") == [(id_of(7, "top"),)]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "label", "names", "is_right"),
+    [
+        pytest.param("PASS", "", ["scratch", "no such class"], False, id="a class nobody declared"),
+        pytest.param("REJECT", "good", ["scratch"], False, id="good and a defect"),
+        pytest.param("PASS", "", ["scratch"], True, id="a right pass with a defect"),
+        pytest.param("PASS", "", [], False, id="no box on this camera"),
+    ],
+)
+def test_boxes_of_which_something_would_have_to_be_guessed_are_no_label(
+    verdict: str, label: str, names: list[str], *, is_right: bool
+) -> None:
+    boxes = [SaidBoxRecord(camera="top", label=name, box_xyxy=[1.0, 2.0, 3.0, 4.0]) for name in names]
+    assert boxes_said(verdict, label, ("scratch",), boxes, is_right=is_right) is None
+
+
+def test_a_box_that_is_none_is_kept_aside_and_stops_nothing(place: str) -> None:
+    broken = drawn(1, "PASS", ("top", "scratch"))
+    assert isinstance(broken, FeedbackRecord)
+    flat = broken.boxes[0].model_copy(update={"box_xyxy": [5.0, 5.0, 5.0, 9.0]})
+    receive(place, inspection(7, "PASS"), sample(1, 7), sample(2, 8))
+    declare(place, "scratch")
+    receive(place, broken.model_copy(update={"boxes": [flat]}))
+    assert catch_up(place).faults == 1
+    assert told(place) == []
+
+
+def test_a_last_word_that_is_no_label_takes_back_what_an_earlier_one_said(place: str) -> None:
+    receive(place, inspection(7), sample(1, 7), feedback(1, 7, "REJECT", "good"))
+    catch_up(place)
+    receive(place, feedback(2, 7, "REJECT", is_right=True))
+    catch_up(place)
+
+    assert [(says, supersedes) for says, _, _, _, supersedes in told(place)] == [("good", 0), ("unsure", 1)]
+
+
+def test_a_reviewers_label_stays_whatever_operators_draw_later(place: str) -> None:
+    receive(place, inspection(7, "PASS"), sample(1, 7))
+    declare(place, "scratch")
+    catch_up(place)
+    say(place, id_of(7), good())
+    receive(place, drawn(1, "PASS", ("top", "scratch")))
+    catch_up(place)
+
+    assert [says for says, *_ in told(place)] == ["good"]
+
+
+def test_a_word_of_a_station_that_knows_no_boxes_is_read_as_ever() -> None:
+    payload = json.loads(canonical_json(feedback(1, 7, "REJECT", "good")))
+    del payload["boxes"]
+    assert read_record(FeedbackRecord, json.dumps(payload).encode()) == feedback(1, 7, "REJECT", "good")

@@ -18,7 +18,7 @@ from station_kit import Station, make_bundle, run_json, write_frames
 from cloud_sync.wire.outbox import SeqRange, Stream
 from cloud_sync.wire.records import FeedbackRecord
 from edge.domain.errors import OutputError
-from edge.domain.feedback import Feedback
+from edge.domain.feedback import Feedback, SaidBox
 from edge.domain.part import Verdict
 from edge.line.protocol import LINE_LIMIT_BYTES, NOTE_LIMIT, feedback_line, parse_line
 from edge.record.feedback import write_feedback
@@ -26,6 +26,7 @@ from edge.record.outbox import SqliteOutbox
 from edge.record.recorder import Recorder
 
 AT = datetime(2026, 7, 1, 12, tzinfo=UTC)
+BOX = {"camera": "top", "label": "dent", "box_xyxy": [1, 2, 3, 4]}
 
 
 @contextmanager
@@ -124,6 +125,17 @@ def test_the_longest_note_fits_into_a_line() -> None:
         pytest.param({"note": "n" * 501}, id="a note too long"),
         pytest.param({"label": "two\nlines"}, id="a label of two lines"),
         pytest.param({"part_id": None}, id="no part"),
+        pytest.param({"inspection_id": 7}, id="an inspection that is no word"),
+        pytest.param({"boxes": {}}, id="boxes that are no list"),
+        pytest.param({"boxes": [{"camera": "top", "label": "dent"}]}, id="a box without corners"),
+        pytest.param({"boxes": [BOX | {"more": 1}]}, id="a box with something more"),
+        pytest.param({"boxes": [BOX | {"label": 5}]}, id="a box of no class"),
+        pytest.param({"boxes": [BOX | {"box_xyxy": [1, 2, 3]}]}, id="a box of three corners"),
+        pytest.param({"boxes": [BOX | {"box_xyxy": [1, 2, 3, True]}]}, id="a corner that is no number"),
+        pytest.param({"boxes": [BOX | {"box_xyxy": [1, 2, 3, 1e300]}]}, id="a box wider than any picture"),
+        pytest.param({"boxes": [BOX | {"box_xyxy": [3, 2, 1, 4]}]}, id="a box that holds nothing"),
+        pytest.param({"boxes": [BOX | {"box_xyxy": [-1, 2, 3, 4]}]}, id="a box beside the picture"),
+        pytest.param({"boxes": [BOX] * 33}, id="too many boxes"),
     ],
 )
 def test_a_word_that_is_none_is_refused(wrong: dict[str, object]) -> None:
@@ -153,6 +165,58 @@ def test_edge_feedback_says_it_to_a_running_station_and_writes_it_itself_where_n
     assert (code, said["kind"]) == (2, "ConfigError")
     assert run_json(tell)[0] == 2
     assert [(row["is_right"], row["label"]) for row in written(made.database)] == [(False, "scratch"), (True, "")]
+
+
+def test_a_word_with_boxes_says_on_the_line_what_it_says() -> None:
+    boxes = (SaidBox("top", "dent", (1.0, 2.5, 3.0, 4.0)), SaidBox("side", "Kratzer ß", (0.0, 0.0, 9.0, 9.0)))
+    said = Feedback("a", is_right=False, by="kim", boxes=boxes, inspection_id="test-1/" + "e" * 32 + "/7")
+    assert parse_line(feedback_line(said)) == said
+    assert b"boxes" not in feedback_line(Feedback("a", is_right=False, by="kim"))
+
+
+def test_a_word_that_names_an_inspection_is_of_that_one_and_of_no_other_part_or_epoch(tmp_path: Path) -> None:
+    path = tmp_path / "station.db"
+    with recorder(path, "a", "b", "a") as made:
+        first = say(made, Feedback("a", is_right=True, by="kim"))
+        assert first is not None
+        named = f"test-1/{first.inspection_epoch}/"
+        record = say(made, Feedback("a", is_right=False, by="kim", inspection_id=f"{named}1"))
+        assert record is not None
+        assert (first.inspection_seq, record.inspection_seq) == (3, 1)
+        for other in (f"{named}2", f"{named}7", f"test-1/{'0' * 32}/1", f"test-2/{first.inspection_epoch}/1"):
+            assert say(made, Feedback("a", is_right=False, by="kim", inspection_id=other)) is None
+
+
+def test_who_says_what_a_rejected_part_really_is_makes_it_a_sample_though_the_verdict_was_right(tmp_path: Path) -> None:
+    path = tmp_path / "station.db"
+    with recorder(path, "a", "b") as made:
+        say(made, Feedback("a", is_right=True, by="kim"))
+        assert rows(path, "SELECT seq FROM samples") == []
+        boxes = (SaidBox("top", "dent", (1.0, 2.0, 3.0, 4.0)),)
+        record = say(made, Feedback("b", is_right=True, by="kim", boxes=boxes))
+    assert record is not None
+    assert [(box.camera, box.label, box.box_xyxy) for box in record.boxes] == [("top", "dent", [1, 2, 3, 4])]
+    assert rows(path, "SELECT DISTINCT seq, reason FROM samples") == [(2, "overruled")]
+
+
+def test_edge_feedback_takes_boxes_and_refuses_those_of_no_camera(tmp_path: Path) -> None:
+    made = Station(tmp_path / "station")
+    made.write_config()
+    make_bundle(made.bundles)
+    write_frames(made.folder / "frames", 1)
+    tell = ["edge", "feedback", "p-1", "-c", str(made.config), "--json", "--by", "kim", "--wrong"]
+    with daemon(made), line_to(made) as line:
+        line.trigger("p-1")
+        line.hear()
+        code, said = run_json([*tell, "--box", "dent:1,2,3.5,4", "--box", "top:scratch:5,6,7,8"])
+        assert (code, said["boxes"]) == (0, 2)
+    [kept] = written(made.database)
+    assert [(box["camera"], box["label"], box["box_xyxy"]) for box in kept["boxes"]] == [
+        ("top", "dent", [1.0, 2.0, 3.5, 4.0]),
+        ("top", "scratch", [5.0, 6.0, 7.0, 8.0]),
+    ]
+    for wrong in ("side:dent:1,2,3,4", "dent:1,2,3", "dent:3,2,1,4", "1,2,3,4"):
+        assert run_json([*tell, "--box", wrong])[0] == 2, wrong
 
 
 def test_its_help_loads_nothing_heavy() -> None:

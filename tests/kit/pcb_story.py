@@ -74,6 +74,7 @@ idle = false
 [[product]]
 id = "board"
 bundle = "board"
+champion_station = "pcb"
 kind = "detector"
 minutes = {minutes}
 size_px = {size_px}

@@ -1,5 +1,6 @@
 """Operators' words on verdicts: counted for the overrule rate, and labels where `operators` says so."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -7,13 +8,14 @@ import sqlalchemy as sa
 from cloud_sync.hub.labels.awaited import nameless_feedback, payload_of, product_columns
 from cloud_sync.hub.labels.classes import known_classes
 from cloud_sync.hub.labels.labelling import NewLabel, add_labels
-from cloud_sync.hub.labels.operators import label_said
+from cloud_sync.hub.labels.operators import boxes_said, label_said
 from cloud_sync.hub.labels.samples import ms
+from cloud_sync.hub.labels.truths import LabelTruth, unsure
 from cloud_sync.hub.store.adding import add_absent
 from cloud_sync.hub.store.entries import storable
 from cloud_sync.hub.store.label_tables import feedback, labels, samples
 from cloud_sync.wire.outbox import Stream
-from cloud_sync.wire.records import FeedbackRecord
+from cloud_sync.wire.records import FeedbackRecord, SaidBoxRecord, read_record
 
 
 def put_feedback(connection: sa.Connection, record: FeedbackRecord, seen_at_ms: int) -> None:
@@ -47,31 +49,47 @@ def find_products(connection: sa.Connection, limit: int, at_ms: int) -> int:
 
 
 def apply_feedback(connection: sa.Connection, station: str, epoch: str, seq: int, at_ms: int) -> int:
-    """Label the sample of an inspection with the last word that operators said of it; 1 if that is new.
+    """Label the samples of an inspection with the last word that operators said of it; how many labels are new.
 
-    Nothing is done where there is no sample, no word, no product yet, or a label of somebody who is no operator.
+    Nothing is done where there is no sample, no word, no product yet, or a label of somebody who is no operator. A last
+    word that is no label takes back what an earlier one said: the image is `unsure` from then on.
     Raises SQLAlchemyError.
     """
-    sample = _sample(connection, station, epoch, seq)
     said = _last_word(connection, station, epoch, seq)
-    if sample is None or said is None:
+    if said is None:
         return 0
+    payload = payload_of(connection, said.station, said.epoch, Stream.FEEDBACK, said.seq)
+    boxes = read_record(FeedbackRecord, payload).boxes if payload else []
+    found = _samples(connection, station, epoch, seq)
+    labels_said = [(sample, _truth(connection, said, sample, boxes)) for sample in found]
+    new = [
+        NewLabel(sample.id, truth, "feedback", said.said_by, said.said_at_ms)
+        for sample, word in labels_said
+        if (truth := word or (unsure() if sample.source == "feedback" else None)) is not None
+    ]
+    return add_labels(connection, new, at_ms) if new else 0
+
+
+def _truth(
+    connection: sa.Connection,
+    said: sa.Row[Any],
+    sample: sa.Row[Any, Any, Any, Any],
+    boxes: Sequence[SaidBoxRecord],
+) -> LabelTruth | None:
     classes = known_classes(connection, sample.product)
-    truth = label_said(said.verdict, said.label, classes, said.views, is_right=said.is_right)
-    if truth is None:
-        return 0
-    return add_labels(connection, [NewLabel(sample.id, truth, "feedback", said.said_by, said.said_at_ms)], at_ms)
+    if not boxes:
+        return label_said(said.verdict, said.label, classes, said.views, is_right=said.is_right)
+    mine = [box for box in boxes if storable(box.camera) == sample.camera]
+    return boxes_said(said.verdict, said.label, classes, mine, is_right=said.is_right)
 
 
-def _sample(connection: sa.Connection, station: str, epoch: str, seq: int) -> sa.Row[Any, Any, Any] | None:
-    """The only one of this inspection, if no reviewer labelled it."""
+def _samples(connection: sa.Connection, station: str, epoch: str, seq: int) -> Sequence[sa.Row[Any, Any, Any, Any]]:
+    """Those of this inspection that no reviewer labelled."""
     mine = samples.c.station == station, samples.c.epoch == epoch, samples.c.seq == seq
     newest = samples.outerjoin(labels, labels.c.seq == samples.c.label)
-    query = sa.select(samples.c.id, samples.c.product, labels.c.source).select_from(newest).where(*mine)
-    found = connection.execute(query).all()
-    if len(found) != 1 or found[0].source not in {None, "feedback"}:
-        return None
-    return found[0]
+    query = sa.select(samples.c.id, samples.c.product, samples.c.camera, labels.c.source).select_from(newest)
+    found = connection.execute(query.where(*mine).order_by(samples.c.id)).all()
+    return [row for row in found if row.source in {None, "feedback"}]
 
 
 def _last_word(connection: sa.Connection, station: str, epoch: str, seq: int) -> sa.Row[Any] | None:

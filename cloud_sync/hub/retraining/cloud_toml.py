@@ -102,10 +102,14 @@ else:
 
 
 class ProductSection(_Section):
-    """A product whose model is trained here: what its bundle is called, of what kind, and within which limits."""
+    """A product whose model is trained here: what its bundle is called, of what kind, and within which limits.
+
+    `champion_station`: new models are measured against its own one until a release is live.
+    """
 
     id: Id
     bundle: Id
+    champion_station: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9-]{0,62})?$")] = ""
     kind: Literal["anomaly", "classifier", "detector"] = "classifier"
     method: Literal["probe", "finetune"] | None = None
     minutes: Annotated[float, Field(ge=0.1, le=10_000)] | None = None

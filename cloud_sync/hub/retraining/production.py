@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloud_sync.hub.champions import champion_of
+from cloud_sync.hub.champions import UnnamedChampionError, champion_of
 from cloud_sync.hub.files.blobs import Blobs, file_sha256, open_blobs
 from cloud_sync.hub.labels.dataset import DatasetNeeds, Kind, make_dataset
 from cloud_sync.hub.labels.errors import LabelError
@@ -197,7 +197,11 @@ class Production:
     def _champion(self, run: Run) -> Bundle | None:
         into = self._folder(run).champion
         shutil.rmtree(into, ignore_errors=True)
-        found = champion_of(self._place, self._blobs, run.product, into)
+        station = self._product(run).champion_station
+        try:
+            found = champion_of(self._place, self._blobs, run.product, into, station)
+        except UnnamedChampionError as error:
+            raise RetrainingError(str(error)) from error
         return None if found is None else open_bundle(found)
 
     def _data(self, run: Run) -> Path:

@@ -40,6 +40,12 @@ def refused_json(collected: Collected) -> dict[str, object]:
     }
 
 
+def refused_with_pictures(collected: Collected) -> dict[str, object]:
+    """The same and what was told, with the small pictures as base64 by name: for who looks on while it is made."""
+    pictures = {name: base64.b64encode(picture).decode() for name, picture in collected.pictures.items()}
+    return refused_json(collected) | {"told": collected.told, "pictures": pictures}
+
+
 def _card(refusal: Refusal, picture: bytes) -> str:
     data = base64.b64encode(picture).decode()
     name, why = html.escape(refusal.name), html.escape(refusal.reason)

@@ -36,7 +36,7 @@
     const row = event.target.closest("#rows tr[id]");
     if (row && row !== now()) choose(row, false);
   });
-  document.addEventListener("htmx:afterSwap", (event) => {
+  document.addEventListener("htmx:afterSettle", (event) => {
     const row = document.getElementById(event.detail.target.id);
     if (row?.closest("#rows")) choose(row, true);
   });

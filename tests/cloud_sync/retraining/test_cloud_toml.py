@@ -32,7 +32,7 @@ def test_every_default_of_the_template_is_the_real_default(tmp_path: Path) -> No
     bare = load_config(tmp_path / "cloud.toml")
     lines = (tmp_path / "cloud.toml").read_text().splitlines()
     set_ = [line[2:] if line.startswith("# ") and " = " in line.split("#")[1] else line for line in lines]
-    optional = ("passphrase_file", "method", "minutes", "size_px", "overkill =")
+    optional = ("passphrase_file", "method", "minutes", "size_px", "overkill =", "certificate", "key =", "names")
     full = tmp_path / "full.toml"
     full.write_text("\n".join(line for line in set_ if not line.startswith(optional)))
     assert load_config(full) == bare

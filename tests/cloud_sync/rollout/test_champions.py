@@ -10,16 +10,17 @@ import sqlalchemy as sa
 from rollout_kit import RELEASE
 from station_kit import make_bundle
 
-from cloud_sync.hub.champions import champion_of
+from cloud_sync.hub.champions import UnnamedChampionError, champion_of
 from cloud_sync.hub.files.blobs import FolderBlobs
 from cloud_sync.hub.files.releases import offer
 from cloud_sync.hub.rollout.plan import RolloutPlan
 from cloud_sync.hub.rollout.starting import start_rollout, stop_rollout
 from cloud_sync.hub.store.engine import open_engine
+from cloud_sync.hub.store.errors import StoreError
 from cloud_sync.hub.store.file_tables import files, jobs, releases
 from cloud_sync.hub.store.rollout_tables import rollouts
 from cloud_sync.hub.store.tables import conditions
-from cloud_sync.wire.kit import KitFile, KitManifest
+from cloud_sync.wire.kit import KitError, KitFile, KitManifest
 from cloud_sync.wire.messages import HealthMessage
 from models.archive import pack
 from models.bundle import Bundle
@@ -95,7 +96,7 @@ def test_what_was_calibrated_at_a_station_comes_out_of_its_kit(store: Store, tmp
     bundle = make_bundle(tmp_path / "made", "cells")
     store.kit("press-1", bundle)
     for _ in range(2):  # again, it is there already
-        found = champion_of(store.place, store.blobs, "cell", tmp_path / "into")
+        found = champion_of(store.place, store.blobs, "cell", tmp_path / "into", "press-1")
         assert found is not None
         assert (found / "bundle.json").read_bytes() == (bundle.path / "bundle.json").read_bytes()
     assert champion_of(store.place, store.blobs, "board", tmp_path / "into") is None
@@ -107,7 +108,7 @@ def test_a_release_that_is_live_goes_before_a_kit_until_it_is_stopped(store: Sto
     bundle = released(store, tmp_path)
 
     def digest() -> str:
-        found = champion_of(store.place, store.blobs, "cell", tmp_path / "into")
+        found = champion_of(store.place, store.blobs, "cell", tmp_path / "into", "press-1")
         assert found is not None
         return hashlib.sha256((found / "bundle.json").read_bytes()).hexdigest()
 
@@ -129,6 +130,18 @@ def test_a_damaged_copy_is_no_champion(store: Store, tmp_path: Path) -> None:
         champion_of(store.place, store.blobs, "cell", tmp_path / "into")
 
 
+def test_a_station_that_claims_a_product_is_no_champion_before_somebody_named_it(store: Store, tmp_path: Path) -> None:
+    """Any station can write any product into its own file; a poor model there would let poor challengers through."""
+    ours, others = make_bundle(tmp_path / "ours", "cells"), make_bundle(tmp_path / "others", "cells", blindness=1000)
+    store.kit("a-first", others)
+    with pytest.raises(UnnamedChampionError, match='a-first may hold it: set champion_station = "a-first"'):
+        champion_of(store.place, store.blobs, "cell", tmp_path / "into")
+    store.kit("press-1", ours)
+    found = champion_of(store.place, store.blobs, "cell", tmp_path / "into", "press-1")
+    assert found is not None
+    assert hashlib.sha256((found / "bundle.json").read_bytes()).hexdigest() == ours.model_id.sha256
+
+
 @pytest.mark.parametrize(
     "config",
     [b"[[product", b"product = 3\n", b"product = ['cell']\n", b"\xff"],
@@ -139,17 +152,17 @@ def test_a_station_whose_kit_cannot_be_read_keeps_no_other_stations_bundle_back(
 ) -> None:
     bundle = make_bundle(tmp_path / "made", "cells")
     store.kit("a-first", bundle, config)
+    assert champion_of(store.place, store.blobs, "cell", tmp_path / "into") is None
     store.kit("press-1", bundle)
-    assert champion_of(store.place, store.blobs, "cell", tmp_path / "into") is not None
+    assert champion_of(store.place, store.blobs, "cell", tmp_path / "into", "press-1") is not None
 
 
-def test_a_kit_that_is_still_on_its_way_keeps_no_other_stations_bundle_back(store: Store, tmp_path: Path) -> None:
-    bundle = make_bundle(tmp_path / "made", "cells")
-    store.kit("a-first", bundle, CONFIG + b"# newer\n")
-    store.kit("press-1", bundle)
-    with store.engine.begin() as connection:
-        connection.execute(sa.update(files).where(files.c.station == "a-first").values(state="partial"))
-    assert champion_of(store.place, store.blobs, "cell", tmp_path / "into") is not None
+def test_a_named_station_that_has_no_such_kit_leaves_no_challenger_unmeasured(store: Store, tmp_path: Path) -> None:
+    store.kit("press-1", make_bundle(tmp_path / "made", "cells"))
+    with pytest.raises(StoreError, match="press-2"):
+        champion_of(store.place, store.blobs, "cell", tmp_path / "into", "press-2")
+    with pytest.raises(KitError, match="its kit holds no bundle of 'board'"):
+        champion_of(store.place, store.blobs, "board", tmp_path / "into", "press-1")
 
 
 def test_a_station_left_behind_that_still_counts_makes_no_older_release_the_one_in_use(

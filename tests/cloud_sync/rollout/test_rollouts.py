@@ -146,6 +146,32 @@ def test_a_fault_in_the_last_step_calls_the_whole_fleet_back(tmp_path: Path, bro
         assert "press-07 went back: on probation" in rollout(fleet).why
 
 
+def test_a_late_station_that_goes_back_after_the_end_calls_the_fleet_back_while_it_is_watched(
+    tmp_path: Path, broker: LocalBroker
+) -> None:
+    with Fleet(tmp_path, broker, 4) as fleet:
+        begun(fleet, replace(PLAN, watch_hours=1))
+        worker = Worker(fleet)
+        fleet.until(lambda: rollout(fleet).state == "done", worker.step)
+        fleet.stations[3].say("back", "it rejects too much")
+        fleet.until(lambda: all(station.state == "back" for station in fleet.stations), worker.step)
+        assert (rollout(fleet).state, decisions(fleet)[-1]) == ("stopped", ("100 %", "stop"))
+        assert "while it was watched: press-03 went back: it rejects too much" in rollout(fleet).why
+
+
+def test_after_the_watch_a_station_that_goes_back_is_an_alarm_and_calls_nobody_back(
+    tmp_path: Path, broker: LocalBroker
+) -> None:
+    with Fleet(tmp_path, broker, 3) as fleet:
+        begun(fleet, replace(PLAN, watch_hours=1))
+        worker = Worker(fleet)
+        fleet.until(lambda: rollout(fleet).state == "done", worker.step)
+        worker.now_ms += 2 * 3_600_000
+        fleet.stations[2].say("back", "it rejects too much")
+        fleet.until(lambda: "alarm: press-02 went back" in rollout(fleet).why, worker.step)
+        assert (rollout(fleet).state, fleet.live()) == ("done", ["press-00", "press-01"])
+
+
 def test_who_is_offline_when_it_is_stopped_goes_back_when_it_returns(tmp_path: Path, broker: LocalBroker) -> None:
     with Fleet(tmp_path, broker, 4) as fleet:
         begun(fleet)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bad_graphs import hanging, with_graph
 from brokers import eventually
 from release_kit import Cloud, Heard, ListedShadow, asks, release_station
 from station_kit import Station, make_bundle, ungated_int8
@@ -235,6 +236,29 @@ def test_a_release_is_taken_back_also_after_another_offer_came(made: Station, cl
         kept.station.handover.asked(other)
         eventually(lambda: kept.heard.words() and kept.heard.last().job == "another")
         kept.offer(asks(job, "back"), file)
+        eventually(kept.heard.is_at("back"))
+    assert active(made) == 1
+
+
+def test_to_go_back_never_waits_for_the_trial_of_another_offer(made: Station, cloud: Cloud) -> None:
+    """A trial may take half an hour; the line must be rid of a bad model within seconds."""
+    job, file, _ = adopted(made, cloud, Phase.LIVE, proven=True)
+    activate(made.bundles, "blob", 2)
+    other, endless = cloud.release(with_graph(cloud.folder, hanging, 8), job="another")
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(other, "shadow"), endless)
+        eventually(kept.heard.is_at("selftest"))
+        kept.offer(asks(job, "back"), file)
+        eventually(kept.heard.is_at("back"))
+        assert (kept.heard.last().job, active(made)) == (job.job, 1)
+
+
+def test_an_offer_that_is_withdrawn_during_its_trial_is_tried_no_further(made: Station, cloud: Cloud) -> None:
+    job, file = cloud.release(with_graph(cloud.folder, hanging))
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(job, "shadow"), file)
+        eventually(kept.heard.is_at("selftest"))
+        kept.station.handover.asked(asks(job, "back"))
         eventually(kept.heard.is_at("back"))
     assert active(made) == 1
 

@@ -1,5 +1,6 @@
 """A graph that breaks what runs it ends a process of its own, and nothing else."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from release_kit import release_station
 from station_kit import make_bundle
 
 from edge.config import load_config
-from edge.release.trial import Limits, try_apart
+from edge.release.trial import Limits, answer_of, try_apart
 from models.errors import GateError, ModelError
 
 TIGHT = Limits(cpu_s=2, memory_bytes=2 * 1024**3)
@@ -33,6 +34,17 @@ def test_a_trial_that_gets_no_end_is_ended(tmp_path: Path) -> None:
     config = load_config(release_station(tmp_path).config)
     with pytest.raises(ModelError, match="no answer within"):
         try_apart(config, make_bundle(tmp_path / "made"), ["blob"], Limits(wall_s=0.1))
+
+
+def test_a_process_that_never_reads_its_order_holds_nobody_up() -> None:
+    """More than a pipe holds."""
+    child = subprocess.Popen(["/bin/sleep", "600"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        with pytest.raises(ModelError, match="no answer within"):
+            answer_of(child, b"x" * 1_000_000, Limits(wall_s=0.5))
+    finally:
+        child.kill()
+        child.communicate()
 
 
 @pytest.mark.long

@@ -1,0 +1,1 @@
+"""The station's bundles on a page: which judges, which did, what each reached; activated, rolled back, brought in."""

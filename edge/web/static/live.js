@@ -1,0 +1,98 @@
+// The live page: the newest part as soon as its pictures are here; what is old is grey and says how old.
+"use strict";
+(() => {
+  const OLD_S = 10;
+  const SPOKEN_MS = 5000;
+  const root = document.getElementById("live");
+  const by = (id) => document.getElementById(id);
+  const view = liveView(root, JSON.parse(root.dataset.words));
+  let next = null; // the newest that was heard and not drawn yet
+  let drawing = false;
+  let held = false;
+  let shown = null;
+  let heard = performance.now();
+  let trouble = "";
+  let spokenAt = -SPOKEN_MS;
+
+  const speak = (part) => {
+    if (!part || part.verdict === "PASS" || performance.now() - spokenAt < SPOKEN_MS) return;
+    spokenAt = performance.now();
+    view.put(by("spoken"), `${view.say(part.verdict)}: ${part.part_id}`);
+  };
+
+  const draw = async (event) => {
+    const { parts } = event;
+    if (!parts) return;
+    const looks = await view.prepare(parts.looks);
+    if (held) return;
+    looks.forEach(view.drawLook);
+    view.drawVerdict(parts.part, parts.reasons);
+    view.drawFigures(parts.figures);
+    view.drawStrip(by("strip"), parts.strip);
+    view.drawStrip(by("not-good"), parts.not_good);
+    const before = shown;
+    shown = event;
+    age();
+    if (!parts.part || before?.parts.part?.seq === parts.part.seq) return;
+    speak(parts.part);
+    requestAnimationFrame(() => document.dispatchEvent(new CustomEvent("drawn", { detail: parts.part.part_id })));
+  };
+  // One at a time: a slow screen draws the newest that came meanwhile, and leaves out what was between.
+  const pump = async () => {
+    if (drawing) return;
+    drawing = true;
+    while (next && !held) {
+      const event = next;
+      next = null;
+      await draw(event);
+    }
+    drawing = false;
+  };
+
+  // How old the newest part is: by the station's clock when it was said, by this one's since.
+  const age = () => {
+    const part = shown?.parts.part;
+    if (!part) return;
+    const seconds = Math.max(0, (Date.parse(shown.now) - Date.parse(part.at) + performance.now() - shown.heard) / 1000);
+    view.put(by("age"), seconds < 2 ? view.say("just_now") : view.say("age", { span: view.span(seconds) }));
+    by("verdict").classList.toggle("old", seconds > OLD_S);
+  };
+
+  const stale = (text) => {
+    root.classList.toggle("old", Boolean(text));
+    by("stale").hidden = !text;
+    view.put(by("stale"), text);
+  };
+  const lost = (why, seconds) => {
+    trouble = why;
+    stale(view.say(why, { n: seconds }));
+    if (why !== "logged_out") return;
+    const link = document.createElement("a");
+    link.href = `/login?next=${encodeURIComponent(location.pathname)}`;
+    link.textContent = view.say("log_in");
+    by("stale").append(" ", link);
+  };
+  const on = (event) => {
+    event.heard = heard = performance.now();
+    trouble = "";
+    view.drawState(event.state);
+    const { running, why, storage } = event.state;
+    stale(running ? storage || "" : view.say("not_running", { why }));
+    next = event;
+    pump();
+  };
+
+  by("hold").addEventListener("click", () => {
+    held = !held;
+    by("hold").setAttribute("aria-pressed", String(held));
+    by("held").hidden = !held;
+    pump();
+  });
+  by("hide").addEventListener("click", () => {
+    const hides = root.classList.toggle("no-boxes");
+    by("hide").setAttribute("aria-pressed", String(hides));
+    root.querySelectorAll(".boxes").forEach((each) => each.toggleAttribute("hidden", hides || !each.closest(".camera").dataset.picture));
+  });
+  setInterval(age, 500);
+  followStream(root.dataset.events, { on, lost });
+})();
