@@ -35,6 +35,7 @@ Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Page = Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{8,40}$")]
 Word = Annotated[str, Field(max_length=128)]
 _AT_ONCE = 12
+_HAVE_MOST = 400  # of a page whose answers wait for a network that is away
 _GOOD_LOOKED_AT = 500
 
 
@@ -50,7 +51,7 @@ class Choice(_Asked):
     reason: Literal["", "overruled", "disagreement", "uncertain", "candidate", "novel", "audit", "imported"] = ""
     station: Word = ""
     proposed: Word = ""
-    have: Annotated[list[Id], Field(max_length=2 * _AT_ONCE)] = []
+    have: Annotated[list[Id], Field(max_length=_HAVE_MOST)] = []
     most: Annotated[int, Field(ge=0, le=_AT_ONCE)] = 8
 
     @property
@@ -88,7 +89,7 @@ class Held(_Asked):
     """Samples that a page gives back, or whose judging somebody leaves to others."""
 
     page: Page
-    samples: Annotated[list[Id], Field(max_length=2 * _AT_ONCE)] = []
+    samples: Annotated[list[Id], Field(max_length=_AT_ONCE)] = []
 
 
 @router.get("/review")
