@@ -22,11 +22,12 @@ class Package:
 STATION = Package(
     "inspectd",
     "edge",
-    ("inspectd.service", "inspectd-renew.timer"),
+    ("inspectd.service", "inspectd-station-web.service", "inspectd-renew.timer"),
     ("/etc/inspectd", "/var/lib/inspectd/identity", "/var/lib/inspectd/before-restore-*/identity", "/var/log/inspectd"),
     (
         ("systemd/inspectd.service", "lib/systemd/system"),
         ("systemd/inspectd-renew.*", "lib/systemd/system"),
+        ("systemd/inspectd-station-web.*", "lib/systemd/system"),
         ("sysusers.d/inspectd.conf", "usr/lib/sysusers.d"),
         ("tmpfiles.d/inspectd.conf", "usr/lib/tmpfiles.d"),
         ("sysctl.d/*.conf", "usr/lib/sysctl.d"),
@@ -41,13 +42,20 @@ STATION = Package(
 HUB = Package(
     "inspectd-hub",
     "cloud",
-    ("inspectd-collect.service", "inspectd-enrol.service", "inspectd-work.service", "inspectd-broker.path"),
+    (
+        "inspectd-collect.service",
+        "inspectd-enrol.service",
+        "inspectd-work.service",
+        "inspectd-web.service",
+        "inspectd-broker.path",
+    ),
     ("/etc/inspectd-hub", "/var/log/inspectd-hub"),
     (
         ("systemd/inspectd-broker.*", "lib/systemd/system"),
         ("systemd/inspectd-collect.*", "lib/systemd/system"),
         ("systemd/inspectd-enrol.*", "lib/systemd/system"),
         ("systemd/inspectd-work.*", "lib/systemd/system"),
+        ("systemd/inspectd-web.*", "lib/systemd/system"),
         ("sysusers.d/inspectd-hub.conf", "usr/lib/sysusers.d"),
         ("tmpfiles.d/inspectd-hub.conf", "usr/lib/tmpfiles.d"),
         ("logrotate.d/inspectd-hub", "etc/logrotate.d"),

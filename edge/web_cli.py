@@ -1,5 +1,6 @@
 """`edge web` and `edge user`: the station's pages, a process of their own. Heavy imports stand inside."""
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from edge.config import StationConfig
 
 
+_NICE = 10
+
+
 def web(
     config: ConfigOption = DEFAULT_CONFIG,
     listen: Annotated[str, typer.Option(help="HOST:PORT in place of [web] listen.")] = "",
@@ -24,13 +28,17 @@ def web(
     from edge.config import load_config
 
     checked = load_config(config)
-    where = listen_at(checked, listen)
     try:
+        import cv2
+
         from cloud_sync.pages.serving import serve
         from edge.web.site import make_station_pages
     except ModuleNotFoundError as error:
         raise ConfigError(f"the pages need {error.name}: pip install 'inspectd[web]'") from error
+    where = listen_at(checked, listen)
     app = make_station_pages(checked, where)
+    os.nice(_NICE)  # the line goes first
+    cv2.setNumThreads(1)
 
     def ready(at: "Listen") -> None:
         say(as_json, {"ok": True, "address": at.address}, f"the station's pages are at {at.address}")

@@ -55,6 +55,9 @@ def start(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
     patience_minutes: Annotated[
         float, typer.Option(min=0, help="A station silent for so long holds up no other.")
     ] = 60.0,
+    watch_hours: Annotated[
+        float, typer.Option(min=0, help="So long after its end a station that goes back still stops it for all.")
+    ] = 24.0,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -79,6 +82,7 @@ def start(  # noqa: PLR0913, PLR0917 - typer makes each option of a command a pa
             min_minutes=min_minutes,
             steps_percent=tuple(step or (10, 100)),
             patience_minutes=patience_minutes,
+            watch_hours=watch_hours,
         )
         name = start_rollout(store, release, product, plan)
     _print_one(store, name, as_json=as_json)

@@ -34,16 +34,16 @@ def web(
     """Serve the fleet's pages until SIGTERM or Ctrl-C."""
     with _clear():
         checked = read_config(config)
-        where = listen_at(checked, listen)
         try:
             from cloud_sync.hub.web.site import make_fleet_pages
             from cloud_sync.pages.serving import serve
         except ModuleNotFoundError as error:
             raise typer.BadParameter(f"the pages need {error.name}: pip install 'inspectd[hub,web]'") from error
+        where = listen_at(checked, listen)
         app = make_fleet_pages(checked, where)
 
         def ready(at: "Listen") -> None:
-            said = json.dumps({"ok": True, "address": at.address})
+            said = json.dumps({"ok": True, "event": "ready", "address": at.address})
             typer.echo(said if as_json else f"the fleet's pages are at {at.address}")
 
         serve(app, where, ready)

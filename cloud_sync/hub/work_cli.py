@@ -56,7 +56,7 @@ def work(config: ConfigFile = CONFIG, *, as_json: AsJson = False) -> None:
 
 
 def serve(config: ConfigFile = CONFIG, *, as_json: AsJson = False) -> None:
-    """Run `cloud collect` and `cloud work` until SIGTERM, and start again what ends."""
+    """Run `cloud collect`, `cloud work` and `cloud web` until SIGTERM, and start again what ends."""
     with clear_words():
         from cloud_sync.hub.retraining.serving import serve_until_signal
 

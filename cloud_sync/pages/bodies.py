@@ -5,6 +5,7 @@ be larger, from somebody who is logged in.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 
 from starlette.concurrency import run_in_threadpool
@@ -18,7 +19,7 @@ from cloud_sync.pages.guard import session_of
 
 FORM_BYTES = 1024 * 1024
 FORM_S = 20.0
-UPLOAD_S = 600.0
+UPLOAD_S = 3600.0
 
 
 class Bodies:
@@ -26,7 +27,7 @@ class Bodies:
 
     Args:
         app: what is guarded.
-        uploads: paths that take more than a form, and how many bytes.
+        uploads: routes that take more than a form, as `/parts/{part}/add`, and how many bytes.
         refuse: makes the page of a status and a key.
     """
 
@@ -34,7 +35,7 @@ class Bodies:
         self, app: ASGIApp, uploads: Mapping[str, int], refuse: Callable[[Request, int, str], Response]
     ) -> None:
         self._app = app
-        self._uploads = uploads
+        self._uploads = {_pattern(path): most for path, most in uploads.items()}
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,8 +45,9 @@ class Bodies:
             return
         request = Request(scope)
         most, within_s = FORM_BYTES, FORM_S
-        if scope["path"] in self._uploads and await run_in_threadpool(session_of, request) is not None:
-            most, within_s = self._uploads[scope["path"]], UPLOAD_S
+        declared = next((most for path, most in self._uploads.items() if path.fullmatch(scope["path"])), 0)
+        if declared and await run_in_threadpool(session_of, request) is not None:
+            most, within_s = declared, UPLOAD_S
         if _declared(Headers(scope=scope)) > most:
             answer = await run_in_threadpool(self._refuse, request, 413, "error.large")
             await answer(scope, receive, send)
@@ -75,6 +77,10 @@ class _Body:
         if self._left < 0:
             raise HTTPException(413, headers={"Connection": "close"})
         return message
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{[^}]*\\}", "[^/]+", re.escape(path)))
 
 
 def _declared(headers: Headers) -> int:

@@ -51,8 +51,8 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in self._added.items():
-                    headers.setdefault(name, value)  # a report of ours is let do less than our pages
+                own = headers.get("Content-Security-Policy")  # a report of ours is let do less than our pages
+                headers.update(self._added | ({"Content-Security-Policy": own} if own else {}))
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

@@ -8,6 +8,7 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -72,11 +73,18 @@ class PagesServer(uvicorn.Server):
     Args:
         app: the site.
         config: of `make_config`.
+        ready: is called once somebody can ask, and a signal ends it in order.
     """
 
-    def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
+    def __init__(self, app: FastAPI, config: uvicorn.Config, ready: Callable[[], None] = lambda: None) -> None:
         super().__init__(config)
         self._rooms: Rooms = app.state.rooms
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the doors, then say so."""
+        await super().startup(sockets)
+        self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then all else."""

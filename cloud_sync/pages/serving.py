@@ -13,6 +13,7 @@ from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.server import PagesServer, make_config
 from cloud_sync.pages.site import LOOPBACK
 
+_LAST_PORT = 65535
 _ANY = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - no name that a page is asked for by
 
 
@@ -27,7 +28,9 @@ class Listen:
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises PagesError: another machine could ask without TLS, or only one of certificate and key is named."""
+        """Raises PagesError: another machine could ask without TLS, one of certificate and key lacks, no such port."""
+        if not 0 <= self.port <= _LAST_PORT:
+            raise PagesError(f"a port is 0 to {_LAST_PORT}, got {self.port}")
         if (self.certificate is None) != (self.key is None):
             raise PagesError("certificate and key go together: name both, or neither")
         if not self.is_local and self.certificate is None:
@@ -76,8 +79,8 @@ def serve(app: FastAPI, listen: Listen, ready: Callable[[Listen], None] = lambda
     """
     context = None if listen.certificate is None else _tls(listen.certificate, listen.key)
     with _bound(listen) as bound:
-        ready(replace(listen, port=bound.getsockname()[1]))
-        PagesServer(app, make_config(app, context)).run(sockets=[bound])
+        there = replace(listen, port=bound.getsockname()[1])
+        PagesServer(app, make_config(app, context), lambda: ready(there)).run(sockets=[bound])
 
 
 def _bound(listen: Listen) -> socket.socket:

@@ -42,7 +42,7 @@ class Site:
         hosts: the names and addresses that the pages are asked for by.
         secure: served over TLS.
         faults: what HTTP status an expected error of the site becomes; its message is shown.
-        uploads: the paths that take more than a form's bytes from who is logged in, and how many.
+        uploads: the routes that take more than a form's bytes from who is logged in, and how many.
     """
 
     kind: str

@@ -130,6 +130,11 @@ class Newest:
     figures: Figures
     waits: bool
 
+    @property
+    def shown(self) -> tuple[object, ...]:
+        """What a viewer would see change, the figures left out: they are of so many parts that they can wait."""
+        return self.part, self.looks, self.strip
+
 
 @dataclass(frozen=True, slots=True)
 class _Picture:

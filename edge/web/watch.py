@@ -107,17 +107,19 @@ class Watch:
 
     def _follow(self, parts: NewestParts, connection: sqlite3.Connection, state: dict[str, object]) -> None:
         until_s = time.monotonic() + _TURN_S
-        version, waits = -1, False
+        known, found, shown = -1, None, None
         while time.monotonic() < until_s and not self._stop.is_set():
-            before, version = version, connection.execute("PRAGMA data_version").fetchone()[0]
-            if version != before or waits or self._wake.is_set():
-                self._wake.clear()
-                found = parts.read(datetime.now(UTC))
-                waits = found.waits
-                self._publish(found, state)
-                self._stop.wait(_PUBLISH_S)
-            else:
+            version = connection.execute("PRAGMA data_version").fetchone()[0]
+            somebody_came = self._wake.is_set()
+            if version == known and not somebody_came and not (found and found.waits):
                 self._stop.wait(_ASK_S)
+                continue
+            self._wake.clear()
+            known, found = version, parts.read(datetime.now(UTC))
+            if found.shown != shown or somebody_came:
+                self._publish(found, state)
+            shown = found.shown
+            self._stop.wait(_PUBLISH_S)
 
     def _state(self) -> dict[str, object]:
         """How the station is; a status that cannot be read is a station that does not run."""

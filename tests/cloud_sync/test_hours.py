@@ -2,30 +2,16 @@
 
 from dataclasses import replace
 
+from fleet_kit import as_new
 from labels_kit import PRODUCT
 from labels_kit import inspection as inspected
-from outboxes import AT, EPOCH, STATION
+from outboxes import STATION
 from stores import ask
 
-from cloud_sync.hub.intake import take_in
-from cloud_sync.hub.store.entries import NewRecord
 from cloud_sync.hub.store.writing import StoreWriter
-from cloud_sync.wire import topics
-from cloud_sync.wire.envelopes import pack_batch
-from cloud_sync.wire.link import Message
-from cloud_sync.wire.outbox import OutboxRow, Stream
-from cloud_sync.wire.records import InspectionRecord, canonical_json
 
 NOW_MS = 1_900_000_000_000
 HOUR_MS = 3_600_000
-
-
-def as_new(record: InspectionRecord) -> NewRecord:
-    """As the collector reads it off the wire."""
-    row = OutboxRow(Stream.INSPECTIONS, record.seq, canonical_json(record), EPOCH)
-    taken = take_in(Message(topics.inspections(STATION), pack_batch(STATION, EPOCH, [row], AT)))
-    assert taken.dead == ()
-    return taken.records[0]
 
 
 def counted(place: str) -> list[tuple[object, ...]]:

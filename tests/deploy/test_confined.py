@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,3 +148,38 @@ def test_cameras_can_be_looked_for_within_what_the_station_is_allowed(folder: Pa
 def ended(command: list[str]) -> int:
     done = subprocess.run(command, env=os.environ | ENVIRONMENT, capture_output=True, check=False, timeout=60)
     return done.returncode
+
+
+@contextmanager
+def pages(unit: str, writable: Path, words: list[str], port: int) -> Iterator[str]:
+    """Pages within what their unit allows; gives what their first page says."""
+    log = writable.parent / f"{unit}.log"
+    with log.open("ab") as out:
+        child = subprocess.Popen(
+            confined(UNITS / unit, writable, words), stdout=out, stderr=out, env=os.environ | ENVIRONMENT
+        )
+        try:
+            eventually(lambda: '"ok": true' in log.read_text() or child.poll() is not None, 60)
+            assert child.poll() is None, log.read_text()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/login", timeout=20) as answer:
+                yield answer.read().decode()
+            assert end(child) == 0, log.read_text()  # type: ignore[arg-type]
+        finally:
+            if child.poll() is None:
+                child.kill()
+            child.wait(20)
+
+
+@pytest.mark.long
+def test_the_pages_of_both_are_served_within_what_their_units_allow(folder: Path) -> None:
+    hub, ports = folder / "hub", (free_port(), free_port())
+    hub.mkdir()
+    cloud_toml = hub / "cloud.toml"
+    cloud_toml.write_text(f'[web]\nlisten = "127.0.0.1:{ports[0]}"\n')
+    made = Station(folder / "station", settings={"web": {"listen": f"127.0.0.1:{ports[1]}"}})
+    made.write_config()
+    with pages("inspectd-web.service", hub, ["cloud", "web", "--config", str(cloud_toml), "--json"], ports[0]) as said:
+        assert 'action="/login"' in said
+    words = ["edge", "web", "--config", str(made.config), "--json"]
+    with pages("inspectd-station-web.service", made.folder, words, ports[1]) as said:
+        assert 'action="/login"' in said

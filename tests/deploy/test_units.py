@@ -68,6 +68,23 @@ def test_a_watched_service_is_started_again_for_ever_but_not_with_a_wrong_config
     assert found["RestartPreventExitStatus"] == ["2"]
 
 
+@pytest.mark.parametrize(
+    ("guest", "host"),
+    [("inspectd-station-web.service", "inspectd.service"), ("inspectd-web.service", "inspectd-collect.service")],
+)
+def test_pages_give_way_to_what_they_show_and_are_bound_to_nothing(guest: str, host: str) -> None:
+    pages, shown = settings(DEPLOY / "systemd" / guest), settings(DEPLOY / "systemd" / host)
+    assert int(pages["CPUWeight"][0]) <= 20 < int(shown.get("CPUWeight", ["100"])[0])
+    assert int(pages["OOMScoreAdjust"][0]) > 0 > int(shown["OOMScoreAdjust"][0])
+    assert not {"Requires", "BindsTo", "PartOf", "Wants"} & (pages.keys() | shown.keys())
+    assert pages["User"] == shown["User"]
+
+
+def test_the_fleets_pages_see_no_key_of_authority_or_releases() -> None:
+    hidden = " ".join(settings(DEPLOY / "systemd" / "inspectd-web.service")["InaccessiblePaths"]).split()
+    assert {"-/var/lib/inspectd-hub/pki", "-/var/lib/inspectd-hub/trust"} <= set(hidden)
+
+
 def test_name_servers_that_are_away_do_not_look_like_a_hang() -> None:
     found = settings(DEPLOY / "systemd" / "inspectd.service")
     said = re.search(r"RES_OPTIONS=timeout:(\d+) attempts:(\d+)", " ".join(found["Environment"]))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from brokers import eventually
@@ -14,9 +15,11 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, sync_playwright
 from starlette.testclient import TestClient
 
+from cloud_sync.pages.passwords import hashed
 from cloud_sync.pages.people import Role
 from cloud_sync.pages.server import PagesServer, make_config
 from cloud_sync.pages.site import Rooms
+from cloud_sync.pages.store import PagesStore
 
 CHROMIUM = shutil.which("chromium")
 MISSING = "" if CHROMIUM else "Debian's chromium is not installed"
@@ -27,8 +30,15 @@ TOKEN = re.compile(r'"X-CSRF-Token": "([^"]+)"')
 def let_in(app: FastAPI) -> None:
     """A person of each role, called as the role, with `PASSWORD`."""
     rooms: Rooms = app.state.rooms
-    for role in Role:
-        rooms.accounts.add(role.value, role, PASSWORD)
+    people = [(role.value, role.value, _hashed(), "", "auto", "2026-01-01T00:00:00+00:00") for role in Role]
+    with PagesStore(rooms.site.database).transaction() as connection:
+        connection.executemany("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?)", people)
+
+
+@cache
+def _hashed() -> str:
+    """Once for all tests: it takes its time."""
+    return hashed(PASSWORD)
 
 
 @dataclass

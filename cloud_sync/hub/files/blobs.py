@@ -41,6 +41,10 @@ class Blobs(Protocol):
         """Whether there is such a file. Raises BlobError."""
         ...
 
+    def size(self, sha256: str) -> int:
+        """How many bytes it has. Raises BlobError, also where there is no such file."""
+        ...
+
 
 def open_blobs(place: str) -> Blobs:
     """The blob store at a folder's path or at `s3://BUCKET/PREFIX?endpoint=URL&region=NAME`.
@@ -92,6 +96,12 @@ class FolderBlobs:
         """See `Blobs`."""
         return self._path(sha256).is_file()
 
+    def size(self, sha256: str) -> int:
+        """See `Blobs`."""
+        path = self._path(sha256)
+        with _as_blob_error(f"cannot read {path}"):
+            return path.stat().st_size
+
     def _path(self, sha256: str) -> Path:
         return self._root / _key(sha256)
 
@@ -131,6 +141,13 @@ class BucketBlobs:
             except FileNotFoundError:
                 return False
         return True
+
+    def size(self, sha256: str) -> int:
+        """See `Blobs`."""
+        import obstore
+
+        with _as_blob_error(f"cannot look for {sha256} in {self._place}"):
+            return int(obstore.head(self._store, _key(sha256))["size"])
 
 
 def file_sha256(path: Path) -> tuple[str, int]:

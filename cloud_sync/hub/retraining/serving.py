@@ -1,10 +1,12 @@
-"""`cloud serve`: the collector and the worker as processes of their own, started again where one ends.
+"""`cloud serve`: the collector, the worker and the pages as processes of their own, started again where one ends.
 
 A collector that trains would be late; a worker that hangs must not stop the collecting. So each has its process, dies
-with this one, and is started again after a wait that doubles.
+with this one, and is started again after a wait that doubles. The pages are a guest: where what they need is not
+installed they are left out, and whatever their end says, the others go on.
 """
 
 import contextlib
+import importlib.util
 import json
 import logging
 import os
@@ -24,6 +26,8 @@ from cloud_sync.wire.supervisor import Feed, Supervisor, status_word
 _CLOUD = (sys.executable, "-m", "cloud_sync.hub.cli")
 _WRONG_USAGE = 2
 _ROUND_S = 0.2
+_WEB = "web"
+_WEB_NEEDS = ("fastapi", "jinja2", "uvicorn", "argon2", "python_multipart")
 _STEADY_S = 60.0
 _STOP_S = 45.0
 _OURS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
@@ -105,12 +109,15 @@ def serve_until_signal(path: Path, *, as_json: bool) -> int:
         Served(name, [*_CLOUD, *words, "--json"], lambda event: _say(event, as_json=as_json))
         for name, words in programs(load_config(path), path).items()
     ]
+    if lacking := web_lacks():
+        _say({"event": "left out", "process": _WEB, "why": lacking}, as_json=as_json)
     feed, code = Feed(supervisor), 0
     supervisor.tell("READY=1", status_word("collecting and working"))
     try:
         while not code and not stop.wait(_ROUND_S):
-            codes = [one.keep(time.monotonic()) for one in served]
-            code = _WRONG_USAGE if _WRONG_USAGE in codes else 0
+            codes = {one.name: one.keep(time.monotonic()) for one in served}
+            codes.pop(_WEB, None)
+            code = _WRONG_USAGE if _WRONG_USAGE in codes.values() else 0
             feed.feed()
     finally:
         supervisor.tell("STOPPING=1")
@@ -123,7 +130,14 @@ def programs(config: CloudConfig, path: Path) -> dict[str, list[str]]:
     cloud = config.cloud
     collect = ["collect", "--broker", cloud.broker, "--identity", str(cloud.identity), "--store", cloud.store]
     collect += ["--blobs", config.blobs, *(["--metrics", cloud.metrics] if cloud.metrics else [])]
-    return {"collect": collect, "work": ["work", "--config", str(path.absolute())]}
+    words = {"collect": collect, "work": ["work", "--config", str(path.absolute())]}
+    return words if web_lacks() else words | {_WEB: ["web", "--config", str(path.absolute())]}
+
+
+def web_lacks() -> str:
+    """What the pages need and is not installed, in words; "" where they can be served."""
+    missing = [name for name in _WEB_NEEDS if importlib.util.find_spec(name) is None]
+    return f"the pages need {', '.join(missing)}: pip install 'inspectd[hub,web]'" if missing else ""
 
 
 def _end(served: Sequence[Served]) -> None:

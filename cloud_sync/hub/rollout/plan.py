@@ -30,6 +30,7 @@ class RolloutPlan:
         min_minutes: each stage takes at least so long.
         steps_percent: shares of the stations that decide by it, rising, after the canary; the last is 100.
         patience_minutes: a station of which nothing was heard for so long, or no part, holds up no other.
+        watch_hours: for so long after the end a station that goes back, or on which it breaks, still stops it for all.
     """
 
     canary: str = ""
@@ -43,6 +44,7 @@ class RolloutPlan:
     min_minutes: float = 10.0
     steps_percent: tuple[int, ...] = (10, 100)
     patience_minutes: float = 60.0
+    watch_hours: float = 24.0
 
     def __post_init__(self) -> None:
         """Raises PlanError."""
@@ -55,6 +57,8 @@ class RolloutPlan:
         for name in ("min_minutes", "patience_minutes"):
             if not 0 <= getattr(self, name) < _MOST:
                 raise PlanError(f"rollout: {name} is a number of minutes, got {getattr(self, name)}")
+        if not 0 <= self.watch_hours < _MOST:
+            raise PlanError(f"rollout: watch_hours is a number of hours, got {self.watch_hours}")
         steps = self.steps_percent
         if not steps or steps[-1] != _ALL or steps[0] < 1 or any(low >= high for low, high in pairwise(steps)):
             raise PlanError(f"rollout: steps_percent rise from 1 or more to 100, got {list(steps)}")

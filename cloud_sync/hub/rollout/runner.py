@@ -3,6 +3,7 @@
 - What is decided is written before it is published: after a kill in between, the next runner publishes it.
 - One runner at a time works on a rollout: it holds a lease in the store, and a dead one's lease runs out.
 - Jobs are retained, and published again until their station's own word agrees: twice is harmless, never is not.
+- A release that is done is watched on until another one of its product follows: see `watching`.
 - A station hears one offer at a time, so only the newest that it was asked for is published to it.
 """
 
@@ -14,9 +15,10 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from cloud_sync.hub.plain import without_password
-from cloud_sync.hub.rollout.book import Claim, Rollout, read_claims, read_rollouts, read_standings
+from cloud_sync.hub.rollout.book import Claim, Rollout, read_claims, read_rollouts, read_standings, watched
 from cloud_sync.hub.rollout.plan import PlanError
 from cloud_sync.hub.rollout.stages import SHADOW, What, decide
+from cloud_sync.hub.rollout.watching import watch
 from cloud_sync.hub.rollout.writing import ask, change, job_of, lock, tell
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.errors import StoreError
@@ -27,6 +29,7 @@ from cloud_sync.wire.messages import Job
 
 LEASE_MS = 15_000
 AGAIN_MS = 30_000
+WATCH_MS = 5_000
 _logger = logging.getLogger(__name__)
 
 _Offer = tuple[str, Claim, Job]
@@ -50,6 +53,7 @@ class RolloutRunner:
         self._reader = open_engine(place, create=False)
         self._writer = open_engine(place, create=True)
         self._sent: dict[str, tuple[Claim, int]] = {}  # by station: what we published, and when
+        self._watched_ms: dict[str, int] = {}  # by release: when it was looked at last
         self._closing = weakref.finalize(self, _dispose, (self._reader, self._writer))
 
     def close(self) -> None:
@@ -70,18 +74,26 @@ class RolloutRunner:
         with self._reader.connect() as connection:
             known, claims = read_rollouts(connection), read_claims(connection)
         due = {claim.release for station, claim in claims.items() if self._is_due(station, claim, now_ms)}
+        due |= {one.release for one in watched(known) if self._is_watch_due(one.release, now_ms)}
         return [one.release for one in reversed(known) if one.state in {"waiting", "running"} or one.release in due]
+
+    def _is_watch_due(self, release: str, now_ms: int) -> bool:
+        return not 0 <= now_ms - self._watched_ms.get(release, -WATCH_MS) < WATCH_MS
 
     def _work_on(self, release: str, now_ms: int) -> None:
         with self._writer.begin() as connection:
             lock(connection)
             if not self._holds(connection, release, now_ms):
                 return
-            rollout = next(one for one in read_rollouts(connection) if one.release == release)
+            known = read_rollouts(connection)
+            rollout = next(one for one in known if one.release == release)
             if rollout.state == "waiting":
                 rollout = _begun(connection, rollout, now_ms)
             if rollout.state == "running":
                 rollout = _carried_on(connection, rollout, now_ms)
+            elif rollout in watched(known) and self._is_watch_due(release, now_ms):
+                self._watched_ms[release] = now_ms
+                rollout = _watched_on(connection, rollout, now_ms)
             offers = self._offers(connection, rollout, now_ms)
         for station, claim, job in offers:
             if self._link.publish(topics.job(station), job.pack(), retain=True):
@@ -128,6 +140,19 @@ def _carried_on(connection: sa.Connection, rollout: Rollout, now_ms: int) -> Rol
     if decision.what is not What.WAIT or decision.asks:
         tell(connection, rollout, _word(decision.what), decision.why, standings, now_ms)
         _logger.info("rollout of %s, %s: %s: %s", rollout.release, rollout.stage_name, decision.what, decision.why)
+    return _moved(connection, rollout, decision.what, decision.why, now_ms)
+
+
+def _watched_on(connection: sa.Connection, rollout: Rollout, now_ms: int) -> Rollout:
+    """Only stations whose last word from us is of this release are called back: see `stop_rollout`."""
+    standings, claims = read_standings(connection, rollout, now_ms), read_claims(connection)
+    decision = watch(rollout.plan, max(0, now_ms - rollout.changed_at_ms), standings)
+    for station, asked in decision.asks:
+        if station in claims and claims[station].release == rollout.release:
+            ask(connection, rollout, station, asked, now_ms)
+    if decision.what is What.STOP:
+        tell(connection, rollout, decision.what.value, decision.why, standings, now_ms)
+        _logger.warning("rollout of %s stops: %s", rollout.release, decision.why)
     return _moved(connection, rollout, decision.what, decision.why, now_ms)
 
 

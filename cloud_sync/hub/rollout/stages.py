@@ -7,7 +7,8 @@ The stages: shadow on the canary, the canary decides by it, then each share of t
 - Never are more stations asked to decide than the stage's share of all, rounded down, and the canary.
 - Any gate that fails stops the rollout, everywhere. What only lacks something waits, and says for what.
 - A station of which nothing was heard for the plan's patience, or no part, holds up no other; what it was asked for
-  stays with the broker, and it goes on when it is back. Without its canary a rollout has no ground: it stops.
+  stays with the broker, and it goes on when it is back. It has proven nothing: a step of which nobody but the canary
+  did goes no further, and at the end it is named. Without its canary a rollout has no ground: it stops.
 - One that decides by it and has stood still in a fault for that long is no silent one: it stops the rollout.
 - A part that the station left undecided counts against the release, whatever the reason.
 """
@@ -120,14 +121,14 @@ def decide(plan: RolloutPlan, stage: int, stage_age_ms: int, stations: Sequence[
     if failed := next(_failures(plan, stations), None):
         return Decision(What.STOP, failed, withdrawal(stations))
     if asks := _asks(plan, stage, stations):
-        return Decision(What.WAIT, f"asked {_listed([name for name, _ in asks])}", asks)
+        return Decision(What.WAIT, f"asked {listed([name for name, _ in asks])}", asks)
     if lack := next(_lacks(plan, stage, stage_age_ms, stations), None):
         return Decision(What.WAIT, lack)
     left_ms = plan.min_minutes * _MINUTE_MS - stage_age_ms
     if left_ms > 0:
         return Decision(What.WAIT, f"all are through; this stage lasts {left_ms / _MINUTE_MS:.1f} minutes more")
     if stage == CANARY + len(plan.steps_percent):
-        return Decision(What.DONE, _all_through(plan, stations))
+        return Decision(What.DONE, all_through(plan, stations))
     return Decision(What.ADVANCE, f"{stage_name(plan, stage)} is through")
 
 
@@ -141,19 +142,48 @@ def is_back(one: Standing) -> bool:
     return one.asked is Asked.NOTHING or one.state in {"back", "rejected"}
 
 
+def failure_of(plan: RolloutPlan, one: Standing) -> str:
+    """What a station says against the release; "" for nothing."""
+    if one.asked not in {Asked.SHADOW, Asked.LIVE}:
+        return ""
+    if one.state in {"rejected", "back"}:
+        return f"{one.station} {'rejected it' if one.state == 'rejected' else 'went back'}: {one.why or 'no reason'}"
+    if one.state == "live" and one.asked is Asked.SHADOW:
+        return f"{one.station} decides by it, and was only asked to look"
+    why = _against(plan, one)
+    return f"{one.station} in {one.state}: {why}" if why else ""
+
+
+def stands_still(plan: RolloutPlan, one: Standing) -> str:
+    """What keeps a station that decides by the release from counting parts, for longer than the patience; ""."""
+    if one.asked is not Asked.LIVE or one.state != "live" or one.idle_ms <= plan.patience_minutes * _MINUTE_MS:
+        return ""
+    return f"{one.station} stands still since it decides by it: {', '.join(one.trouble)}" if one.trouble else ""
+
+
+def has_proven(plan: RolloutPlan, one: Standing) -> bool:
+    """Whether a station decided so many parts by it as the plan asks, and decides on."""
+    return one.state == "live" and one.counts.parts >= plan.live_parts
+
+
+def all_through(plan: RolloutPlan, stations: Sequence[Standing]) -> str:
+    """Who decides by it, and who has not proven it: silent ones count as such, and are named."""
+    late = [one.station for one in stations if not has_proven(plan, one)]
+    text = f"{len(stations) - len(late)} of {len(stations)} stations decide by it"
+    return f"{text}; not proven at these, and they follow when they are back: {listed(late)}" if late else text
+
+
+def listed(names: Sequence[str]) -> str:
+    """A few names, and how many more."""
+    more = len(names) - _NAMED_MOST
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:_NAMED_MOST])} and {more} more"
+
+
 def _failures(plan: RolloutPlan, stations: Sequence[Standing]) -> Iterator[str]:
     patience_ms = plan.patience_minutes * _MINUTE_MS
     for one in stations:
-        if one.asked not in {Asked.SHADOW, Asked.LIVE}:
-            continue
-        if one.state in {"rejected", "back"}:
-            yield f"{one.station} {'rejected it' if one.state == 'rejected' else 'went back'}: {one.why or 'no reason'}"
-        elif one.state == "live" and one.asked is Asked.SHADOW:
-            yield f"{one.station} decides by it, and was only asked to look"
-        elif why := _against(plan, one):
-            yield f"{one.station} in {one.state}: {why}"
-        elif one.state == "live" and one.trouble and one.idle_ms > patience_ms:
-            yield f"{one.station} stands still since it decides by it: {', '.join(one.trouble)}"
+        if why := failure_of(plan, one) or stands_still(plan, one):
+            yield why
     canary = stations[0]
     if canary.asked in {Asked.SHADOW, Asked.LIVE} and canary.silent_ms > patience_ms:
         yield f"nothing was heard of the canary {canary.station} for {canary.silent_ms / _MINUTE_MS:.0f} minutes"
@@ -223,6 +253,15 @@ def _lacks(plan: RolloutPlan, stage: int, stage_age_ms: int, stations: Sequence[
             yield from _lack_of(one, "live", plan.live_parts)
         elif one.busy and stage_age_ms <= patience_ms and stage == CANARY + len(plan.steps_percent):
             yield f"{one.station}: {one.busy}"
+    if CANARY < stage < CANARY + len(plan.steps_percent):
+        yield from _lacks_proof(plan, [one for one in stations[1:] if one.asked is Asked.LIVE])
+
+
+def _lacks_proof(plan: RolloutPlan, followers: Sequence[Standing]) -> Iterator[str]:
+    """Silence is no proof: where none of a step's stations decided enough parts, the step showed nothing."""
+    if followers and not any(has_proven(plan, one) for one in followers):
+        silent = listed([one.station for one in followers])
+        yield f"nobody but the canary has proven it, and nothing is heard of {silent}"
 
 
 def _lack_of(one: Standing, state: str, parts: int) -> Iterator[str]:
@@ -236,16 +275,3 @@ def _lack_of(one: Standing, state: str, parts: int) -> Iterator[str]:
     elif one.counts.parts < parts:
         skipped = f", and had no time for {one.counts.skipped}" if one.counts.skipped else ""
         yield f"{one.station} counted {one.counts.parts} of {parts} parts in {state}{skipped}"
-
-
-def _all_through(plan: RolloutPlan, stations: Sequence[Standing]) -> str:
-    through = [one for one in stations if one.state == "live" and one.counts.parts >= plan.live_parts]
-    late = [one.station for one in stations if one not in through]
-    text = f"{len(through)} of {len(stations)} stations decide by it"
-    return f"{text}; of these nothing was heard, and they follow when they are back: {_listed(late)}" if late else text
-
-
-def _listed(names: Sequence[str]) -> str:
-    """A few names, and how many more."""
-    more = len(names) - _NAMED_MOST
-    return ", ".join(names) if more <= 0 else f"{', '.join(names[:_NAMED_MOST])} and {more} more"

@@ -148,6 +148,30 @@ def overview(
     return lines
 
 
+class ModelUse(NamedTuple):
+    """How much a model judged lately."""
+
+    product: str
+    model: str
+    stations: int
+    parts: int
+    last_at_ms: int
+
+
+def models_in_use(connection: sa.Connection, now_ms: int, hours: int = DAY_H) -> list[ModelUse]:
+    """Which models judged in the last hours, by product, the one that judged last first. Raises SQLAlchemyError."""
+    table = inspection_hours.c
+    stations_count = sa.func.count(table.station.distinct())
+    parts = sa.func.sum(table.passed + table.rejected + table.undecided)
+    query = (
+        sa.select(table.product, table.model, stations_count, parts, sa.func.max(table.last_at_ms))
+        .where(table.hour > now_ms // HOUR_MS - hours, table.model != "")
+        .group_by(table.product, table.model)
+    )
+    found = [ModelUse(row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in connection.execute(query)]
+    return sorted(found, key=lambda one: (one.product, -one.last_at_ms))
+
+
 def _judged(connection: sa.Connection, this_hour: int, hours: int, station: str | None) -> dict[str, _Hours]:
     """Of each station its hours, and of each product the model that judged its newest part."""
     table = inspection_hours.c

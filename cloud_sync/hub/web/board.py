@@ -6,15 +6,14 @@ from starlette.responses import HTMLResponse
 from cloud_sync.pages.showing import show
 
 
-def show_board(request: Request, template: str, now_ms: int, status: int = 200, **values: object) -> HTMLResponse:
+def show_board(request: Request, template: str, now_ms: int, **values: object) -> HTMLResponse:
     """A template that extends fleet_page.html.
 
     Args:
         request: its address, with what was asked for, is the one that the page asks anew.
         template: its name.
         now_ms: when what it shows was read.
-        status: of the answer.
         values: for the template.
     """
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return show(request, template, status, now_ms=now_ms, request_path=asked, **values)
+    return show(request, template, 200, now_ms=now_ms, request_path=asked, **values)

@@ -14,6 +14,11 @@ def at_ms(when_ms: int | None) -> Markup | str:
     return "–" if when_ms is None else moment(datetime.fromtimestamp(when_ms / 1000, UTC))  # noqa: RUF001 - no figure
 
 
+def clock(when_ms: int | None) -> str:
+    """Likewise, as plain text, to stand within a sentence."""
+    return "–" if when_ms is None else f"{datetime.fromtimestamp(when_ms / 1000).astimezone():%Y-%m-%d %H:%M}"  # noqa: RUF001
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as per cent; a dash where there is none."""
     return "–" if share is None else f"{share * 100:.{digits}f} %"  # noqa: RUF001
@@ -42,4 +47,4 @@ def size(content_bytes: float) -> str:
     return f"{content_bytes:.1f} GB"
 
 
-FILTERS = {"at_ms": at_ms, "percent": percent, "count": count, "span": span, "size": size}
+FILTERS = {"at_ms": at_ms, "clock": clock, "percent": percent, "count": count, "span": span, "size": size}

@@ -14,13 +14,14 @@ from cloud_sync.pages.showing import say, show
 from cloud_sync.pages.site import note
 from edge.web.bundles.bringing import MOST_BYTES, tray
 from edge.web.bundles.figures import figures
+from edge.web.bundles.outcome import imported, verified
 from edge.web.bundles.report import ReportName, answer_report
 from edge.web.bundles.shelf import Shelf, Shown, shelves, shown_version
 from edge.web.bundles.standing import counted, standing
 from edge.web.folders import folders
 from edge.web.here import here
 from edge.web.works.asking import ask_edge
-from edge.web.works.showing import work_part
+from edge.web.works.showing import work_part, work_values
 from models.manifest import BUNDLE_NAME
 
 router = APIRouter()
@@ -28,6 +29,7 @@ BundleId = Annotated[str, InPath(pattern=BUNDLE_NAME)]
 Version = Annotated[int, InPath(ge=1, le=999_999_999)]
 _KIND = "bundles"
 _SHOWN = 50
+_READ: dict[str, object] = {"imported": imported, "verified": verified}
 GATE_MARKS = {"passed": "good", "not proven": "waits", "failed": "bad", "not run": ""}
 
 
@@ -37,7 +39,7 @@ def bundles_page(request: Request, session: Engineer) -> Response:  # noqa: ARG0
     own = here(request)
     found = shelves(own.config)
     stands = standing(own, found)
-    values = {"shelves": found, "stands": stands, "work": own.works[_KIND].find(), "counted": counted}
+    values = {"shelves": found, "stands": stands, "counted": counted} | _READ | work_values(request, _KIND)
     coming = {"tray": tray(own.config), "folders": folders(own.config), "most_bytes": MOST_BYTES}
     return show(request, "bundles.html", 200, **values, **coming, shown=_SHOWN, gate_mark=GATE_MARKS)
 
@@ -48,6 +50,13 @@ def bundles_standing(request: Request, session: Engineer) -> Response:  # noqa: 
     own = here(request)
     found = shelves(own.config)
     return show(request, "bundles_standing.html", stands=standing(own, found), counted=counted)
+
+
+@router.post("/bundles/work/forget")
+def forget_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
+    """Show what came of the last one no more."""
+    here(request).works[_KIND].forget()
+    return RedirectResponse("/bundles", 303)
 
 
 @router.get("/bundles/work")
@@ -81,8 +90,9 @@ def version_page(request: Request, session: Engineer, bundle_id: BundleId, versi
     precisions, rows = ((), ()) if one.manifest is None else figures(one.manifest)
     work = own.works[_KIND].find()
     about = work if work is not None and work.about.get("version") == f"{bundle_id}/{version}" else None
-    values = {"shelf": shelf, "one": one, "precisions": precisions, "rows": rows, "work": about}
-    return show(request, "bundle.html", 200, **values, gate_mark=GATE_MARKS)
+    values_of_work = work_values(request, _KIND) | {"work": about}
+    values = {"shelf": shelf, "one": one, "precisions": precisions, "rows": rows} | _READ
+    return show(request, "bundle.html", 200, **values, **values_of_work, gate_mark=GATE_MARKS)
 
 
 @router.get("/bundles/{bundle_id}/{version}/report/{name}")

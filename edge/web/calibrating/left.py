@@ -24,7 +24,7 @@ class Refused(BaseModel):
 
 
 class Told(BaseModel):
-    """Frames used, frames refused, what is likely wrong, and small pictures by name as base64."""
+    """Frames used, frames refused, what is likely wrong, small pictures by name as base64, and when that was known."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -33,6 +33,7 @@ class Told(BaseModel):
     told: str
     trouble: str
     pictures: Mapping[str, str]
+    at: datetime = datetime.fromtimestamp(0, UTC)
 
     @property
     def shown(self) -> tuple[Refused, ...]:
@@ -92,8 +93,10 @@ def unfinished(config: StationConfig) -> tuple[Unfinished, ...]:
 
 def told(config: StationConfig, product: str) -> Told | None:
     """What is known of the frames of a product's last calibration; None before they were looked at."""
+    path = folder_of(config, product) / "refused.json"
     try:
-        return Told.model_validate_json((folder_of(config, product) / "refused.json").read_bytes())
+        at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return Told.model_validate_json(path.read_bytes()).model_copy(update={"at": at})
     except (OSError, ValidationError):
         return None
 

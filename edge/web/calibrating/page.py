@@ -14,11 +14,12 @@ from cloud_sync.pages.showing import say, show
 from cloud_sync.pages.site import note
 from edge.domain.errors import StorageError
 from edge.web.calibrating.asked import Asked, checks_words, resume_words, words_of
-from edge.web.calibrating.left import frames_used, told, unfinished
+from edge.web.calibrating.left import Told, frames_used, told, unfinished
+from edge.web.calibrating.outcome import outcome_of
 from edge.web.calibrating.passed import gather_passed
 from edge.web.folders import chosen, folders
 from edge.web.here import Here, here
-from edge.web.works.showing import work_part
+from edge.web.works.showing import work_part, work_values
 from edge.web.works.work import Work
 
 router = APIRouter()
@@ -31,20 +32,36 @@ def calibrate_page(request: Request, session: Engineer) -> Response:  # noqa: AR
     """What runs or what came of the last one, what can be gone on with, and a form for another."""
     own = here(request)
     work = own.works[_KIND].find()
-    known = None if work is None else told(own.config, work.about["product"]) if _is_known(own, work) else None
     running = work is not None and work.running
     return show(
         request,
         "calibrate.html",
-        work=work,
-        told=known,
+        200,
+        **work_values(request, _KIND),
+        told=_told(own, work),
         unfinished=() if running else unfinished(own.config),
         folders=folders(own.config),
         products=[section.id for section in own.config.product],
         cameras=[section.id for section in own.config.camera],
         daemon_runs=_daemon_runs(own),
         usual=Asked(product="", source=""),
+        outcome_of=outcome_of,
     )
+
+
+@router.get("/calibrate/frames")
+def calibrate_frames(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
+    """Which frames were refused, as soon as they were looked at."""
+    own = here(request)
+    work = own.works[_KIND].find()
+    return show(request, "calibrate_frames.html", 200, work=work, told=_told(own, work))
+
+
+@router.post("/calibrate/work/forget")
+def forget_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
+    """Show what came of the last one no more."""
+    here(request).works[_KIND].forget()
+    return RedirectResponse("/calibrate", 303)
 
 
 @router.get("/calibrate/work")
@@ -146,8 +163,11 @@ def _products(own: Here) -> set[str]:
     return {section.id for section in own.config.product}
 
 
-def _is_known(own: Here, work: Work) -> bool:
-    return work.about.get("product") in _products(own)
+def _told(own: Here, work: Work | None) -> Told | None:
+    """What is known of the frames of this work; None before they were looked at."""
+    product = "" if work is None else work.about.get("product", "")
+    known = told(own.config, product) if product in _products(own) else None
+    return None if known is None or work is None or known.at < work.started_at else known
 
 
 def _daemon_runs(own: Here) -> bool:

@@ -19,18 +19,18 @@ from edge.config import ProductSection
 from edge.masters.store import NAME, Master, MasterStore
 from edge.record.checks import find_check, read_checks
 from edge.web.here import here
-from edge.web.masters.parts import products
+from edge.web.masters.parts import answered, products
 from edge.web.works.asking import ask_edge
 from edge.web.works.receiving import receive
-from edge.web.works.showing import work_part
+from edge.web.works.showing import work_part, work_values
 
 router = APIRouter()
 ProductId = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 MasterName = Annotated[str, InPath(pattern=f"^{NAME}$")]
 Before = Annotated[int | None, Query(ge=1, lt=2**62)]
-Text = Annotated[str, Query(max_length=500)]
+Text = Annotated[str, Query(max_length=500, pattern=r"^[^\x00-\x1f]*$")]
 _KIND = "masters"
-_MOST_BYTES = 200_000_000
+MOST_BYTES = 200_000_000
 _HISTORY = 25
 _WIDTH_PX = 384
 
@@ -42,10 +42,18 @@ def masters_page(request: Request, session: Operator, before: Before = None) -> 
     running, found = products(own)
     path = own.config.database_path
     history = read_checks(path, limit=_HISTORY, before=before) if path.exists() else []
-    values = {"products": found, "running": running, "work": own.works[_KIND].find(), "history": history}
+    values = {"products": found, "running": running, "history": history, "answered": answered}
+    values |= work_values(request, _KIND)
     older = history[-1][0] if len(history) == _HISTORY else None
     cameras = [camera.id for camera in own.config.camera]
-    return show(request, "masters.html", 200, **values, older=older, cameras=cameras, most_bytes=_MOST_BYTES)
+    return show(request, "masters.html", 200, **values, older=older, cameras=cameras, most_bytes=MOST_BYTES)
+
+
+@router.post("/masters/work/forget")
+def forget_work(request: Request, session: Operator) -> Response:  # noqa: ARG001 - the guard
+    """Show what came of the last one no more."""
+    here(request).works[_KIND].forget()
+    return RedirectResponse("/masters", 303)
 
 
 @router.get("/masters/work")
@@ -57,7 +65,8 @@ def masters_work(request: Request, session: Operator) -> Response:  # noqa: ARG0
 @router.get("/masters/checks/{number}")
 def check_page(request: Request, session: Operator, number: Annotated[int, InPath(ge=1, lt=2**62)]) -> Response:  # noqa: ARG001
     """One check, part by part."""
-    check = find_check(here(request).config.database_path, number)
+    path = here(request).config.database_path
+    check = find_check(path, number) if path.exists() else None
     if check is None:
         raise HTTPException(404)
     return show(request, "master_check.html", number=number, check=check)
@@ -66,7 +75,7 @@ def check_page(request: Request, session: Operator, number: Annotated[int, InPat
 @router.post("/masters/{product}/check")
 def start_check(request: Request, session: Operator, product: ProductId) -> Response:
     """Have the running station look at the stored pictures, between parts; where none runs, the command does."""
-    own, section = here(request), _section(request, product)
+    own, section = here(request), section_of(request, product)
     words = ["verify-masters", "--product", section.id, "-c", str(own.config.file), "--json"]
     own.works[_KIND].start(words, session.person.name, section.id, {"product": section.id})
     note(request, session, "masters check", section.id)
@@ -76,8 +85,8 @@ def start_check(request: Request, session: Operator, product: ProductId) -> Resp
 @router.get("/masters/{product}/{name}/picture")
 def master_picture(request: Request, session: Operator, product: ProductId, name: MasterName) -> Response:  # noqa: ARG001
     """A master part's picture, small."""
-    store = MasterStore(here(request).config.station.data_dir, _section(request, product).id)
-    image = store.image(_master(store, name))
+    store = MasterStore(here(request).config.station.data_dir, section_of(request, product).id)
+    image = store.image(master_of(store, name))
     height_px, width_px = image.shape[:2]
     if width_px > _WIDTH_PX:
         size = (_WIDTH_PX, max(1, round(height_px * _WIDTH_PX / width_px)))
@@ -98,13 +107,13 @@ async def add_master(  # noqa: PLR0913, PLR0917 - what a master part is
     remark: Text = "",
 ) -> Response:
     """Take a picture, and keep it as a master part; `name` is its file's, `called` what it shall be called."""
-    own, section = here(request), _section(request, product)
+    own, section = here(request), section_of(request, product)
     suffix = "." + name.rpartition(".")[2].lower() if "." in name else ""
     if suffix not in {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}:
         raise HTTPException(415, "give a picture: png, jpg, bmp, tif or webp")
     path = own.config.station.data_dir / "pages" / _KIND / f"coming-{session.csrf[:16].replace('/', '')}{suffix}"
     try:
-        await receive(request, path, _MOST_BYTES, own.config.retention.free_bytes)
+        await receive(request, path, MOST_BYTES, own.config.retention.free_bytes)
         words = ["masters", "add", str(path), f"--{expected}", "--product", section.id, "-c", str(own.config.file)]
         words += [f"--name={called or name.rpartition('.')[0]}"]
         words += [*_given("--camera", camera), *_given("--class", expect if expected == "bad" else "")]
@@ -117,7 +126,7 @@ async def add_master(  # noqa: PLR0913, PLR0917 - what a master part is
 @router.post("/masters/{product}/{name}/remove")
 def remove_master(request: Request, session: Engineer, product: ProductId, name: MasterName) -> Response:
     """Forget a master part; the list keeps that it was there."""
-    own, section = here(request), _section(request, product)
+    own, section = here(request), section_of(request, product)
     words = ["masters", "remove", name, "--product", section.id, "-c", str(own.config.file)]
     _change(request, session, words, section.id)
     return RedirectResponse("/masters", 303)
@@ -140,14 +149,16 @@ def _given(option: str, value: str) -> list[str]:
     return [f"{option}={value}"] if value else []
 
 
-def _section(request: Request, product: str) -> ProductSection:
+def section_of(request: Request, product: str) -> ProductSection:
+    """The product's section of station.toml. Raises HTTPException (404)."""
     found = next((each for each in here(request).config.product if each.id == product), None)
     if found is None:
         raise HTTPException(404)
     return found
 
 
-def _master(store: MasterStore, name: str) -> Master:
+def master_of(store: MasterStore, name: str) -> Master:
+    """The master part of a name. Raises HTTPException (404)."""
     found = next((each for each in store.masters() if each.name == name), None)
     if found is None:
         raise HTTPException(404)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from edge.config import ProductSection
 from edge.domain.errors import StorageError
 from edge.masters.store import Master, MasterStore
@@ -62,6 +64,30 @@ class OfProduct:
     def left_min(self) -> int | None:
         """Whole minutes until the next check is due."""
         return None if self.left_s is None else max(0, int(self.left_s // 60))
+
+
+class Answered(BaseModel):
+    """What `edge verify-masters` answered of one product; `check` is its number, None where none was written."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    check: int | None = None
+    outcome: str = ""
+    why: str = ""
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    checks: tuple[Answered, ...] = ()
+
+
+def answered(answer: Mapping[str, object]) -> tuple[Answered, ...]:
+    """What an answer says; what cannot be read of another version's says nothing."""
+    try:
+        return _Answer.model_validate(answer).checks
+    except ValidationError:
+        return ()
 
 
 def products(here: Here) -> tuple[bool, tuple[OfProduct, ...]]:

@@ -51,13 +51,18 @@ const liveView = (root, words) => {
     await image.decode();
     return image;
   };
+  // No more pixels than are seen: the picture is as large as its place lets it be.
+  const wanted = ({ clientWidth, clientHeight }, [width, height]) => {
+    const seen = Math.min(clientWidth, (clientHeight * width) / height) * devicePixelRatio;
+    return Math.min(1920, Math.max(16, Math.ceil(seen)));
+  };
   // Pictures are ready before anything is drawn, so that verdict, picture and boxes change in one frame.
   const prepare = (looks) =>
     Promise.all(
       looks.map(async (look) => {
         const figure = root.querySelector(`[data-camera="${CSS.escape(look.camera)}"]`);
         if (!figure || !look.picture || figure.dataset.picture === look.picture) return { look, figure, image: null };
-        const width = Math.min(1920, Math.ceil(figure.clientWidth * devicePixelRatio));
+        const width = wanted(figure.querySelector(".picture"), look.size);
         return { look, figure, image: await loaded(look, width).catch(() => null) };
       }),
     );

@@ -77,7 +77,7 @@
     trouble = "";
     view.drawState(event.state);
     const { running, why, storage } = event.state;
-    stale(storage || (running ? "" : view.say("not_running", { why })));
+    stale(running ? storage || "" : view.say("not_running", { why }));
     next = event;
     pump();
   };

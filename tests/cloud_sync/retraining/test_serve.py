@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from brokers import eventually
 from clouds import CLOUD
 from retraining_kit import write_cloud
+
+from cloud_sync.wire.broker import free_port
 
 
 class Serving:
@@ -39,9 +42,20 @@ class Serving:
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[Serving]:
-    made = Serving(write_cloud(tmp_path, str(tmp_path / "cloud.db")))
+    web = f'\n[web]\nlisten = "127.0.0.1:{free_port()}"\n'
+    made = Serving(write_cloud(tmp_path, str(tmp_path / "cloud.db"), more=web))
     yield made
     made.close()
+
+
+@pytest.fixture
+def crowded(tmp_path: Path) -> Iterator[Serving]:
+    """Somebody else has the pages' port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        web = f'\n[web]\nlisten = "127.0.0.1:{taken.getsockname()[1]}"\n'
+        made = Serving(write_cloud(tmp_path, str(tmp_path / "cloud.db"), more=web))
+        yield made
+        made.close()
 
 
 def gone(pid: int) -> bool:
@@ -66,3 +80,10 @@ def test_a_serve_that_is_killed_leaves_neither_collector_nor_worker(serving: Ser
     serving.process.kill()
     serving.process.wait(20)
     eventually(lambda: all(gone(pid) for pid in [*serving.pids("collect"), *serving.pids("work")]))
+
+
+def test_pages_that_cannot_be_served_end_neither_collector_nor_worker(crowded: Serving) -> None:
+    eventually(lambda: len(crowded.events("ended", "web")) >= 2, 60)
+    assert {event["exit_code"] for event in crowded.events("ended", "web")} == {2}
+    assert crowded.process.poll() is None
+    assert [len(crowded.pids(name)) for name in ("collect", "work")] == [1, 1]

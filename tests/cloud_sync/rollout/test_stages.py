@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cloud_sync.hub.rollout.plan import PlanError, RolloutPlan, pack_plan, unpack_plan
 from cloud_sync.hub.rollout.stages import Asked, Counts, Decision, Standing, What, decide, share
+from cloud_sync.hub.rollout.watching import watch
 
 PLAN = RolloutPlan(shadow_parts=100, live_parts=50, min_minutes=1, patience_minutes=30)
 MINUTE_MS = 60_000
@@ -193,3 +194,54 @@ def test_a_station_that_decides_by_it_and_stands_still_in_a_fault_stops_the_roll
     assert dict(found.asks) == {"a": Asked.BACK, "s0": Asked.BACK}
     early = decide(PLAN, 2, 2 * MINUTE_MS, (DECIDES, replace(fallen, idle_ms=MINUTE_MS), *others(18)[1:]))
     assert early.what is What.WAIT
+
+
+def test_a_step_that_only_silent_stations_took_has_shown_nothing_and_goes_no_further() -> None:
+    gone = Standing("s0", Asked.LIVE, "live", online=False, silent_ms=LONG_MS, idle_ms=LONG_MS)
+    found = decide(PLAN, 2, LONG_MS, (DECIDES, gone, *others(19)[1:]))
+    assert (found.what, "nobody but the canary has proven it, and nothing is heard of s0" in found.why) == (
+        What.WAIT,
+        True,
+    )
+    assert decide(PLAN, 2, LONG_MS, (DECIDES, replace(DECIDES, station="s0"), *others(19)[1:])).what is What.ADVANCE
+
+
+HOUR_MS = 60 * MINUTE_MS
+WATCHED = replace(PLAN, watch_hours=24)
+PROVEN = replace(DECIDES, station="s0", counts=Counts(parts=900, rejects=40))
+
+
+@pytest.mark.parametrize(
+    ("one", "says"),
+    [
+        pytest.param(replace(PROVEN, state="back", why="probation"), "s0 went back: probation", id="goes back"),
+        pytest.param(replace(PROVEN, state="rejected", why="NaN"), "s0 rejected it: NaN", id="a late one rejects it"),
+        pytest.param(replace(PROVEN, counts=Counts(900, faults=1)), "broke, or gave no answer, on 1", id="it breaks"),
+        pytest.param(
+            replace(PROVEN, counts=Counts(3), trouble=("fault model",), idle_ms=LONG_MS),
+            "s0 stands still",
+            id="a late one stands still",
+        ),
+    ],
+)
+def test_what_a_station_says_against_it_after_the_end_stops_it_for_all_while_it_is_watched(
+    one: Standing, says: str
+) -> None:
+    found = watch(WATCHED, 23 * HOUR_MS, (DECIDES, one))
+    assert (found.what, says in found.why) == (What.STOP, True), found
+    assert dict(found.asks) == {"a": Asked.BACK, "s0": Asked.BACK}
+    after = watch(WATCHED, 25 * HOUR_MS, (DECIDES, one))
+    assert (after.what, after.asks, "alarm: s0" in after.why) == (What.WAIT, (), True), after
+
+
+def test_a_station_that_had_proven_it_and_stands_still_later_is_named_and_calls_nobody_back() -> None:
+    camera = replace(PROVEN, trouble=("fault camera",), idle_ms=LONG_MS)
+    found = watch(WATCHED, HOUR_MS, (DECIDES, camera))
+    assert (found.what, found.asks) == (What.WAIT, ())
+    assert "alarm: s0 stands still since it decides by it: fault camera" in found.why
+
+
+def test_who_is_silent_after_the_end_is_named_until_it_has_proven_it() -> None:
+    late = Standing("s0", Asked.LIVE, "downloading", online=False, silent_ms=LONG_MS, idle_ms=LONG_MS)
+    assert "not proven at these, and they follow when they are back: s0" in watch(PLAN, 0, (DECIDES, late)).why
+    assert watch(PLAN, 0, (DECIDES, PROVEN)).why == "2 of 2 stations decide by it"

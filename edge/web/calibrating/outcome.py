@@ -1,0 +1,56 @@
+"""What `edge calibrate` answered, as far as its page tells it."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class _Lenient(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
+
+
+class Made(_Lenient):
+    """The bundle that was made."""
+
+    id: str
+    version: int
+    precision: str
+
+
+class Proof(_Lenient):
+    """What overkill was asked, and what is proven, as rates."""
+
+    proven_rate: float
+    target_rate: float
+    confidence: float
+    held_out: int
+    needed: int
+
+
+class Gate(_Lenient):
+    """What the INT8 gate said."""
+
+    outcome: str
+    reason: str
+
+
+class Outcome(_Lenient):
+    """What came of a calibration; without `model_id` it made no bundle."""
+
+    model_id: Made | None = None
+    threshold: Proof | None = None
+    gate: Gate | None = None
+    activated: bool = False
+    against: str = ""
+    advice: str = ""
+    left_out: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    checks: Mapping[str, object] | None = None
+
+
+def outcome_of(answer: Mapping[str, object]) -> Outcome:
+    """What an answer says; what cannot be read of another version's says nothing."""
+    try:
+        return Outcome.model_validate(answer)
+    except ValidationError:
+        return Outcome()

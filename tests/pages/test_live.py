@@ -1,0 +1,205 @@
+"""The live page, the focus aid and the alarms in a real browser, beside a real daemon."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from daemon_kit import daemon, line_to
+from edge_kit import LineClient
+from fastapi import FastAPI
+from pages_kit import MISSING, check_quiet, chromium, enter, let_in, served, visitor
+from playwright.sync_api import Browser, Page
+from station_kit import Station, make_bundle, write_frames
+
+from cloud_sync.pages.serving import Listen
+from edge.config import load_config
+from edge.web.site import make_station_pages
+
+browsing = pytest.mark.skipif(bool(MISSING), reason=MISSING)
+
+
+@dataclass
+class Stage:
+    """A station that runs, its line, its pages, and a browser; parts 2, 4 and so on are bad."""
+
+    made: Station
+    line: LineClient
+    app: FastAPI
+    address: str
+    browser: Browser
+    passed: int = 0
+
+    def part(self) -> str:
+        """Let a part pass; its id."""
+        self.passed += 1
+        self.line.trigger(f"p-{self.passed}")
+        self.line.hear("verdict")
+        return f"p-{self.passed}"
+
+    def part_of(self, verdict: str) -> str:
+        """Let parts pass until one gets this verdict."""
+        for _ in range(2):
+            self.passed += 1
+            self.line.trigger(f"p-{self.passed}")
+            if self.line.hear("verdict")["verdict"] == verdict:
+                return f"p-{self.passed}"
+        raise AssertionError(f"no part was {verdict}")
+
+    def enter(self, path: str = "/", role: str = "engineer") -> Page:
+        """A page of somebody who just logged in."""
+        return enter(self.browser, self.address + path, role)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    made = Station(tmp_path_factory.mktemp("live") / "station")
+    make_bundle(made.bundles)
+    write_frames(made.folder / "frames", 40, bad_every=2)
+    made.write_config()
+    app = make_station_pages(load_config(made.config), Listen())
+    let_in(app)
+    with daemon(made), line_to(made) as line, served(app) as address, chromium() as browser:
+        line.hear_ready(ready=True)
+        yield Stage(made, line, app, address, browser)
+
+
+@browsing
+def test_a_reject_is_shown_large_with_its_box_where_the_model_saw_it(stage: Stage) -> None:
+    page = stage.enter(role="operator")
+    part_id = stage.part_of("REJECT")
+    page.wait_for_selector(f"#verdict.REJECT:has-text('{part_id}')")
+    assert page.inner_text("#word") == "REJECT"
+    assert page.locator("#verdict .if-REJECT").is_visible()
+    overlay = page.locator(".camera[data-camera=top] svg.boxes")
+    assert overlay.get_attribute("viewBox") == "0 0 80 60"
+    box = overlay.locator("rect.over").first
+    left, top, width, height = (float(box.get_attribute(name) or "nan") for name in ("x", "y", "width", "height"))
+    assert left <= 40 <= left + width
+    assert top <= 30 <= top + height
+    newest = page.locator("#strip li a").first
+    assert newest.inner_text().split()[-1] == part_id
+    assert (newest.get_attribute("href") or "").startswith("/history/")
+    assert page.locator("#not-good .REJECT").count() >= 1
+    check_quiet(page)
+    page.context.close()
+
+
+@browsing
+def test_picture_and_overlay_lie_on_each_other(stage: Stage) -> None:
+    page = stage.enter()
+    part_id = stage.part_of("REJECT")
+    page.wait_for_selector(f"#verdict:has-text('{part_id}')")
+    places = [page.locator(f".camera {each}").bounding_box() for each in ("img", "svg.boxes")]
+    assert places[0] is not None
+    assert places[0] == places[1]
+    page.context.close()
+
+
+@browsing
+def test_a_held_picture_stays_and_says_so_until_it_is_let_go(stage: Stage) -> None:
+    page = stage.enter()
+    before = stage.part()
+    page.wait_for_selector(f"#part:has-text('{before}')")
+    page.keyboard.press("h")
+    page.wait_for_selector("#held:not([hidden])")
+    after = stage.part()
+    with page.expect_event("console", lambda said: said.text == "heard"):
+        page.evaluate(
+            "() => new EventSource('/live/events').onmessage = (e) => "
+            f"e.data.includes('{after}') && console.log('heard')"
+        )
+    assert before in page.inner_text("#part")
+    page.keyboard.press("h")
+    page.wait_for_selector(f"#part:has-text('{after}')")
+    assert not page.locator("#held").is_visible()
+    page.context.close()
+
+
+@browsing
+def test_the_focus_aid_shows_how_sharp_the_newest_picture_is(stage: Stage) -> None:
+    page = stage.enter("/focus")
+    stage.part()
+    page.wait_for_selector(".lens .percent:has-text('%')")
+    assert float(page.inner_text(".lens .figure")) > 0
+    assert float(page.inner_text(".lens .best-figure")) >= float(page.inner_text(".lens .figure"))
+    check_quiet(page)
+    page.context.close()
+
+
+@browsing
+def test_a_station_that_is_well_has_no_alarm(stage: Stage) -> None:
+    page = stage.enter("/alarms")
+    page.wait_for_selector(".allwell")
+    check_quiet(page)
+    page.context.close()
+
+
+def test_only_who_is_logged_in_sees_pictures_and_only_engineers_turn_lenses(tmp_path: Path) -> None:
+    app = make_station_pages(load_config(Station(tmp_path / "station").write_config()), Listen())
+    let_in(app)
+    for path in ("/live/events", f"/live/picture/{'a' * 64}", "/focus/events", "/alarms/now"):
+        assert visitor(app).client.get(path).status_code == 401
+    operator = visitor(app, "operator")
+    assert operator.get("/focus").status_code == 403
+    assert operator.get("/focus/events").status_code == 403
+    assert operator.get(f"/live/picture/{'a' * 64}").status_code == 404
+    assert operator.get(f"/live/picture/{'a' * 64}?width=100000").status_code == 422
+
+
+@browsing
+def test_a_station_that_never_ran_says_what_to_do_and_a_page_that_lost_its_server_that_it_is_old(
+    tmp_path: Path, stage: Stage
+) -> None:
+    app = make_station_pages(load_config(Station(tmp_path / "station").write_config()), Listen())
+    let_in(app)
+    with served(app) as address:
+        page = enter(stage.browser, f"{address}/alarms", "engineer")
+        page.wait_for_selector("tr.fault:has-text('systemctl start inspectd')")
+        page.goto(address)
+        page.wait_for_selector("#stale:has-text('edge run')")
+        check_quiet(page)
+    page.wait_for_selector("#stale:has-text('nothing heard')")
+    assert page.locator("#live.old").count() == 1
+    page.context.close()
+
+
+@browsing
+@pytest.mark.parametrize("kept", ["none", pytest.param("not_pass", marks=pytest.mark.long)])
+def test_parts_whose_pictures_are_not_kept_are_shown_without(tmp_path: Path, stage: Stage, kept: str) -> None:
+    made = Station(tmp_path / "station", settings={"retention": {"images": kept}})
+    make_bundle(made.bundles)
+    write_frames(made.folder / "frames", 4)
+    made.write_config()
+    app = make_station_pages(load_config(made.config), Listen())
+    let_in(app)
+    with daemon(made), line_to(made) as line, served(app) as address:
+        line.hear_ready(ready=True)
+        page = enter(stage.browser, address, "operator")
+        line.trigger("only")
+        line.hear("verdict")
+        page.wait_for_selector("#verdict.PASS:has-text('only')")
+        page.wait_for_selector(".camera .missing:has-text('retention.images')")
+        check_quiet(page)
+        page.context.close()
+
+
+@browsing
+def test_a_daemon_that_stops_makes_the_old_verdict_grey(tmp_path: Path, stage: Stage) -> None:
+    made = Station(tmp_path / "station")
+    make_bundle(made.bundles)
+    write_frames(made.folder / "frames", 4)
+    made.write_config()
+    app = make_station_pages(load_config(made.config), Listen())
+    let_in(app)
+    with served(app) as address:
+        with daemon(made), line_to(made) as line:
+            line.hear_ready(ready=True)
+            page = enter(stage.browser, address, "operator")
+            line.trigger("last")
+            line.hear("verdict")
+            page.wait_for_selector("#verdict.PASS:has-text('last')")
+        page.wait_for_selector("#stale:has-text('stopped')")
+        assert page.locator("#live.old #verdict").count() == 1
+        assert page.inner_text("#ready").startswith("Not ready")
+        page.context.close()
