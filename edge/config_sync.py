@@ -61,6 +61,7 @@ class ReleaseSection(_Section):
     reject_shift_most: Annotated[float, Field(ge=0, le=1)] = 0.2
     escape_most: Annotated[float, Field(ge=0, le=1)] = 0.5
     reject_masters: bool = False
+    keep_versions: Annotated[int, Field(ge=0, le=1000)] = 5
 
 
 class WebSection(_Section):

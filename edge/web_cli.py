@@ -28,7 +28,6 @@ def web(
     from edge.config import load_config
 
     checked = load_config(config)
-    where = listen_at(checked, listen)
     try:
         import cv2
 
@@ -36,6 +35,7 @@ def web(
         from edge.web.site import make_station_pages
     except ModuleNotFoundError as error:
         raise ConfigError(f"the pages need {error.name}: pip install 'inspectd[web]'") from error
+    where = listen_at(checked, listen)
     app = make_station_pages(checked, where)
     os.nice(_NICE)  # the line goes first
     cv2.setNumThreads(1)

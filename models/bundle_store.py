@@ -3,6 +3,7 @@
 - `active` and `previous` are symlinks beside the versions; each changes by one rename, so a reader sees old or new.
 - `previous` is set before `active` moves: a kill between the two leaves the active bundle as it was.
 - Activating opens the bundle first: what does not verify, or what its gate refused, cannot become active.
+- A version is taken away by one rename, and only where no link names it; one that is being activated stays.
 - What is not called `v<N>` is no version: an interrupted write is never listed, activated or counted.
 """
 
@@ -10,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from models.manifest import Manifest
 
 ACTIVE = "active"
 PREVIOUS = "previous"
+_GONE = ".gone-"
 _VERSION = re.compile(r"v([1-9][0-9]{0,8})")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -160,6 +162,10 @@ def activate(root: Path, bundle_id: str, version: int) -> Path:
     if current is not None and current != target:
         _link(folder, PREVIOUS, current)
     _link(folder, ACTIVE, target)
+    if not target.is_dir():  # somebody took it away since it was opened
+        if current is not None and current.is_dir():
+            _link(folder, ACTIVE, current)
+        raise ModelError(f"bundle: {target} was just taken away as an old one: activate another one")
     return target
 
 
@@ -173,6 +179,40 @@ def rollback(root: Path, bundle_id: str) -> Path:
     if previous is None:
         raise ModelError(f"bundle {bundle_id!r} has no previous version in {root}: activate one by its number")
     return activate(root, bundle_id, int(previous.name[1:]))
+
+
+def prune(root: Path, bundle_id: str, keep: Collection[int]) -> list[int]:
+    """Take away versions of an id; never the active or previous one, nor the highest number: none is given twice.
+
+    Args:
+        root: of the store.
+        bundle_id: whose versions.
+        keep: numbers that stay too.
+
+    Returns:
+        The numbers that went.
+
+    Raises:
+        ModelError: the id is none, or a link names no version.
+        OSError: the disk refuses.
+    """
+    folder = _folder(root, bundle_id)
+    for left in folder.glob(f"{_GONE}*"):  # of a run that was killed
+        shutil.rmtree(left)
+    stored = _list(folder) if folder.is_dir() else []
+    old = [one for one in stored[:-1] if not (one.active or one.previous or one.version in keep)]
+    return [one.version for one in old if _take_away(folder, one.path)]
+
+
+def _take_away(folder: Path, path: Path) -> bool:
+    gone = folder / f"{_GONE}{path.name}"
+    path.rename(gone)
+    if any(link.is_symlink() and link.readlink() == Path(path.name) for link in (folder / ACTIVE, folder / PREVIOUS)):
+        gone.rename(path)  # it was activated meanwhile
+        return False
+    sync_directory(folder)
+    shutil.rmtree(gone)
+    return True
 
 
 def active_bundle(root: Path, bundle_id: str) -> Path:

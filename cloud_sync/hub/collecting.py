@@ -15,6 +15,7 @@ from cloud_sync.hub.files.file_desks import file_desks
 from cloud_sync.hub.labels.drift_desk import DriftDesk
 from cloud_sync.hub.metrics import CollectorMetrics, MetricsServer
 from cloud_sync.hub.plain import without_password
+from cloud_sync.hub.release_figures import add_release_figures
 from cloud_sync.hub.station_desks import HealthDesk, StateDesk
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.hub.supervision import CollectorSupervision
@@ -47,6 +48,7 @@ def collect_until_signal(
     metrics, supervision = CollectorMetrics(), CollectorSupervision(Supervisor.of(os.environ))
     serving = MetricsServer(metrics, metrics_at) if metrics_at else contextlib.nullcontext()
     with StoreWriter(store) as writer, file_desks(store, blobs, metrics) as with_blobs, serving:
+        add_release_figures(metrics, store)
         ready: dict[str, object] = {"event": "ready", "broker": str(endpoint), "store": without_password(store)}
         collector = Collector(
             writer,

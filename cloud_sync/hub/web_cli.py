@@ -34,12 +34,12 @@ def web(
     """Serve the fleet's pages until SIGTERM or Ctrl-C."""
     with _clear():
         checked = read_config(config)
-        where = listen_at(checked, listen)
         try:
             from cloud_sync.hub.web.site import make_fleet_pages
             from cloud_sync.pages.serving import serve
         except ModuleNotFoundError as error:
             raise typer.BadParameter(f"the pages need {error.name}: pip install 'inspectd[hub,web]'") from error
+        where = listen_at(checked, listen)
         app = make_fleet_pages(checked, where)
 
         def ready(at: "Listen") -> None:

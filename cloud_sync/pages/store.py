@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from cloud_sync.pages.errors import PagesError
 
@@ -61,7 +62,8 @@ class PagesStore:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A connection whose work is committed at the end, or undone where it raised. Raises sqlite3.Error."""
-        connection = sqlite3.connect(self.path, timeout=_BUSY_S)
+        there = f"file:{quote(str(self.path.absolute()))}?mode=rw"  # removed since, it is not made again empty
+        connection = sqlite3.connect(there, timeout=_BUSY_S, uri=True)
         connection.row_factory = sqlite3.Row
         try:
             connection.execute("PRAGMA foreign_keys = ON")

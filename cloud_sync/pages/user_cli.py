@@ -87,7 +87,10 @@ def _accounts(path: Path) -> "Accounts":
 def _password() -> str:
     """From the terminal, twice, unseen; else one line of standard input."""
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
+        try:
+            return sys.stdin.readline().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise PagesError("the password on standard input is no text: nothing was changed") from error
     first = getpass.getpass("password: ")
     if first != getpass.getpass("again: "):
         raise PagesError("the two passwords differ: nothing was changed")

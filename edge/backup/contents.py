@@ -1,6 +1,7 @@
 """What belongs in a kit: station.toml and the files it names, bundles in use, plans, masters, scales, learned checks.
 
 - Keys and passwords are left out unless they are asked for by name: a new machine enrols and gets a key of its own.
+- Users of the pages and what they did belong to this machine: their hashed passwords go nowhere, asked for or not.
 - What lies outside the station's own folders, or belongs to this machine alone, is left out and named.
 """
 
@@ -19,6 +20,7 @@ from edge.standing import installed_version
 from models.bundle import MANIFEST, manifest_entries
 from models.bundle_store import StoredBundle, list_bundles
 from models.errors import ModelError
+from models.trust.verifying import TAKEN
 
 _LEARNED = ("plans", "masters", "scales", "checks")
 _IDENTITY = ("ca.crt", "identity.pem", "root.json")
@@ -84,8 +86,14 @@ def gather(config: StationConfig, *, secrets: bool, for_cloud: bool, known: Know
         for top in _LEARNED:
             for path in _plain_files(config.station.data_dir / top):
                 found.add(f"data/{path.relative_to(config.station.data_dir).as_posix()}", path)
+        if (taken := config.trust_dir / TAKEN).is_file():  # else a new machine would take an older release again
+            found.add(f"data/{config.trust_dir.name}/{TAKEN}", taken)
         if secrets:
             _add_identity(found, config.identity_dir)
+        if config.web.key is not None:
+            found.left_out.append(f"certificate and key of the pages: {config.web.certificate}, {config.web.key}")
+        if config.pages_path.exists():
+            found.left_out.append(f"users of the pages: {config.pages_path}: add them anew with `edge user add`")
     except (OSError, ModelError) as error:
         raise StorageError(f"cannot read what belongs in a backup: {error}") from error
     return found

@@ -12,9 +12,11 @@ from cloud_sync.wire.kit import KitManifest
 from edge.backup.contents import named_files
 from edge.config import StationConfig, load_config
 from edge.domain.errors import ConfigError
+from models.trust.verifying import TAKEN
 
 INSTALLED_DATA = Path("/var/lib/inspectd")
 _TOPS = {"station.db", "images", "bundles", "plans", "masters", "scales", "checks"}
+_SEEN = f"data/trust/{TAKEN}"  # of that folder nothing else: what is signed is no kit's to say
 _IDENTITY = {f"identity/{CA_FILE}", f"identity/{IDENTITY_FILE}", f"identity/{TRUST_ROOT_FILE}"}
 
 
@@ -46,7 +48,7 @@ def check_names(config: StationConfig, manifest: KitManifest) -> None:
     named = named_files(config)
     for name in manifest.files:
         top, _, rest = name.partition("/")
-        ours = name in _IDENTITY or name in named or (top == "data" and rest.split("/")[0] in _TOPS)
+        ours = name in _IDENTITY or name == _SEEN or name in named or (top == "data" and rest.split("/")[0] in _TOPS)
         if rest and (not ours or any(step.startswith(".") for step in rest.split("/"))):
             raise ConfigError(f"the kit holds {name[:120]!r}, which belongs to no station: nothing was changed")
 

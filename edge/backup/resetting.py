@@ -19,7 +19,19 @@ from edge.record.spool import read_spool
 from models.durable import replace_file, sync_directory
 
 _WORK = "factory-reset"
-_OURS = (*REPLACED, "images", "cache", "releases", "release.json", "release.part", "trust", STAGING, "changeover.part")
+_PAGES = ("pages.db", "pages.db-wal", "pages.db-shm", "pages")
+_OURS = (
+    *REPLACED,
+    *_PAGES,
+    "images",
+    "cache",
+    "releases",
+    "release.json",
+    "release.part",
+    "trust",
+    STAGING,
+    "changeover.part",
+)
 _OURS_LIKE = ("before-restore-*", ".backup-*", "station.db.before-*", ".station.db.before-*")
 _IDENTITY = ("identity.pem", "pending.key", "renewal.key", "ca.crt", "enrolment", "root.json")
 

@@ -21,6 +21,7 @@ from cloud_sync.wire.kit import CONFIG, KitManifest, Member, open_kit
 from edge.backup.changing_over import DATABASE, REPLACED, STAGING, Changeover, begin, finish, unfinished
 from edge.backup.making import create_private
 from edge.backup.places import check_names, check_places
+from edge.backup.trusting import keep_seen
 from edge.config import StationConfig, load_config
 from edge.domain.errors import ConfigError, StorageError
 from edge.record.database import begin_epoch, open_database
@@ -106,6 +107,7 @@ def _from_kit(file: BinaryIO, config_path: Path, data_dir: Path | None, progress
             with _staging(data):
                 _write(data / STAGING / CONFIG, text)
                 _unpack(members, manifest, data, progress)
+                keep_seen(config.trust_dir, data / STAGING / "data" / config.trust_dir.name)
                 epoch, was_open = _renew(data / STAGING)
                 plan = _plan(config, config_path, mark, data)
                 _check_movable(data, plan)

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from edge.domain.errors import StorageError
+from edge.record import words
 from edge.record.counts import count_from_now_on
 from edge.record.migrating import FROM_1, forget_copy, keep_copy, newer_ways_out
 
@@ -57,8 +58,6 @@ CREATE TABLE IF NOT EXISTS records (
     epoch INTEGER NOT NULL DEFAULT 1 REFERENCES epochs (id),
     UNIQUE (stream, seq)
 );
-CREATE INDEX IF NOT EXISTS feedback_by_inspection
-    ON records (json_extract(CAST(payload AS TEXT), '$.inspection_seq')) WHERE stream = 'feedback';
 CREATE TABLE IF NOT EXISTS outbox (
     stream TEXT NOT NULL,
     seq INTEGER NOT NULL,
@@ -187,8 +186,9 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _write_schema(connection: sqlite3.Connection, found: str) -> None:
-    for statement in (FROM_1 if found == "1" else "").split(";") + _SCHEMA.split(";"):
+    for statement in (FROM_1 if found == "1" else "").split(";") + _SCHEMA.split(";") + words.TABLE.split(";"):
         connection.execute(statement)
+    words.catch_up_words(connection)
     count_from_now_on(connection)
     if not found:
         connection.execute("INSERT INTO meta VALUES ('schema', ?)", (_SCHEMA_VERSION,))

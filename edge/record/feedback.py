@@ -15,6 +15,7 @@ from edge.record.inspections import insert_record
 from edge.record.samples import insert_overruled
 from edge.record.upload_choice import NOTHING_UP, UploadRule
 from edge.record.upload_rows import want_overruled
+from edge.record.words import note_word
 
 
 def insert_feedback(
@@ -47,6 +48,7 @@ def insert_feedback(
     }
     record = FeedbackRecord.model_validate(content)
     insert_record(connection, Stream.FEEDBACK, record, number)
+    note_word(connection, record)
     if said.teaches:
         insert_overruled(connection, station, row[0], at, rule)
     if said.teaches and rule.images != "none":

@@ -17,7 +17,6 @@ from cloud_sync.wire.records import (
     RecordKind,
     read_record,
 )
-from edge.record.search import SAID_OF
 
 _OF_ONE = (Stream.INSPECTIONS, Stream.OUTCOMES, Stream.IMAGES)
 
@@ -185,8 +184,8 @@ def _pictures(connection: sqlite3.Connection, marks: str, seqs: Sequence[int]) -
 def _words(connection: sqlite3.Connection, marks: str, seqs: Sequence[int]) -> dict[int, list[FeedbackRecord]]:
     found: dict[int, list[FeedbackRecord]] = defaultdict(list)
     query = (
-        "SELECT payload FROM records INDEXED BY feedback_by_inspection"  # noqa: S608 - our own text
-        f" WHERE stream = 'feedback' AND {SAID_OF} IN ({marks}) ORDER BY seq"
+        "SELECT payload FROM words JOIN records ON stream = 'feedback' AND seq = number"  # noqa: S608 - our own text
+        f" WHERE inspection_seq IN ({marks}) ORDER BY number"
     )
     for (payload,) in connection.execute(query, seqs):
         said = _read(FeedbackRecord, payload)

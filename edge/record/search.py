@@ -21,7 +21,6 @@ NEWEST = SEQ_LIMIT
 _STRETCH = 10_000
 _FEW = 2_000
 _LAST = "\U0010ffff"
-SAID_OF = "json_extract(CAST(payload AS TEXT), '$.inspection_seq')"  # as `feedback_by_inspection` has it
 Outcome = Literal["", "told", "late", "unconfirmed", "open"]
 Word = Literal["", "given", "wrong", "none"]
 
@@ -180,16 +179,14 @@ def _part_term(connection: sqlite3.Connection, part: str) -> str:
 
 
 def _word_terms(wanted: Search) -> tuple[list[str], dict[str, object]]:
-    source = "records INDEXED BY feedback_by_inspection"
-    said = f"SELECT {SAID_OF} FROM {source} WHERE stream = 'feedback' AND {SAID_OF}"  # noqa: S608 - our own text
-    within = f"{said} >= :bottom AND {SAID_OF} < :top"
+    within = "SELECT inspection_seq FROM words WHERE inspection_seq >= :bottom AND inspection_seq < :top"
     match wanted.word:
         case "given":
             return [f"looked.seq IN ({within})"], {}
         case "wrong":
-            return [f"looked.seq IN ({within} AND instr(payload, :wrong))"], {"wrong": b'"is_right":false'}
+            return [f"looked.seq IN ({within} AND NOT is_right)"], {}
         case "none":
-            return [f"NOT EXISTS ({said} = +looked.seq)"], {}
+            return ["NOT EXISTS (SELECT 1 FROM words WHERE inspection_seq = looked.seq)"], {}
     return [], {}
 
 

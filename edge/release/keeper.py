@@ -26,6 +26,7 @@ from edge.release.doing import Doing
 from edge.release.floors import in_shadow, on_probation
 from edge.release.gates import WAITING, Answer, Judgement, decided_in_all, judge_live, judge_shadow
 from edge.release.kept import KeptCourse, course_path
+from edge.release.pruning import prune
 from edge.release.telling import Telling, as_status
 from edge.release.trial import Limits, StoppedError
 from models.errors import ModelError
@@ -214,6 +215,16 @@ class ReleaseKeeper:
             self._live_since_s = time.monotonic()
             log.info("release", name=course.job.name, job=course.job.job, phase=course.phase.value, why=course.why)
         self._telling.say(course)
+        if course.bundle and (course.is_over or course.proven):
+            self._prune(course)
+
+    def _prune(self, course: Course) -> None:
+        """What runs is asked here: after a way back it is still the version that goes."""
+        offered = self._station.handover.offered()
+        wanted = [Course(offered.job)] if offered is not None and offered.job is not None else []
+        models = [product.engine.model_id for product in self._station.products.values()]
+        running = [model.version for model in models if model.id == course.bundle]
+        prune(self._station.config, course.bundle, [course, *self._kept.others, *wanted], running)
 
     def _counted(self, course: Course) -> Course:
         """With its counts of now; its shadow begins here, in each run."""

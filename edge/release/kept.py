@@ -51,6 +51,11 @@ class KeptCourse:
         """Where it stands."""
         return self._kept.course
 
+    @property
+    def others(self) -> list[Course]:
+        """Those beside it that decide, or did when another offer came."""
+        return self._kept.others
+
     def begun(self, job: Job) -> Course:
         """Where an offer stands that takes the place of another one: at its beginning, or where it was."""
         held = next((one for one in self._kept.others if one.job.is_same(job)), None)

@@ -20,6 +20,7 @@ from edge.web.bundles import page as bundles
 from edge.web.calibrating import page as calibrate
 from edge.web.here import Here
 from edge.web.masters import page as masters
+from edge.web.masters import showing
 from edge.web.shown_pictures import ShownPictures
 from edge.web.watch import Watch
 from models.errors import GateError, ModelError, RequestError
@@ -40,6 +41,7 @@ ROUTERS = (
     inspection.router,
     alarms.router,
     masters.router,
+    showing.router,
     calibrate.router,
     bringing.router,
     bundles.router,

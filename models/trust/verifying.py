@@ -29,10 +29,10 @@ __all__ = ["FRESH_S", "Fetch", "Target", "TrustStore", "check_admitted", "check_
 Fetch = Callable[[str, int], bytes | None]
 
 FRESH_S = 86_400.0
-_TAKEN = "taken.json"
+TAKEN = "taken.json"
 _ROOTS = "root_history"
 _ROOT = "root.json"
-_FILES = ("timestamp.json", "snapshot.json", "targets.json", _TAKEN)
+_FILES = ("timestamp.json", "snapshot.json", "targets.json", TAKEN)
 _logger = logging.getLogger(__name__)
 
 
@@ -112,18 +112,10 @@ class TrustStore:
         if taken.get(target.about.bundle, 0) < target.about.version:
             taken[target.about.bundle] = target.about.version
             with _disk():
-                replace_file(self._folder / _TAKEN, json.dumps(taken, sort_keys=True))
+                replace_file(self._folder / TAKEN, json.dumps(taken, sort_keys=True))
 
     def _taken(self) -> dict[str, int]:
-        path = self._folder / _TAKEN
-        try:
-            found = json.loads(path.read_bytes())
-            return {str(bundle): int(version) for bundle, version in found.items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            _logger.error("%s is damaged, which releases were taken before is not known any more: %s", path, error)
-            return {}
+        return read_taken(self._folder / TAKEN)
 
     def _tidy(self) -> None:
         """Take away what is not ours, or not of its kind: what a kill or a failing disk left."""
@@ -147,6 +139,18 @@ class TrustStore:
         for folder in (self._folder / _ROOTS, self._folder):
             if folder.is_dir():
                 sync_directory(folder)
+
+
+def read_taken(path: Path) -> dict[str, int]:
+    """Of each bundle the newest version that was taken, out of `TAKEN`; what cannot be read says nothing."""
+    try:
+        found = json.loads(path.read_bytes())
+        return {str(bundle): int(version) for bundle, version in found.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        _logger.error("%s is damaged, which releases were taken before is not known any more: %s", path, error)
+        return {}
 
 
 @contextmanager

@@ -82,6 +82,13 @@ CASES = [
     Case("InspectdStationsAway", *one("inspectd_collector_stations_online", OF_HUB, "9x60 8x60", "8x60 9x60")),
     Case("InspectdStationTwice", *one("inspectd_collector_stations_doubled", OF_HUB, "0x60 1x60", "0x120")),
     Case("InspectdFilesFail", *one("inspectd_collector_file_faults", OF_HUB, "0+1x120", "0x80 1x60")),
+    Case("InspectdSignedExpires",
+         *one("inspectd_collector_signed_timestamp_left_seconds", OF_HUB, "1e5x120", "5e5x120")),
+    Case("InspectdSignedExpires", *one("inspectd_collector_signed_root_left_seconds", OF_HUB, "5e6x120", "6e6x120")),
+    Case("InspectdReleaseFails", *one("inspectd_collector_release_stations_against", OF_HUB, "0x60 1x60", "0x120")),
+    Case("InspectdReleaseUnproven",
+         *one("inspectd_collector_release_stations_unproven", OF_HUB, "2x1500", "2x1400 0x100", "1500m")),
+    Case("InspectdRolloutStopped", *one("inspectd_collector_rollouts_stopped", OF_HUB, "1x120", "0x120")),
 ]  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from edge.record.database import current_epoch, open_database
 from edge.record.lock import UNFINISHED, OwnedError, sole_owner
 from edge.record.recorder import Recorder
 from models.progress import SilentProgress
+from models.trust.verifying import read_taken
 
 LEFTOVERS = ("data/.restoring", "data/before-restore", "data/changeover.part", ".station.toml.restoring")
 KEPT = ("data/bundles", "data/masters", "data/plans", "data/scales", "data/checks", "golden.png", "station.toml")
@@ -64,6 +65,23 @@ def test_a_restored_station_is_the_one_that_was_backed_up_file_by_file(station: 
     assert not [
         path for path in everything(tmp_path) if path.endswith(".part") or "restoring" in path or ".backup-" in path
     ]
+
+
+def test_which_releases_were_taken_goes_with_a_station_and_an_old_backup_takes_none_of_it_back(
+    station: Station, tmp_path: Path
+) -> None:
+    """Else a signed release of long ago, with a known fault, would be taken again."""
+    taken = station.folder / "data" / "trust" / "taken.json"
+    taken.parent.mkdir(exist_ok=True)
+    taken.write_text('{"blob": 4, "cap": 9}')
+    archive = backup(station)
+    put_back(archive, tmp_path / "other" / "station.toml")
+    assert read_taken(tmp_path / "other" / "data" / "trust" / "taken.json") == {"blob": 4, "cap": 9}
+    taken.write_text('{"blob": 7, "lid": 1}')
+    (taken.parent / "timestamp.json").write_text("seen")
+    put_back(archive, station.config, force=True)
+    assert read_taken(taken) == {"blob": 7, "cap": 9, "lid": 1}
+    assert (taken.parent / "timestamp.json").read_text() == "seen"
 
 
 @pytest.mark.parametrize("asked", [False, True], ids=["left out", "asked for by name"])

@@ -122,6 +122,7 @@ def fill(path: Path, inspections: Iterator[Made]) -> list[Made]:
         said = [m for m in made if m.word is not None]
         _insert(connection, (("feedback", number, m.feedback(number)) for number, m in enumerate(said, 1)))
         connection.execute("COMMIT")
+    open_database(path).close()  # as every start does: it catches up with the words
     return made
 
 

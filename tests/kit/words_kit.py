@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT / "cloud_sync" / "pages"
 FOLDERS = {"station": ROOT / "edge" / "web", "cloud": ROOT / "cloud_sync" / "hub" / "web"}
 _KEY = re.compile(r"[a-z_]+\.[A-Za-z0-9_]*")
+_SIGNS = {"B", "MB", "edge", "min", "ms", "px", "v"}  # units, a command's name, and v for version, as in every language
 _SPOKEN = ("alt", "aria-label", "aria-description", "placeholder", "title")
 
 
@@ -43,14 +44,27 @@ def said_by_templates(site: str) -> Iterator[Said]:
                     yield Said(path.name, pattern, is_pattern, values)
 
 
+def named_by_templates(site: str) -> Iterator[str]:
+    """Every string of a template that could be a key: a macro says it."""
+    for path in templates(site):
+        tree = Environment(autoescape=True).parse(path.read_text())
+        yield from (each.value for each in tree.find_all(nodes.Const) if _is_key(each.value))
+
+
+def tables_for_scripts(site: str) -> Iterator[str]:
+    """The tables that a page hands to its script whole."""
+    for path in FOLDERS[site].rglob("*.py"):
+        yield from re.findall(r"""spoken\([^"]*"([a-z_]+)"\)""", path.read_text())
+
+
 def said_by_modules(site: str) -> Iterator[Said]:
     """Every string that could be a key, whole or put together, in the site's modules and the shared ones."""
     for path in [*SHARED.glob("*.py"), *FOLDERS[site].rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and _KEY.fullmatch(node.value):
-                yield Said(path.name, re.escape(node.value), is_pattern=False, values=frozenset())
+            if isinstance(node, ast.Constant) and _is_key(node.value):
+                yield Said(path.name, re.escape(str(node.value)), is_pattern=False, values=frozenset())
             if isinstance(node, ast.JoinedStr):
-                parts = [re.escape(each.value) if isinstance(each, ast.Constant) else ".+" for each in node.values]
+                parts = [re.escape(str(each.value)) if isinstance(each, ast.Constant) else ".+" for each in node.values]
                 if re.match(r"[a-z_]+\\\.", parts[0]):
                     yield Said(path.name, "".join(parts), is_pattern=True, values=frozenset())
 
@@ -64,6 +78,10 @@ def _pattern(node: nodes.Node) -> str:
         other = ".+" if node.expr2 is None else _pattern(node.expr2)
         return f"(?:{_pattern(node.expr1)}|{other})"
     return ".+"
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and _KEY.fullmatch(value) is not None
 
 
 class _Spoken(HTMLParser):
@@ -91,4 +109,5 @@ def literals(path: Path) -> list[str]:
     plain = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", " ", path.read_text(), flags=re.DOTALL)
     parser = _Spoken()
     parser.feed(plain)
-    return [text.strip() for text in parser.texts if re.search(r"[A-Za-z\u4e00-\u9fff]", text)]
+    words = [word for text in parser.texts for word in re.findall(r"[A-Za-z\u4e00-\u9fff]+", text)]
+    return [word for word in words if word not in _SIGNS]

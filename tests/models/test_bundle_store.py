@@ -6,7 +6,7 @@ import pytest
 from station_kit import make_bundle, ungated_int8
 
 from models.bundle import open_bundle
-from models.bundle_store import activate, active_bundle, copy_next, list_bundles, next_version, rollback
+from models.bundle_store import activate, active_bundle, copy_next, list_bundles, next_version, prune, rollback
 from models.errors import GateError, ModelError
 
 
@@ -106,3 +106,15 @@ def test_nothing_active_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no previous version"):
         rollback(tmp_path, "cells")
     assert list_bundles(tmp_path / "absent") == []
+
+
+def test_old_versions_are_taken_away_and_none_that_is_in_use_or_the_highest(tmp_path: Path) -> None:
+    first = make_bundle(tmp_path)
+    for _ in range(5):
+        copy_next(tmp_path, "blob", first, first.manifest.created_at)
+    activate(tmp_path, "blob", 2)
+    activate(tmp_path, "blob", 4)
+    (tmp_path / "blob" / ".gone-v9").mkdir()  # of a run that was killed
+    assert prune(tmp_path, "blob", {3}) == [1, 5]
+    assert sorted(path.name for path in (tmp_path / "blob").iterdir()) == ["active", "previous", "v2", "v3", "v4", "v6"]
+    assert next_version(tmp_path, "blob") == 7

@@ -114,6 +114,24 @@ def test_a_picture_that_will_not_do_is_refused_in_the_words_of_the_command(place
     assert list(left.glob("*coming-*")) == []
 
 
+def test_parts_under_the_camera_are_inspected_one_by_one_and_judged_together(place: Served) -> None:
+    page = place.page("operator")
+    page.click("text=Show blob's parts to the camera")
+    for name in ("fine", "blot"):  # the replay camera shows good frames alone
+        assert f"Put {name} under camera top" in page.inner_text("form.show-part")
+        page.keyboard.press("Space")
+        page.wait_for_selector(f"tr:has-text('{name}') .mark")
+    assert page.locator("tr:has-text('fine') .mark.good").count() == 1
+    assert page.inner_text("tr:has-text('blot') .mark.bad") == "WRONG"
+    page.click("text=Show blot again")
+    page.wait_for_selector("tr:has-text('blot') .mark.bad")
+    page.click("text=Judge the check")
+    page.wait_for_selector("#outcome .mark.bad", timeout=60_000)
+    _, check = read_checks(place.station.database, "blob")[0]
+    assert (check.how, check.outcome, [each.ok for each in check.masters]) == ("live", "failed", [True, False])
+    check_quiet(page)
+
+
 def test_an_operator_adds_and_removes_nothing(place: Served) -> None:
     operator = place.people["operator"]
     picture = cv2.imencode(".png", good_frame(seed=9))[1].tobytes()

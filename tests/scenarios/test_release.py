@@ -91,6 +91,18 @@ def test_a_model_that_breaks_on_the_line_after_all_is_out_within_seconds(tmp_pat
         eventually(lambda: status(made)["ready"])
 
 
+def test_a_station_stops_though_it_waits_for_what_is_signed(tmp_path: Path) -> None:
+    """Nobody answers; a question may wait for a minute, and its thread must not outlive the station."""
+    made = release_station(tmp_path)
+    cloud = Cloud(tmp_path / "cloud", made)
+    job, file = cloud.release(cloud.made())
+    with daemon(made) as running:
+        running._station.handover.asked(asks(job, "shadow"))  # noqa: SLF001 - as the downlink hands over
+        running._station.handover.fetched(asks(job, "shadow"), file)  # noqa: SLF001
+        eventually(lambda: running._station.metadata.is_asking)  # noqa: SLF001
+    assert "release" not in {thread.name for thread in threading.enumerate()}
+
+
 def white(picture: Path) -> None:
     import cv2
     import numpy as np

@@ -96,8 +96,8 @@ def agreements(connection: sa.Connection, product: str) -> Mapping[str, Agreemen
     """By reviewer, over the last second looks. Raises SQLAlchemyError."""
     table = second_looks.c
     columns = table.first_by, table.second_by, table.first_name, table.second_name
-    query = sa.select(*columns).where(table.product == product, table.second_by.is_not(None))
-    rows: list[Any] = list(connection.execute(query.order_by(table.asked_at_ms.desc()).limit(_PAIRS_MOST)))
+    query = sa.select(*columns).where(table.product == product, table.second_at_ms > 0)
+    rows: list[Any] = list(connection.execute(query.order_by(table.second_at_ms.desc()).limit(_PAIRS_MOST)))
     pairs: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for row in rows:
         pairs[row.first_by].append((row.first_name, row.second_name))

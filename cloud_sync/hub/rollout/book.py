@@ -1,7 +1,7 @@
 """Rollouts as the store keeps them, read in the caller's transaction."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -86,6 +86,19 @@ def read_rollouts(connection: sa.Connection) -> list[Rollout]:
     columns = [rollouts.c[name] for name in Rollout.__slots__]
     rows = connection.execute(sa.select(*columns).order_by(rollouts.c.made_at_ms.desc(), rollouts.c.release))
     return [Rollout(**{**row._asdict(), "plan": unpack_plan(row.plan)}) for row in rows]
+
+
+def watched(known: Sequence[Rollout]) -> list[Rollout]:
+    """Those that are done and still in use: of each product the newest that was not stopped.
+
+    Args:
+        known: all, the newest first.
+    """
+    newest: dict[str, Rollout] = {}
+    for one in known:
+        if one.state in {"running", "done"}:
+            newest.setdefault(one.product, one)
+    return [one for one in newest.values() if one.state == "done"]
 
 
 def read_rollout(connection: sa.Connection, release: str) -> Rollout | None:

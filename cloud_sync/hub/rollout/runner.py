@@ -10,13 +10,12 @@
 import logging
 import uuid
 import weakref
-from collections.abc import Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
 
 from cloud_sync.hub.plain import without_password
-from cloud_sync.hub.rollout.book import Claim, Rollout, read_claims, read_rollouts, read_standings
+from cloud_sync.hub.rollout.book import Claim, Rollout, read_claims, read_rollouts, read_standings, watched
 from cloud_sync.hub.rollout.plan import PlanError
 from cloud_sync.hub.rollout.stages import SHADOW, What, decide
 from cloud_sync.hub.rollout.watching import watch
@@ -118,19 +117,6 @@ class RolloutRunner:
         if sent is None or (sent.job, sent.asked) != (claim.job, claim.asked):
             return True
         return not claim.settled and not 0 <= now_ms - at_ms < AGAIN_MS
-
-
-def watched(known: Sequence[Rollout]) -> list[Rollout]:
-    """Those that are done and still in use: of each product the newest that was not stopped.
-
-    Args:
-        known: all, the newest first.
-    """
-    newest: dict[str, Rollout] = {}
-    for one in known:
-        if one.state in {"running", "done"}:
-            newest.setdefault(one.product, one)
-    return [one for one in newest.values() if one.state == "done"]
 
 
 def _begun(connection: sa.Connection, rollout: Rollout, now_ms: int) -> Rollout:

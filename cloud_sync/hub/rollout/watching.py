@@ -34,14 +34,15 @@ def watch(plan: RolloutPlan, done_age_ms: int, stations: Sequence[Standing]) -> 
         done_age_ms: how long ago it was done.
         stations: all of the rollout.
     """
-    against = [why for one in stations if (why := _against(plan, one))]
-    if against and done_age_ms <= plan.watch_hours * _HOUR_MS:
-        return Decision(What.STOP, f"while it was watched: {against[0]}", withdrawal(stations))
+    failed = [why for one in stations if (why := against(plan, one))]
+    if failed and done_age_ms <= plan.watch_hours * _HOUR_MS:
+        return Decision(What.STOP, f"while it was watched: {failed[0]}", withdrawal(stations))
     still = [why for one in stations if has_proven(plan, one) and (why := stands_still(plan, one))]
-    alarms = [*against, *still]
+    alarms = [*failed, *still]
     said = f"; alarm: {listed(alarms)}" if alarms else ""
     return Decision(What.WAIT, f"{all_through(plan, stations)}{said}")
 
 
-def _against(plan: RolloutPlan, one: Standing) -> str:
+def against(plan: RolloutPlan, one: Standing) -> str:
+    """What a station says against a release that is done; "" for nothing."""
     return failure_of(plan, one) or ("" if has_proven(plan, one) else stands_still(plan, one))

@@ -12,6 +12,8 @@
 - `drift_signs` holds the last word of each station on each sign, `drift_changes` each time an alarm began or ended.
 """
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from cloud_sync.hub.store.tables import metadata
@@ -20,9 +22,9 @@ _HEAP = ("usefulness", "at_ms", "id")
 _UNSAID = sa.text("label IS NULL AND sha256 IS NOT NULL")
 
 
-def _to_review(name: str, *first: str) -> sa.Index:
+def _to_review(name: str, *first: str, last: Sequence[str] = ()) -> sa.Index:
     """Samples that nobody judged, heap by heap, of what the first columns say."""
-    return sa.Index(name, *first, *_HEAP, sqlite_where=_UNSAID, postgresql_where=_UNSAID)
+    return sa.Index(name, *first, *_HEAP, *last, sqlite_where=_UNSAID, postgresql_where=_UNSAID)
 
 
 arrivals = sa.Table(
@@ -62,7 +64,7 @@ samples = sa.Table(
     sa.Index("samples_by_image", "sha256", "id"),
     _to_review("samples_to_review", "product"),
     _to_review("samples_to_review_by_station", "product", "station"),
-    _to_review("samples_to_review_by_class", "product", "proposed"),
+    _to_review("samples_to_review_by_class", "product", "proposed", last=["station"]),
     sa.Index(
         "samples_in_conflict",
         "product",

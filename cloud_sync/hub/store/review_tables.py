@@ -38,7 +38,8 @@ second_looks = sa.Table(
     sa.Column("second_name", sa.String(128)),
     sa.Column("second_said", sa.Text),  # all of it, as JSON: what agrees becomes no label
     sa.Column("second_at_ms", sa.BigInteger),
-    sa.Index("second_looks_by_product", "product", "second_by", "asked_at_ms"),
+    sa.Index("second_looks_asked", "product", "second_by", "asked_at_ms"),
+    sa.Index("second_looks_given", "product", "second_at_ms"),
 )
 
 ALL: tuple[sa.Table, ...] = (review_claims, review_skips, second_looks)

@@ -26,6 +26,7 @@ from cloud_sync.pages.site import note
 
 router = APIRouter()
 UPLOAD_LIMIT_BYTES = 64 * 1024**2
+UPLOADS = {"/labels/files/import": UPLOAD_LIMIT_BYTES}
 _PIECE_BYTES = 1 << 20
 Product = Annotated[str, Query(min_length=1, max_length=128)]
 
@@ -85,15 +86,9 @@ def _import(config: CloudConfig, wanted: ImportRequest) -> Imported:
 
 
 async def _receive(request: Request, file: Path) -> None:
-    """The body into a file, piece by piece. Raises LabelError where it is too large."""
-    size = 0
+    """The body into a file, piece by piece; how much that may be is the site's to say, see `UPLOADS`."""
     with file.open("wb") as into:
         async for piece in request.stream():
-            size += len(piece)
-            if size > UPLOAD_LIMIT_BYTES:
-                raise LabelError(
-                    f"the file has more than {UPLOAD_LIMIT_BYTES >> 20} MiB: import it with `cloud labels import`"
-                )
             into.write(piece)
 
 

@@ -189,16 +189,19 @@ def labels_are_boxes(config: CloudConfig, product: str) -> bool:
 
 
 def good_one(connection: sa.Connection, view: SampleView) -> str | None:
-    """The picture of the part of this product that was last labelled good, by the same camera where there is one."""
+    """The picture of the part of this product that was labelled good first and still is; of the same camera, if any.
+
+    The first one, so that a reviewer has the same before them all day.
+    """
     mine = sa.select(labels.c.sample, labels.c.says, labels.c.seq).where(labels.c.product == view.product)
-    last = mine.order_by(labels.c.seq.desc()).limit(_GOOD_LOOKED_AT).subquery()
+    first = mine.order_by(labels.c.seq).limit(_GOOD_LOOKED_AT).subquery()
     query = (
         sa.select(samples.c.sha256, samples.c.camera)
-        .join(last, last.c.sample == samples.c.id)
-        .where(last.c.says == "good", samples.c.sha256.is_not(None))
-        .order_by(last.c.seq.desc())
+        .join(first, first.c.seq == samples.c.label)
+        .where(first.c.says == "good", ~samples.c.conflict, samples.c.sha256.is_not(None), samples.c.id != view.id)
+        .order_by(first.c.seq)
     )
-    rows = [row for row in connection.execute(query) if row.sha256 != view.sha256]
+    rows = connection.execute(query).all()
     same = (row for row in rows if row.camera == view.camera)
     found = next(same, None) or next(iter(rows), None)
     return None if found is None else found.sha256

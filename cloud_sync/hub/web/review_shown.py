@@ -7,7 +7,7 @@ from typing import Any
 from cloud_sync.hub.labels.listing import SampleView
 from cloud_sync.hub.labels.review_progress import Progress
 from cloud_sync.hub.labels.truths import LabelTruth
-from cloud_sync.hub.labels.usefulness import ORDER
+from cloud_sync.hub.labels.usefulness import ORDER, usefulness_of
 from cloud_sync.hub.web.proposals import as_proposed
 
 _CHALLENGED = ("champion", "challenger")
@@ -30,9 +30,10 @@ def shown(sample: SampleView, classes: Collection[str], *, places: bool, seen: i
         seen: what the reviewer is to know of earlier labels; None: all of it.
     """
     champion = sample.proposals.get("champion")
-    same = ("id", "sha256", "station", "camera", "part_id", "reasons")
+    same = ("id", "sha256", "station", "camera", "part_id")
     return {
         **{name: getattr(sample, name) for name in same},
+        "reasons": sorted(sample.reasons, key=lambda reason: -usefulness_of([reason])),
         "at": datetime.fromtimestamp(sample.at_ms / 1000, UTC).isoformat(timespec="seconds"),
         "seen": sample.label if seen is None else seen,
         "proposals": {name: said for name in _CHALLENGED if (said := sample.proposals.get(name))},

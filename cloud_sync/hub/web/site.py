@@ -74,7 +74,7 @@ def make_fleet_pages(config: CloudConfig, listen: Listen) -> FastAPI:
         hosts=listen.hosts,
         secure=listen.secure,
         faults=FAULTS,
-        uploads={"/labels/files/import": labels_files.UPLOAD_LIMIT_BYTES},
+        uploads=labels_files.UPLOADS,
     )
     app = make_application(site, [page.router for page in PAGES])
     app.state.hub = Hub(config)

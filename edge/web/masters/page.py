@@ -75,7 +75,7 @@ def check_page(request: Request, session: Operator, number: Annotated[int, InPat
 @router.post("/masters/{product}/check")
 def start_check(request: Request, session: Operator, product: ProductId) -> Response:
     """Have the running station look at the stored pictures, between parts; where none runs, the command does."""
-    own, section = here(request), _section(request, product)
+    own, section = here(request), section_of(request, product)
     words = ["verify-masters", "--product", section.id, "-c", str(own.config.file), "--json"]
     own.works[_KIND].start(words, session.person.name, section.id, {"product": section.id})
     note(request, session, "masters check", section.id)
@@ -85,8 +85,8 @@ def start_check(request: Request, session: Operator, product: ProductId) -> Resp
 @router.get("/masters/{product}/{name}/picture")
 def master_picture(request: Request, session: Operator, product: ProductId, name: MasterName) -> Response:  # noqa: ARG001
     """A master part's picture, small."""
-    store = MasterStore(here(request).config.station.data_dir, _section(request, product).id)
-    image = store.image(_master(store, name))
+    store = MasterStore(here(request).config.station.data_dir, section_of(request, product).id)
+    image = store.image(master_of(store, name))
     height_px, width_px = image.shape[:2]
     if width_px > _WIDTH_PX:
         size = (_WIDTH_PX, max(1, round(height_px * _WIDTH_PX / width_px)))
@@ -107,7 +107,7 @@ async def add_master(  # noqa: PLR0913, PLR0917 - what a master part is
     remark: Text = "",
 ) -> Response:
     """Take a picture, and keep it as a master part; `name` is its file's, `called` what it shall be called."""
-    own, section = here(request), _section(request, product)
+    own, section = here(request), section_of(request, product)
     suffix = "." + name.rpartition(".")[2].lower() if "." in name else ""
     if suffix not in {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}:
         raise HTTPException(415, "give a picture: png, jpg, bmp, tif or webp")
@@ -126,7 +126,7 @@ async def add_master(  # noqa: PLR0913, PLR0917 - what a master part is
 @router.post("/masters/{product}/{name}/remove")
 def remove_master(request: Request, session: Engineer, product: ProductId, name: MasterName) -> Response:
     """Forget a master part; the list keeps that it was there."""
-    own, section = here(request), _section(request, product)
+    own, section = here(request), section_of(request, product)
     words = ["masters", "remove", name, "--product", section.id, "-c", str(own.config.file)]
     _change(request, session, words, section.id)
     return RedirectResponse("/masters", 303)
@@ -149,14 +149,16 @@ def _given(option: str, value: str) -> list[str]:
     return [f"{option}={value}"] if value else []
 
 
-def _section(request: Request, product: str) -> ProductSection:
+def section_of(request: Request, product: str) -> ProductSection:
+    """The product's section of station.toml. Raises HTTPException (404)."""
     found = next((each for each in here(request).config.product if each.id == product), None)
     if found is None:
         raise HTTPException(404)
     return found
 
 
-def _master(store: MasterStore, name: str) -> Master:
+def master_of(store: MasterStore, name: str) -> Master:
+    """The master part of a name. Raises HTTPException (404)."""
     found = next((each for each in store.masters() if each.name == name), None)
     if found is None:
         raise HTTPException(404)

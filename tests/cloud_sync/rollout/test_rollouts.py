@@ -16,6 +16,9 @@ from cloud_sync.hub.rollout.runner import RolloutRunner
 from cloud_sync.hub.rollout.starting import RolloutError, resume_rollout, start_rollout, stop_rollout
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.wire.broker import LocalBroker, available_kinds
+from cloud_sync.wire.link import Address
+from cloud_sync.wire.mqtt import MqttLink
+from cloud_sync.wire.mqtt_settings import MqttSettings
 
 pytestmark = pytest.mark.skipif("mosquitto" not in available_kinds(), reason="mosquitto is not on this machine")
 HALVES = replace(PLAN, steps_percent=(50, 100))
@@ -279,6 +282,24 @@ def test_workers_killed_at_random_carry_it_to_its_end_once(kills: int, tmp_path:
             releases += 1
         assert {station.course.count("live") for station in fleet.stations} == {releases}
         assert len(fleet.live()) == 12
+
+
+def test_a_runner_that_is_closed_lets_go_of_its_store(tmp_path: Path, broker: LocalBroker) -> None:
+    """A worker that stops must leave no connection behind that keeps the database busy."""
+
+    def held() -> set[str]:
+        links = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+        return {str(path.readlink()) for path in links if path.is_symlink()}
+
+    place = str(tmp_path / "alone.db")
+    open_engine(place, create=True).dispose()
+    del broker
+    runner = RolloutRunner(place, MqttLink(MqttSettings(Address("127.0.0.1", 1), "nobody")))
+    runner.step(1)
+    assert place in held()
+    runner.close()
+    runner.close()
+    assert place not in held()
 
 
 def test_the_same_words_twice_begin_one_rollout(tmp_path: Path, broker: LocalBroker) -> None:

@@ -1,5 +1,6 @@
 """A release on its way through a station: what the keeper does on disk, what it says, and what it leaves alone."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from bad_graphs import hanging, with_graph
 from brokers import eventually
-from release_kit import Cloud, Heard, ListedShadow, asks, release_station
+from release_kit import OPEN, Cloud, Heard, ListedShadow, asks, release_station
 from station_kit import Station, make_bundle, ungated_int8
 
 from cloud_sync.wire.messages import Job, Probation
@@ -22,7 +23,7 @@ from edge.release.keeper import ReleaseKeeper
 from edge.release.kept import KeptCourse, course_path
 from edge.release.wiring import SignedReleases
 from edge.tally import JudgedParts
-from models.bundle import Bundle
+from models.bundle import Bundle, open_bundle
 from models.bundle_store import activate, active_bundle, copy_next, list_bundles
 
 GOOD = Beside(parts=30, rejects=10, champion_rejects=10)
@@ -498,3 +499,42 @@ def test_where_it_stood_cannot_be_read_the_station_starts_all_the_same(made: Sta
     before_start(load_config(made.config))
     with keeping(made, cloud) as kept:
         assert kept.keeper.standing() is None
+
+
+def versions(made: Station) -> list[int]:
+    return [one.version for one in list_bundles(made.bundles)]
+
+
+@pytest.mark.parametrize(("more", "left"), [(0, [1, 7, 8]), (2, [1, 5, 6, 7, 8])])
+def test_once_a_release_is_settled_old_versions_go_and_those_in_use_and_before_stay(
+    tmp_path: Path, more: int, left: list[int]
+) -> None:
+    """v1 decided before v7, which the cloud may still want back."""
+    made = release_station(tmp_path, floors={**OPEN, "keep_versions": more})
+    cloud = Cloud(tmp_path / "cloud", made)
+    first = open_bundle(made.bundles / "blob" / "v1")
+    for _ in range(5):
+        copy_next(made.bundles, "blob", first, first.manifest.created_at)
+    job, file, bundle = adopted(made, cloud, Phase.LIVE, beside={"blob": GOOD})
+    activate(made.bundles, "blob", bundle.model_id.version)
+    copy_next(made.bundles, "blob", first, first.manifest.created_at)  # the highest number is never given twice
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(job, "live"), file)
+        eventually(kept.on_probation)
+        kept.decides(parts=20, rejects=7)
+        eventually(lambda: versions(made) == left)
+        kept.offer(asks(job, "back"), file)
+        eventually(kept.heard.is_at("back"))
+    assert active(made) == 1
+
+
+def test_a_release_that_is_settled_leaves_only_the_newest_files_of_others(tmp_path: Path) -> None:
+    made = release_station(tmp_path, floors={"keep_versions": 1})
+    job, file, _ = adopted(made, cloud := Cloud(tmp_path / "cloud", made), Phase.LIVE, proven=True)
+    activate(made.bundles, "blob", 2)
+    for age, name in enumerate(("blob-v6.bundle", "blob-v5.bundle", "blob-v4.bundle")):
+        (file.parent / name).write_bytes(b"old")
+        os.utime(file.parent / name, (1_000_000 - age, 1_000_000 - age))
+    with keeping(made, cloud) as kept:
+        kept.offer(asks(job, "back"), file)
+        eventually(lambda: {path.name for path in file.parent.glob("*.bundle")} == {file.name, "blob-v6.bundle"})

@@ -10,6 +10,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const history = []; // what was answered here, for undo
   let classes = JSON.parse(root.dataset.classes);
   let last = "";
+  let comparing = localStorage.getItem("review beside") !== "no"; // a good part is shown beside
   let asked = ""; // a new class that one more Enter makes
   let shownId = "";
   let showing = null; // when the key was pressed that asks for the next picture
@@ -84,9 +85,9 @@ document.addEventListener("DOMContentLoaded", () => {
       ...(sample.said ? [make("p", fill(words.said, { by: sample.said_by, what: truthText(sample.said) }), "warn")] : []),
       ...sample.words.map((word) => make("p", fill(word.right ? words.word_right : words.word_wrong, { by: word.by, verdict: words.verdicts[word.verdict] || word.verdict, label: word.label || "–" }), "warn")),
     );
-    const good = by("good_one");
-    by("beside").hidden = !sample.good_one;
-    if (sample.good_one) good.src = `/pictures/${sample.good_one}?width=320`;
+    by("beside").hidden = !sample.good_one || !comparing;
+    const beside = `/pictures/${sample.good_one}?width=960`;
+    if (sample.good_one && by("good_one").getAttribute("src") !== beside) by("good_one").src = beside;
   };
 
   const proposedBoxes = (sample) => {
@@ -195,6 +196,9 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const count = ({ left, disputed, people }) => {
     by("left").textContent = left > 10000 ? `${(10000).toLocaleString()}+` : left.toLocaleString();
+    const mine = people.find((each) => each.me);
+    by("today").textContent = mine ? mine.today.toLocaleString() : "0";
+    by("pace").textContent = mine ? mine.an_hour.toLocaleString() : "0";
     by("disputed").hidden = !disputed;
     by("disputed").textContent = fill(words.disputed, { count: disputed });
     by("people").hidden = !people.length;
@@ -248,6 +252,12 @@ document.addEventListener("DOMContentLoaded", () => {
     closer: () => sharpen(picture.zoom(true)),
     farther: () => picture.zoom(false),
     whole: () => picture.whole(),
+    compare: () => {
+      comparing = !comparing;
+      localStorage.setItem("review beside", comparing ? "yes" : "no");
+      toggle(by("compare"), comparing);
+      if (queue.current) by("beside").hidden = !queue.current.good_one || !comparing;
+    },
     draw: () => ready() && boxes.add(),
     edit: () => ready() && boxes.set(boxes.proposed.map(({ name, corners }) => ({ name: classes.includes(name) ? name : classes.length === 1 ? classes[0] : "", corners: boxes.inside(corners) })), 0),
   };
@@ -284,6 +294,7 @@ document.addEventListener("DOMContentLoaded", () => {
     event.preventDefault();
   });
 
+  toggle(by("compare"), comparing);
   listClasses();
   mode();
   if (product) queue.fill();

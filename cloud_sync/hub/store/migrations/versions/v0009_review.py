@@ -52,7 +52,8 @@ def _add_tables() -> None:
         sa.Column("second_said", sa.Text),
         sa.Column("second_at_ms", sa.BigInteger),
     )
-    op.create_index("second_looks_by_product", "second_looks", ["product", "second_by", "asked_at_ms"])
+    op.create_index("second_looks_asked", "second_looks", ["product", "second_by", "asked_at_ms"])
+    op.create_index("second_looks_given", "second_looks", ["product", "second_at_ms"])
 
 
 def _weigh() -> None:
@@ -87,12 +88,11 @@ def _class(champion: str) -> str:
 
 def _add_indexes() -> None:
     unsaid = sa.text(_OPEN)
-    for name, first in (
-        ("samples_to_review", ["product"]),
-        ("samples_to_review_by_station", ["product", "station"]),
-        ("samples_to_review_by_class", ["product", "proposed"]),
+    for name, columns in (
+        ("samples_to_review", ["product", "usefulness", "at_ms", "id"]),
+        ("samples_to_review_by_station", ["product", "station", "usefulness", "at_ms", "id"]),
+        ("samples_to_review_by_class", ["product", "proposed", "usefulness", "at_ms", "id", "station"]),
     ):
-        columns = [*first, "usefulness", "at_ms", "id"]
         op.create_index(name, "samples", columns, sqlite_where=unsaid, postgresql_where=unsaid)
     of_sqlite, of_postgresql = sa.text("conflict = 1"), sa.text("conflict")
     pair = ["product", "id"]

@@ -1,0 +1,197 @@
+"""The review queue and the labels, as the pages' addresses give and take them."""
+
+import hashlib
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from labels_kit import PRODUCT, id_of, picture, say
+from pages_kit import Visitor, let_in, visitor
+from review_kit import pages_on, store_with
+from stores import ask
+
+from cloud_sync.hub.labels.truths import defect, good
+from cloud_sync.hub.web import labels_files
+from cloud_sync.hub.web.pictures import picture as made
+
+PAGE = "0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As it was before anybody labelled."""
+    folder = tmp_path_factory.mktemp("first")
+    store_with(folder, [("novel",), ("overruled",), ("audit",)])
+    let_in(pages_on(folder))
+    return folder
+
+
+@pytest.fixture
+def app(first: Path, tmp_path: Path) -> FastAPI:
+    shutil.copytree(first, tmp_path, dirs_exist_ok=True)
+    return pages_on(tmp_path, judged_twice=1.0)
+
+
+def post(who: Visitor, path: str, content: dict[str, object]):  # noqa: ANN201 - httpx's answer
+    return who.client.post(path, json=content, headers={"X-CSRF-Token": who.csrf})
+
+
+def claimed(who: Visitor, page: str = PAGE, **more: object) -> list[dict[str, object]]:
+    answer = post(who, "/review/claim", {"page": page, "product": PRODUCT, **more})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["samples"]  # type: ignore[no-any-return]
+
+
+def labelled(who: Visitor, sample: str, says: str, name: str = "", **more: object):  # noqa: ANN201
+    return post(who, "/review/say", {"page": PAGE, "sample": sample, "says": says, "name": name, **more})
+
+
+def test_an_operator_is_given_samples_with_proposal_and_picture(app: FastAPI) -> None:
+    operator = visitor(app, "operator")
+    samples = claimed(operator)
+
+    assert [each["id"] for each in samples] == [id_of(2), id_of(1), id_of(3)]
+    assert samples[0]["as_proposed"] == {"says": "good", "name": "", "boxes": []}
+    answer = operator.get(f"/pictures/{samples[0]['sha256']}?width=320")
+    assert (answer.content, answer.headers["x-picture-size"]) == (picture(2, 96, 64), "96x64")
+    assert "immutable" in answer.headers["cache-control"]
+    assert operator.get("/review").status_code == 200
+
+
+def test_a_label_is_written_with_the_persons_name_and_the_sample_is_gone(app: FastAPI, tmp_path: Path) -> None:
+    operator, engineer = visitor(app, "operator"), visitor(app, "engineer")
+    assert claimed(operator, most=1)[0]["id"] == id_of(2)
+    assert [each["id"] for each in claimed(engineer, "f" * 16)] == [id_of(1), id_of(3)]
+    assert labelled(operator, id_of(2), "defect", "dent").status_code == 200
+
+    assert ask(str(tmp_path / "cloud.db"), "SELECT said_by, says, classes, source FROM labels") == [
+        ("operator", "defect", "dent", "review")
+    ]
+
+
+def test_a_second_reviewer_is_told_nothing_of_the_first_word(app: FastAPI) -> None:
+    operator, engineer = visitor(app, "operator"), visitor(app, "engineer")
+    labelled(operator, id_of(2), "defect", "dent")
+    again = next(each for each in claimed(engineer) if each["id"] == id_of(2))
+
+    assert (again["said"], again["said_by"], again["seen"]) == (None, "", 0)
+    assert "operator" not in engineer.get(f"/labels/{id_of(2)}").text
+    assert labelled(engineer, id_of(2), "good").status_code == 200
+    assert "disputed" in engineer.get(f"/labels?product={PRODUCT}&only=disputed").text
+    assert engineer.get(f"/labels/{id_of(2)}").text.count("● ") == 2
+
+
+def test_an_engineer_settles_what_two_say_differently_and_an_operator_does_not(app: FastAPI, tmp_path: Path) -> None:
+    place = str(tmp_path / "cloud.db")
+    say(place, id_of(1), good(), "ada")
+    say(place, id_of(1), defect("dent"), "ben", 0)
+    path, form = f"/labels/{id_of(1)}/resolve", {"truth": "class:scratch", "seen": 2}
+
+    assert visitor(app, "operator").post(path, form).status_code == 403
+    assert visitor(app, "engineer").post(path, form).status_code == 303
+    assert ask(place, "SELECT conflict FROM samples WHERE label IS NOT NULL") == [(False,)]
+    assert ask(place, "SELECT said_by, supersedes FROM labels WHERE classes = 'scratch'") == [("engineer", 2)]
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        pytest.param({"says": "defect", "name": "crack"}, 409, id="a class that nobody declared"),
+        pytest.param({"says": "good", "name": "dent"}, 409, id="a good part with a class"),
+        pytest.param({"says": "good", "sample": "f" * 32}, 409, id="no sample"),
+        pytest.param({"says": "perfect"}, 422, id="no word of ours"),
+        pytest.param(
+            {"says": "boxes", "boxes": [{"name": "dent", "corners": [0, 0, 900, 9]}]}, 409, id="a box outside"
+        ),
+        pytest.param({"says": "boxes", "boxes": [{"name": "dent", "corners": [5, 5, 5, 9]}]}, 409, id="an empty box"),
+        pytest.param({"says": "defect", "name": "a/b", "new_class": "a/b"}, 409, id="a name that is no class"),
+    ],
+)
+def test_what_cannot_be_a_label_is_refused_in_words(app: FastAPI, content: dict[str, object], status: int) -> None:
+    operator = visitor(app, "operator")
+    answer = post(operator, "/review/say", {"page": PAGE, "sample": id_of(1), **content})
+
+    assert answer.status_code == status
+    assert 'role="alert"' in answer.text
+
+
+def test_boxes_and_a_new_class_are_taken_together(app: FastAPI, tmp_path: Path) -> None:
+    box = {"name": "crack", "corners": [1, 2, 30.5, 40]}
+    answer = labelled(visitor(app, "operator"), id_of(1), "boxes", boxes=[box], new_class="crack")
+
+    assert answer.status_code == 200, answer.text
+    assert ask(str(tmp_path / "cloud.db"), "SELECT boxes FROM labels") == [('[["crack", 1.0, 2.0, 30.5, 40.0]]',)]
+
+
+def test_skipped_is_given_to_others_and_released_to_all(app: FastAPI) -> None:
+    operator, engineer = visitor(app, "operator"), visitor(app, "engineer")
+    claimed(operator)
+    assert post(operator, "/review/skip", {"page": PAGE, "samples": [id_of(2)]}).status_code == 200
+    assert [each["id"] for each in claimed(engineer, "f" * 16)] == [id_of(2)]
+    assert post(operator, "/review/release", {"page": PAGE}).status_code == 200
+    assert [each["id"] for each in claimed(engineer, "f" * 16, have=[id_of(2)])] == [id_of(1), id_of(3)]
+
+
+def test_only_pictures_of_samples_are_served_and_no_wider_than_asked(app: FastAPI, tmp_path: Path) -> None:
+    operator = visitor(app, "operator")
+    assert visitor(app).get(f"/pictures/{'0' * 64}").status_code == 303
+    assert operator.get(f"/pictures/{'0' * 64}").status_code == 404
+    assert operator.get("/pictures/passwd").status_code == 422
+    wide = tmp_path / "wide"
+    wide.mkdir()
+    content = cv2.imencode(".png", np.zeros((500, 1000, 3), np.uint8))[1].tobytes()
+
+    class One:
+        def read(self, sha256: str, first: int, end: int) -> bytes:  # noqa: ARG002
+            return content
+
+    small, kind, size = made(One(), hashlib.sha256(content).hexdigest(), len(content), 320)  # type: ignore[arg-type]
+    decoded = cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_COLOR)
+    assert (decoded.shape[:2], kind, size) == ((160, 320), "image/jpeg", (1000, 500))
+
+
+def test_labels_go_out_as_coco_and_come_back_in(app: FastAPI, tmp_path: Path) -> None:
+    engineer = visitor(app, "engineer")
+    say(str(tmp_path / "cloud.db"), id_of(1), defect("dent"), "ada")
+    answer = engineer.get(f"/labels/files/export?product={PRODUCT}")
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        content = json.loads(archive.read("annotations/instances_default.json"))
+        assert len([name for name in archive.namelist() if name.startswith("images/")]) == 3
+    category = next(each["id"] for each in content["categories"] if each["name"] == "scratch")
+    content["annotations"] = [{"id": 1, "image_id": 2, "category_id": category, "bbox": []}]
+    path, headers = f"/labels/files/import?product={PRODUCT}", {"X-CSRF-Token": engineer.csrf}
+
+    first = engineer.client.post(path, content=json.dumps(content), headers=headers)
+    again = engineer.client.post(path, content=json.dumps(content), headers=headers)
+    assert (first.json()["added"], again.json()["again"]) == (1, True)
+    assert visitor(app, "operator").client.post(path, content=b"{}").status_code == 403
+    assert visitor(app, "operator").get(f"/labels/files/export?product={PRODUCT}").status_code == 403
+    assert engineer.client.post(path, content=b"no json", headers=headers).status_code == 409
+
+
+def test_an_upload_that_is_too_large_is_refused_while_it_comes(app: FastAPI) -> None:
+    engineer = visitor(app, "engineer")
+    pieces = (b" " * (1 << 20) for _ in range((labels_files.UPLOAD_LIMIT_BYTES >> 20) + 1))
+    answer = engineer.client.post(
+        f"/labels/files/import?product={PRODUCT}", content=pieces, headers={"X-CSRF-Token": engineer.csrf}
+    )
+    assert answer.status_code == 413
+
+
+def test_the_labels_are_counted_and_paged(app: FastAPI, tmp_path: Path) -> None:
+    for number in (1, 2):
+        say(str(tmp_path / "cloud.db"), id_of(number), defect("dent"), "ada")
+    operator = visitor(app, "operator")
+
+    assert '<td class="number">2</td>' in operator.get(f"/labels/counts?product={PRODUCT}").text
+    assert operator.get(f"/labels?product={PRODUCT}&name=dent&by=ada").text.count('href="/labels/') == 2
+    assert operator.get(f"/labels?product={PRODUCT}&name=good").text.count('href="/labels/') == 0
+    assert operator.get(f"/labels?product={PRODUCT}&before=2").text.count('href="/labels/') == 1
+    assert operator.get(f"/labels/{'f' * 32}").status_code == 404
