@@ -55,7 +55,11 @@ def pages_of(page: Page, address: str, *, deep: int = 0) -> Iterator[str]:
         yield path
         links = page.eval_on_selector_all("header a[href]" if depth >= deep else "a[href]:not([download])", _HREFS)
         for link in links:
-            if link.startswith(address) and (shape := _shape(link.removeprefix(address))) not in known:
+            if (
+                "/report/" not in link
+                and link.startswith(address)
+                and (shape := _shape(link.removeprefix(address))) not in known
+            ):
                 known.add(shape)
                 waiting.append((link.removeprefix(address).partition("#")[0], depth + 1))
 
