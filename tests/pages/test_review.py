@@ -106,6 +106,7 @@ def test_an_engineer_settles_what_two_say_differently_and_an_operator_does_not(a
         pytest.param({"says": "good", "name": "dent"}, 409, id="a good part with a class"),
         pytest.param({"says": "good", "sample": "f" * 32}, 409, id="no sample"),
         pytest.param({"says": "perfect"}, 422, id="no word of ours"),
+        pytest.param({"says": "defect", "name": "a\0b"}, 422, id="what no database takes"),
         pytest.param(
             {"says": "boxes", "boxes": [{"name": "dent", "corners": [0, 0, 900, 9]}]}, 409, id="a box outside"
         ),

@@ -114,6 +114,7 @@ def test_a_box_is_drawn_moved_and_named_by_keys(page: Page, place: str) -> None:
     check_quiet(page)
 
 
+@pytest.mark.long
 def test_a_box_is_drawn_by_dragging(page: Page, place: str) -> None:
     stage = page.locator("#stage").bounding_box()
     assert stage
@@ -155,6 +156,7 @@ def test_an_answer_that_does_not_get_through_is_said_loudly_kept_and_told_again(
     page.wait_for_selector("#outbox", state="hidden")
 
 
+@pytest.mark.long
 def test_an_answer_that_is_refused_stays_until_somebody_drops_it(page: Page, place: str) -> None:
     one = shown(page)
     with engine(place).begin() as connection:
@@ -167,6 +169,7 @@ def test_an_answer_that_is_refused_stays_until_somebody_drops_it(page: Page, pla
     page.wait_for_selector("#outbox", state="hidden")
 
 
+@pytest.mark.long
 def test_whoever_was_logged_out_logs_in_in_another_tab_and_nothing_is_lost(page: Page, place: str) -> None:
     session = page.context.cookies()
     page.context.clear_cookies()
@@ -186,6 +189,7 @@ def test_two_reviewers_have_different_samples_before_them(page: Page, browser: B
     assert first != second
 
 
+@pytest.mark.long
 def test_an_engineer_settles_a_dispute_by_keys(page: Page, browser: Browser, place: str) -> None:
     say(place, id_of(1), good(), "ada")
     say(place, id_of(1), defect("dent"), "ben", 0)

@@ -14,6 +14,7 @@ from cloud_sync.hub.retraining.runs import store_errors
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.reading import StoreReader
 
+NO_NUL = r"^[^\x00]*$"  # what PostgreSQL takes as text
 _PATIENCE_S = 30.0  # whoever writes a long transaction is waited for
 
 

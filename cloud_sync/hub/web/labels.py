@@ -22,14 +22,14 @@ from cloud_sync.hub.labels.pictures import read_blob, size_px
 from cloud_sync.hub.labels.review_queue import products
 from cloud_sync.hub.labels.truths import LabelTruth, defect
 from cloud_sync.hub.store.review_tables import second_looks
-from cloud_sync.hub.web.hub import hub, now_ms
+from cloud_sync.hub.web.hub import NO_NUL, hub, now_ms
 from cloud_sync.pages.guard import Engineer, Operator
 from cloud_sync.pages.showing import show
 from cloud_sync.pages.site import note
 
 router = APIRouter()
 SampleId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
-Product = Annotated[str, Query(max_length=128)]
+Product = Annotated[str, Query(max_length=128, pattern=NO_NUL)]
 _PER_PAGE = 48
 _KEPT_S = 60.0
 _SOURCES = ("review", "import", "feedback")
@@ -40,8 +40,8 @@ def labels_page(  # noqa: PLR0913, PLR0917 - what one can look for
     request: Request,
     session: Operator,  # noqa: ARG001 - the guard
     product: Product = "",
-    name: Annotated[str, Query(max_length=128)] = "",
-    by: Annotated[str, Query(max_length=128)] = "",
+    name: Annotated[str, Query(max_length=128, pattern=NO_NUL)] = "",
+    by: Annotated[str, Query(max_length=128, pattern=NO_NUL)] = "",
     source: Literal["", "review", "import", "feedback"] = "",
     only: Literal["", "disputed"] = "",
     before: Annotated[int, Query(ge=0, le=ALL_LABELS)] = ALL_LABELS,
@@ -99,7 +99,7 @@ def resolve(
     request: Request,
     session: Engineer,
     sample: SampleId,
-    truth: Annotated[str, Form(max_length=140, pattern=r"^(good|unsure|label:\d{1,15}|class:.{1,100})$")],
+    truth: Annotated[str, Form(max_length=140, pattern=r"^(good|unsure|label:\d{1,15}|class:[^\x00\n]{1,100})$")],
     seen: Annotated[int, Form(ge=0, lt=2**53)],
 ) -> Response:
     """Settle what a sample is; everything said before, as far as it was seen, is superseded."""

@@ -20,7 +20,7 @@ from cloud_sync.hub.labels.errors import LabelError
 from cloud_sync.hub.labels.listing import Wanted
 from cloud_sync.hub.labels.writing import read
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
-from cloud_sync.hub.web.hub import hub, now_ms
+from cloud_sync.hub.web.hub import NO_NUL, hub, now_ms
 from cloud_sync.pages.guard import Engineer
 from cloud_sync.pages.site import note
 
@@ -28,7 +28,7 @@ router = APIRouter()
 UPLOAD_LIMIT_BYTES = 64 * 1024**2
 UPLOADS = {"/labels/files/import": UPLOAD_LIMIT_BYTES}
 _PIECE_BYTES = 1 << 20
-Product = Annotated[str, Query(min_length=1, max_length=128)]
+Product = Annotated[str, Query(min_length=1, max_length=128, pattern=NO_NUL)]
 
 
 @router.get("/labels/files/export")
@@ -36,7 +36,7 @@ def export_labels(
     request: Request,
     session: Engineer,
     product: Product,
-    station: Annotated[str, Query(max_length=63)] = "",
+    station: Annotated[str, Query(max_length=63, pattern=NO_NUL)] = "",
     only: Literal["", "unlabelled", "disputed"] = "",
 ) -> Response:
     """Samples of a product with their pictures as one ZIP file: COCO, labels and proposals."""

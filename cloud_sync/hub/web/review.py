@@ -23,7 +23,7 @@ from cloud_sync.hub.labels.truths import BOXES_MOST, LabelBox, LabelTruth, boxed
 from cloud_sync.hub.labels.usefulness import ORDER
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
 from cloud_sync.hub.store.label_tables import labels, samples
-from cloud_sync.hub.web.hub import Hub, hub, now_ms
+from cloud_sync.hub.web.hub import NO_NUL, Hub, hub, now_ms
 from cloud_sync.hub.web.review_shown import progress_shown, script_words, shown
 from cloud_sync.pages.guard import Operator
 from cloud_sync.pages.showing import say as say_word
@@ -33,7 +33,7 @@ from cloud_sync.pages.site import note
 router = APIRouter()
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Page = Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{8,40}$")]
-Word = Annotated[str, Field(max_length=128)]
+Word = Annotated[str, Field(max_length=128, pattern=NO_NUL)]
 _AT_ONCE = 12
 _HAVE_MOST = 400  # of a page whose answers wait for a network that is away
 _GOOD_LOOKED_AT = 500
@@ -63,7 +63,7 @@ class Choice(_Asked):
 class Box(_Asked):
     """A class and its place, in pixels of the picture as it lies in the store."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
     corners: tuple[float, float, float, float]
 
 
@@ -73,9 +73,9 @@ class Answer(_Asked):
     page: Page
     sample: Id
     says: Literal["good", "unsure", "defect", "boxes"]
-    name: Annotated[str, Field(max_length=100)] = ""
+    name: Annotated[str, Field(max_length=100, pattern=NO_NUL)] = ""
     boxes: Annotated[list[Box], Field(max_length=BOXES_MOST)] = []
-    new_class: Annotated[str, Field(max_length=100)] = ""
+    new_class: Annotated[str, Field(max_length=100, pattern=NO_NUL)] = ""
     seen: Annotated[int, Field(ge=0, lt=2**53)] = 0
 
     def truth(self) -> LabelTruth:
@@ -96,10 +96,10 @@ class Held(_Asked):
 def review_page(
     request: Request,
     session: Operator,  # noqa: ARG001 - the guard
-    product: Annotated[str, Query(max_length=128)] = "",
-    reason: Annotated[str, Query(max_length=16)] = "",
-    station: Annotated[str, Query(max_length=128)] = "",
-    proposed: Annotated[str, Query(max_length=128)] = "",
+    product: Annotated[str, Query(max_length=128, pattern=NO_NUL)] = "",
+    reason: Annotated[str, Query(max_length=16, pattern=NO_NUL)] = "",
+    station: Annotated[str, Query(max_length=128, pattern=NO_NUL)] = "",
+    proposed: Annotated[str, Query(max_length=128, pattern=NO_NUL)] = "",
 ) -> Response:
     """The queue, and what to choose of it."""
     here = hub(request)
