@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sqlite3
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -211,6 +212,17 @@ def test_without_a_database_every_page_says_so(tmp_path: Path) -> None:
     for path in ("/history", "/history/1", "/history.csv", "/history.zip"):
         answer = person.get(path)
         assert (answer.status_code, "station.db" in answer.text) == (503, True), path
+
+
+def test_a_database_that_this_version_has_not_opened_yet_is_said_to_be_so(tmp_path: Path) -> None:
+    config = load_config(Station(tmp_path / "station").write_config())
+    fill(config.database_path, some(3))
+    with closing(sqlite3.connect(config.database_path)) as connection:
+        connection.execute("DROP TABLE words")
+    pages = make_station_pages(config, Listen())
+    let_in(pages)
+    answer = visitor(pages, "operator").get("/history")
+    assert (answer.status_code, "start the station of this version" in answer.text) == (503, True)
 
 
 @pytest.fixture(scope="module")
