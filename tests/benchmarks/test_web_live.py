@@ -2,8 +2,8 @@
 
 One machine plays everything here, so those who look run at the lowest priority: in a factory they are other machines.
 The pages have beside the daemon a tenth of its weight, though their unit gives them a hundredth (CPUWeight): a session
-of their own, which the kernel weighs by its autogroup where it has such. Turns of three kinds alternate: nobody looks; three readers, who
-take the stream and each new picture; a real browser, and two readers.
+of their own, which the kernel weighs by its autogroup where it has such. Turns of three kinds alternate: nobody looks;
+three readers, who take the stream and each new picture; a real browser, and two readers.
 """
 
 import json
