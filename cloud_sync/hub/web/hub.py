@@ -14,6 +14,8 @@ from cloud_sync.hub.retraining.runs import store_errors
 from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.reading import StoreReader
 
+_PATIENCE_S = 30.0  # whoever writes a long transaction is waited for
+
 
 class Hub:
     """One cloud.
@@ -25,6 +27,7 @@ class Hub:
     def __init__(self, config: CloudConfig) -> None:
         self.config = config
         self._engine: sa.Engine | None = None
+        self._writer: sa.Engine | None = None
         self._lock = threading.Lock()
 
     def reader(self) -> StoreReader:
@@ -37,6 +40,20 @@ class Hub:
         with self._lock:  # opened once it is asked for: the store may be made after the pages started
             engine = self._engine = self._engine or open_engine(self.config.cloud.store, create=False)
         with store_errors(engine), engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction on the store, of an engine that is kept: all of it is committed at the end, or nothing.
+
+        Raises StoreError.
+        """
+        with self._lock:
+            if self._writer is None:
+                open_engine(self.config.cloud.store, create=False).dispose()  # a mistyped place is refused, not made
+                self._writer = open_engine(self.config.cloud.store, create=True, busy_timeout_s=_PATIENCE_S)
+            engine = self._writer
+        with store_errors(engine), engine.begin() as connection:
             yield connection
 
 

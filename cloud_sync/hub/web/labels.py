@@ -21,7 +21,6 @@ from cloud_sync.hub.labels.listing import SampleView, sample_views
 from cloud_sync.hub.labels.pictures import read_blob, size_px
 from cloud_sync.hub.labels.review_queue import products
 from cloud_sync.hub.labels.truths import LabelTruth, defect
-from cloud_sync.hub.labels.writing import written
 from cloud_sync.hub.store.review_tables import second_looks
 from cloud_sync.hub.web.hub import hub, now_ms
 from cloud_sync.pages.guard import Engineer, Operator
@@ -105,7 +104,7 @@ def resolve(
 ) -> Response:
     """Settle what a sample is; everything said before, as far as it was seen, is superseded."""
     at_ms, by = now_ms(), session.person.name
-    with written(hub(request).config.cloud.store) as connection:
+    with hub(request).writing() as connection:
         view = _view(connection, sample)
         what = _truth(connection, view, truth)
         add_labels(connection, [NewLabel(sample, what, "review", by, at_ms, seen)], at_ms)

@@ -21,7 +21,6 @@ from cloud_sync.hub.labels.saying import Said, say
 from cloud_sync.hub.labels.second_looks import asked_for, second_look_of
 from cloud_sync.hub.labels.truths import BOXES_MOST, LabelBox, LabelTruth, boxed, clipped
 from cloud_sync.hub.labels.usefulness import ORDER
-from cloud_sync.hub.labels.writing import written
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
 from cloud_sync.hub.store.label_tables import labels, samples
 from cloud_sync.hub.web.hub import Hub, hub, now_ms
@@ -36,6 +35,7 @@ Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Page = Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{8,40}$")]
 Word = Annotated[str, Field(max_length=128)]
 _AT_ONCE = 12
+_HAVE_MOST = 400  # of a page whose answers wait for a network that is away
 _GOOD_LOOKED_AT = 500
 
 
@@ -51,7 +51,7 @@ class Choice(_Asked):
     reason: Literal["", "overruled", "disagreement", "uncertain", "candidate", "novel", "audit", "imported"] = ""
     station: Word = ""
     proposed: Word = ""
-    have: Annotated[list[Id], Field(max_length=2 * _AT_ONCE)] = []
+    have: Annotated[list[Id], Field(max_length=_HAVE_MOST)] = []
     most: Annotated[int, Field(ge=0, le=_AT_ONCE)] = 8
 
     @property
@@ -89,7 +89,7 @@ class Held(_Asked):
     """Samples that a page gives back, or whose judging somebody leaves to others."""
 
     page: Page
-    samples: Annotated[list[Id], Field(max_length=2 * _AT_ONCE)] = []
+    samples: Annotated[list[Id], Field(max_length=_AT_ONCE)] = []
 
 
 @router.get("/review")
@@ -131,7 +131,7 @@ def claim_next(request: Request, session: Operator, asked: Choice) -> Response:
     here, now = hub(request), now_ms()
     config = here.config
     reviewer, have = Reviewer(session.person.name, asked.page), asked.have
-    with written(config.cloud.store) as connection:
+    with here.writing() as connection:
         forget_old(connection, now)
         claim(connection, have, reviewer.holder, now)
         again = asked_for(connection, asked.chosen, reviewer, have, min(1, asked.most), now)
@@ -157,7 +157,7 @@ def say_label(request: Request, session: Operator, answer: Answer) -> Response:
     here, by = hub(request), session.person.name
     config, truth = here.config, _inside(here, answer)
     said = Said(answer.sample, truth, by, answer.seen, answer.new_class)
-    with written(config.cloud.store) as connection:
+    with here.writing() as connection:
         seen = say(connection, said, config.web.judged_twice, now_ms())
         release(connection, Reviewer(by, answer.page).holder, [answer.sample])
     if answer.new_class:
@@ -168,7 +168,7 @@ def say_label(request: Request, session: Operator, answer: Answer) -> Response:
 @router.post("/review/skip")
 def skip_samples(request: Request, session: Operator, held: Held) -> Response:
     """Leave samples to others."""
-    with written(hub(request).config.cloud.store) as connection:
+    with hub(request).writing() as connection:
         for sample in held.samples:
             skip(connection, sample, session.person.name, now_ms())
         release(connection, Reviewer(session.person.name, held.page).holder, held.samples)
@@ -178,7 +178,7 @@ def skip_samples(request: Request, session: Operator, held: Held) -> Response:
 @router.post("/review/release")
 def release_samples(request: Request, session: Operator, held: Held) -> Response:
     """The page is left: others may have what it had."""
-    with written(hub(request).config.cloud.store) as connection:
+    with hub(request).writing() as connection:
         release(connection, Reviewer(session.person.name, held.page).holder)
     return JSONResponse({"released": True})
 

@@ -3,6 +3,7 @@
 window.inspectd = window.inspectd || {};
 (() => {
   const AHEAD = 8;
+  const HAVE_MOST = 400; // as many as the server takes
   const RENEW_MS = 30000;
   const WAIT_MS = [1000, 2000, 4000, 8000, 15000];
   const WIDTHS = [320, 960, 1920, 3840];
@@ -43,7 +44,7 @@ window.inspectd = window.inspectd || {};
 
     have() {
       const busy = this.outbox.map((each) => each.sample.id);
-      return [...new Set([...(this.current ? [this.current.id] : []), ...this.waiting.map((each) => each.id), ...busy])].slice(0, 24);
+      return [...new Set([...(this.current ? [this.current.id] : []), ...this.waiting.map((each) => each.id), ...busy])].slice(0, HAVE_MOST);
     }
 
     // Asks for more where few are left; `renew`: also where enough are, so that what is held stays ours.
@@ -67,6 +68,7 @@ window.inspectd = window.inspectd || {};
       } finally {
         this.asking = false;
         this.changed();
+        if (!this.fault && !this.dry) this.fill(); // what was asked for may be used up by now
       }
     }
 
