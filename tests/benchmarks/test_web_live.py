@@ -1,9 +1,9 @@
 """How far the live page is behind the line at ten parts a second, and what three who look cost the parts.
 
 One machine plays everything here, so those who look run at the lowest priority: in a factory they are other machines.
-The pages have beside the daemon what their unit gives them (CPUWeight 10 against 1000): a session of their own, which
-the kernel weighs by its autogroup where it has such. Turns of three kinds alternate: nobody looks; three readers, who
-take the stream and each new picture; a real browser, and two readers.
+The pages have beside the daemon a tenth of its weight, though their unit gives them a hundredth (CPUWeight): a session
+of their own, which the kernel weighs by its autogroup where it has such. Turns of three kinds alternate: nobody looks;
+three readers, who take the stream and each new picture; a real browser, and two readers.
 """
 
 import json
@@ -185,7 +185,7 @@ def guest(arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
     child = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, start_new_session=True)
     weight = Path(f"/proc/{child.pid}/autogroup")
     if weight.exists():
-        weight.write_text("19")
+        weight.write_text("10")
     try:
         yield child
     finally:
@@ -218,10 +218,11 @@ def log_in(page: Page, address: str) -> None:
 
 @contextmanager
 def viewers(address: str, names: tuple[str, ...]) -> Iterator[None]:
-    """Some who look; each saw at least one picture."""
+    """Some who look; each saw a picture before the parts pass."""
     with ExitStack() as stack:
         running = [stack.enter_context(guest([sys.executable, str(VIEWER), address, name, PASSWORD])) for name in names]
-        yield
         for child in running:
             assert child.stdout is not None
             assert int(child.stdout.readline()) > 0
+        yield
+        assert all(child.poll() is None for child in running)
