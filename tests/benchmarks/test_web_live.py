@@ -32,7 +32,7 @@ from cloud_sync.wire.broker import free_port
 from edge.processes import command
 from models.bundle_store import activate
 
-pytestmark = [pytest.mark.benchmark, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 PARTS = 80
 RATE = 10
 VIEWER = Path(__file__).parents[1] / "kit" / "live_viewer.py"
