@@ -1,7 +1,7 @@
 """The HTTP server: uvicorn, patient with nobody who holds a connection and asks nothing.
 
 - A request's head comes whole within ten seconds; uvicorn alone would wait for ever.
-- One address holds 64 connections, all together 256: the next is closed, and those that are there go on.
+- One address holds 64 connections, all together 256: for the next, one that asks nothing is closed, the oldest first.
 - A signal ends it within seconds: event streams end first.
 """
 
@@ -28,6 +28,12 @@ class PatientProtocol(H11Protocol):
     """One connection."""
 
     _waiting: asyncio.TimerHandle | None = None
+    _began_s = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is asked."""
+        return self.cycle is None or self.cycle.response_complete
 
     @property
     def address(self) -> str:
@@ -37,18 +43,14 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait for a head, if there is room."""
         super().connection_made(transport)
-        others = [each for each in self.connections if isinstance(each, PatientProtocol)]
-        same = [each for each in others if each.address == self.address]
-        if len(self.connections) > ALL or len(same) > PER_ADDRESS:
-            self.connections.discard(self)
-            transport.abort()
-        else:
-            self._wait()
+        self._began_s = self.loop.time()
+        self._wait()
+        self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """A part of a head, or of a body."""
         super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
+        if not self.is_idle:
             self._wait_no_more()
         elif self._waiting is None:
             self._wait()
@@ -57,6 +59,17 @@ class PatientProtocol(H11Protocol):
         """They are gone."""
         self._wait_no_more()
         super().connection_lost(exc)
+
+    def _make_room(self) -> None:
+        """Close the one that has been there longest of those that ask nothing; this one, where all do."""
+        there = [each for each in self.connections if isinstance(each, PatientProtocol)]
+        same = [each for each in there if each.address == self.address]
+        crowd = same if len(same) > PER_ADDRESS else there if len(there) > ALL else []
+        if crowd:
+            idle = [each for each in crowd if each.is_idle and each is not self]
+            gone = min(idle, key=lambda each: each._began_s, default=self)  # noqa: SLF001 - one of us
+            self.connections.discard(gone)
+            gone.transport.abort()
 
     def _wait(self) -> None:
         self._waiting = self.loop.call_later(HEAD_S, self.transport.abort)

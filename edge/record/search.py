@@ -109,9 +109,13 @@ def _bounds(connection: sqlite3.Connection, wanted: Search) -> tuple[int, int]:
     high = connection.execute("SELECT max(seq) FROM inspections").fetchone()[0]
     if low is None:
         return 1, 0
-    if wanted.since is None and wanted.until is None:
+    first = connection.execute("SELECT min(triggered_at) FROM inspections").fetchone()[0]
+    last = connection.execute("SELECT max(triggered_at) FROM inspections").fetchone()[0]
+    since = None if wanted.since is None or wanted.since.isoformat() <= first else wanted.since
+    until = None if wanted.until is None or wanted.until.isoformat() > last else wanted.until
+    terms, values = _time_terms(Search(since=since, until=until))
+    if not terms:
         return int(low), int(high)
-    terms, values = _time_terms(wanted)
     query = f"SELECT min(seq), max(seq) FROM inspections INDEXED BY inspections_by_time WHERE {' AND '.join(terms)}"  # noqa: S608 - our own text
     found = connection.execute(query, values).fetchone()
     return (1, 0) if found[0] is None else (int(found[0]), int(found[1]))

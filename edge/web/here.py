@@ -45,7 +45,8 @@ class Here:
             finally:
                 connection.close()
         except sqlite3.Error as error:
-            raise StorageError(f"cannot read {self.config.database_path}: {error}") from error
+            older = ": start the station of this version, it brings it up to date" if "no such" in str(error) else ""
+            raise StorageError(f"cannot read {self.config.database_path}: {error}{older}") from error
 
 
 def here(request: Request) -> Here:

@@ -3,11 +3,9 @@
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 from fastapi import Path as InPath
 from fastapi import Query
 from starlette.exceptions import HTTPException
@@ -15,6 +13,8 @@ from starlette.responses import Response
 
 from edge.domain.errors import StorageError
 from edge.record.images import ImageStore
+from models.decoding import decoded
+from models.letterbox import Image
 
 Sha256 = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
 WIDTH_MOST_PX = 3840
@@ -116,13 +116,12 @@ def _smaller(stored: bytes, path: Path, width_px: int) -> bytes:
         raise StorageError(f"cannot read the picture {path}: {error}") from error
 
 
-def _decoded(stored: bytes, path: Path, width_px: int | None) -> npt.NDArray[Any]:
+def _decoded(stored: bytes, path: Path, width_px: int | None) -> Image:
     """The picture, at an eighth of its size where that is enough: a JPEG is read several times as fast so."""
-    content = np.frombuffer(stored, np.uint8)
     reduced = path.suffix == ".jpg" and width_px is not None
-    image: Any = cv2.imdecode(content, cv2.IMREAD_REDUCED_COLOR_8) if reduced else None
+    image = decoded(stored, cv2.IMREAD_REDUCED_COLOR_8) if reduced else None
     if image is None or (width_px is not None and image.shape[1] < width_px):
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR)
+        image = decoded(stored, cv2.IMREAD_COLOR)
     if image is None:
         raise StorageError(f"{path} holds no picture: look at the disk")
-    return cast("npt.NDArray[Any]", image)
+    return image

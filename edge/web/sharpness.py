@@ -10,7 +10,7 @@ from edge.capture.pictures.checks import Gauge
 from edge.capture.pictures.limits import limits_path, load_limits
 from edge.config import StationConfig
 from edge.domain.errors import ConfigError
-from edge.web.newest import Look
+from edge.web.passing import Look
 from edge.web.shown_pictures import ShownPictures
 from models.decoding import read_picture
 

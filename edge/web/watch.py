@@ -20,7 +20,8 @@ import structlog
 from edge.domain.errors import StorageError
 from edge.web.broadcast import Broadcast
 from edge.web.here import Here
-from edge.web.newest import Newest, NewestParts
+from edge.web.newest import NewestParts
+from edge.web.passing import Newest
 from edge.web.sharpness import FocusAid
 from edge.web.shown_pictures import ShownPictures
 from edge.web.trouble import Trouble, said, troubles

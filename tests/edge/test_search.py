@@ -132,6 +132,27 @@ def test_a_search_whose_time_is_up_says_where_it_stopped_and_goes_on_from_there(
         assert 1 in hits.seqs
 
 
+@pytest.mark.long
+def test_a_search_by_what_has_an_index_does_little_in_a_long_history(tmp_path: Path) -> None:
+    path = tmp_path / "station.db"
+    inspections = fill(path, some(100_000))
+    asked = [
+        Search(),
+        Search(verdict="UNDECIDED"),
+        Search(outcome="late"),
+        Search(part=inspections[0].part_id),
+        Search(word="wrong"),
+        Search(since=BEGIN + timedelta(seconds=900), until=BEGIN + timedelta(seconds=1000)),
+    ]
+    with closing(open_reader(path)) as connection:
+        for wanted in asked:
+            steps = itertools.count()
+            connection.set_progress_handler(lambda steps=steps: next(steps) < 0, 100)
+            hits = search(connection, wanted, NEWEST, 50, work_s=1e9)
+            assert len(hits.seqs) == 50 or hits.at_end
+            assert next(steps) < 100, wanted  # hundreds of steps of SQLite's machine; a whole table takes some 10,000
+
+
 def test_what_was_let_go_of_is_left_out_of_the_lines(made: tuple[sqlite3.Connection, list[Made]]) -> None:
     briefs = read_briefs(made[0], [9, COUNT + 5, 3])
     assert [brief.seq for brief in briefs] == [9, 3]

@@ -8,6 +8,9 @@ from playwright.sync_api import Page
 
 AUDIT = (Path(__file__).parent / "access.js").read_text(encoding="utf-8")
 _SIDEWAYS = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_WIDE = """() => [...document.querySelectorAll("body *")]
+  .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+  .slice(0, 2).map((e) => e.outerHTML.slice(0, 120)).join(" and ")"""
 _TEXTS = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   const found = [];
@@ -26,6 +29,12 @@ _FOCUS = """() => {
   const seen = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2) || element.matches("iframe");
   if (!element.dataset.walked) element.dataset.walked = Math.random().toString(36);
   return [element.dataset.walked, seen, element.outerHTML.slice(0, 120)];
+}"""
+_FROM_THE_START = """() => {
+  document.querySelectorAll("[data-walked]").forEach((each) => delete each.dataset.walked);
+  document.body.tabIndex = -1;
+  document.body.focus();
+  document.body.removeAttribute("tabindex");
 }"""
 _LEFT_OUT = """() => [...document.querySelectorAll(
   "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']")]
@@ -46,7 +55,11 @@ def pages_of(page: Page, address: str, *, deep: int = 0) -> Iterator[str]:
         yield path
         links = page.eval_on_selector_all("header a[href]" if depth >= deep else "a[href]:not([download])", _HREFS)
         for link in links:
-            if link.startswith(address) and (shape := _shape(link.removeprefix(address))) not in known:
+            if (
+                "/report/" not in link
+                and link.startswith(address)
+                and (shape := _shape(link.removeprefix(address))) not in known
+            ):
                 known.add(shape)
                 waiting.append((link.removeprefix(address).partition("#")[0], depth + 1))
 
@@ -75,22 +88,25 @@ def sideways(page: Page, widths: tuple[int, ...] = (1024, 640)) -> list[str]:
     for width in widths:
         page.set_viewport_size({"width": width, "height": 800})
         if (by := page.evaluate(_SIDEWAYS)) > 1:
-            found.append(f"{by} px at {width}")
+            found.append(f"{by} px at {width}: {page.evaluate(_WIDE)}")
     page.set_viewport_size({"width": 1280, "height": 800})
     return found
 
 
-def by_tab(page: Page, most: int = 150) -> list[str]:
+def by_tab(page: Page, most: int = 250) -> list[str]:
     """What Tab does not reach, and what does not show that it has the focus."""
-    page.evaluate("() => { document.activeElement?.blur(); window.scrollTo(0, 0) }")
+    page.mouse.move(0, 0)
+    page.evaluate(_FROM_THE_START)
     dim: list[str] = []
     walked: set[str] = set()
+    last = ""
     for _ in range(most):
         page.keyboard.press("Tab")
         at = page.evaluate(_FOCUS)
-        if at is None or at[0] in walked:
+        if at is None or (at[0] in walked and at[0] != last):
             break
-        walked.add(at[0])
+        last = at[0]  # a field for a date holds several stops
+        walked.add(last)
         dim += [] if at[1] else [f"focus not seen: {at[2]}"]
     left = page.evaluate(_LEFT_OUT) if len(walked) < most else []
     return dim + [f"not reached: {each}" for each in left]

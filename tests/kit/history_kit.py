@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from edge.record.counts import add_to_count
 from edge.record.database import open_database
 
 EPOCH = "e" * 32
@@ -121,6 +122,7 @@ def fill(path: Path, inspections: Iterator[Made]) -> list[Made]:
         _insert(connection, (("inspections", m.seq, m.payload()) for m in made))
         said = [m for m in made if m.word is not None]
         _insert(connection, (("feedback", number, m.feedback(number)) for number, m in enumerate(said, 1)))
+        add_to_count(connection, "seq:feedback", len(said))
         connection.execute("COMMIT")
     open_database(path).close()  # as every start does: it catches up with the words
     return made

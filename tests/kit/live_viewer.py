@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 def log_in(host: str, name: str, password: str) -> str:
     """The session's cookie."""
-    asking = http.client.HTTPConnection(host, timeout=10)
+    asking = http.client.HTTPConnection(host, timeout=120)
     form = urlencode({"name": name, "password": password})
     asking.request("POST", "/login", form, {"Content-Type": "application/x-www-form-urlencoded"})
     answer = asking.getresponse()
@@ -21,7 +21,7 @@ def log_in(host: str, name: str, password: str) -> str:
 
 
 def look(host: str, cookie: str) -> None:
-    events, pictures = (http.client.HTTPConnection(host, timeout=30) for _ in range(2))
+    events, pictures = (http.client.HTTPConnection(host, timeout=120) for _ in range(2))
     events.request("GET", "/live/events", headers={"Cookie": cookie, "Accept": "text/event-stream"})
     stream, shown = events.getresponse(), ""
     while line := stream.readline():

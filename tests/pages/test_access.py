@@ -1,8 +1,9 @@
-"""Every page of both sites in a real browser: for the keyboard, a screen reader, a far wall, a narrow screen, in Chinese.
+"""Every page of both sites in a real browser: by keyboard, screen reader, far wall, narrow screen, and in Chinese.
 
 A page that somebody adds to the menu is walked by itself.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def test_nothing_stands_against_a_reader(walk: Walk) -> None:
         wrong = [*against(walk.page), *sideways(walk.page), *by_tab(walk.page), *said(walk.page)]
         if wrong:
             found[path] = sorted(set(wrong))
-    assert found == {}
+    assert not found, json.dumps(found, indent=1, ensure_ascii=False)
     assert seen >= len(walk.rooms.site.menu) + 3
 
 
@@ -66,7 +67,7 @@ def test_nothing_stands_against_a_reader_of_the_pages_behind_the_pages(walk: Wal
         wrong = [*against(walk.page), *sideways(walk.page), *by_tab(walk.page), *said(walk.page)]
         if wrong:
             found[path] = sorted(set(wrong))
-    assert found == {}
+    assert not found, json.dumps(found, indent=1, ensure_ascii=False)
 
 
 def said(page: Page) -> list[str]:
@@ -88,7 +89,8 @@ def test_on_a_wall_the_letters_are_larger(walk: Walk) -> None:
 def test_in_chinese_no_page_speaks_english(walk: Walk) -> None:
     words = Words([OURS, walk.rooms.site.folder / "words"])
     english, chinese = words.known("en"), words.known("zh")
-    foreign = {text for key, text in english.items() if text != chinese[key] and re.search("[a-z]{3}", text)}
+    said = {text for key, text in english.items() if text != chinese[key]}
+    foreign = {text for text in said if re.search("[A-Z][a-z]{2}|[a-z] [a-z]", text)}  # no name of a user or a class
     walk.rooms.accounts.set_looks("admin", "zh", "light")
     try:
         found = {}
@@ -97,7 +99,7 @@ def test_in_chinese_no_page_speaks_english(walk: Walk) -> None:
             heard = [text for text in texts(walk.page) if text in foreign]
             if heard:
                 found[path] = heard
-        assert found == {}
+        assert not found, json.dumps(found, indent=1, ensure_ascii=False)
     finally:
         walk.rooms.accounts.set_looks("admin", "en", "auto")
 

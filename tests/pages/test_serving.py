@@ -1,6 +1,7 @@
 """The server around the pages, for real: TLS, somebody who holds connections, streams, and how it ends."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -14,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from brokers import eventually
 from fastapi import FastAPI
 from pages_kit import PASSWORD, let_in, served, visitor
 from starlette.responses import StreamingResponse
@@ -235,33 +235,35 @@ def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch
         assert b"content-security-policy" in heard.lower()
 
 
-def test_one_address_holds_no_more_than_its_share_of_connections(tmp_path: Path) -> None:
-    with served(make_app(tmp_path)) as address:
-        held = [
-            socket.create_connection(("127.0.0.1", port_of(address)), timeout=20) for _ in range(server.PER_ADDRESS)
-        ]
-        try:
-            with socket.create_connection(("127.0.0.1", port_of(address)), timeout=20) as one_more:
-                assert is_closed(one_more)
-            held[0].sendall(b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            assert b" 200 OK" in held[0].recv(65536)
-            with socket.create_connection(("127.0.0.2", port_of(address)), timeout=20) as _:
-                pass
-        except ConnectionRefusedError:  # 127.0.0.2 is not listened at
-            pass
-        finally:
-            for each in held:
-                each.close()
+ASKED = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
-        def there_is_room() -> bool:
-            with socket.create_connection(("127.0.0.1", port_of(address)), timeout=20) as connection:
-                connection.sendall(b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-                try:
-                    return b" 200 OK" in connection.recv(65536)
-                except ConnectionResetError:
-                    return False
 
-        eventually(there_is_room)
+def test_whoever_holds_many_connections_loses_the_oldest_and_keeps_nobody_out(tmp_path: Path) -> None:
+    with served(make_app(tmp_path)) as address, contextlib.ExitStack() as open_ones:
+
+        def connect() -> socket.socket:
+            return open_ones.enter_context(socket.create_connection(("127.0.0.1", port_of(address)), timeout=20))
+
+        held = [connect() for _ in range(server.PER_ADDRESS)]
+        one_more = connect()
+        assert is_closed(held[0])
+        for each in (one_more, held[-1]):
+            each.sendall(ASKED)
+            assert b" 200 OK" in each.recv(65536)
+
+
+def test_where_all_connections_ask_for_something_the_next_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "PER_ADDRESS", 2)
+    app = make_app(tmp_path)
+    let_in(app)
+    cookie = cookie_of(app, "operator")
+    with served(app) as address, begin_stream(address, cookie) as one, begin_stream(address, cookie) as two:
+        with socket.create_connection(("127.0.0.1", port_of(address)), timeout=20) as third:
+            assert is_closed(third)
+        assert one.recv(100)
+        assert two.recv(100)
 
 
 def test_rubbish_and_other_protocols_end_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """New inspections added to their hours' counts, in the transaction that stores them."""
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 import sqlalchemy as sa
@@ -18,31 +17,41 @@ _COUNT = sa.text(
     " last_at_ms = CASE WHEN excluded.last_at_ms > inspection_hours.last_at_ms"
     " THEN excluded.last_at_ms ELSE inspection_hours.last_at_ms END"
 )
-_COLUMNS = {"PASS": "passed", "REJECT": "rejected", "UNDECIDED": "undecided"}
+_COLUMNS = {"PASS": 0, "REJECT": 1, "UNDECIDED": 2}
+_LAST = 3
 
 _Place = tuple[int, str, str, str]  # hour, station, product, model
 
 
 def count_hours(connection: sa.Connection, fresh: Iterable[NewRecord], at_ms: int) -> None:
     """Add records that are new to their hours; rows in the order of their keys. Raises SQLAlchemyError."""
-    tally: dict[_Place, Counter[str]] = defaultdict(Counter)
-    last_ms: dict[_Place, int] = {}
+    tally: dict[_Place, list[int]] = {}
     for record in fresh:
-        if record.key.stream is Stream.INSPECTIONS and record.verdict in _COLUMNS:
-            made_ms = at_ms if record.made_at_ms is None else min(record.made_at_ms, at_ms)
-            place = _place(record, made_ms)
-            tally[place][_COLUMNS[record.verdict]] += 1
-            last_ms[place] = max(last_ms.get(place, made_ms), made_ms)
-    names = ("hour", "station", "product", "model")
-    rows = [
-        dict(zip(names, place, strict=True))
-        | {column: tally[place][column] for column in _COLUMNS.values()}
-        | {"last_at_ms": last_ms[place]}
-        for place in sorted(tally)
-    ]
+        column = _COLUMNS.get(record.verdict or "")
+        if column is None or record.key.stream is not Stream.INSPECTIONS:
+            continue
+        made_ms = at_ms if record.made_at_ms is None or record.made_at_ms > at_ms else record.made_at_ms
+        place = made_ms // HOUR_MS, record.key.station, record.product, record.model
+        counts = tally.get(place)
+        if counts is None:
+            counts = tally[place] = [0, 0, 0, made_ms]
+        counts[column] += 1
+        counts[_LAST] = max(counts[_LAST], made_ms)
+    rows = [_row(place, tally[place]) for place in sorted(tally)]
     if rows:
         connection.execute(_COUNT, rows)
 
 
-def _place(record: NewRecord, made_ms: int) -> _Place:
-    return made_ms // HOUR_MS, record.key.station, record.product[:PRODUCT_MOST], record.model[:MODEL_MOST]
+def _row(place: _Place, counts: list[int]) -> dict[str, object]:
+    hour, station, product, model = place
+    passed, rejected, undecided, last_at_ms = counts
+    return {
+        "hour": hour,
+        "station": station,
+        "product": product[:PRODUCT_MOST],
+        "model": model[:MODEL_MOST],
+        "passed": passed,
+        "rejected": rejected,
+        "undecided": undecided,
+        "last_at_ms": last_at_ms,
+    }

@@ -1,7 +1,6 @@
 """How each station is: all of them on one page, the worst findable at once."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -32,7 +31,8 @@ def fleet_page(
     now = now_ms()
     with hub(request).reading() as connection:
         lines = overview(connection, now)
-    wanted = ordered((line for line in lines if is_shown(line, show, text.strip(), now)), order, now)
+    words = {line.station: word_of(line, now) for line in lines}
+    wanted = ordered((line for line in lines if is_shown(line, words[line.station], show, text.strip())), order, words)
     page = wanted[first : first + MOST]
     hours = tuple(together(hour) for hour in zip(*(line.hours for line in lines), strict=True))
     return show_board(
@@ -44,10 +44,10 @@ def fleet_page(
         first=first,
         more=len(wanted) > first + MOST,
         most=MOST,
-        counts=_counts(lines, now),
+        counts=_counts(lines, words),
         hours=hours,
         day=together(hours),
-        word_of=lambda line: word_of(line, now),
+        words=words,
         undecided_much=undecided_much,
         bars=hour_bars,
         asked={"show": show.value, "order": order.value, "text": text},
@@ -55,8 +55,7 @@ def fleet_page(
     )
 
 
-def _counts(lines: Sequence[StationLine], now: int) -> dict[str, int]:
+def _counts(lines: Sequence[StationLine], words: Mapping[str, Word]) -> dict[str, int]:
     """How many stations each way of showing finds."""
-    found = Counter(show.value for show in Show for line in lines if is_shown(line, show, "", now))
-    words = Counter(word_of(line, now) for line in lines)
-    return {show.value: found[show.value] for show in Show} | {"ready": words[Word.READY] + words[Word.ALARM]}
+    found = {show.value: sum(is_shown(line, words[line.station], show, "") for line in lines) for show in Show}
+    return found | {"ready": sum(word in {Word.READY, Word.ALARM} for word in words.values())}

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.hub.plain import plain
 from cloud_sync.hub.rollout.book import Rollout, read_decisions, read_rollout, read_rollouts, read_standings
 from cloud_sync.hub.rollout.plan import PlanError, RolloutPlan
 from cloud_sync.hub.rollout.stages import CANARY, REJECTS_ASKED, Asked, Standing, stage_name, withdrawal
@@ -106,13 +107,13 @@ def stop(
     request: Request, session: Engineer, release: ReleaseName, why: Annotated[str, Form(max_length=300)] = ""
 ) -> Response:
     """Call it back from every station, as `cloud rollout stop` does."""
-    said = f"{session.person.name} stopped it" + (f": {why}" if why else "")
+    said = f"{session.person.name} stopped it" + (f": {plain(why)}" if why else "")
     try:
         stop_rollout(hub(request).config.cloud.store, release, said)
     except (RolloutError, PlanError) as error:
         note(request, session, "rollout stop", release, str(error))
         raise
-    note(request, session, "rollout stop", f"{release}: {why}")
+    note(request, session, "rollout stop", f"{release}: {plain(why)}")
     return RedirectResponse(f"/rollouts/{release}", 303)
 
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from cloud_sync.hub.files.blobs import open_blobs
+from cloud_sync.hub.plain import plain
 from cloud_sync.hub.retraining.asking import ask
 from cloud_sync.hub.retraining.ending import end_run
 from cloud_sync.hub.retraining.errors import CloudConfigError, RequestRefusedError
@@ -35,7 +36,7 @@ _TRIGGER_WORDS = {each.value: each.name.lower() for each in Trigger}
 def runs_page(
     request: Request,
     session: Operator,  # noqa: ARG001 - the guard
-    product: Annotated[str, Query(max_length=64)] = "",
+    product: Annotated[str, Query(pattern=r"^[a-z0-9._-]{0,64}$")] = "",
     most: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Response:
     """The runs, the newest first."""
@@ -107,12 +108,13 @@ def ask_to_end(request: Request, session: Engineer, run: RunId) -> Response:  # 
 @router.post("/runs/{run}/end")
 def end(request: Request, session: Engineer, run: RunId, why: Annotated[str, Form(max_length=300)] = "") -> Response:
     """End it, as `cloud runs end` does."""
+    said = plain(why)
     try:
-        end_run(hub(request).config.cloud.store, run, session.person.name, why)
+        end_run(hub(request).config.cloud.store, run, session.person.name, said)
     except RequestRefusedError as error:
         note(request, session, "run end", run, str(error))
         raise
-    note(request, session, "run end", f"{run}: {why}")
+    note(request, session, "run end", f"{run}: {said}")
     return RedirectResponse(f"/runs/{run}", 303)
 
 

@@ -1,6 +1,6 @@
 """How a station stands, in one word, decided from its last words. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
 from cloud_sync.hub.store.overview import StationLine
@@ -60,25 +60,12 @@ def word_of(line: StationLine, now_ms: int) -> Word:
     return Word.ALARM if line.health.faults or line.health.alarms or line.drift else Word.READY
 
 
-def is_shown(line: StationLine, show: Show, text: str, now_ms: int) -> bool:
+def is_shown(line: StationLine, word: Word, show: Show, text: str) -> bool:
     """Whether it is one of those that are asked for; `text` is part of its id, of a product or of a model."""
-    named = (line.station, *(word for one in line.in_use for word in one))
-    return _fits(line, show, now_ms) and (not text or any(text.lower() in name.lower() for name in named))
-
-
-def _fits(line: StationLine, show: Show, now_ms: int) -> bool:
-    word = word_of(line, now_ms)
-    held = line.lost or line.quarantined or line.dead_letters
-    found = {
-        Show.ALL: True,
-        Show.ATTENTION: word is not Word.READY or line.quarantined or undecided_much(line),
-        Show.OFFLINE: word in {Word.OFFLINE, Word.SILENT, Word.NEVER},
-        Show.NOT_READY: word is Word.NOT_READY,
-        Show.DRIFT: line.drift,
-        Show.BACKLOG: line.waiting,
-        Show.QUARANTINE: held,
-    }
-    return bool(found[show])
+    if not _FITS[show](line, word):
+        return False
+    named = (line.station, *(name for one in line.in_use for name in one)) if text else ()
+    return not text or any(text.lower() in name.lower() for name in named)
 
 
 def undecided_much(line: StationLine) -> bool:
@@ -87,8 +74,14 @@ def undecided_much(line: StationLine) -> bool:
     return last.parts >= _LEAST_PARTS and (last.undecided_share or 0) > UNDECIDED_MOST
 
 
-def ordered(lines: Iterable[StationLine], order: Order, now_ms: int) -> list[StationLine]:
-    """By what is asked, and by name where that is the same; who has no figure comes last."""
+def ordered(lines: Iterable[StationLine], order: Order, words: Mapping[str, Word]) -> list[StationLine]:
+    """By what is asked, and by name where that is the same; who has no figure comes last.
+
+    Args:
+        lines: the stations.
+        order: by what.
+        words: how each stands.
+    """
 
     def key(line: StationLine) -> tuple[float, str]:
         day = line.last(len(line.hours))
@@ -99,7 +92,7 @@ def ordered(lines: Iterable[StationLine], order: Order, now_ms: int) -> list[Sta
             case Order.UNDECIDED:
                 value = 1.0 if share is None else -share
             case Order.STATE:
-                value = float(list(Word).index(word_of(line, now_ms)))
+                value = float(list(Word).index(words[line.station]))
             case Order.WAITING:
                 value = -float(line.waiting or 0)
             case Order.SEEN:
@@ -111,3 +104,14 @@ def ordered(lines: Iterable[StationLine], order: Order, now_ms: int) -> list[Sta
         return value, line.station
 
     return sorted(lines, key=key)
+
+
+_FITS: Mapping[Show, Callable[[StationLine, Word], object]] = {
+    Show.ALL: lambda _line, _word: True,
+    Show.ATTENTION: lambda line, word: word is not Word.READY or line.quarantined or undecided_much(line),
+    Show.OFFLINE: lambda _line, word: word in {Word.OFFLINE, Word.SILENT, Word.NEVER},
+    Show.NOT_READY: lambda _line, word: word is Word.NOT_READY,
+    Show.DRIFT: lambda line, _word: line.drift,
+    Show.BACKLOG: lambda line, _word: line.waiting,
+    Show.QUARANTINE: lambda line, _word: line.lost or line.quarantined or line.dead_letters,
+}

@@ -1,5 +1,6 @@
 """The pages of the master parts."""
 
+import secrets
 from typing import Annotated, Literal
 
 import cv2
@@ -111,7 +112,7 @@ async def add_master(  # noqa: PLR0913, PLR0917 - what a master part is
     suffix = "." + name.rpartition(".")[2].lower() if "." in name else ""
     if suffix not in {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}:
         raise HTTPException(415, "give a picture: png, jpg, bmp, tif or webp")
-    path = own.config.station.data_dir / "pages" / _KIND / f"coming-{session.csrf[:16].replace('/', '')}{suffix}"
+    path = own.config.station.data_dir / "pages" / _KIND / f"coming-{secrets.token_hex(8)}{suffix}"
     try:
         await receive(request, path, MOST_BYTES, own.config.retention.free_bytes)
         words = ["masters", "add", str(path), f"--{expected}", "--product", section.id, "-c", str(own.config.file)]

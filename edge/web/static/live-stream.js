@@ -39,6 +39,7 @@ const followStream = (address, { on, lost }) => {
     if (!document.hidden && silent > SILENT_MS) lost("silent", Math.round(silent / 1000));
   }, 500);
   document.addEventListener("visibilitychange", () => {
+    heard = performance.now();
     if (document.hidden) close();
     else if (!source) open();
   });

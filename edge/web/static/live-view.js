@@ -14,6 +14,7 @@ const liveView = (root, words) => {
     made.textContent = text;
     return made;
   };
+  const widths = new Map(); // by content, in which width the browser has a picture already
   const address = (sha256, width) => `/live/picture/${sha256}?width=${width}`;
   const span = (seconds) => {
     if (seconds < 60) return say("seconds", { n: Math.floor(seconds) });
@@ -48,6 +49,8 @@ const liveView = (root, words) => {
     const image = new Image();
     image.alt = say("picture_of", { camera: look.camera });
     image.src = address(look.picture, width);
+    widths.set(look.picture, width);
+    if (widths.size > 100) widths.delete(widths.keys().next().value);
     await image.decode();
     return image;
   };
@@ -103,7 +106,7 @@ const liveView = (root, words) => {
     if (part.picture) {
       const image = new Image();
       image.alt = "";
-      image.src = address(part.picture, 160);
+      image.src = address(part.picture, widths.get(part.picture) ?? 160);
       thumb.append(image);
     }
     link.append(thumb, node("span", `verdict ${part.verdict}`, say(part.verdict)), node("span", "id", part.part_id));
@@ -153,22 +156,23 @@ const liveView = (root, words) => {
     put(by("model"), state.models[state.product] || Object.values(state.models).join(", ") || "–");
     const link = by("link");
     link.className = state.linked === false ? "no" : "";
-    const waiting = state.waiting ? ` · ${say("waiting_records", { n: state.waiting })}` : "";
+    const waiting = state.waiting && state.linked !== null ? ` · ${say("waiting_records", { n: state.waiting })}` : "";
     put(link, (state.linked === null ? say("no_cloud") : say(state.linked ? "linked" : "unlinked")) + waiting);
     put(by("disk"), typeof state.free_bytes === "number" ? say("free", { n: (state.free_bytes / 1e9).toFixed(1) }) : "–");
-    const wanted = state.troubles.map(({ weight, name, why }) => `${weight} ${name} ${why}`).join("\n");
+    const troubles = state.troubles.filter(({ name }) => name !== "daemon"); // the page says that by itself, louder
+    const wanted = troubles.map(({ weight, name, why }) => `${weight} ${name} ${why}`).join("\n");
     const box = by("troubles");
     if (box.dataset.shown === wanted) return;
     box.dataset.shown = wanted;
     box.replaceChildren(
-      ...state.troubles.slice(0, 4).map(({ weight, name, why }) => {
+      ...troubles.slice(0, 4).map(({ weight, name, why }) => {
         const link = node("a", weight, `${weight === "fault" ? "■" : "▲"} ${say(weight)}: ${why || name}`);
         link.href = "/alarms";
         return link;
       }),
     );
-    if (state.troubles.length > 4) {
-      const all = node("a", "", say("more_troubles", { n: state.troubles.length - 4 }));
+    if (troubles.length > 4) {
+      const all = node("a", "", say("more_troubles", { n: troubles.length - 4 }));
       all.href = "/alarms";
       box.append(all);
     }

@@ -72,6 +72,11 @@ class Work:
     said: str
 
     @property
+    def command(self) -> str:
+        """What it is, as one types it, without its options."""
+        return " ".join(("edge", *self.words[: 2 if self.words[0] in {"bundle", "masters"} else 1]))
+
+    @property
     def seconds(self) -> int:
         """How long it took, or has taken."""
         return max(0, round(((self.ended_at or datetime.now(UTC)) - self.started_at).total_seconds()))

@@ -234,11 +234,26 @@ def test_what_a_station_says_against_it_after_the_end_stops_it_for_all_while_it_
     assert (after.what, after.asks, "alarm: s0" in after.why) == (What.WAIT, (), True), after
 
 
-def test_a_station_that_had_proven_it_and_stands_still_later_is_named_and_calls_nobody_back() -> None:
-    camera = replace(PROVEN, trouble=("fault camera",), idle_ms=LONG_MS)
-    found = watch(WATCHED, HOUR_MS, (DECIDES, camera))
-    assert (found.what, found.asks) == (What.WAIT, ())
-    assert "alarm: s0 stands still since it decides by it: fault camera" in found.why
+@pytest.mark.parametrize(
+    ("one", "says"),
+    [
+        pytest.param(
+            replace(PROVEN, trouble=("fault camera",), idle_ms=LONG_MS),
+            "alarm: s0 stands still since it decides by it: fault camera",
+            id="stands still",
+        ),
+        pytest.param(
+            replace(PROVEN, counts=Counts(900, undecided=100)),
+            "alarm: s0 in live: 100 of 900",
+            id="a camera that was pushed",
+        ),
+    ],
+)
+def test_a_station_that_had_proven_it_and_has_a_fault_later_is_named_and_calls_nobody_back(
+    one: Standing, says: str
+) -> None:
+    found = watch(WATCHED, HOUR_MS, (DECIDES, one))
+    assert (found.what, found.asks, says in found.why) == (What.WAIT, (), True), found
 
 
 def test_who_is_silent_after_the_end_is_named_until_it_has_proven_it() -> None:

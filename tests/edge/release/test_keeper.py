@@ -1,73 +1,23 @@
 """A release on its way through a station: what the keeper does on disk, what it says, and what it leaves alone."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bad_graphs import hanging, with_graph
 from brokers import eventually
-from release_kit import OPEN, Cloud, Heard, ListedShadow, asks, release_station
+from keeper_kit import GOOD, active, adopted, keeping
+from release_kit import Cloud, ListedShadow, asks, release_station
 from station_kit import Station, make_bundle, ungated_int8
 
-from cloud_sync.wire.messages import Job, Probation
-from edge.assembly import Assembly
-from edge.changeover import Changeover
+from cloud_sync.wire.messages import Job
 from edge.config import load_config
-from edge.release.course import Course, Phase
+from edge.release.course import Phase
 from edge.release.doing import before_start
 from edge.release.gates import Beside
-from edge.release.keeper import ReleaseKeeper
-from edge.release.kept import KeptCourse, course_path
-from edge.release.wiring import SignedReleases
-from edge.tally import JudgedParts
-from models.bundle import Bundle, open_bundle
-from models.bundle_store import activate, active_bundle, copy_next, list_bundles
-
-GOOD = Beside(parts=30, rejects=10, champion_rejects=10)
-
-
-class Kept:
-    """A station whose line stands still, its keeper at work, and what that one said."""
-
-    def __init__(self, station: Station, cloud: Cloud, shadow: ListedShadow | None = None) -> None:
-        self.station = Assembly(load_config(station.config))
-        self.shadow = shadow or ListedShadow()
-        trust = SignedReleases(self.station.config, cloud.repository.fetch)
-        self.keeper = ReleaseKeeper(self.station, trust, self.shadow)
-        self.changeover = Changeover(self.station)
-        self.heard = Heard(self.station.handover)
-
-    def offer(self, job: Job, file: Path) -> None:
-        self.station.handover.asked(job)
-        self.station.handover.fetched(job, file)
-
-    def decides(self, **counts: int) -> None:
-        """So many parts were decided by what runs now."""
-        model = self.station.products["blob"].engine.model_id.sha256
-        self.station.model_tally._counts["blob", model] = JudgedParts(**counts)  # noqa: SLF001 - the line stands still
-
-    def on_probation(self) -> bool:
-        """It counts what is decided from here on."""
-        return bool(self.heard.words()) and self.heard.last().why.startswith("decides on probation")
-
-    def runs(self, version: int) -> Callable[[], bool]:
-        return lambda: self.station.products["blob"].engine.model_id.version == version
-
-
-@contextmanager
-def keeping(station: Station, cloud: Cloud, shadow: ListedShadow | None = None) -> Iterator[Kept]:
-    kept = Kept(station, cloud, shadow)
-    kept.changeover.start()
-    kept.keeper.start()
-    try:
-        yield kept
-    finally:
-        kept.keeper.stop(10)
-        kept.changeover.stop(10)
-        kept.station.port.stop(1)
+from edge.release.kept import course_path
+from models.bundle import open_bundle
+from models.bundle_store import activate, list_bundles
 
 
 @pytest.fixture
@@ -78,21 +28,6 @@ def made(tmp_path: Path) -> Station:
 @pytest.fixture
 def cloud(tmp_path: Path, made: Station) -> Cloud:
     return Cloud(tmp_path / "cloud", made)
-
-
-def adopted(made: Station, cloud: Cloud, phase: Phase = Phase.SHADOW, **more: object) -> tuple[Job, Path, Bundle]:
-    """A release that an earlier run of the station took as far as this phase."""
-    release = cloud.made()
-    job, file = cloud.release(release)
-    bundle = copy_next(made.bundles, "blob", release, release.manifest.created_at)
-    model, before = bundle.model_id, active(made)
-    course = Course(asks(job, "live"), phase, "", "blob", model.version, model.sha256, before=before, **more)  # type: ignore[arg-type]
-    KeptCourse(course_path(load_config(made.config))).keep(course)
-    return job, file, bundle
-
-
-def active(made: Station) -> int:
-    return int(active_bundle(made.bundles, "blob").name[1:])
 
 
 def test_a_good_release_is_told_to_decide_at_once_and_yet_looks_first(made: Station, cloud: Cloud) -> None:
@@ -112,36 +47,6 @@ def test_a_good_release_is_told_to_decide_at_once_and_yet_looks_first(made: Stat
         assert kept.shadow.looking == {}
     [_, taken] = list_bundles(made.bundles)
     assert (taken.version, taken.active, taken.previous) == (2, True, False)
-
-
-OPEN_DOORS = Probation(parts=1, disagreement_most=1, undecided_most=1, reject_shift_most=1, escape_most=1)
-
-
-def test_an_offer_whose_limits_hold_nothing_back_is_held_to_the_stations_own(tmp_path: Path) -> None:
-    """Whoever owns the broker writes the offer; the release is signed, and bad."""
-    made = release_station(tmp_path, floors={"shadow_parts": 20, "disagreement_most": 0.2})
-    job, file, _ = adopted(made, cloud := Cloud(tmp_path / "cloud", made))
-    with keeping(made, cloud) as kept:
-        kept.shadow.counts = Beside(parts=19, disagreements=3, rejects=9, champion_rejects=6)
-        kept.offer(asks(job, "live", OPEN_DOORS), file)
-        eventually(lambda: kept.heard.words() and "until 20 parts" in kept.heard.last().why)
-        kept.shadow.counts = Beside(parts=20, disagreements=5, rejects=11, champion_rejects=6)
-        eventually(kept.heard.is_at("rejected"))
-        assert "judged otherwise" in kept.heard.last().why
-    assert active(made) == 1
-
-
-def test_on_probation_too_the_stations_own_limits_send_it_back(tmp_path: Path) -> None:
-    made = release_station(tmp_path, floors={"shadow_parts": 1, "live_parts": 20, "reject_shift_most": 0.1})
-    job, file, _ = adopted(made, cloud := Cloud(tmp_path / "cloud", made))
-    with keeping(made, cloud) as kept:
-        kept.shadow.counts = GOOD
-        kept.offer(asks(job, "live", OPEN_DOORS), file)
-        eventually(kept.runs(2))
-        eventually(kept.on_probation)
-        kept.decides(parts=12, rejects=12)
-        eventually(kept.heard.is_at("back"))
-    assert active(made) == 1
 
 
 def test_a_release_that_shall_only_look_never_decides(made: Station, cloud: Cloud) -> None:
@@ -237,29 +142,6 @@ def test_a_release_is_taken_back_also_after_another_offer_came(made: Station, cl
         kept.station.handover.asked(other)
         eventually(lambda: kept.heard.words() and kept.heard.last().job == "another")
         kept.offer(asks(job, "back"), file)
-        eventually(kept.heard.is_at("back"))
-    assert active(made) == 1
-
-
-def test_to_go_back_never_waits_for_the_trial_of_another_offer(made: Station, cloud: Cloud) -> None:
-    """A trial may take half an hour; the line must be rid of a bad model within seconds."""
-    job, file, _ = adopted(made, cloud, Phase.LIVE, proven=True)
-    activate(made.bundles, "blob", 2)
-    other, endless = cloud.release(with_graph(cloud.folder, hanging, 8), job="another")
-    with keeping(made, cloud) as kept:
-        kept.offer(asks(other, "shadow"), endless)
-        eventually(kept.heard.is_at("selftest"))
-        kept.offer(asks(job, "back"), file)
-        eventually(kept.heard.is_at("back"))
-        assert (kept.heard.last().job, active(made)) == (job.job, 1)
-
-
-def test_an_offer_that_is_withdrawn_during_its_trial_is_tried_no_further(made: Station, cloud: Cloud) -> None:
-    job, file = cloud.release(with_graph(cloud.folder, hanging))
-    with keeping(made, cloud) as kept:
-        kept.offer(asks(job, "shadow"), file)
-        eventually(kept.heard.is_at("selftest"))
-        kept.station.handover.asked(asks(job, "back"))
         eventually(kept.heard.is_at("back"))
     assert active(made) == 1
 
@@ -416,7 +298,6 @@ def test_an_altered_file_is_rejected_before_it_is_opened(made: Station, cloud: C
 
 def test_an_int8_bundle_that_no_gate_let_is_rejected(made: Station, cloud: Cloud, tmp_path: Path) -> None:
     make_bundle(tmp_path / "int8")
-    from models.bundle import open_bundle
 
     job, file = cloud.release(open_bundle(ungated_int8(tmp_path / "int8", "blob", 2, "failed")))
     with keeping(made, cloud) as kept:
@@ -499,42 +380,3 @@ def test_where_it_stood_cannot_be_read_the_station_starts_all_the_same(made: Sta
     before_start(load_config(made.config))
     with keeping(made, cloud) as kept:
         assert kept.keeper.standing() is None
-
-
-def versions(made: Station) -> list[int]:
-    return [one.version for one in list_bundles(made.bundles)]
-
-
-@pytest.mark.parametrize(("more", "left"), [(0, [1, 7, 8]), (2, [1, 5, 6, 7, 8])])
-def test_once_a_release_is_settled_old_versions_go_and_those_in_use_and_before_stay(
-    tmp_path: Path, more: int, left: list[int]
-) -> None:
-    """v1 decided before v7, which the cloud may still want back."""
-    made = release_station(tmp_path, floors={**OPEN, "keep_versions": more})
-    cloud = Cloud(tmp_path / "cloud", made)
-    first = open_bundle(made.bundles / "blob" / "v1")
-    for _ in range(5):
-        copy_next(made.bundles, "blob", first, first.manifest.created_at)
-    job, file, bundle = adopted(made, cloud, Phase.LIVE, beside={"blob": GOOD})
-    activate(made.bundles, "blob", bundle.model_id.version)
-    copy_next(made.bundles, "blob", first, first.manifest.created_at)  # the highest number is never given twice
-    with keeping(made, cloud) as kept:
-        kept.offer(asks(job, "live"), file)
-        eventually(kept.on_probation)
-        kept.decides(parts=20, rejects=7)
-        eventually(lambda: versions(made) == left)
-        kept.offer(asks(job, "back"), file)
-        eventually(kept.heard.is_at("back"))
-    assert active(made) == 1
-
-
-def test_a_release_that_is_settled_leaves_only_the_newest_files_of_others(tmp_path: Path) -> None:
-    made = release_station(tmp_path, floors={"keep_versions": 1})
-    job, file, _ = adopted(made, cloud := Cloud(tmp_path / "cloud", made), Phase.LIVE, proven=True)
-    activate(made.bundles, "blob", 2)
-    for age, name in enumerate(("blob-v6.bundle", "blob-v5.bundle", "blob-v4.bundle")):
-        (file.parent / name).write_bytes(b"old")
-        os.utime(file.parent / name, (1_000_000 - age, 1_000_000 - age))
-    with keeping(made, cloud) as kept:
-        kept.offer(asks(job, "back"), file)
-        eventually(lambda: {path.name for path in file.parent.glob("*.bundle")} == {file.name, "blob-v6.bundle"})
