@@ -84,10 +84,12 @@ def sample_page(request: Request, session: Operator, sample: SampleId) -> Respon
     size = None
     if view.image == "ready" and view.sha256:
         size = size_px(read_blob(open_blobs(here.config.blobs), view.sha256, view.size_bytes or 0))
-    standing = {label.seq for label in heads(said)}
+    stand = heads(said)
+    boxes = [box for label in stand for box in label.truth.boxes]
     values: dict[str, Any] = {
         "said": [(label, when(label.at_ms)) for label in reversed(said)],
-        "standing": standing,
+        "standing": {label.seq for label in stand},
+        "boxes": boxes,
         "classes": classes,
         "size": size,
     }
