@@ -13,6 +13,7 @@ from edge.record.database import open_reader
 from edge.record.images import ImageStore
 from edge.status import read_status
 from edge.web.pictures import Pictures
+from edge.web.shown_pictures import ShownPictures
 from edge.web.works.work import Works
 
 WORKS = (("calibrate", True), ("masters", False), ("bundles", True))
@@ -28,7 +29,8 @@ class Here:
     def __init__(self, config: StationConfig) -> None:
         self.config = config
         self.images = ImageStore(config.images_dir, config.retention.image_format)
-        self.pictures = Pictures(self.images)
+        self.shown = ShownPictures(self.images)
+        self.pictures = Pictures(self.shown)
         self.works = {kind: Works(config.station.data_dir / "pages" / kind, gives_way=gives) for kind, gives in WORKS}
 
     def status(self) -> dict[str, object]:

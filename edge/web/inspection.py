@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -15,7 +14,6 @@ from cloud_sync.pages.guard import Operator
 from cloud_sync.pages.showing import show
 from cloud_sync.pages.site import note
 from cloud_sync.wire.records import DetectionRecord, ViewRecord, content_hash, inspection_id
-from edge.domain.errors import StorageError
 from edge.domain.feedback import Feedback
 from edge.feedback import keep_feedback
 from edge.record.recorded import Brief, InFull, Picture, neighbours, read_briefs, read_in_full
@@ -116,10 +114,7 @@ def _looks(station: Here, full: InFull) -> list[Look]:
 
 
 def _size(station: Here, picture: Picture | None) -> tuple[int, int] | None:
-    if picture is not None and picture.stored:
-        with suppress(StorageError):  # of a damaged picture everything else is shown all the same
-            return station.pictures.size(picture.sha256)
-    return None
+    return station.pictures.size(picture.sha256) if picture is not None and picture.stored else None
 
 
 def _identity(station: Here, brief: Brief) -> str:

@@ -14,7 +14,7 @@ from cloud_sync.pages.showing import show, speak
 from cloud_sync.pages.site import rooms
 from edge.web.broadcast import Broadcast
 from edge.web.here import here
-from edge.web.shown_pictures import MEDIA_TYPE, ShownPictures
+from edge.web.shown_pictures import MEDIA_TYPE
 from edge.web.watch import Watch
 
 router = APIRouter()
@@ -46,8 +46,7 @@ def live_picture(
     width: Annotated[int, Query(ge=16, le=4096)] = 960,
 ) -> Response:
     """A stored picture as a JPEG, no wider than about `width`."""
-    pictures = cast("ShownPictures", request.app.state.shown_pictures)
-    found = pictures.shown(sha256, width)
+    found = here(request).shown.shown(sha256, width)
     if found is None:
         raise HTTPException(404)
     return Response(found, media_type=MEDIA_TYPE, headers={"Cache-Control": f"private, max-age={_SEEN_S}, immutable"})

@@ -17,7 +17,7 @@ from edge.web.picture_size import size_of
 from models.decoding import decoded, read_bytes
 from models.letterbox import Image
 
-WIDTHS = (160, 320, 480, 640, 960, 1280, 1920)
+WIDTHS = (96, 160, 320, 480, 640, 960, 1280, 1920, 3840)
 MEDIA_TYPE = "image/jpeg"
 _KEPT_BYTES = 32 << 20
 _PATIENCE_S = 10.0

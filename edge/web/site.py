@@ -21,7 +21,6 @@ from edge.web.calibrating import page as calibrate
 from edge.web.here import Here
 from edge.web.masters import page as masters
 from edge.web.masters import showing
-from edge.web.shown_pictures import ShownPictures
 from edge.web.watch import Watch
 from models.errors import GateError, ModelError, RequestError
 
@@ -77,10 +76,9 @@ def make_station_pages(config: StationConfig, listen: Listen) -> FastAPI:
         uploads={"/bundles/tray": bringing.MOST_BYTES, "/masters/{product}/add": masters.MOST_BYTES},
     )
     here = Here(config)
-    pictures = ShownPictures(here.images)
-    watch = Watch(here, pictures)
+    watch = Watch(here, here.shown)
     app = make_application(site, ROUTERS, lifespan=lambda _app: _while(watch))
-    app.state.here, app.state.watch, app.state.shown_pictures = here, watch, pictures
+    app.state.here, app.state.watch = here, watch
     return app
 
 
