@@ -84,6 +84,19 @@ def test_what_a_camera_saw_of_another_part_says_so_and_leaves_with_it(line: Line
     page.context.close()
 
 
+def test_the_focus_aid_says_that_a_picture_is_of_before_and_shows_no_figure_of_one_that_is_missing(line: Line) -> None:
+    line.write(1, "before", ("top",), datetime.now(UTC))
+    page = enter(line.browser, f"{line.address}/focus", "engineer")
+    page.wait_for_selector(".lens.old[data-camera=top] .idle:has-text('before you looked')")
+    line.write(2, "now", ("top",), datetime.now(UTC))
+    page.wait_for_selector(".lens:not(.old)[data-camera=top] .percent:has-text('%')")
+    line.write(3, "unkept", ("top",), datetime.now(UTC), kept=False)
+    page.wait_for_selector(".lens[data-camera=top] .advice:has-text('not kept')")
+    assert "%" not in page.inner_text(".lens[data-camera=top] .percent")
+    page.wait_for_selector(".lens.old[data-camera=top] .idle:has-text('No new picture for')")
+    page.context.close()
+
+
 def test_a_number_that_is_given_anew_shows_the_part_that_has_it_now(line: Line) -> None:
     line.write(1, "before", ("top",), datetime.now(UTC), kept=False)
     page = line.enter()
