@@ -67,6 +67,7 @@ def rest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Station, FastAPI]:
     return made, app
 
 
+@pytest.mark.long
 @pytest.mark.skipif(bool(MISSING or NO_BROKER), reason=MISSING or NO_BROKER)
 def test_boxes_that_a_person_draws_on_a_page_are_a_label_in_the_cloud_under_their_name(tmp_path: Path) -> None:
     broker = LocalBroker("mosquitto", tmp_path / "broker", free_port())
