@@ -11,10 +11,10 @@ window.inspectd = window.inspectd || {};
   const token = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRF-Token"];
   const mark = () => Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-  const post = (path, content, more = {}) =>
+  const post = (path, content, more = {}, heads = {}) =>
     fetch(path, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-CSRF-Token": token(), "HX-Request": "true" },
+      headers: { "Content-Type": "application/json", "X-CSRF-Token": token(), "HX-Request": "true", ...heads },
       body: JSON.stringify(content),
       ...more,
     });
@@ -53,7 +53,8 @@ window.inspectd = window.inspectd || {};
       this.asking = true;
       try {
         const most = Math.max(0, AHEAD - this.waiting.length);
-        const answer = await post("/review/claim", { page: this.page, ...this.choice, have: this.have(), most });
+        const itself = renew ? { "X-By-Itself": "yes" } : {}; // a page that nobody uses keeps nobody logged in
+        const answer = await post("/review/claim", { page: this.page, ...this.choice, have: this.have(), most }, {}, itself);
         if (!answer.ok) throw await this.refusal(answer);
         const { samples, classes, progress } = await answer.json();
         const known = new Set(this.have());
