@@ -22,14 +22,16 @@ window.inspectd = window.inspectd || {};
   const textOf = (html) => new DOMParser().parseFromString(html, "text/html").body.textContent.trim();
 
   class Queue {
-    // choice: product, reason, station, proposed; changed: something came or went; outbox: what is not stored yet
-    constructor(choice, changed) {
+    // person: whose answers these are; choice: product, reason, station, proposed; changed: something came or went
+    constructor(person, choice, changed) {
+      this.person = person;
+      this.stranger = ""; // who is logged in instead
       this.choice = choice;
       this.changed = changed;
       this.page = mark();
       this.waiting = []; // samples that come next, each with `ready`: a promise of its picture
       this.current = null;
-      this.outbox = [];
+      this.outbox = []; // what is not stored yet
       this.sending = false;
       this.asking = false;
       this.dry = false;
@@ -62,7 +64,7 @@ window.inspectd = window.inspectd || {};
         this.dry = !samples.length && most > 0;
         this.progress = progress;
         this.classes = classes;
-        this.fault = "";
+        this.fault = this.stranger = "";
       } catch (error) {
         this.fault = error.message;
         setTimeout(() => this.fill(true), WAIT_MS[2]);
@@ -135,7 +137,7 @@ window.inspectd = window.inspectd || {};
       if (answer.ok) {
         if (each.answer) each.sample.seen = (await answer.json()).seen;
         this.outbox.splice(this.outbox.indexOf(each), 1);
-        this.fault = "";
+        this.fault = this.stranger = "";
         return;
       }
       if (answer.status === 409 || answer.status === 422) {
@@ -145,14 +147,17 @@ window.inspectd = window.inspectd || {};
       throw await this.refusal(answer);
     }
 
-    // Whoever logged in again in another tab has another token; the answers here are not lost by that.
+    // Whoever logged in again in another tab has another token; the answers here are not lost by that. Another person's
+    // token is not taken: nobody's answers are stored in somebody else's name.
     async refusal(answer) {
       const said = textOf(await answer.text());
       if (answer.status === 401) return new Error("401");
       if (answer.status === 403) {
         const page = new DOMParser().parseFromString(await (await fetch("/account")).text(), "text/html");
         const headers = page.body.getAttribute("hx-headers");
-        if (page.querySelector("header nav") && headers) document.body.setAttribute("hx-headers", headers);
+        const name = page.querySelector("header nav") ? page.querySelector("header .who a").textContent.trim() : "";
+        this.stranger = name && name !== this.person ? name : "";
+        if (name === this.person && headers) document.body.setAttribute("hx-headers", headers);
       }
       return new Error(said || String(answer.status));
     }
