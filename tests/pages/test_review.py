@@ -1,9 +1,13 @@
 """The review queue and the labels, as the pages' addresses give and take them."""
 
+import asyncio
+import contextlib
+import gc
 import hashlib
 import io
 import json
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from fastapi import FastAPI
 from labels_kit import PRODUCT, id_of, picture, say
 from pages_kit import Visitor, let_in, visitor
 from review_kit import pages_on, store_with
+from starlette.requests import ClientDisconnect
 from stores import ask
 
 from cloud_sync.hub.labels.truths import defect, good
@@ -178,6 +183,45 @@ def test_labels_go_out_as_coco_and_come_back_in(app: FastAPI, tmp_path: Path) ->
     assert visitor(app, "operator").client.post(path, content=b"{}").status_code == 403
     assert visitor(app, "operator").get(f"/labels/files/export?product={PRODUCT}").status_code == 403
     assert engineer.client.post(path, content=b"no json", headers=headers).status_code == 409
+
+
+def test_a_name_that_no_file_can_have_is_refused_in_words(app: FastAPI) -> None:
+    engineer = visitor(app, "engineer")
+    content = r'{"images": [{"id": 1, "file_name": "\ud800.png"}], "annotations": [], "categories": []}'
+    path, headers = f"/labels/files/import?product={PRODUCT}", {"X-CSRF-Token": engineer.csrf}
+    assert engineer.client.post(path, content=content, headers=headers).status_code == 409
+
+
+def test_an_export_that_nobody_waited_for_leaves_no_file(
+    app: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever closes the page while the export is laid out is gone before the first byte."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    engineer = visitor(app, "engineer")
+    cookie = "; ".join(f"{each.name}={each.value}" for each in engineer.client.cookies.jar)
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/labels/files/export",
+        "query_string": f"product={PRODUCT}".encode(),
+        "headers": [(b"host", b"127.0.0.1"), (b"cookie", cookie.encode())],
+        "client": ("127.0.0.1", 1),
+    }
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.disconnect"}
+
+    async def send(_: object) -> None:
+        raise OSError("they are gone")
+
+    with contextlib.suppress(OSError, ClientDisconnect):
+        asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    gc.collect()
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_an_upload_that_is_too_large_is_refused_while_it_comes(app: FastAPI) -> None:
