@@ -75,7 +75,7 @@ async def check_token(request: Request, session: Session) -> None:
         ("application/x-www-form-urlencoded", "multipart/form-data")
     ):
         given = str((await request.form()).get(CSRF_FIELD, ""))
-    if not hmac.compare_digest(given.encode(), session.csrf.encode()):
+    if not hmac.compare_digest(given.encode("utf-8", "replace"), session.csrf.encode()):
         raise NotAllowedError("error.token")
 
 

@@ -343,6 +343,12 @@ def test_what_somebody_typed_is_shown_as_text(admin: Visitor) -> None:
     assert "&lt;script&gt;alert" in text
 
 
+def test_a_token_that_is_no_text_is_none(operator: Visitor) -> None:
+    body = '--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n\\ud800\r\n--x--\r\n'
+    kind = "multipart/form-data; boundary=x; charset=unicode_escape"
+    assert operator.client.post("/logout", content=body, headers={"content-type": kind}).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "is_use"),
     [
