@@ -126,7 +126,7 @@ def test_samples_of_version_7_are_weighed_whatever_a_station_called_its_classes(
             )
         reasons = "INSERT INTO sample_reasons (sample, reason) VALUES (:sample, :reason)"
         connection.execute(
-            sa.text(reasons), [{"sample": "1" * 32, "reason": each} for each in ("novel", "overruled", "of tomorrow")]
+            sa.text(reasons), [{"sample": "1" * 32, "reason": each} for each in ("novel", "overruled", "later")]
         )
 
     StoreWriter(place).close()

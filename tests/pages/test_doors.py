@@ -359,7 +359,7 @@ def test_a_token_that_is_no_text_is_none(operator: Visitor) -> None:
     ],
 )
 def test_what_a_page_asks_for_by_itself_keeps_no_engineer_logged_in(
-    app: FastAPI, path: str, headers: dict[str, str], is_use: bool
+    app: FastAPI, path: str, headers: dict[str, str], *, is_use: bool
 ) -> None:
     engineer = visitor(app, "engineer")
     rooms: Rooms = app.state.rooms

@@ -116,7 +116,9 @@ def test_an_engineer_settles_what_two_say_differently_and_an_operator_does_not(a
             {"says": "boxes", "boxes": [{"name": "dent", "corners": [0, 0, 900, 9]}]}, 409, id="a box outside"
         ),
         pytest.param({"says": "boxes", "boxes": [{"name": "dent", "corners": [5, 5, 5, 9]}]}, 409, id="an empty box"),
-        pytest.param({"says": "defect", "name": "crack", "new_class": "crack"}, 409, id="a class that an engineer makes"),
+        pytest.param(
+            {"says": "defect", "name": "crack", "new_class": "crack"}, 409, id="a class that an engineer makes"
+        ),
     ],
 )
 def test_what_cannot_be_a_label_is_refused_in_words(app: FastAPI, content: dict[str, object], status: int) -> None:

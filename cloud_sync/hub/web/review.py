@@ -154,7 +154,7 @@ def claim_next(request: Request, session: Operator, asked: Choice) -> Response:
 
 @router.post("/review/say")
 def say_label(request: Request, session: Operator, answer: Answer) -> Response:
-    """What somebody says of a sample becomes a label; a new class, which begins a training, is an engineer's to make."""
+    """What somebody says of a sample becomes a label; a new class begins a training: engineers make it."""
     if answer.new_class and not session.person.role.covers(Role.ENGINEER):
         raise LabelError(say_word(request)("review.unknown_class", name=answer.new_class))
     here, by = hub(request), session.person.name
