@@ -118,8 +118,8 @@ def test_samples_of_version_7_are_weighed_whatever_a_station_called_its_classes(
             found = [] if label is None else [{"box_xyxy": [0, 0, 1, 1], "score": 0.5, "label": label}]
             connection.execute(
                 sa.text(
-                    "INSERT INTO samples (id, product, station, epoch, seq, camera, part_id, belongs, dropped, champion,"
-                    " at_ms, seen_at_ms, conflict, sha256)"
+                    "INSERT INTO samples (id, product, station, epoch, seq, camera, part_id, belongs, dropped,"
+                    " champion, at_ms, seen_at_ms, conflict, sha256)"
                     " VALUES (:id, 'p', 's', 'e', 1, 'c', 'x', '', :no, :champion, 1, 1, :no, 'f')"
                 ),
                 {"id": sample, "champion": json.dumps({"detections": found}), "no": False},
