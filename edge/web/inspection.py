@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Operator
 from cloud_sync.pages.showing import show
 from cloud_sync.pages.site import note
@@ -72,11 +73,17 @@ def say_word(  # noqa: PLR0913, PLR0917 - each is a field of the form
     another: Annotated[str, Form(max_length=128)] = "",
     remark: Annotated[str, Form(max_length=500)] = "",
     boxes: Annotated[str, Form(max_length=8192)] = "",
+    epoch: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
-    """Keep what somebody says of an inspection; it supersedes what was said before, and removes nothing."""
+    """Keep what somebody says of an inspection; it supersedes what was said before, and removes nothing.
+
+    `epoch` is the one that the page showed: where a backup was put back since, the number may be another part's.
+    """
     station = here(request)
     full, _, _ = _read(station, seq)
     brief, words = full.brief, full.brief.words
+    if epoch not in {"", brief.epoch}:
+        raise PagesError(f"number {seq} is another inspection since the page was loaded: load it again, and look")
     sizes = {look.camera: look.size_px for look in _looks(station, full) if look.size_px}
     about = Feedback(brief.part_id, is_right=False, by=session.person.name, inspection_id=_identity(station, brief))
     opinion = Opinion(said, another or truth, remark, boxes)

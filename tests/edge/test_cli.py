@@ -103,7 +103,17 @@ def test_every_command_stands_in_the_readme() -> None:
         assert f"edge camera {word}" in readme, word
     for word in ("status", "drain", "retry-dead"):
         assert f"edge spool {word}" in readme, word
-    for word in ("collect", "status", "stations", "quarantine", "release offer", "release status", "user add", "web", "runs list"):
+    for word in (
+        "collect",
+        "status",
+        "stations",
+        "quarantine",
+        "release offer",
+        "release status",
+        "user add",
+        "web",
+        "runs list",
+    ):
         assert f"cloud {word}" in readme, word
 
 
