@@ -16,6 +16,7 @@ from cloud_sync.pages.site import rooms
 
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf"
+ITSELF_HEADER = "X-By-Itself"  # what a page's script asks for without anybody's doing
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -38,9 +39,16 @@ def session_of(request: Request) -> Session | None:
         request.state.session = None  # what goes wrong here is said without a second look
         here = rooms(request)
         token = request.cookies.get(here.site.cookie)
-        request.state.session = here.sessions.find(token) if token else None
+        request.state.session = here.sessions.find(token, by_itself=_by_itself(request)) if token else None
     kept: Session | None = request.state.session
     return kept
+
+
+def _by_itself(request: Request) -> bool:
+    """Whether a page asked on its own, be it anew every second or for a picture in it: nobody need sit before it."""
+    heads = request.headers
+    stream = heads.get("accept", "").startswith("text/event-stream")
+    return ITSELF_HEADER in heads or heads.get("sec-fetch-dest") == "image" or stream
 
 
 class AtLeast:
@@ -67,7 +75,7 @@ async def check_token(request: Request, session: Session) -> None:
         ("application/x-www-form-urlencoded", "multipart/form-data")
     ):
         given = str((await request.form()).get(CSRF_FIELD, ""))
-    if not hmac.compare_digest(given.encode(), session.csrf.encode()):
+    if not hmac.compare_digest(given.encode("utf-8", "replace"), session.csrf.encode()):
         raise NotAllowedError("error.token")
 
 

@@ -2,6 +2,9 @@
 
 A session ends by logout, after half an hour unused, after twelve hours in any case, and with its person's password. A
 clock that was set back ends it too: nobody stays longer for it.
+
+What a page asks for by itself is use of an operator's session: the screen at the line stays all shift. Who may change
+things must be there: their session grows idle behind a page that keeps itself up to date.
 """
 
 import secrets
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 
 from cloud_sync.pages import passwords
 from cloud_sync.pages.accounts import person_of
-from cloud_sync.pages.people import Session
+from cloud_sync.pages.people import Role, Session
 from cloud_sync.pages.store import PagesStore
 from cloud_sync.pages.tries import From, LoginRefusedError, begin_try, digest, end_try, know_browser
 
@@ -74,8 +77,13 @@ class Sessions:
             end_try(connection, tried, name)
             connection.execute("UPDATE people SET password = ? WHERE name = ? AND password = ?", (fresh, name, kept))
 
-    def find(self, token: str, *, used: bool = True) -> Session | None:
-        """The session of a cookie's token; None where there is none, or it is over. Looking alone is no use of it."""
+    def find(self, token: str, *, by_itself: bool = False) -> Session | None:
+        """The session of a cookie's token; None where there is none, or it is over.
+
+        Args:
+            token: the cookie's.
+            by_itself: a page asks, and nobody did anything: a use of the session for an operator alone.
+        """
         now_s = self._clock_s()
         with self._store.transaction() as connection:
             row = connection.execute(
@@ -88,6 +96,7 @@ class Sessions:
             if not -_BACK_S <= idle_s <= IDLE_S or not -_BACK_S <= now_s - row["began_s"] <= LONGEST_S:
                 connection.execute("DELETE FROM sessions WHERE token = ?", (digest(token),))
                 return None
+            used = not by_itself or row["role"] == Role.OPERATOR.value
             if used and idle_s > _SEEN_EVERY_S:
                 connection.execute("UPDATE sessions SET seen_s = ? WHERE token = ?", (now_s, digest(token)))
         return Session(person_of(row), row["csrf"])

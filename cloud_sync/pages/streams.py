@@ -1,7 +1,6 @@
 """Event streams end when the session does or the pages stop, whatever page serves them.
 
-A stream that an operator follows is use of the session: the screen at the line stays all shift. Who may change things
-must be there: their session grows idle behind an open stream.
+A stream is what a page asks for by itself: see `sessions`.
 """
 
 import asyncio
@@ -13,7 +12,6 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloud_sync.pages.guard import session_of
-from cloud_sync.pages.people import Role
 from cloud_sync.pages.site import rooms
 
 _LOOKS_EVERY_S = 0.25
@@ -74,6 +72,5 @@ def _still_in(request: Request) -> bool:
     here, began = rooms(request), session_of(request)
     if began is None:  # a stream for everybody
         return True
-    used = began.person.role is Role.OPERATOR
-    found = here.sessions.find(request.cookies.get(here.site.cookie, ""), used=used)
+    found = here.sessions.find(request.cookies.get(here.site.cookie, ""), by_itself=True)
     return found is not None and found.person.role.covers(began.person.role)

@@ -161,6 +161,9 @@ class FeedbackRecord(PartRecord):
     boxes: Annotated[Items[SaidBoxRecord], Field(max_length=32)] = []
 
 
+TAKEN_BACK = "taken back"  # the note of a word that only withdraws what its person had said before
+
+
 SampleReasonText = Literal["uncertain", "candidate", "disagreement", "overruled", "novel", "audit"]
 
 

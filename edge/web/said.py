@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from cloud_sync.pages.errors import PagesError
-from cloud_sync.wire.records import FeedbackRecord
+from cloud_sync.wire.records import TAKEN_BACK, FeedbackRecord
 from edge.domain.errors import ConfigError, OutputError
 from edge.domain.feedback import Feedback, SaidBox
 from edge.line.protocol import feedback_line, parse_line
@@ -14,7 +14,6 @@ from edge.line.said_boxes import boxes_from
 
 Sizes = Mapping[str, tuple[int, int]]
 GOOD = "good"
-TAKEN_BACK = "taken back"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,14 @@ from cloud_sync.wire.memory import MemoryLink
 from cloud_sync.wire.memory_broker import MemoryBroker
 from cloud_sync.wire.messages import DriftMessage, DriftSigns
 from cloud_sync.wire.outbox import OutboxRow, Stream
-from cloud_sync.wire.records import FeedbackRecord, PartRecord, SaidBoxRecord, canonical_json, read_record
+from cloud_sync.wire.records import (
+    TAKEN_BACK,
+    FeedbackRecord,
+    PartRecord,
+    SaidBoxRecord,
+    canonical_json,
+    read_record,
+)
 
 PICTURE = picture(1)
 STORY: tuple[PartRecord, ...] = (
@@ -309,6 +316,17 @@ def test_a_last_word_that_is_no_label_takes_back_what_an_earlier_one_said(place:
     catch_up(place)
 
     assert [(says, supersedes) for says, _, _, _, supersedes in told(place)] == [("good", 0), ("unsure", 1)]
+
+
+def test_a_word_that_was_taken_back_makes_no_good_part_of_one_that_passed(place: str) -> None:
+    taken_back = feedback(2, 7, "PASS", is_right=True).model_copy(update={"note": TAKEN_BACK})
+    receive(place, inspection(7, "PASS"), sample(1, 7), feedback(1, 7, "PASS", "scratch"))
+    declare(place, "scratch")
+    catch_up(place)
+    receive(place, taken_back)
+    catch_up(place)
+
+    assert [says for says, *_ in told(place)] == ["defect", "unsure"]
 
 
 def test_a_reviewers_label_stays_whatever_operators_draw_later(place: str) -> None:

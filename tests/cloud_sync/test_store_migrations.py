@@ -1,17 +1,21 @@
 """Stores that an older program made, and programs that start at once."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from outboxes import EPOCH, STATION, inspection
 from stores import engine, everything
 
+from cloud_sync.hub.labels.usefulness import usefulness_of
 from cloud_sync.hub.store import (
     StoreError,
     file_tables,
@@ -24,7 +28,7 @@ from cloud_sync.hub.store import (
     trust_tables,
 )
 from cloud_sync.hub.store.reading import StoreReader
-from cloud_sync.hub.store.tables import SCHEMA_VERSION, metadata
+from cloud_sync.hub.store.tables import SCHEMA_VERSION, meta, metadata
 from cloud_sync.hub.store.writing import Key, NewRecord, StoreWriter
 from cloud_sync.wire.outbox import Stream
 from cloud_sync.wire.records import content_hash
@@ -92,6 +96,49 @@ def test_a_store_of_version_1_is_brought_forward_with_every_row(place: str) -> N
     ]
     assert after["meta"] == [("schema_version", str(SCHEMA_VERSION))]
     assert after["holdings"] == [(STATION, EPOCH, "inspections", 3, 3, 0)]
+
+
+def store_of_version(place: str, version: int) -> None:
+    """A store as the program of a schema version had made it."""
+    with engine(place).begin() as connection:
+        meta.create(connection)
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, f"{version:04d}")
+        connection.execute(sa.insert(meta).values(name="schema_version", value=str(version)))
+
+
+def test_samples_of_version_7_are_weighed_whatever_a_station_called_its_classes(place: str) -> None:
+    store_of_version(place, 7)
+    labels = {"1" * 32: "scratch", "2" * 32: "a\0b", "3" * 32: "x" * 128, "4" * 32: None}
+    with engine(place).begin() as connection:
+        for sample, label in labels.items():
+            found = [] if label is None else [{"box_xyxy": [0, 0, 1, 1], "score": 0.5, "label": label}]
+            connection.execute(
+                sa.text(
+                    "INSERT INTO samples (id, product, station, epoch, seq, camera, part_id, belongs, dropped,"
+                    " champion, at_ms, seen_at_ms, conflict, sha256)"
+                    " VALUES (:id, 'p', 's', 'e', 1, 'c', 'x', '', :no, :champion, 1, 1, :no, 'f')"
+                ),
+                {"id": sample, "champion": json.dumps({"detections": found}), "no": False},
+            )
+        reasons = "INSERT INTO sample_reasons (sample, reason) VALUES (:sample, :reason)"
+        connection.execute(
+            sa.text(reasons), [{"sample": "1" * 32, "reason": each} for each in ("novel", "overruled", "later")]
+        )
+
+    StoreWriter(place).close()
+
+    with engine(place).connect() as connection:
+        rows = connection.execute(sa.text("SELECT id, usefulness, proposed FROM samples ORDER BY id")).all()
+    assert [tuple(row) for row in rows] == [
+        ("1" * 32, usefulness_of(["novel", "overruled"]), "scratch"),
+        ("2" * 32, 0, "a\ufffdb"),
+        ("3" * 32, 0, "x" * 128),
+        ("4" * 32, 0, ""),
+    ]
 
 
 def test_the_steps_lead_to_the_tables_that_the_program_works_with(place: str) -> None:

@@ -17,6 +17,10 @@ def test_somebody_logs_in_changes_the_language_by_keys_alone_and_logs_out(tmp_pa
     app = make_station_pages(load_config(Station(tmp_path / "station").write_config()), Listen())
     let_in(app)
     with served(app) as address, chromium() as browser:
+        keeper = enter(browser, f"{address}/bundles", "engineer")
+        with keeper.expect_request("**/bundles/standing") as polled:
+            pass
+        assert polled.value.headers.get("x-by-itself") == "yes"  # or it would keep them logged in for ever
         page = enter(browser, f"{address}/account", "operator")
         page.select_option("select[name=language]", "zh")
         page.click("form[action='/account/looks'] button")

@@ -18,6 +18,7 @@ from cloud_sync.pages.guard import Operator
 from cloud_sync.pages.headers import HEADERS
 from cloud_sync.pages.serving import Listen
 from cloud_sync.pages.site import Rooms
+from cloud_sync.pages.store import PagesStore
 from cloud_sync.pages.tries import PER_NAME_AND_ADDRESS
 from edge.config import load_config
 from edge.web.site import make_station_pages
@@ -341,3 +342,36 @@ def test_what_somebody_typed_is_shown_as_text(admin: Visitor) -> None:
     text = admin.post("/users/%3Cscript%3Ealert(1)/remove").text
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert" in text
+
+
+def test_a_token_that_is_no_text_is_none(operator: Visitor) -> None:
+    body = '--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n\\ud800\r\n--x--\r\n'
+    kind = "multipart/form-data; boundary=x; charset=unicode_escape"
+    assert operator.client.post("/logout", content=body, headers={"content-type": kind}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "is_use"),
+    [
+        pytest.param("/account", {}, True, id="a page"),
+        pytest.param("/bundles/standing", {"HX-Request": "true"}, True, id="a part that somebody clicked for"),
+        pytest.param("/bundles/standing", {"X-By-Itself": "yes"}, False, id="a part that asks anew by itself"),
+        pytest.param(f"/live/picture/{'0' * 64}", {"Sec-Fetch-Dest": "image"}, False, id="a picture in a page"),
+    ],
+)
+def test_what_a_page_asks_for_by_itself_keeps_no_engineer_logged_in(
+    app: FastAPI, path: str, headers: dict[str, str], *, is_use: bool
+) -> None:
+    engineer = visitor(app, "engineer")
+    rooms: Rooms = app.state.rooms
+    with PagesStore(rooms.site.database).transaction() as connection:
+        connection.execute("UPDATE sessions SET seen_s = seen_s - 600 WHERE name = 'engineer'")
+    before = seen_of(rooms)
+    engineer.get(path, headers=headers)
+    assert (max(seen_of(rooms)) > max(before)) is is_use
+
+
+def seen_of(rooms: Rooms) -> list[float]:
+    """When the engineer's sessions were used last."""
+    with PagesStore(rooms.site.database).transaction() as connection:
+        return [row[0] for row in connection.execute("SELECT seen_s FROM sessions WHERE name = 'engineer'")]

@@ -130,9 +130,17 @@ def test_a_session_ends_unused_and_in_any_case(house: House) -> None:
 def test_a_session_that_is_only_looked_at_grows_idle(house: House) -> None:
     token = house.sessions.begin("ada", RIGHT, OURS).token
     house.now_s[0] += IDLE_S - 1
-    assert house.sessions.find(token, used=False) is not None
+    assert house.sessions.find(token, by_itself=True) is not None
     house.now_s[0] += 2
     assert house.sessions.find(token) is None
+
+
+def test_the_screen_of_an_operator_stays_by_itself(house: House) -> None:
+    token = house.sessions.begin("ada", RIGHT, OURS).token
+    house.accounts.set_role("ada", Role.OPERATOR)
+    for _ in range(3):
+        house.now_s[0] += IDLE_S - 1
+        assert house.sessions.find(token, by_itself=True) is not None
 
 
 def test_a_clock_that_was_set_back_keeps_nobody_in_and_nobody_out(house: House) -> None:

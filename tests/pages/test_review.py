@@ -1,9 +1,13 @@
 """The review queue and the labels, as the pages' addresses give and take them."""
 
+import asyncio
+import contextlib
+import gc
 import hashlib
 import io
 import json
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from fastapi import FastAPI
 from labels_kit import PRODUCT, id_of, picture, say
 from pages_kit import Visitor, let_in, visitor
 from review_kit import pages_on, store_with
+from starlette.requests import ClientDisconnect
 from stores import ask
 
 from cloud_sync.hub.labels.truths import defect, good
@@ -111,7 +116,9 @@ def test_an_engineer_settles_what_two_say_differently_and_an_operator_does_not(a
             {"says": "boxes", "boxes": [{"name": "dent", "corners": [0, 0, 900, 9]}]}, 409, id="a box outside"
         ),
         pytest.param({"says": "boxes", "boxes": [{"name": "dent", "corners": [5, 5, 5, 9]}]}, 409, id="an empty box"),
-        pytest.param({"says": "defect", "name": "a/b", "new_class": "a/b"}, 409, id="a name that is no class"),
+        pytest.param(
+            {"says": "defect", "name": "crack", "new_class": "crack"}, 409, id="a class that an engineer makes"
+        ),
     ],
 )
 def test_what_cannot_be_a_label_is_refused_in_words(app: FastAPI, content: dict[str, object], status: int) -> None:
@@ -124,7 +131,10 @@ def test_what_cannot_be_a_label_is_refused_in_words(app: FastAPI, content: dict[
 
 def test_boxes_and_a_new_class_are_taken_together(app: FastAPI, tmp_path: Path) -> None:
     box = {"name": "crack", "corners": [1, 2, 30.5, 40]}
-    answer = labelled(visitor(app, "operator"), id_of(1), "boxes", boxes=[box], new_class="crack")
+    engineer = visitor(app, "engineer")
+    wrong = {"page": PAGE, "sample": id_of(1), "says": "defect", "name": "a/b", "new_class": "a/b"}
+    assert post(engineer, "/review/say", wrong).status_code == 409
+    answer = labelled(engineer, id_of(1), "boxes", boxes=[box], new_class="crack")
 
     assert answer.status_code == 200, answer.text
     assert ask(str(tmp_path / "cloud.db"), "SELECT boxes FROM labels") == [('[["crack", 1.0, 2.0, 30.5, 40.0]]',)]
@@ -175,6 +185,45 @@ def test_labels_go_out_as_coco_and_come_back_in(app: FastAPI, tmp_path: Path) ->
     assert visitor(app, "operator").client.post(path, content=b"{}").status_code == 403
     assert visitor(app, "operator").get(f"/labels/files/export?product={PRODUCT}").status_code == 403
     assert engineer.client.post(path, content=b"no json", headers=headers).status_code == 409
+
+
+def test_a_name_that_no_file_can_have_is_refused_in_words(app: FastAPI) -> None:
+    engineer = visitor(app, "engineer")
+    content = r'{"images": [{"id": 1, "file_name": "\ud800.png"}], "annotations": [], "categories": []}'
+    path, headers = f"/labels/files/import?product={PRODUCT}", {"X-CSRF-Token": engineer.csrf}
+    assert engineer.client.post(path, content=content, headers=headers).status_code == 409
+
+
+def test_an_export_that_nobody_waited_for_leaves_no_file(
+    app: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever closes the page while the export is laid out is gone before the first byte."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    engineer = visitor(app, "engineer")
+    cookie = "; ".join(f"{each.name}={each.value}" for each in engineer.client.cookies.jar)
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/labels/files/export",
+        "query_string": f"product={PRODUCT}".encode(),
+        "headers": [(b"host", b"127.0.0.1"), (b"cookie", cookie.encode())],
+        "client": ("127.0.0.1", 1),
+    }
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.disconnect"}
+
+    async def send(_: object) -> None:
+        raise OSError("they are gone")
+
+    with contextlib.suppress(OSError, ClientDisconnect):
+        asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    gc.collect()
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_an_upload_that_is_too_large_is_refused_while_it_comes(app: FastAPI) -> None:

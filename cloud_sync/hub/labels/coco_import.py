@@ -160,7 +160,7 @@ def _digest(request: ImportRequest, entry: Entry) -> str:
 def _digest_beside(file: Path, name: str) -> str:
     """Of the image beside the COCO file; never of a file outside its data set's folder."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    if not parts or ".." in parts or parts[0] == "/" or "\0" in name:
+    if not parts or ".." in parts or parts[0] == "/" or "\0" in name or not _is_text(name):
         return ""
     root = file.parent.parent if file.parent.name == "annotations" else file.parent
     for folder in (file.parent, root, root / "images", root / "images" / "default"):
@@ -168,6 +168,11 @@ def _digest_beside(file: Path, name: str) -> str:
         if path.resolve().is_relative_to(root.resolve()) and (content := read_bytes(path)) is not None:
             return hashlib.sha256(content).hexdigest()
     return ""
+
+
+def _is_text(name: str) -> bool:
+    """Whether it can be written in UTF-8: half a surrogate pair, as JSON may escape one, cannot."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _truths(

@@ -15,7 +15,7 @@ from cloud_sync.hub.store.adding import add_absent
 from cloud_sync.hub.store.entries import storable
 from cloud_sync.hub.store.label_tables import feedback, labels, samples
 from cloud_sync.wire.outbox import Stream
-from cloud_sync.wire.records import FeedbackRecord, SaidBoxRecord, read_record
+from cloud_sync.wire.records import TAKEN_BACK, FeedbackRecord, SaidBoxRecord, read_record
 
 
 def put_feedback(connection: sa.Connection, record: FeedbackRecord, seen_at_ms: int) -> None:
@@ -59,13 +59,15 @@ def apply_feedback(connection: sa.Connection, station: str, epoch: str, seq: int
     if said is None:
         return 0
     payload = payload_of(connection, said.station, said.epoch, Stream.FEEDBACK, said.seq)
-    boxes = read_record(FeedbackRecord, payload).boxes if payload else []
+    word = read_record(FeedbackRecord, payload) if payload else None
+    boxes = word.boxes if word else []
+    withdrawn = word is not None and word.note == TAKEN_BACK and not word.label  # nobody said that the part is good
     found = _samples(connection, station, epoch, seq)
-    labels_said = [(sample, _truth(connection, said, sample, boxes)) for sample in found]
+    labels_said = [(sample, None if withdrawn else _truth(connection, said, sample, boxes)) for sample in found]
     new = [
         NewLabel(sample.id, truth, "feedback", said.said_by, said.said_at_ms)
-        for sample, word in labels_said
-        if (truth := word or (unsure() if sample.source == "feedback" else None)) is not None
+        for sample, named in labels_said
+        if (truth := named or (unsure() if sample.source == "feedback" else None)) is not None
     ]
     return add_labels(connection, new, at_ms) if new else 0
 

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import weakref
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,17 +43,13 @@ def export_labels(
     """Samples of a product with their pictures as one ZIP file: COCO, labels and proposals."""
     config = hub(request).config
     wanted = Wanted(product, station or None, None, only == "unlabelled", only == "disputed")
-    folder = Path(tempfile.mkdtemp(prefix="inspectd-export-"))
-    try:
-        with read(config.cloud.store) as connection:
-            done = export_coco(connection, open_blobs(config.blobs), wanted, folder / "coco")
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    laid = _Laid()
+    with read(config.cloud.store) as connection:
+        done = export_coco(connection, open_blobs(config.blobs), wanted, laid.folder / "coco")
     note(request, session, "export labels", f"{product}: {done.images} images")
     name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in product)
     headers = {"Content-Disposition": f'attachment; filename="{name}-coco.zip"'}
-    return StreamingResponse(_zipped(folder), media_type="application/zip", headers=headers)
+    return StreamingResponse(_zipped(laid), media_type="application/zip", headers=headers)
 
 
 @router.post("/labels/files/import")
@@ -92,6 +89,14 @@ async def _receive(request: Request, file: Path) -> None:
             into.write(piece)
 
 
+class _Laid:
+    """A folder for an export: it goes with the last who knows of it, also where nobody waited for the first byte."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="inspectd-export-"))
+        self.remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
+
 class _Pipe:
     """What a ZIP file is written into, to be taken away as it grows."""
 
@@ -118,9 +123,9 @@ class _Pipe:
         return taken
 
 
-def _zipped(folder: Path) -> Iterator[bytes]:
+def _zipped(laid: _Laid) -> Iterator[bytes]:
     """The export as a ZIP file, one picture at a time; the folder is gone afterwards."""
-    root, pipe = folder / "coco", _Pipe()
+    root, pipe = laid.folder / "coco", _Pipe()
     try:
         with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
             for path in sorted(path for path in root.rglob("*") if path.is_file()):
@@ -131,4 +136,4 @@ def _zipped(folder: Path) -> Iterator[bytes]:
                 path.unlink()
         yield pipe.take()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        laid.remove()

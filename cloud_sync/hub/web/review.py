@@ -26,6 +26,7 @@ from cloud_sync.hub.store.label_tables import labels, samples
 from cloud_sync.hub.web.hub import NO_NUL, Hub, hub, now_ms
 from cloud_sync.hub.web.review_shown import progress_shown, script_words, shown
 from cloud_sync.pages.guard import Operator
+from cloud_sync.pages.people import Role
 from cloud_sync.pages.showing import say as say_word
 from cloud_sync.pages.showing import show
 from cloud_sync.pages.site import note
@@ -153,7 +154,9 @@ def claim_next(request: Request, session: Operator, asked: Choice) -> Response:
 
 @router.post("/review/say")
 def say_label(request: Request, session: Operator, answer: Answer) -> Response:
-    """What somebody says of a sample becomes a label."""
+    """What somebody says of a sample becomes a label; a new class begins a training: engineers make it."""
+    if answer.new_class and not session.person.role.covers(Role.ENGINEER):
+        raise LabelError(say_word(request)("review.unknown_class", name=answer.new_class))
     here, by = hub(request), session.person.name
     config, truth = here.config, _inside(here, answer)
     said = Said(answer.sample, truth, by, answer.seen, answer.new_class)

@@ -1,4 +1,5 @@
-// Keys for what carries data-key: a link or button is pressed, a field gets the focus. "?" lists them.
+// Keys for what carries data-key: a link or button is pressed, a field gets the focus. "?" lists them. A key that is
+// held down presses once, but for what carries data-repeat: nobody says twenty things by leaning on a key.
 "use strict";
 (() => {
   const typing = (element) => element.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
@@ -29,7 +30,11 @@
     const element = keyed(event.key);
     if (!element) return;
     event.preventDefault();
-    press(element);
+    if (!event.repeat || "repeat" in element.dataset) press(element);
+  });
+  // What htmx asks for by a clock, or because a script said so, is nobody's doing: it keeps nobody logged in.
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    if (!detail.triggeringEvent || detail.triggeringEvent.type === "changed") detail.headers["X-By-Itself"] = "yes";
   });
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-keys-help]")) help();

@@ -1,6 +1,7 @@
 // The review page: keys to answers, and the next picture at once.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
+  const SEEN_MS = 150; // nobody sees and answers in less: a key that bounced is no word on the next picture
   const root = document.getElementById("review");
   const by = (id) => document.getElementById(id);
   const words = JSON.parse(root.dataset.words);
@@ -12,12 +13,12 @@ document.addEventListener("DOMContentLoaded", () => {
   let last = "";
   let comparing = localStorage.getItem("review beside") !== "no"; // a good part is shown beside
   let asked = ""; // a new class that one more Enter makes
-  let shownId = "";
+  let shownId = ""; // what may be answered: it has been before somebody's eyes
   let showing = null; // when the key was pressed that asks for the next picture
 
   const picture = new window.inspectd.Picture(by("stage"));
   const boxes = new window.inspectd.Boxes(picture, () => last || classes[0] || "", () => mode());
-  const queue = new window.inspectd.Queue({ product, reason, station, proposed }, () => refresh());
+  const queue = new window.inspectd.Queue(root.dataset.person, { product, reason, station, proposed }, () => refresh());
 
   // Digits are classes here; the pages of the menu are a click away.
   for (const each of document.querySelectorAll("header nav [data-key]")) each.removeAttribute("data-key");
@@ -95,6 +96,12 @@ document.addEventListener("DOMContentLoaded", () => {
     return said ? said.detections.map((each) => ({ name: each.label, corners: each.box_xyxy, score: each.score })) : [];
   };
 
+  const seen = (sample) => {
+    if (queue.current !== sample) return;
+    shownId = sample.id;
+    root.dataset.shown = sample.id;
+  };
+
   const display = async () => {
     const sample = queue.current;
     by("empty").hidden = Boolean(sample) || !queue.dry;
@@ -106,6 +113,7 @@ document.addEventListener("DOMContentLoaded", () => {
       return;
     }
     describe(sample);
+    shownId = "";
     boxes.locked = true;
     try {
       const { bitmap, size } = await sample.ready;
@@ -113,11 +121,11 @@ document.addEventListener("DOMContentLoaded", () => {
       picture.show(bitmap, size);
       boxes.show(proposedBoxes(sample), sample.drawn || []);
       boxes.locked = false;
-      shownId = sample.id;
-      root.dataset.shown = sample.id;
+      setTimeout(() => seen(sample), SEEN_MS);
       if (showing !== null) performance.measure("next picture", { start: showing, end: performance.now() });
       showing = null;
     } catch (error) {
+      if (queue.current !== sample) return; // what was undone meanwhile is not the one to skip
       by("errors").replaceChildren(make("p", fill(words.no_picture, { why: error.message }), "bad card"));
       advance("skip");
     }
@@ -183,7 +191,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const late = queue.fault ? queue.outbox.length - refused.length : 0;
     outbox.hidden = !refused.length && !queue.fault;
     outbox.replaceChildren();
-    if (queue.fault) outbox.append(make("p", queue.fault === "401" ? fill(words.logged_out, { count: late }) : fill(words.late, { count: late, why: queue.fault })));
+    if (queue.fault && queue.stranger) outbox.append(make("p", fill(words.other_person, { name: queue.stranger, count: late })));
+    else if (queue.fault) outbox.append(make("p", queue.fault === "401" ? fill(words.logged_out, { count: late }) : fill(words.late, { count: late, why: queue.fault })));
     for (const each of refused) {
       const line = make("p", fill(words.refused, { part: each.sample.part_id || each.sample.id, why: each.refused }));
       const [again, drop] = [make("button", words.again), make("button", words.drop, "danger")];
@@ -224,6 +233,11 @@ document.addEventListener("DOMContentLoaded", () => {
     const near = classes.filter((name) => name.toLowerCase().startsWith(text.toLowerCase()));
     const known = classes.find((name) => name.toLowerCase() === text.toLowerCase()) || (near.length === 1 ? near[0] : "");
     if (!text) return;
+    if (!known && !root.dataset.declares) {
+      by("typed_said").hidden = false;
+      by("typed_said").textContent = fill(words.unknown_class, { name: text });
+      return;
+    }
     if (!known && asked !== text) {
       asked = text;
       by("typed_said").hidden = false;

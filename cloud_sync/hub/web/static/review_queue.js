@@ -11,10 +11,10 @@ window.inspectd = window.inspectd || {};
   const token = () => JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRF-Token"];
   const mark = () => Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-  const post = (path, content, more = {}) =>
+  const post = (path, content, more = {}, heads = {}) =>
     fetch(path, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-CSRF-Token": token(), "HX-Request": "true" },
+      headers: { "Content-Type": "application/json", "X-CSRF-Token": token(), "HX-Request": "true", ...heads },
       body: JSON.stringify(content),
       ...more,
     });
@@ -22,14 +22,16 @@ window.inspectd = window.inspectd || {};
   const textOf = (html) => new DOMParser().parseFromString(html, "text/html").body.textContent.trim();
 
   class Queue {
-    // choice: product, reason, station, proposed; changed: something came or went; outbox: what is not stored yet
-    constructor(choice, changed) {
+    // person: whose answers these are; choice: product, reason, station, proposed; changed: something came or went
+    constructor(person, choice, changed) {
+      this.person = person;
+      this.stranger = ""; // who is logged in instead
       this.choice = choice;
       this.changed = changed;
       this.page = mark();
       this.waiting = []; // samples that come next, each with `ready`: a promise of its picture
       this.current = null;
-      this.outbox = [];
+      this.outbox = []; // what is not stored yet
       this.sending = false;
       this.asking = false;
       this.dry = false;
@@ -53,7 +55,8 @@ window.inspectd = window.inspectd || {};
       this.asking = true;
       try {
         const most = Math.max(0, AHEAD - this.waiting.length);
-        const answer = await post("/review/claim", { page: this.page, ...this.choice, have: this.have(), most });
+        const itself = renew ? { "X-By-Itself": "yes" } : {}; // a page that nobody uses keeps nobody logged in
+        const answer = await post("/review/claim", { page: this.page, ...this.choice, have: this.have(), most }, {}, itself);
         if (!answer.ok) throw await this.refusal(answer);
         const { samples, classes, progress } = await answer.json();
         const known = new Set(this.have());
@@ -61,7 +64,7 @@ window.inspectd = window.inspectd || {};
         this.dry = !samples.length && most > 0;
         this.progress = progress;
         this.classes = classes;
-        this.fault = "";
+        this.fault = this.stranger = "";
       } catch (error) {
         this.fault = error.message;
         setTimeout(() => this.fill(true), WAIT_MS[2]);
@@ -134,7 +137,7 @@ window.inspectd = window.inspectd || {};
       if (answer.ok) {
         if (each.answer) each.sample.seen = (await answer.json()).seen;
         this.outbox.splice(this.outbox.indexOf(each), 1);
-        this.fault = "";
+        this.fault = this.stranger = "";
         return;
       }
       if (answer.status === 409 || answer.status === 422) {
@@ -144,14 +147,17 @@ window.inspectd = window.inspectd || {};
       throw await this.refusal(answer);
     }
 
-    // Whoever logged in again in another tab has another token; the answers here are not lost by that.
+    // Whoever logged in again in another tab has another token; the answers here are not lost by that. Another person's
+    // token is not taken: nobody's answers are stored in somebody else's name.
     async refusal(answer) {
       const said = textOf(await answer.text());
       if (answer.status === 401) return new Error("401");
       if (answer.status === 403) {
         const page = new DOMParser().parseFromString(await (await fetch("/account")).text(), "text/html");
         const headers = page.body.getAttribute("hx-headers");
-        if (page.querySelector("header nav") && headers) document.body.setAttribute("hx-headers", headers);
+        const name = page.querySelector("header nav") ? page.querySelector("header .who a").textContent.trim() : "";
+        this.stranger = name && name !== this.person ? name : "";
+        if (name === this.person && headers) document.body.setAttribute("hx-headers", headers);
       }
       return new Error(said || String(answer.status));
     }

@@ -83,7 +83,8 @@ def _pages(connection: sa.Connection) -> Iterator[Sequence[sa.Row[Any, Any]]]:
 
 def _class(champion: str) -> str:
     best = max(json.loads(champion)["detections"], key=lambda each: each["score"], default=None)
-    return "" if best is None else str(best["label"])[:128]
+    # A station may call a class anything; PostgreSQL's text has no NUL, and the whole step would fail on one.
+    return "" if best is None else str(best["label"])[:128].replace("\0", "\ufffd")
 
 
 def _add_indexes() -> None:
