@@ -2,6 +2,7 @@
 
 import http.client
 import secrets
+import signal
 import subprocess
 import time
 import urllib.error
@@ -63,15 +64,17 @@ def open_pages(plant: Plant) -> Iterator[Pages]:
 
 
 def show_pages(pages: Pages, console: Console, *, stay: bool) -> None:
-    """Print where the pages are; with `stay` they stay until Ctrl-C."""
+    """Print where the pages are; with `stay` they stay until Ctrl-C, SIGTERM, or the terminal is closed."""
     console.print("[bold]The pages are alive[/bold]; parts pass the station, two a second:")
     console.print(f"station: {pages.station}\n  cloud: {pages.cloud}", highlight=False)
     console.print(f"log in as {pages.name}, password {pages.password}", highlight=False)
     if not stay:
         console.print("They end with this demo, for nobody sits at this terminal.")
         return
-    console.print("Ctrl-C ends the demo.")
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: else line, station and pages would run on by themselves
+        signal.signal(ending, signal.default_int_handler)
     try:
+        console.print("Ctrl-C ends the demo.")
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from cloud_sync.pages.showing import show
 from edge.domain.errors import StorageError
 from edge.web.here import Here, here
 from edge.web.live import spoken, watch_of
-from edge.web.trouble import Trouble, Weight, said, troubles
+from edge.web.trouble import Trouble, Weight, of_pages, said, troubles
 from edge.web.watch import Noticed
 
 router = APIRouter()
@@ -72,7 +72,7 @@ def _now(request: Request) -> Now:
     except StorageError as error:
         trouble = Trouble("daemon", "daemon", Weight.FAULT, str(error))
         return Now([Shown(trouble, None)])
-    found = [_dated(trouble, dead) for trouble in troubles(status)]
+    found = [_dated(trouble, dead) for trouble in (*troubles(status), *of_pages(outdated=station.is_outdated))]
     noticed: Mapping[str, Noticed] = watch_of(request).noticed
     shown = [Shown(each, noticed.get(each.name) if each.since is None else None) for each in found]
     return Now(shown, dead, said(status, "master_checks"))

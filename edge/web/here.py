@@ -28,10 +28,16 @@ class Here:
 
     def __init__(self, config: StationConfig) -> None:
         self.config = config
+        self._stamp = _stamp(config)
         self.images = ImageStore(config.images_dir, config.retention.image_format)
         self.shown = ShownPictures(self.images)
         self.pictures = Pictures(self.shown)
         self.works = {kind: Works(config.station.data_dir / "pages" / kind, gives_way=gives) for kind, gives in WORKS}
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether station.toml is another one than the pages began with: what came since is on none of them."""
+        return _stamp(self.config) != self._stamp
 
     def status(self) -> dict[str, object]:
         """What the daemon last said of itself; see `read_status`. Raises StorageError."""
@@ -49,6 +55,14 @@ class Here:
         except sqlite3.Error as error:
             older = ": start the station of this version, it brings it up to date" if "no such" in str(error) else ""
             raise StorageError(f"cannot read {self.config.database_path}: {error}{older}") from error
+
+
+def _stamp(config: StationConfig) -> tuple[int, int] | None:
+    try:
+        found = config.file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def here(request: Request) -> Here:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Operator
 from cloud_sync.pages.showing import show
 from cloud_sync.pages.site import note
@@ -72,15 +73,19 @@ def say_word(  # noqa: PLR0913, PLR0917 - each is a field of the form
     another: Annotated[str, Form(max_length=128)] = "",
     remark: Annotated[str, Form(max_length=500)] = "",
     boxes: Annotated[str, Form(max_length=8192)] = "",
+    epoch: Annotated[str, Form(max_length=64)] = "",
     heard: Annotated[int | None, Form(ge=0, lt=2**53)] = None,
 ) -> Response:
     """Keep what somebody says of an inspection; it supersedes what was said before, and removes nothing.
 
+    `epoch` is the one that the page showed: where a backup was put back since, the number may be another part's.
     Taken back is the word that was on the screen (`heard`): where another one stands by now, that one is shown.
     """
     station = here(request)
     full, _, _ = _read(station, seq)
     brief, words = full.brief, full.brief.words
+    if epoch not in {"", brief.epoch}:
+        raise PagesError(f"number {seq} is another inspection since the page was loaded: load it again, and look")
     if said == "back" and words and heard not in {None, words[-1].seq}:
         return RedirectResponse(f"/history/{seq}", 303)
     sizes = {look.camera: look.size_px for look in _looks(station, full) if look.size_px}

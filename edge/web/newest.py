@@ -55,7 +55,7 @@ class NewestParts:
         rows = [_passed(row) for row in self._connection.execute(_ROWS, (PARTS,)).fetchall()]
         self._read_records(_wanted(rows))
         settled = self._settled(rows[:_LOOKED])
-        shown = [row for row in rows if row.seq in settled or age_s(row, now) > _PENDING_S]
+        shown = [row for row in rows if row.seq in settled or not _may_wait(row, now)]
         not_good = [row for row in shown if row.verdict != "PASS"][:_NOT_GOOD]
         pictures = self._pictures({row.seq for row in (*shown[:_LOOKED], *not_good)})
         part = shown[0] if shown else None
@@ -103,10 +103,10 @@ class NewestParts:
                 if view.camera not in looks:
                     picture = pictures.get((row.seq, view.camera))
                     missing = _missing(record, view, picture, settled.get(row.seq))
-                    looks[view.camera] = self._look(row.seq, view, picture, missing)
+                    looks[view.camera] = self._look(row, view, picture, missing)
         return list(looks.values())
 
-    def _look(self, seq: int, view: ViewRecord, picture: _Picture | None, missing: str) -> Look:
+    def _look(self, row: Passed, view: ViewRecord, picture: _Picture | None, missing: str) -> Look:
         size = None
         if picture is not None and not missing:
             size = size_in_file(self._images.path_of(picture.sha256, picture.media_type))
@@ -114,7 +114,8 @@ class NewestParts:
         model = view.model
         return Look(
             view.camera,
-            seq,
+            row.seq,
+            row.part_id,
             view.verdict,
             view.reasons,
             view.score,
@@ -134,6 +135,11 @@ class NewestParts:
             if found is not None and found.stored:
                 return replace(row, picture=found.sha256)
         return row
+
+
+def _may_wait(row: Passed, now: datetime) -> bool:
+    """Whether a part came just now; one of a later moment than now came before the clock was set back."""
+    return -_PENDING_S <= age_s(row, now) <= _PENDING_S
 
 
 def _wanted(rows: Sequence[Passed]) -> set[int]:

@@ -8,6 +8,7 @@ from edge.domain.percentile import percentile
 
 PARTS = 200
 _RATE_OVER_S = 60.0
+_EARLY_S = 0.5  # a part of a later moment than now was triggered before the clock was set back
 _MASTER = "master:"
 
 
@@ -54,6 +55,8 @@ class Look:
     """The newest that one camera saw.
 
     Args:
+        seq: the number of the inspection.
+        part_id: the part; the newest of another camera may be another one.
         picture: content of the picture; empty where there is none, and `missing` says why.
         missing: pending, not_kept, dropped, gone or no_frame; empty where there is a picture.
         size: (width, height) of the whole picture, which the boxes are in.
@@ -63,6 +66,7 @@ class Look:
 
     camera: str
     seq: int
+    part_id: str
     verdict: str
     reasons: Sequence[str]
     score: float | None
@@ -123,7 +127,7 @@ class Newest:
 def figures(parts: Sequence[Passed], now: datetime) -> Figures:
     """The figures of the last parts, newest first."""
     told = sorted(part.told_ms for part in parts if part.told_ms is not None)
-    recent = [age for part in parts if (age := age_s(part, now)) <= _RATE_OVER_S]
+    recent = [age for part in parts if -_EARLY_S <= (age := age_s(part, now)) <= _RATE_OVER_S]
     span_s = min(_RATE_OVER_S, max(recent, default=0.0)) if len(recent) == len(parts) else _RATE_OVER_S
     return Figures(
         len(parts),

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 
@@ -63,6 +63,7 @@ class FocusAid:
         for look in looks:
             known = self._measured.get(look.camera)
             if known is not None and (known.picture, known.missing) == (look.picture, look.missing):
+                self._measured[look.camera] = replace(known, seq=look.seq)
                 continue
             if time.monotonic() >= self._free_s:
                 self._measured[look.camera] = self._measure(look, product)

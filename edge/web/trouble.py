@@ -11,7 +11,7 @@ KNOWN = frozenset(
     {
         "camera", "picture", "code", "output", "storage", "storage_slow", "images", "status", "pipeline", "model",
         "masters", "hung", "drift", "verdicts_lost", "records_filling", "dead_letters", "disk_low", "release",
-        "sync_denied", "records_given_up", "triage", "daemon", "link", "masters_due",
+        "sync_denied", "records_given_up", "triage", "daemon", "link", "masters_due", "pages",
     }
 )  # fmt: skip
 Status = Mapping[str, object]
@@ -46,6 +46,12 @@ class Trouble:
 def troubles(status: Status) -> list[Trouble]:
     """Everything that is wrong, what stops the line first."""
     return [*_daemon(status), *_faults(status), *_alarms(status), *_link(status), *_masters(status)]
+
+
+def of_pages(*, outdated: bool) -> list[Trouble]:
+    """What is wrong with the pages themselves: they show the station that station.toml was when they began."""
+    why = "station.toml was changed since the pages began"
+    return [Trouble("pages", "pages", Weight.NOTE, why)] if outdated else []
 
 
 def kind_of(name: str) -> str:

@@ -24,7 +24,7 @@ from edge.web.newest import NewestParts
 from edge.web.passing import Newest
 from edge.web.sharpness import FocusAid
 from edge.web.shown_pictures import ShownPictures
-from edge.web.trouble import Trouble, said, troubles
+from edge.web.trouble import Trouble, of_pages, said, troubles
 
 log = structlog.get_logger()
 _ASK_S = 0.02
@@ -128,7 +128,7 @@ class Watch:
             status = self._here.status()
         except StorageError as error:
             status = {"running": False, "ready": False, "why": str(error)}
-        found = troubles(status)
+        found = [*troubles(status), *of_pages(outdated=self._here.is_outdated)]
         self._notice(found)
         return state_of(status, found)
 

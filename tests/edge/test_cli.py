@@ -68,6 +68,13 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
             "masters remove",
             "masters history",
             "verify-masters",
+            "user",
+            "user add",
+            "user list",
+            "user remove",
+            "user role",
+            "user password",
+            "web",
             "feedback",
             "enrol",
             "renew",
@@ -88,7 +95,7 @@ def test_help_is_quick_because_it_loads_nothing_heavy(command: list[str]) -> Non
 def test_every_command_stands_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     words = ("init", "doctor", "config check", "calibrate", "run", "simulate", "status", "demo", "tune", "bench")
-    for word in (*words, "masters add", "verify-masters", "changeover", "feedback"):
+    for word in (*words, "masters add", "verify-masters", "changeover", "feedback", "user add", "web"):
         assert f"edge {word}" in readme or f"make {word}" in readme, word
     for word in ("list", "import", "verify", "activate", "rollback"):
         assert re.search(rf"edge bundle ([a-z]+\|)*{word}", readme), word
@@ -96,7 +103,17 @@ def test_every_command_stands_in_the_readme() -> None:
         assert f"edge camera {word}" in readme, word
     for word in ("status", "drain", "retry-dead"):
         assert f"edge spool {word}" in readme, word
-    for word in ("collect", "status", "stations", "quarantine", "release offer", "release status"):
+    for word in (
+        "collect",
+        "status",
+        "stations",
+        "quarantine",
+        "release offer",
+        "release status",
+        "user add",
+        "web",
+        "runs list",
+    ):
         assert f"cloud {word}" in readme, word
 
 

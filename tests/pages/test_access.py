@@ -86,6 +86,7 @@ def test_on_a_wall_the_letters_are_larger(walk: Walk) -> None:
     walk.page.set_viewport_size({"width": 1280, "height": 800})
 
 
+@pytest.mark.long
 def test_in_chinese_no_page_speaks_english(walk: Walk) -> None:
     words = Words([OURS, walk.rooms.site.folder / "words"])
     english, chinese = words.known("en"), words.known("zh")

@@ -72,6 +72,7 @@ def _copy(station: Station, source: Path, report: str) -> Path:
     return copy_next(station.bundles, "blob", open_bundle(source), datetime.now(UTC), add).path
 
 
+@pytest.mark.long
 def test_an_engineer_activates_a_version_the_line_takes_it_and_a_rollback_returns(place: Served) -> None:
     page = place.page("/bundles")
     page.get_by_label("Activate blob version 2").click()
@@ -125,6 +126,7 @@ def test_a_version_is_verified_and_what_was_found_is_told(place: Served) -> None
     check_quiet(page)
 
 
+@pytest.mark.long
 def test_a_bundle_is_sent_and_imported_and_is_not_active(place: Served, tmp_path: Path) -> None:
     pack(open_bundle(place.station.bundles / "blob" / "v1"), tmp_path / "blob-v9.bundle")
     before = len(list_bundles(place.station.bundles))

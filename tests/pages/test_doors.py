@@ -321,6 +321,7 @@ def test_somebody_who_logs_out_is_out_with_the_cookie_too(app: FastAPI) -> None:
     assert visitor(app).get("/account", headers={"cookie": cookie}).status_code == 303
 
 
+@pytest.mark.long
 def test_too_many_tries_are_said_and_a_known_browser_still_gets_in(tmp_path: Path) -> None:
     app = make_station_pages(load_config(Station(tmp_path / "station").write_config()), Listen())
     let_in(app)

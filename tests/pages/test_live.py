@@ -1,7 +1,10 @@
 """The live page, the focus aid and the alarms in a real browser, beside a real daemon."""
 
+import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from station_kit import Station, make_bundle, write_frames
 
 from cloud_sync.pages.serving import Listen
 from edge.config import load_config
+from edge.record.database import open_database
 from edge.web.site import make_station_pages
 
 browsing = pytest.mark.skipif(bool(MISSING), reason=MISSING)
@@ -133,6 +137,20 @@ def test_a_station_that_is_well_has_no_alarm(stage: Stage) -> None:
     page.wait_for_selector(".allwell")
     check_quiet(page)
     page.context.close()
+
+
+def test_pages_of_an_earlier_station_toml_say_so(tmp_path: Path) -> None:
+    made = Station(tmp_path / "station")
+    app = make_station_pages(load_config(made.write_config()), Listen())
+    let_in(app)
+    made.database.parent.mkdir(parents=True, exist_ok=True)
+    open_database(made.database).close()
+    status = {"running": True, "written_at": datetime.now(UTC).isoformat(), "pid": os.getpid(), "why": ""}
+    load_config(made.config).status_path.write_text(json.dumps(status))
+    operator = visitor(app, "operator")
+    assert "restart inspectd-station-web" not in operator.get("/alarms/now").text
+    made.config.write_text(f"{made.config.read_text()}# another camera\n")
+    assert "restart inspectd-station-web" in operator.get("/alarms/now").text
 
 
 def test_only_who_is_logged_in_sees_pictures_and_only_engineers_turn_lenses(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_an_operator_starts_a_check_and_sees_what_came_of_each_part(place: Serve
     check_quiet(page)
 
 
+@pytest.mark.long
 def test_an_engineer_adds_a_part_it_fails_the_check_and_removing_it_mends_that(place: Served, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "blotted.png"), bad_frame(seed=7))
     page = place.page("engineer")
@@ -101,6 +102,7 @@ def test_an_engineer_adds_a_part_it_fails_the_check_and_removing_it_mends_that(p
     assert "masters remove" in place.people["admin"].get("/audit").text
 
 
+@pytest.mark.long
 def test_a_picture_that_will_not_do_is_refused_in_the_words_of_the_command(place: Served, tmp_path: Path) -> None:
     (tmp_path / "torn.png").write_bytes(b"no picture")
     page = place.page("engineer")

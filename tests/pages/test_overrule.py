@@ -2,7 +2,8 @@
 
 import json
 import re
-from contextlib import ExitStack
+import sqlite3
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ def rest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Station, FastAPI]:
     return made, app
 
 
+@pytest.mark.long
 @pytest.mark.skipif(bool(MISSING or NO_BROKER), reason=MISSING or NO_BROKER)
 def test_boxes_that_a_person_draws_on_a_page_are_a_label_in_the_cloud_under_their_name(tmp_path: Path) -> None:
     broker = LocalBroker("mosquitto", tmp_path / "broker", free_port())
@@ -166,6 +168,29 @@ def test_undo_of_the_only_word_says_that_the_verdict_was_right(rest: tuple[Stati
     person.post("/history/3/word", {"said": "wrong"})
     person.post("/history/3/word", {"said": "back"})
     assert [(word["is_right"], word["note"]) for word in words(made)[-2:]] == [(False, ""), (True, "taken back")]
+
+
+def test_a_page_of_a_number_that_is_given_anew_keeps_no_word_of_another_part(rest: tuple[Station, FastAPI]) -> None:
+    made, app = rest
+    person, before = visitor(app, "operator"), len(words(made))
+    [(epoch,)] = rows(made.database, "SELECT epoch FROM epochs")
+    assert str(epoch) in person.get("/history").text
+    assert person.get("/history/1").text.count(f'name="epoch" value="{epoch}"') >= 2
+    answer = person.post("/history/1/word", {"said": "right", "epoch": "f" * 32})
+    assert (answer.status_code, "load it again" in answer.text) == (400, True)
+    assert len(words(made)) == before
+    assert person.post("/history/1/word", {"said": "right", "epoch": str(epoch)}).status_code == 303
+
+
+def test_where_the_line_was_told_otherwise_than_was_found_list_and_page_say_both(
+    rest: tuple[Station, FastAPI],
+) -> None:
+    made, app = rest
+    with closing(sqlite3.connect(made.database)) as connection, connection:
+        connection.execute("UPDATE inspections SET told_verdict = 'UNDECIDED', outcome = 'late' WHERE seq = 2")
+    person = visitor(app, "operator")
+    for path, times in (("/history/2", 1), ("/history", 1), ("/history/3", 0)):
+        assert person.get(path).text.count("the line was told UNDECIDED") == times, path
 
 
 BOX = {"camera": "top", "label": "dent", "box_xyxy": [1, 1, 5, 5]}

@@ -288,6 +288,7 @@ def test_rubbish_and_other_protocols_end_nothing(tmp_path: Path) -> None:
             assert b" 200 OK" in upgrading.recv(65536)
 
 
+@pytest.mark.long
 def test_a_port_that_is_free_again_is_served_at_once(tmp_path: Path) -> None:
     port = free_port()
     config = Station(tmp_path / "station").write_config()

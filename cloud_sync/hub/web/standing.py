@@ -55,6 +55,8 @@ def word_of(line: StationLine, now_ms: int) -> Word:
         return Word.SILENT
     if line.health is None:
         return Word.NEVER
+    if abs(now_ms - (line.health_at_ms or 0)) > SILENT_MS:  # of before it was away, or before our clock was set back
+        return Word.SILENT
     if not line.health.ready:
         return Word.NOT_READY
     return Word.ALARM if line.health.faults or line.health.alarms or line.drift else Word.READY

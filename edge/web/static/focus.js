@@ -3,11 +3,13 @@
 (() => {
   const NEARLY = 0.97;
   const FULL = 1.15; // the bar leaves room above the best
+  const IDLE_MS = 5000;
   const root = document.getElementById("focus");
   const stale = document.getElementById("stale");
   const words = JSON.parse(root.dataset.words);
   const best = new Map();
   const last = new Map();
+  const came = new Map(); // by camera, of which part its picture is, since when, and whether it came while we looked
 
   const place = (section, name, share) => {
     const mark = section.querySelector(`.bar .${name}`);
@@ -22,6 +24,8 @@
     section.querySelector(".least-figure").textContent = shown(least);
     if (sharpness === null) {
       section.querySelector(".advice").textContent = words[missing] ?? missing;
+      delete section.dataset.advice;
+      for (const name of [".percent", ".figure"]) section.querySelector(name).textContent = "–";
       return;
     }
     const top = Math.max(best.get(camera) ?? 0, sharpness);
@@ -44,20 +48,39 @@
     }
   };
 
+  const note = ({ camera, seq }) => {
+    const known = came.get(camera);
+    if (known?.seq !== seq) came.set(camera, { seq, since: sinceNow(), fresh: Boolean(known) });
+  };
+  // Who turns a lens while no picture comes would turn it by one of before.
+  const age = () => {
+    for (const [camera, { since, fresh }] of came) {
+      const section = root.querySelector(`[data-camera="${CSS.escape(camera)}"]`);
+      if (!section) continue;
+      const idle = !fresh || since() > IDLE_MS;
+      section.classList.toggle("old", idle);
+      const text = fresh ? words.idle.replace("{n}", Math.floor(since() / 1000)) : words.before;
+      section.querySelector(".idle").textContent = idle ? text : "";
+    }
+  };
+
   const say = (text) => {
     stale.hidden = !text;
     stale.textContent = text;
     root.classList.toggle("old", Boolean(text));
   };
   const on = ({ state, cameras }) => {
-    say(state.running ? "" : words.not_running.replace("{why}", state.storage || state.why));
+    say(state.running ? state.storage || "" : words.not_running.replace("{why}", state.storage || state.why));
     for (const found of cameras) {
       const section = root.querySelector(`[data-camera="${CSS.escape(found.camera)}"]`);
       if (section) draw(section, found);
+      note(found);
     }
+    age();
   };
   const lost = (why, seconds) => say(words[why].replace("{n}", seconds));
 
   document.getElementById("again").addEventListener("click", () => best.clear());
+  setInterval(age, 500);
   followStream(root.dataset.events, { on, lost });
 })();

@@ -1,17 +1,24 @@
 // One stream of events: it reconnects, stops while the page is hidden, and says when it is not of now.
 "use strict";
+// Milliseconds since now: a machine that slept slept them too, which the browser's own clock may not know.
+const sinceNow = () => {
+  const [ticked, at] = [performance.now(), Date.now()];
+  return () => Math.max(performance.now() - ticked, Date.now() - at);
+};
 const followStream = (address, { on, lost }) => {
   const SILENT_MS = 3500;
   const AGAIN_MS = 2000;
   let source = null;
-  let heard = performance.now();
+  let unheard = sinceNow();
   let again = 0;
+  let out = false;
 
   const open = () => {
     clearTimeout(again);
     source = new EventSource(address);
     source.onmessage = (event) => {
-      heard = performance.now();
+      unheard = sinceNow();
+      out = false;
       on(JSON.parse(event.data));
     };
     source.onerror = () => {
@@ -29,17 +36,19 @@ const followStream = (address, { on, lost }) => {
     again = setTimeout(open, AGAIN_MS);
     try {
       const answer = await fetch(location.pathname, { redirect: "manual", headers: { accept: "text/html" } });
-      if (answer.type === "opaqueredirect") lost("logged_out", 0);
+      const before = out;
+      out = answer.type === "opaqueredirect";
+      if (out && !before) lost("logged_out", 0); // once: what is said stays, and with it the way to log in
     } catch {
-      /* the server is away: the silence says so */
+      out = false; // the server is away: the silence says so
     }
   };
   setInterval(() => {
-    const silent = performance.now() - heard;
-    if (!document.hidden && silent > SILENT_MS) lost("silent", Math.round(silent / 1000));
+    const silent = unheard();
+    if (!document.hidden && !out && silent > SILENT_MS) lost("silent", Math.round(silent / 1000));
   }, 500);
   document.addEventListener("visibilitychange", () => {
-    heard = performance.now();
+    unheard = sinceNow();
     if (document.hidden) close();
     else if (!source) open();
   });

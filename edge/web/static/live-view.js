@@ -69,8 +69,12 @@ const liveView = (root, words) => {
         return { look, figure, image: await loaded(look, width).catch(() => null) };
       }),
     );
-  const drawLook = ({ look, figure, image }) => {
+  // What a camera saw of another part than the newest is grey, and says of which.
+  const drawLook = ({ look, figure, image }, newest) => {
     if (!figure) return;
+    const earlier = look.seq !== newest?.seq;
+    figure.classList.toggle("old", earlier);
+    put(figure.querySelector(".of"), earlier ? say("earlier", { part: look.part_id }) : "");
     const shown = figure.querySelector("img");
     const here = image || (look.picture && figure.dataset.picture === look.picture);
     if (image) {
@@ -96,6 +100,23 @@ const liveView = (root, words) => {
     put(figure.querySelector(".model"), id ? `${id} v${version} ${precision}` : "");
   };
 
+  // A camera that saw none of the last parts shows none: what it saw before may be of yesterday.
+  const drawIdle = (looks) => {
+    const seen = new Set(looks.map(({ camera }) => camera));
+    for (const figure of root.querySelectorAll("[data-camera]")) {
+      if (seen.has(figure.dataset.camera)) continue;
+      delete figure.dataset.picture;
+      figure.classList.remove("old");
+      figure.querySelector("img").hidden = true;
+      figure.querySelector(".boxes").toggleAttribute("hidden", true);
+      const missing = figure.querySelector(".missing");
+      missing.hidden = false;
+      put(missing, say(looks.length ? "not_lately" : "no_part"));
+      figure.querySelector(".verdict").className = "verdict";
+      for (const name of [".verdict", ".of", ".why", ".model"]) put(figure.querySelector(name), "");
+    }
+  };
+
   const card = (part) => {
     const item = node("li", "");
     item.dataset.seq = part.seq;
@@ -117,7 +138,7 @@ const liveView = (root, words) => {
   const drawStrip = (list, parts) => {
     const known = new Map([...list.querySelectorAll("[data-seq]")].map((item) => [`${item.dataset.seq} ${item.dataset.as}`, item]));
     const items = parts.map((part) => {
-      const as = `${part.verdict} ${part.picture}`;
+      const as = `${part.part_id} ${part.verdict} ${part.picture}`; // numbers begin anew where a backup was put back
       const item = known.get(`${part.seq} ${as}`) ?? card(part);
       item.dataset.as = as;
       return item;
@@ -177,5 +198,5 @@ const liveView = (root, words) => {
       box.append(all);
     }
   };
-  return { say, put, span, prepare, drawLook, drawStrip, drawVerdict, drawFigures, drawState };
+  return { say, put, span, prepare, drawLook, drawIdle, drawStrip, drawVerdict, drawFigures, drawState };
 };

@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const OLD_S = 10;
+  const EARLY_MS = 1000;
   const SPOKEN_MS = 5000;
   const root = document.getElementById("live");
   const by = (id) => document.getElementById(id);
@@ -10,8 +11,6 @@
   let drawing = false;
   let held = false;
   let shown = null;
-  let heard = performance.now();
-  let trouble = "";
   let spokenAt = -SPOKEN_MS;
 
   const speak = (part) => {
@@ -25,7 +24,8 @@
     if (!parts) return;
     const looks = await view.prepare(parts.looks);
     if (held) return;
-    looks.forEach(view.drawLook);
+    looks.forEach((each) => view.drawLook(each, parts.part));
+    view.drawIdle(parts.looks);
     view.drawVerdict(parts.part, parts.reasons);
     view.drawFigures(parts.figures);
     view.drawStrip(by("strip"), parts.strip);
@@ -53,9 +53,12 @@
   const age = () => {
     const part = shown?.parts.part;
     if (!part) return;
-    const seconds = Math.max(0, (Date.parse(shown.now) - Date.parse(part.at) + performance.now() - shown.heard) / 1000);
-    view.put(by("age"), seconds < 2 ? view.say("just_now") : view.say("age", { span: view.span(seconds) }));
-    by("verdict").classList.toggle("old", seconds > OLD_S);
+    const at = Date.parse(shown.now) - Date.parse(part.at);
+    const seconds = Math.max(0, (at + shown.since()) / 1000);
+    const unknown = at < -EARLY_MS; // the clock was set back since: by it the part is yet to come
+    const said = seconds < 2 ? view.say("just_now") : view.say("age", { span: view.span(seconds) });
+    view.put(by("age"), unknown ? view.say("age_unknown") : said);
+    by("verdict").classList.toggle("old", unknown || seconds > OLD_S);
   };
 
   const stale = (text) => {
@@ -64,7 +67,6 @@
     view.put(by("stale"), text);
   };
   const lost = (why, seconds) => {
-    trouble = why;
     stale(view.say(why, { n: seconds }));
     if (why !== "logged_out") return;
     const link = document.createElement("a");
@@ -73,8 +75,7 @@
     by("stale").append(" ", link);
   };
   const on = (event) => {
-    event.heard = heard = performance.now();
-    trouble = "";
+    event.since = sinceNow();
     view.drawState(event.state);
     const { running, why, storage } = event.state;
     stale(running ? storage || "" : view.say("not_running", { why }));

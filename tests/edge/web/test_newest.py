@@ -140,3 +140,14 @@ def test_reading_again_looks_at_no_whole_table(tmp_path: Path) -> None:
         assert "TEMP B-TREE" not in plan, query
         assert plan.startswith("SEARCH") or "LIMIT" in query, f"{query}: {plan}"
     written.connection.close()
+
+
+def test_a_clock_that_was_set_back_hides_no_part_and_makes_up_no_rate(tmp_path: Path) -> None:
+    written = Book(tmp_path)
+    written.store(written.write())
+    written.write(Verdict.REJECT)  # of the hour that is to come once more, and its picture never came
+    shown = written.read(timedelta(hours=-1))
+    assert shown.part is not None
+    assert (shown.part.seq, shown.part.verdict, shown.waits) == (2, "REJECT", False)
+    assert shown.figures.per_minute == 0.0
+    written.connection.close()
