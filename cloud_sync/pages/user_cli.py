@@ -1,7 +1,11 @@
-"""`edge user` and `cloud user`: who may log in. Heavy imports stand inside."""
+"""`edge user` and `cloud user`: who may log in; written into the audit log as what is done by the pages.
+
+Heavy imports stand inside.
+"""
 
 import getpass
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -42,6 +46,7 @@ def make_user_app(
         """Let somebody in; the password is asked for, or read from standard input where that is no terminal."""
         with clear_words():
             person = _accounts(place(config)).add(name, role, _password())
+            _note(place(config), "user add", f"{name} as {role.value}")
         _say({"name": name, "role": person.role.value}, f"{name} may log in as {role.value}", as_json=as_json)
 
     @app.command("list")
@@ -58,6 +63,7 @@ def make_user_app(
         """Let somebody in no more; their sessions end."""
         with clear_words():
             _accounts(place(config)).remove(name)
+            _note(place(config), "user remove", name)
         _say({"name": name}, f"{name} may log in no more", as_json=as_json)
 
     @app.command("role")
@@ -65,6 +71,7 @@ def make_user_app(
         """Give somebody another role."""
         with clear_words():
             _accounts(place(config)).set_role(name, role)
+            _note(place(config), "user role", f"{name} as {role.value}")
         _say({"name": name, "role": role.value}, f"{name} is {role.value} from now on", as_json=as_json)
 
     @app.command("password")
@@ -72,6 +79,7 @@ def make_user_app(
         """Give somebody another password, asked for as by `add`; their sessions end."""
         with clear_words():
             _accounts(place(config)).set_password(name, _password())
+            _note(place(config), "password", name)
         _say({"name": name}, f"{name} has another password", as_json=as_json)
 
     return app
@@ -82,6 +90,21 @@ def _accounts(path: Path) -> "Accounts":
     from cloud_sync.pages.store import PagesStore
 
     return Accounts(PagesStore(path))
+
+
+def _note(path: Path, action: str, subject: str) -> None:
+    from cloud_sync.pages.audit import AuditLog
+    from cloud_sync.pages.store import PagesStore
+
+    AuditLog(PagesStore(path)).write((_whoever(), "terminal"), "", action, subject)
+
+
+def _whoever() -> str:
+    """Who sits at the terminal, by the system's word; its number where it has no name for them."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _password() -> str:

@@ -74,16 +74,20 @@ def say_word(  # noqa: PLR0913, PLR0917 - each is a field of the form
     remark: Annotated[str, Form(max_length=500)] = "",
     boxes: Annotated[str, Form(max_length=8192)] = "",
     epoch: Annotated[str, Form(max_length=64)] = "",
+    heard: Annotated[int | None, Form(ge=0, lt=2**53)] = None,
 ) -> Response:
     """Keep what somebody says of an inspection; it supersedes what was said before, and removes nothing.
 
     `epoch` is the one that the page showed: where a backup was put back since, the number may be another part's.
+    Taken back is the word that was on the screen (`heard`): where another one stands by now, that one is shown.
     """
     station = here(request)
     full, _, _ = _read(station, seq)
     brief, words = full.brief, full.brief.words
     if epoch not in {"", brief.epoch}:
         raise PagesError(f"number {seq} is another inspection since the page was loaded: load it again, and look")
+    if said == "back" and words and heard not in {None, words[-1].seq}:
+        return RedirectResponse(f"/history/{seq}", 303)
     sizes = {look.camera: look.size_px for look in _looks(station, full) if look.size_px}
     about = Feedback(brief.part_id, is_right=False, by=session.person.name, inspection_id=_identity(station, brief))
     opinion = Opinion(said, another or truth, remark, boxes)

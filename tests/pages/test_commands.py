@@ -17,6 +17,7 @@ from station_kit import Station
 
 from cloud_sync.hub.cli import main as cloud_main
 from cloud_sync.pages.accounts import Accounts
+from cloud_sync.pages.audit import AuditLog
 from cloud_sync.pages.sessions import Sessions
 from cloud_sync.pages.store import PagesStore
 from cloud_sync.pages.tries import From
@@ -85,6 +86,15 @@ def test_users_come_change_and_go_by_a_pipe(tool: str, config: Path, call: Call)
     assert (code, said) == (0, "ada may log in no more\n")
     assert call("user", "list")[1] == "nobody may log in yet: `user add`\n"
     assert (config.parent / DATABASE[tool]).stat().st_mode & 0o077 == 0
+    noted = [entry for _, entry in AuditLog(PagesStore(config.parent / DATABASE[tool])).newest()][::-1]
+    assert [(each.action, each.subject) for each in noted] == [
+        ("user add", "ada as admin"),
+        ("user role", "ada as engineer"),
+        ("password", "ada"),
+        ("user remove", "ada"),
+    ]
+    assert {each.role for each in noted} == {"terminal"}
+    assert all(each.name for each in noted)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a person says on a page: on disk before the page answers, a sample with its label, in the cloud under a name."""
 
 import json
+import re
 import sqlite3
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -147,6 +148,18 @@ def test_undo_says_again_what_was_said_before_and_removes_nothing(rest: tuple[St
     said = [(word["is_right"], word["label"]) for word in words(made)[before:]]
     assert said == [(False, "good"), (True, "dent"), (False, "good")]
     assert person.get("/history/2").text.count("<li>") >= 3
+
+
+def test_undo_takes_back_the_word_on_the_screen_and_no_later_one(rest: tuple[Station, FastAPI]) -> None:
+    made, app = rest
+    person = visitor(app, "operator")
+    person.post("/history/2/word", {"said": "wrong", "truth": "dent"})
+    found = re.search(r'name="heard" value="(\d+)"', person.get("/history/2").text)
+    assert found
+    visitor(app, "engineer").post("/history/2/word", {"said": "wrong", "truth": "good"})
+    before = len(words(made))
+    assert person.post("/history/2/word", {"said": "back", "heard": found[1]}).status_code == 303
+    assert len(words(made)) == before
 
 
 def test_undo_of_the_only_word_says_that_the_verdict_was_right(rest: tuple[Station, FastAPI]) -> None:
