@@ -47,14 +47,11 @@ def web(
 
 
 def listen_at(config: "StationConfig", listen: str) -> "Listen":
-    """Where to serve: as station.toml says, or at HOST:PORT. Raises PagesError, ConfigError."""
+    """Where to serve: as station.toml says, or at HOST:PORT. Raises PagesError."""
     from cloud_sync.pages.serving import Listen
 
     section = config.web
-    host, _, port = (listen or section.listen).rpartition(":")
-    if not port.isdecimal() or not host:
-        raise ConfigError(f"--listen is HOST:PORT, got {listen!r}")
-    return Listen(host.strip("[]"), int(port), section.certificate, section.key, tuple(section.names))
+    return Listen.at(listen or section.listen, section.certificate, section.key, section.names)
 
 
 def _database(config: Path) -> Path:

@@ -3,7 +3,7 @@
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,6 +38,14 @@ class Listen:
                 f"pages at {self.host} would carry passwords in the clear: name certificate and key, "
                 "or listen at 127.0.0.1"
             )
+
+    @classmethod
+    def at(cls, place: str, certificate: Path | None, key: Path | None, names: Sequence[str]) -> "Listen":
+        """Where HOST:PORT says. Raises PagesError: that is no such place, or as at construction."""
+        host, _, port = place.rpartition(":")
+        if not port.isdecimal() or not host:
+            raise PagesError(f"pages are served at HOST:PORT, got {place!r}")
+        return cls(host.strip("[]"), int(port), certificate, key, tuple(names))
 
     @property
     def secure(self) -> bool:
