@@ -63,7 +63,11 @@ class PagesStore:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A connection whose work is committed at the end, or undone where it raised. Raises sqlite3.Error."""
         there = f"file:{quote(str(self.path.absolute()))}?mode=rw"  # removed since, it is not made again empty
-        connection = sqlite3.connect(there, timeout=_BUSY_S, uri=True)
+        try:
+            connection = sqlite3.connect(there, timeout=_BUSY_S, uri=True)
+        except sqlite3.OperationalError as error:
+            said = f"the users of the pages cannot be read at {self.path}: {error}: if it was removed, as by a factory "
+            raise sqlite3.OperationalError(f"{said}reset, add them anew with the command `user add`") from error
         connection.row_factory = sqlite3.Row
         try:
             connection.execute("PRAGMA foreign_keys = ON")

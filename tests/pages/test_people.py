@@ -319,3 +319,15 @@ def test_what_cannot_be_is_said_and_changes_nothing(house: House, change: Callab
     with pytest.raises(PagesError):
         change(house.accounts)
     assert house.accounts.everybody() == before
+
+
+def test_pages_whose_users_were_removed_let_nobody_in_and_say_what_to_do(tmp_path: Path) -> None:
+    store = PagesStore(tmp_path / "pages.db")
+    for path in tmp_path.glob("pages.db*"):
+        path.unlink()
+    with pytest.raises(sqlite3.OperationalError, match="user add"), store.transaction():
+        pass
+    assert not store.path.exists(), "an empty one would let nobody know"
+    PagesStore(store.path)  # as `user add` makes it
+    with store.transaction() as connection:
+        assert connection.execute("SELECT count(*) FROM people").fetchone()[0] == 0

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
 from cloud_sync.hub.store.overview import StationLine
+from cloud_sync.wire.messages import HealthMessage
 
 SILENT_MS = 180_000  # it says how it is once a minute; three that did not come are no accident
 UNDECIDED_MOST = 0.05
@@ -46,20 +47,18 @@ class Order(StrEnum):
 
 
 def word_of(line: StationLine, now_ms: int) -> Word:
-    """The worst that is true of it."""
+    """The worst that is true of it; a word of before it was away, or before our clock was set back, says nothing."""
     if line.state is None:
         return Word.NEVER
     if line.state != "online":
         return Word.OFFLINE
     if now_ms - line.last_seen_at_ms > SILENT_MS:
         return Word.SILENT
-    if line.health is None:
+    if line.health is None or line.health_at_ms is None:
         return Word.NEVER
-    if abs(now_ms - (line.health_at_ms or 0)) > SILENT_MS:  # of before it was away, or before our clock was set back
+    if abs(now_ms - line.health_at_ms) > SILENT_MS:
         return Word.SILENT
-    if not line.health.ready:
-        return Word.NOT_READY
-    return Word.ALARM if line.health.faults or line.health.alarms or line.drift else Word.READY
+    return _of_health(line, line.health)
 
 
 def is_shown(line: StationLine, word: Word, show: Show, text: str) -> bool:
@@ -106,6 +105,12 @@ def ordered(lines: Iterable[StationLine], order: Order, words: Mapping[str, Word
         return value, line.station
 
     return sorted(lines, key=key)
+
+
+def _of_health(line: StationLine, health: HealthMessage) -> Word:
+    if not health.ready:
+        return Word.NOT_READY
+    return Word.ALARM if health.faults or health.alarms or line.drift else Word.READY
 
 
 _FITS: Mapping[Show, Callable[[StationLine, Word], object]] = {
