@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import hashlib
 import io
 import json
@@ -222,7 +221,6 @@ def test_an_export_that_nobody_waited_for_leaves_no_file(
 
     with contextlib.suppress(OSError, ClientDisconnect):
         asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
-    gc.collect()
     assert list((tmp_path / "temporary").iterdir()) == []
 
 

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from cloud_sync.hub.files.blobs import open_blobs
 from cloud_sync.hub.labels.classes import checked_class
@@ -49,7 +50,7 @@ def export_labels(
     note(request, session, "export labels", f"{product}: {done.images} images")
     name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in product)
     headers = {"Content-Disposition": f'attachment; filename="{name}-coco.zip"'}
-    return StreamingResponse(_zipped(laid), media_type="application/zip", headers=headers)
+    return _Sent(laid, headers)
 
 
 @router.post("/labels/files/import")
@@ -90,11 +91,25 @@ async def _receive(request: Request, file: Path) -> None:
 
 
 class _Laid:
-    """A folder for an export: it goes with the last who knows of it, also where nobody waited for the first byte."""
+    """A folder for an export: it goes with the last who knows of it, also where nothing of it was ever sent."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="inspectd-export-"))
         self.remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
+
+class _Sent(StreamingResponse):
+    """The export as a ZIP file; its folder goes however the sending ends."""
+
+    def __init__(self, laid: _Laid, headers: dict[str, str]) -> None:
+        super().__init__(_zipped(laid), media_type="application/zip", headers=headers)
+        self._laid = laid
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._laid.remove()
 
 
 class _Pipe:
