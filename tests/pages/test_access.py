@@ -18,7 +18,7 @@ from sites_kit import SITES, make_site
 from cloud_sync.pages.site import Rooms
 from cloud_sync.pages.words import OURS, Words
 
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
+pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 
 
 @dataclass

@@ -25,7 +25,7 @@ from models.archive import pack
 from models.bundle import open_bundle
 from models.bundle_store import activate, copy_next, list_bundles
 
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
+pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 _SCRIPT = "<!doctype html><title>untouched</title><script>document.title = 'a script ran'</script><p>made with care"
 
 

@@ -16,7 +16,7 @@ from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.hub.web.site import make_fleet_pages
 from cloud_sync.pages.serving import Listen
 
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
+pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 
 _PAGES = ("/", "/stations/press-01", "/runs", "/rollouts", f"/rollouts/{RELEASE}", "/triggers", "/health")
 

@@ -29,6 +29,9 @@ MAIN = {"edge": edge_main, "cloud": cloud_main}
 DATABASE = {"edge": "data/pages.db", "cloud": "pages.db"}
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(params=["edge", "cloud"])
 def tool(request: pytest.FixtureRequest) -> str:
     return str(request.param)

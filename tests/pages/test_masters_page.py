@@ -22,7 +22,7 @@ from edge.record.checks import read_checks
 from edge.record.lock import sole_owner
 from edge.web.site import make_station_pages
 
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
+pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 
 
 @dataclass

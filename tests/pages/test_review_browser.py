@@ -17,7 +17,7 @@ from stores import ask, engine
 from cloud_sync.hub.labels.truths import defect, good
 from cloud_sync.hub.store.label_tables import samples
 
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
+pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 SAMPLES = 12
 
 
