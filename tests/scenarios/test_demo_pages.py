@@ -33,6 +33,8 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Plant:
         shutil.copytree(LEFT, folder, symlinks=True)
     else:
         subprocess.run([command("edge"), "demo", "--fast", "--folder", str(folder), "--json"], check=True)
+    for left in folder.rglob("pages.db*"):  # whom the demo let in
+        left.unlink()
     return Plant(folder, available_kinds()[0], free_port(), free_port(), DemoSettings(FAST_LOOP))
 
 
