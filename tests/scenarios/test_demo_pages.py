@@ -74,12 +74,12 @@ def test_the_line_is_seen_as_it_runs_and_a_part_of_it_with_its_picture(
     pages: Pages, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = entered(browser, pages, "station", monkeypatch)
-    page.wait_for_function("document.querySelector('main').innerText.includes('look-0')")
+    page.wait_for_function("() => document.querySelector('main').innerText.includes('look-0')")
     page.goto(f"{pages.station}history")
     first = page.locator("main a[href^='/history/']").first
     first.click()
     page.wait_for_selector("main img")
-    page.wait_for_function("[...document.querySelectorAll('main img')].some(each => each.naturalWidth > 0)")
+    page.wait_for_function("() => [...document.querySelectorAll('main img')].some(each => each.naturalWidth > 0)")
     check_quiet(page)
 
 
