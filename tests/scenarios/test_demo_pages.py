@@ -75,11 +75,12 @@ def test_the_line_is_seen_as_it_runs_and_a_part_of_it_with_its_picture(
 ) -> None:
     page = entered(browser, pages, "station", monkeypatch)
     page.wait_for_function("() => document.querySelector('main').innerText.includes('look-0')")
-    page.goto(f"{pages.station}history")
-    first = page.locator("main a[href^='/history/']").first
-    first.click()
-    page.wait_for_selector("main img")
-    page.wait_for_function("() => [...document.querySelectorAll('main img')].some(each => each.naturalWidth > 0)")
+    page.goto(f"{pages.station}history?verdict=REJECT")
+    page.locator("main a[href^='/history/']").last.click()  # the newest may wait for its picture yet
+    picture = page.wait_for_selector("svg.look image", state="attached").get_attribute("href")
+    answer = page.request.get(f"{pages.station.rstrip('/')}{picture}")
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
+    assert page.locator("svg.look rect").count() >= 1
     check_quiet(page)
 
 
