@@ -110,7 +110,7 @@ class LinePort:
         self._products = frozenset(products)
         self._chosen = next(iter(self._products)) if len(self._products) == 1 else ""
         self._ledger = Ledger(times.deadline_s - _TELL_MARGIN_S, times.ack_timeout_s)
-        self._peers = Peers(address, lambda: ready_line(*self._ready), self._handle, self._gone)
+        self._peers = Peers(address, lambda: ready_line(*self._ready_said), self._handle, self._gone)
         self._listeners: set[int] = set()
         self._product_of: dict[str, str] = {}
         self._overtaken: set[str] = set()

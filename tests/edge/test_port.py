@@ -1,6 +1,6 @@
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from edge_kit import Collected, LineClient, committed
 
 from cloud_sync.wire.broker import free_port
 from edge.domain.errors import OutputError
-from edge.domain.inspection import Outcome
+from edge.domain.inspection import Outcome, OutcomeOf
 from edge.domain.part import Verdict
 from edge.line.port import LinePort, PortTimes
 from edge.line.protocol import Address
@@ -57,6 +57,34 @@ def test_a_connection_is_greeted_with_ready_and_hears_every_change(served: Serve
         eventually(lambda: line.hear("heartbeat")["ready"] is True)
         line.send({"type": "ping"})
         assert line.hear("pong") == {"type": "pong"}
+
+
+def test_who_connects_while_the_station_becomes_ready_hears_it_once(tmp_path: Path) -> None:
+    between_rounds, go_on = threading.Event(), threading.Event()
+    parts = Collected()
+
+    def hold(_settled: Sequence[OutcomeOf]) -> None:
+        between_rounds.set()
+        go_on.wait(5)
+
+    port = LinePort(Address(None, tmp_path / "line.sock"), TIMES, parts, hold)
+    port.start()
+    try:
+        with LineClient(tmp_path / "line.sock") as first:
+            first.trigger("p-1")
+            port.tell(committed(Verdict.PASS, parts.wait_for(1)[0]))
+            first.ack("p-1")
+            assert between_rounds.wait(5)
+            with LineClient(tmp_path / "line.sock") as line:
+                port.set_ready(True, "")
+                go_on.set()
+                while not line.hear("heartbeat")["ready"]:
+                    pass
+                said = [message["ready"] for message in line.heard if message["type"] == "ready"]
+                assert said == [False, True], "what all were told before, then the change"
+    finally:
+        go_on.set()
+        port.stop(5)
 
 
 def test_a_committed_verdict_is_told_with_its_record_and_acknowledged(served: Served) -> None:
