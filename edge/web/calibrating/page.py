@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Engineer
+from cloud_sync.pages.people import Role
 from cloud_sync.pages.showing import say, show
 from cloud_sync.pages.site import note
 from edge.domain.errors import StorageError
@@ -19,11 +20,13 @@ from edge.web.calibrating.outcome import outcome_of
 from edge.web.calibrating.passed import gather_passed
 from edge.web.folders import chosen, folders
 from edge.web.here import Here, here
-from edge.web.works.showing import work_part, work_values
+from edge.web.works.routes import work_routes
+from edge.web.works.showing import work_values
 from edge.web.works.work import Work
 
-router = APIRouter()
 _KIND = "calibrate"
+router = APIRouter()
+router.include_router(work_routes(_KIND, Role.ENGINEER, "calibrate stop"))
 ProductField = Annotated[str, Form(max_length=64)]
 
 
@@ -55,19 +58,6 @@ def calibrate_frames(request: Request, session: Engineer) -> Response:  # noqa: 
     own = here(request)
     work = own.works[_KIND].find()
     return show(request, "calibrate_frames.html", 200, work=work, told=_told(own, work))
-
-
-@router.post("/calibrate/work/forget")
-def forget_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
-    """Show what came of the last one no more."""
-    here(request).works[_KIND].forget()
-    return RedirectResponse("/calibrate", 303)
-
-
-@router.get("/calibrate/work")
-def calibrate_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
-    """How far it is."""
-    return work_part(request, _KIND)
 
 
 @router.get("/calibrate/refused")
@@ -110,14 +100,6 @@ def resume(request: Request, session: Engineer, product: ProductField) -> Respon
     about = {"product": product, "what": "model"}
     own.works[_KIND].start(resume_words(own.config.file, product), session.person.name, product, about)
     note(request, session, "calibrate resume", product)
-    return RedirectResponse("/calibrate", 303)
-
-
-@router.post("/calibrate/work/stop")
-def stop(request: Request, session: Engineer) -> Response:
-    """End it as Ctrl-C does: what is finished stays, and can be gone on with."""
-    stopped = here(request).works[_KIND].stop()
-    note(request, session, "calibrate stop", "", "ok" if stopped else "none ran")
     return RedirectResponse("/calibrate", 303)
 
 
