@@ -1,7 +1,6 @@
 """The form of a calibration: all that the command can do, only what this station has, and what is wrong beside it."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -207,9 +206,11 @@ def test_the_browser_shows_and_sends_the_fields_that_mean_something_beside_what_
         check_quiet(page)
 
 
-@pytest.fixture
-def outcome(app: FastAPI) -> Iterator[str]:
-    """What the page shows of a bundle that was taken, with good parts and bad ones, in a browser."""
+@pytest.mark.long
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+def test_a_bundle_of_the_store_is_tried_on_good_and_bad_parts_and_its_report_read(
+    app: FastAPI, station: Station
+) -> None:
     with served(app) as address, chromium() as browser:
         page = enter(browser, f"{address}/bundles/blob/1", "engineer")
         page.click("text=Try it on this station")
@@ -218,9 +219,12 @@ def outcome(app: FastAPI) -> Iterator[str]:
         page.fill("input[name=tune_s]", "0")
         page.uncheck("input[name=study]")
         page.click("button:has-text('Start a calibration')")
-        page.wait_for_selector("#work .steps, #outcome", timeout=90_000)
+        page.wait_for_selector(".steps li:has-text('Good parts'), #outcome", timeout=90_000)
         page.wait_for_selector("#outcome .mark.good", timeout=90_000)
-        yield page.inner_text("section[aria-labelledby=outcome]")
+        outcome = page.inner_text("section[aria-labelledby=outcome]")
+        assert "blob v1" in page.inner_text("#outcome")
+        assert all(said in outcome for said in ("blob v2", "not active", "0 of 40", "0 of 3 labelled", "FP32")), outcome
+        assert [(one.version, one.active) for one in list_bundles(station.bundles)] == [(1, True), (2, False)]
         with page.expect_popup() as report:
             page.click("text=Report")
         assert "blob v2" in report.value.inner_text("body")
@@ -228,15 +232,4 @@ def outcome(app: FastAPI) -> Iterator[str]:
         page.wait_for_selector("#outcome:has-text('The camera')", timeout=90_000)
         page.wait_for_selector("#outcome .mark.good", timeout=90_000)
         check_quiet(page)
-
-
-@pytest.mark.long
-@pytest.mark.skipif(bool(MISSING), reason=MISSING)
-def test_a_bundle_of_the_store_is_tried_on_good_and_bad_parts_and_its_report_read(
-    outcome: str, station: Station
-) -> None:
-    assert "blob v2" in outcome
-    assert "not active" in outcome
-    assert "0 of 40" in outcome
-    assert "FP32" in outcome
-    assert [(one.version, one.active) for one in list_bundles(station.bundles)] == [(1, True), (2, False)]
+    assert (station.folder / "data" / "checks" / "blob" / "top.json").is_file()
