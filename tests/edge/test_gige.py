@@ -361,7 +361,7 @@ def test_a_lost_camera_is_told_at_once_and_found_again_when_it_returns(
                 simulated.start()
             else:
                 simulated.signal(signal.SIGCONT)
-            eventually(lambda: states.items[-1][0] is False, 5.0)
+            eventually(lambda: states.items[-1][0] is False)
             claim = drain.claim(time.monotonic())
             assert drain.take(claim, time.monotonic() + 5).size == SIZE
         finally:
