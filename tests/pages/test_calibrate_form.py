@@ -223,7 +223,7 @@ def test_a_bundle_of_the_store_is_tried_on_good_and_bad_parts_and_its_report_rea
         page.wait_for_selector("#outcome .mark.good", timeout=90_000)
         outcome = page.inner_text("section[aria-labelledby=outcome]")
         assert "blob v1" in page.inner_text("#outcome")
-        assert all(said in outcome for said in ("blob v2", "not active", "0 of 40", "0 of 3 labelled", "FP32")), outcome
+        assert all(said in outcome for said in ("blob v2", "not active", "0 of 40", "0 of 3 pass", "FP32")), outcome
         assert [(one.version, one.active) for one in list_bundles(station.bundles)] == [(1, True), (2, False)]
         with page.expect_popup() as report:
             page.click("text=Report")

@@ -16,6 +16,7 @@ from cloud_sync.pages.people import Role, Session
 from cloud_sync.pages.showing import say, show
 from cloud_sync.pages.site import note
 from edge.domain.errors import StorageError
+from edge.web.bundles.page import GATE_MARKS
 from edge.web.calibrating.asked import (
     BOUNDS,
     PASSED,
@@ -145,6 +146,7 @@ def _page(request: Request, given: Given, wrong: Mapping[str, Wrong] | None = No
         wrong=wrong or {},
         bounds=BOUNDS,
         outcome_of=outcome_of,
+        gate_mark=GATE_MARKS,
     )
 
 
