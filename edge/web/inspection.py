@@ -1,7 +1,7 @@
 """An inspection's page: everything that is recorded of it, and a person's word on it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -40,6 +40,11 @@ class Look:
     def detections(self) -> Sequence[DetectionRecord]:
         """What was found, the strongest first."""
         return self.view.detections if self.view else ()
+
+    @property
+    def heat(self) -> Mapping[str, object] | None:
+        """What the model's map showed, as scripts take it; None where nothing is recorded of it."""
+        return self.view.heat.plain() if self.view and self.view.heat else None
 
 
 @router.get("/history/{seq}")

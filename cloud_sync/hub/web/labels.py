@@ -22,6 +22,7 @@ from cloud_sync.hub.labels.pictures import read_blob, size_px
 from cloud_sync.hub.labels.review_queue import products
 from cloud_sync.hub.labels.truths import LabelTruth, defect
 from cloud_sync.hub.store.review_tables import second_looks
+from cloud_sync.hub.web.heat import heat_of
 from cloud_sync.hub.web.hub import NO_NUL, hub, now_ms
 from cloud_sync.pages.guard import Engineer, Operator
 from cloud_sync.pages.showing import show
@@ -79,6 +80,7 @@ def sample_page(request: Request, session: Operator, sample: SampleId) -> Respon
         said = history(connection, sample)
         classes = known_classes(connection, view.product)
         waits = _waits_for(connection, sample, session.person.name)
+        heat = None if waits else heat_of(connection, view)
     if waits:  # whoever gives the second look shall not know the first one's word
         return show(request, "labels_blind.html", view=view)
     size = None
@@ -92,6 +94,7 @@ def sample_page(request: Request, session: Operator, sample: SampleId) -> Respon
         "boxes": boxes,
         "classes": classes,
         "size": size,
+        "heat": None if heat is None else heat.plain(),
     }
     return show(request, "labels_sample.html", view=view, choices=_choices(said), **values)
 
