@@ -7,6 +7,7 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from outboxes import AT, EPOCH, STATION
 from pydantic import ValidationError
 from schemas_kit import validator
@@ -43,6 +44,11 @@ def test_a_heat_map_comes_back_as_it_went_by_record_and_by_schema() -> None:
     again = json.loads(canonical_json(read_record(InspectionRecord, payload)))
     assert again["views"][0]["heat"] == HEAT
     assert validator("inspection.v1.json").is_valid(again)
+
+
+def test_who_reads_by_the_last_releases_schema_finds_nothing_wrong() -> None:
+    released = json.loads((FIRST.parents[1] / "released" / "inspection.v1.json").read_text())
+    assert list(Draft202012Validator(released).iter_errors(json.loads(with_heat(HEAT)))) == []
 
 
 def test_the_largest_grid_of_cells_that_cannot_be_packed_fits() -> None:
