@@ -10,7 +10,6 @@
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +19,7 @@ from models.bundle import MANIFEST, Bundle, file_entries, open_bundle, open_for_
 from models.durable import sync_directory
 from models.errors import ModelError
 from models.manifest import Manifest
+from models.scratch import MAKING, left_in, scratch_folder, sweep
 
 ACTIVE = "active"
 PREVIOUS = "previous"
@@ -67,8 +67,9 @@ def write_next(root: Path, bundle_id: str, fill: Callable[[Path, int], Manifest]
     version = next_version(root, bundle_id)
     target = version_path(root, bundle_id, version)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as name:
-        scratch = Path(name) / "files"
+    sweep(target.parent)
+    with scratch_folder(target.parent, MAKING) as own:
+        scratch = own / "files"
         scratch.mkdir()
         return write_bundle(scratch, target, fill(scratch, version))
 
@@ -215,6 +216,16 @@ def _take_away(folder: Path, path: Path) -> bool:
     return True
 
 
+def unfinished(root: Path) -> list[Path]:
+    """Folders that imports and calibrations left in the store when they were killed; none that one works in."""
+    return [path for folder in _folders(root) for path in left_in(folder)]
+
+
+def clear_unfinished(root: Path) -> list[Path]:
+    """Take these away; what went."""
+    return [path for folder in _folders(root) for path in sweep(folder)]
+
+
 def active_bundle(root: Path, bundle_id: str) -> Path:
     """The active version's own directory (not the symlink, which may move at any time).
 
@@ -229,8 +240,13 @@ def active_bundle(root: Path, bundle_id: str) -> Path:
 
 def list_bundles(root: Path) -> list[StoredBundle]:
     """Every version in the store, by id and number."""
-    folders = sorted(path for path in root.iterdir() if _NAME.fullmatch(path.name)) if root.is_dir() else []
-    return [bundle for folder in folders if folder.is_dir() for bundle in _list(folder)]
+    return [bundle for folder in _folders(root)[1:] for bundle in _list(folder)]
+
+
+def _folders(root: Path) -> list[Path]:
+    """The store's folder, then that of each id."""
+    found = sorted(path for path in root.iterdir() if _NAME.fullmatch(path.name)) if root.is_dir() else []
+    return [root, *(path for path in found if path.is_dir())]
 
 
 def _list(folder: Path) -> list[StoredBundle]:
