@@ -23,8 +23,8 @@ from cloud_sync.hub.labels.listing import Wanted
 from cloud_sync.hub.labels.writing import read
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
 from cloud_sync.hub.web.hub import NO_NUL, hub, now_ms
+from cloud_sync.pages.acts import noted, turned_out
 from cloud_sync.pages.guard import Engineer
-from cloud_sync.pages.site import note
 
 router = APIRouter()
 UPLOAD_LIMIT_BYTES = 64 * 1024**2
@@ -34,9 +34,10 @@ Product = Annotated[str, Query(min_length=1, max_length=128, pattern=NO_NUL)]
 
 
 @router.get("/labels/files/export")
+@noted("export labels", "{product}")
 def export_labels(
     request: Request,
-    session: Engineer,
+    session: Engineer,  # noqa: ARG001 - the guard
     product: Product,
     station: Annotated[str, Query(max_length=63, pattern=NO_NUL)] = "",
     only: Literal["", "unlabelled", "disputed"] = "",
@@ -47,13 +48,14 @@ def export_labels(
     laid = _Laid()
     with read(config.cloud.store) as connection:
         done = export_coco(connection, open_blobs(config.blobs), wanted, laid.folder / "coco")
-    note(request, session, "export labels", f"{product}: {done.images} images")
+    turned_out(request, subject=f"{product}: {done.images} images")
     name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in product)
     headers = {"Content-Disposition": f'attachment; filename="{name}-coco.zip"'}
     return _Sent(laid, headers)
 
 
 @router.post("/labels/files/import")
+@noted("import labels", "{product}")
 async def import_labels(
     request: Request,
     session: Engineer,
@@ -72,9 +74,8 @@ async def import_labels(
         try:
             done = await run_in_threadpool(_import, hub(request).config, wanted)
         except LabelError as error:
-            note(request, session, "import labels", product, str(error))
             raise LabelError(str(error).replace(str(file), "the file")) from error
-    note(request, session, "import labels", f"{product}: {done.added} labels")
+    turned_out(request, subject=f"{product}: {done.added} labels")
     said = {"added": done.added, "unchanged": done.unchanged, "silent": done.silent, "again": done.again}
     return JSONResponse(said)
 

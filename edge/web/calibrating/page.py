@@ -8,10 +8,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.pages.acts import noted, turned_out, unnoted
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Engineer
 from cloud_sync.pages.showing import say, show
-from cloud_sync.pages.site import note
 from edge.domain.errors import StorageError
 from edge.web.calibrating.asked import Asked, checks_words, resume_words, words_of
 from edge.web.calibrating.left import Told, frames_used, told, unfinished
@@ -58,6 +58,7 @@ def calibrate_frames(request: Request, session: Engineer) -> Response:  # noqa: 
 
 
 @router.post("/calibrate/work/forget")
+@unnoted("it hides what the page says of a command that ended")
 def forget_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
     """Show what came of the last one no more."""
     here(request).works[_KIND].forget()
@@ -87,6 +88,7 @@ def refused_picture(
 
 
 @router.post("/calibrate")
+@noted("calibrate", "{asked.product}, {asked.what}, from {asked.source}")
 def start(request: Request, session: Engineer, asked: Annotated[Asked, Form()]) -> Response:
     """Start one as it was asked for."""
     own = here(request)
@@ -97,11 +99,12 @@ def start(request: Request, session: Engineer, asked: Annotated[Asked, Form()]) 
     words = words_of(asked, own.config.file, _frames(request, asked), _defects(request, asked))
     about = {"product": asked.product, "what": asked.what, "activate": str(asked.activate)}
     own.works[_KIND].start(words, session.person.name, asked.product, about)
-    note(request, session, "calibrate", " ".join(words[3:]))
+    turned_out(request, subject=" ".join(words[3:]))
     return RedirectResponse("/calibrate", 303)
 
 
 @router.post("/calibrate/resume")
+@noted("calibrate resume", "{product}")
 def resume(request: Request, session: Engineer, product: ProductField) -> Response:
     """Go on with one that was interrupted, as it was asked for."""
     own = here(request)
@@ -109,19 +112,20 @@ def resume(request: Request, session: Engineer, product: ProductField) -> Respon
         raise PagesError(say(request)("calibrate.choose"))
     about = {"product": product, "what": "model"}
     own.works[_KIND].start(resume_words(own.config.file, product), session.person.name, product, about)
-    note(request, session, "calibrate resume", product)
     return RedirectResponse("/calibrate", 303)
 
 
 @router.post("/calibrate/work/stop")
-def stop(request: Request, session: Engineer) -> Response:
+@noted("calibrate stop")
+def stop(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
     """End it as Ctrl-C does: what is finished stays, and can be gone on with."""
-    stopped = here(request).works[_KIND].stop()
-    note(request, session, "calibrate stop", "", "ok" if stopped else "none ran")
+    if not here(request).works[_KIND].stop():
+        turned_out(request, "none ran")
     return RedirectResponse("/calibrate", 303)
 
 
 @router.post("/calibrate/checks")
+@noted("calibrate checks", "{product}")
 def learn_checks(request: Request, session: Engineer, product: ProductField) -> Response:
     """Learn the camera's checks from the frames of the last calibration, for one that was not activated by itself."""
     own = here(request)
@@ -130,7 +134,6 @@ def learn_checks(request: Request, session: Engineer, product: ProductField) -> 
         raise PagesError(say(request)("calibrate.no_frames"))
     words = checks_words(own.config.file, product, used[1], used[0])
     own.works[_KIND].start(words, session.person.name, product, {"product": product, "what": "checks"})
-    note(request, session, "calibrate checks", product)
     return RedirectResponse("/calibrate", 303)
 
 
