@@ -18,13 +18,13 @@ from starlette.responses import Response, StreamingResponse
 from cloud_sync.pages.acts import noted
 from cloud_sync.pages.guard import Operator
 from cloud_sync.pages.showing import say
+from cloud_sync.pages.zip_stream import zipped
 from edge.domain.errors import StorageError
 from edge.record.recorded import Brief, read_briefs
 from edge.record.search import search
 from edge.web.asked import Asked
 from edge.web.csv_lines import COLUMNS, cells_of, csv_line
 from edge.web.here import Here, here
-from edge.web.zip_stream import zipped
 
 router = APIRouter()
 ROWS_MOST = 100_000

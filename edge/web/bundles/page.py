@@ -8,9 +8,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from cloud_sync.pages.acts import noted, turned_out, unnoted
+from cloud_sync.pages.acts import noted
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Engineer
+from cloud_sync.pages.people import Role
 from cloud_sync.pages.showing import say, show
 from edge.web.bundles.bringing import MOST_BYTES, tray
 from edge.web.bundles.figures import figures
@@ -21,13 +22,15 @@ from edge.web.bundles.standing import counted, standing
 from edge.web.folders import folders
 from edge.web.here import here
 from edge.web.works.asking import ask_edge
-from edge.web.works.showing import work_part, work_values
+from edge.web.works.routes import work_routes
+from edge.web.works.showing import work_values
 from models.manifest import BUNDLE_NAME
 
+_KIND = "bundles"
 router = APIRouter()
+router.include_router(work_routes(_KIND, Role.ENGINEER, "bundle work stop"))
 BundleId = Annotated[str, InPath(pattern=BUNDLE_NAME)]
 Version = Annotated[int, InPath(ge=1, le=999_999_999)]
-_KIND = "bundles"
 _SHOWN = 50
 _READ: dict[str, object] = {"imported": imported, "verified": verified}
 GATE_MARKS = {"passed": "good", "not proven": "waits", "failed": "bad", "not run": ""}
@@ -50,29 +53,6 @@ def bundles_standing(request: Request, session: Engineer) -> Response:  # noqa: 
     own = here(request)
     found = shelves(own.config)
     return show(request, "bundles_standing.html", stands=standing(own, found), counted=counted)
-
-
-@router.post("/bundles/work/forget")
-@unnoted("it hides what the page says of a command that ended")
-def forget_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
-    """Show what came of the last one no more."""
-    here(request).works[_KIND].forget()
-    return RedirectResponse("/bundles", 303)
-
-
-@router.get("/bundles/work")
-def bundles_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
-    """How far the command is that was started here."""
-    return work_part(request, _KIND)
-
-
-@router.post("/bundles/work/stop")
-@noted("bundle work stop")
-def stop_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
-    """End it."""
-    if not here(request).works[_KIND].stop():
-        turned_out(request, "none ran")
-    return RedirectResponse("/bundles", 303)
 
 
 @router.get("/bundles/{bundle_id}/rollback")

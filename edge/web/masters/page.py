@@ -10,10 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from cloud_sync.pages.acts import noted, unnoted
+from cloud_sync.pages.acts import noted
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Engineer, Operator
-from cloud_sync.pages.people import Session
+from cloud_sync.pages.people import Role, Session
 from cloud_sync.pages.showing import show
 from edge.config import ProductSection
 from edge.masters.store import NAME, Master, MasterStore
@@ -22,14 +22,16 @@ from edge.web.here import here
 from edge.web.masters.parts import answered, products
 from edge.web.works.asking import ask_edge
 from edge.web.works.receiving import received
-from edge.web.works.showing import work_part, work_values
+from edge.web.works.routes import work_routes
+from edge.web.works.showing import work_values
 
+_KIND = "masters"
 router = APIRouter()
+router.include_router(work_routes(_KIND, Role.OPERATOR))
 ProductId = Annotated[str, InPath(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 MasterName = Annotated[str, InPath(pattern=f"^{NAME}$")]
 Before = Annotated[int | None, Query(ge=1, lt=2**62)]
 Text = Annotated[str, Query(max_length=500, pattern=r"^[^\x00-\x1f]*$")]
-_KIND = "masters"
 MOST_BYTES = 200_000_000
 _HISTORY = 25
 _WIDTH_PX = 384
@@ -47,20 +49,6 @@ def masters_page(request: Request, session: Operator, before: Before = None) -> 
     older = history[-1][0] if len(history) == _HISTORY else None
     cameras = [camera.id for camera in own.config.camera]
     return show(request, "masters.html", 200, **values, older=older, cameras=cameras, most_bytes=MOST_BYTES)
-
-
-@router.post("/masters/work/forget")
-@unnoted("it hides what the page says of a command that ended")
-def forget_work(request: Request, session: Operator) -> Response:  # noqa: ARG001 - the guard
-    """Show what came of the last one no more."""
-    here(request).works[_KIND].forget()
-    return RedirectResponse("/masters", 303)
-
-
-@router.get("/masters/work")
-def masters_work(request: Request, session: Operator) -> Response:  # noqa: ARG001 - the guard
-    """How far the check is that was started here."""
-    return work_part(request, _KIND)
 
 
 @router.get("/masters/checks/{number}")
