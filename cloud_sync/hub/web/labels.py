@@ -24,9 +24,9 @@ from cloud_sync.hub.labels.truths import LabelTruth, defect
 from cloud_sync.hub.store.review_tables import second_looks
 from cloud_sync.hub.web.heat import heat_of
 from cloud_sync.hub.web.hub import NO_NUL, hub, now_ms
+from cloud_sync.pages.acts import noted, turned_out
 from cloud_sync.pages.guard import Engineer, Operator
 from cloud_sync.pages.showing import show
-from cloud_sync.pages.site import note
 
 router = APIRouter()
 SampleId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
@@ -100,6 +100,7 @@ def sample_page(request: Request, session: Operator, sample: SampleId) -> Respon
 
 
 @router.post("/labels/{sample}/resolve")
+@noted("resolve label", "{sample} as {truth}")
 def resolve(
     request: Request,
     session: Engineer,
@@ -113,7 +114,7 @@ def resolve(
         view = _view(connection, sample)
         what = _truth(connection, view, truth)
         add_labels(connection, [NewLabel(sample, what, "review", by, at_ms, seen)], at_ms)
-    note(request, session, "resolve label", f"{sample} as {', '.join(what.names) or what.says}")
+    turned_out(request, subject=f"{sample} as {', '.join(what.names) or what.says}")
     return RedirectResponse(f"/labels/{sample}", 303)
 
 

@@ -87,9 +87,11 @@ document.addEventListener("DOMContentLoaded", () => {
       ...(sample.said ? [make("p", fill(words.said, { by: sample.said_by, what: truthText(sample.said) }), "warn")] : []),
       ...sample.words.map((word) => make("p", fill(word.right ? words.word_right : words.word_wrong, { by: word.by, verdict: words.verdicts[word.verdict] || word.verdict, label: word.label || "–" }), "warn")),
     );
-    by("beside").hidden = !sample.good_one || !comparing;
-    const beside = `/pictures/${sample.good_one}?width=960`;
-    if (sample.good_one && by("good_one").getAttribute("src") !== beside) by("good_one").src = beside;
+    by("beside").hidden = !sample.beside || !comparing;
+    if (sample.beside) {
+      if (by("good_one").getAttribute("src") !== sample.beside.address) by("good_one").src = sample.beside.address;
+      by("good_one").alt = by("beside_says").textContent = sample.beside.says;
+    }
   };
 
   const proposedBoxes = (sample) => {
@@ -277,7 +279,7 @@ document.addEventListener("DOMContentLoaded", () => {
       comparing = !comparing;
       localStorage.setItem("review beside", comparing ? "yes" : "no");
       toggle(by("compare"), comparing);
-      if (queue.current) by("beside").hidden = !queue.current.good_one || !comparing;
+      if (queue.current) by("beside").hidden = !queue.current.beside || !comparing;
     },
     draw: () => ready() && boxes.add(),
     edit: () => ready() && boxes.set(boxes.proposed.map(({ name, corners }) => ({ name: classes.includes(name) ? name : classes.length === 1 ? classes[0] : "", corners: boxes.inside(corners) })), 0),
