@@ -19,7 +19,7 @@ from cloud_sync.hub.labels.pictures import read_blob, size_px
 from cloud_sync.hub.labels.review_progress import progress
 from cloud_sync.hub.labels.review_queue import Chosen, Reviewer, classes_proposed, next_ids, products, stations
 from cloud_sync.hub.labels.saying import Said, say
-from cloud_sync.hub.labels.second_looks import asked_for, second_look_of
+from cloud_sync.hub.labels.second_looks import asked_for, is_hidden, second_look_of
 from cloud_sync.hub.labels.truths import BOXES_MOST, LabelBox, LabelTruth, boxed, clipped
 from cloud_sync.hub.labels.usefulness import ORDER
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
@@ -148,7 +148,7 @@ def claim_next(request: Request, session: Operator, asked: Choice) -> Response:
         seen = {view.id: _known(connection, view, session.person.name) for view in views}
         ready = [shown(view, classes, places=places, seen=seen[view.id]) for view in views]
         far = progress(connection, asked.chosen, _midnight_ms(), now)
-        beside = {view.camera: good_one(connection, view) for view in views}
+        beside = {view.camera: good_one(connection, view, session.person.name) for view in views}
     for each in ready:
         each["good_one"] = beside.get(each["camera"])
     return JSONResponse({"samples": ready, "classes": classes, "progress": progress_shown(far, session.person.name)})
@@ -197,10 +197,11 @@ def labels_are_boxes(config: CloudConfig, product: str) -> bool:
     return any(section.id == product and section.kind == "detector" for section in config.product)
 
 
-def good_one(connection: sa.Connection, view: SampleView) -> str | None:
+def good_one(connection: sa.Connection, view: SampleView, reader: str) -> str | None:
     """The picture of the part of this product that was labelled good first and still is; of the same camera, if any.
 
-    The first one, so that a reviewer has the same before them all day.
+    The first one, so that a reviewer has the same before them all day. None that waits for the reader's second look: it
+    would be told as good before they judge it.
     """
     mine = sa.select(labels.c.sample, labels.c.says, labels.c.seq).where(labels.c.product == view.product)
     first = mine.order_by(labels.c.seq).limit(_GOOD_LOOKED_AT).subquery()
@@ -208,6 +209,7 @@ def good_one(connection: sa.Connection, view: SampleView) -> str | None:
         sa.select(samples.c.sha256, samples.c.camera)
         .join(first, first.c.seq == samples.c.label)
         .where(first.c.says == "good", ~samples.c.conflict, samples.c.sha256.is_not(None), samples.c.id != view.id)
+        .where(~is_hidden(samples.c.id, reader))
         .order_by(first.c.seq)
     )
     rows = connection.execute(query).all()
