@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cloud_sync.hub.files.blobs import Blobs, open_blobs
+from cloud_sync.hub.files.blobs import Blobs
 from cloud_sync.hub.labels.pictures import read_blob, suffix_of
 from cloud_sync.hub.store.file_tables import files
 from cloud_sync.hub.store.label_tables import samples
@@ -42,9 +42,7 @@ def sample_picture(
         size_bytes = _size_of(connection, sha256)
     if size_bytes is None:
         raise HTTPException(404)
-    content, kind, size_px = picture(
-        open_blobs(here.config.blobs), sha256, size_bytes, None if width == "all" else int(width)
-    )
+    content, kind, size_px = picture(here.blobs(), sha256, size_bytes, None if width == "all" else int(width))
     headers = {**_KEPT, "ETag": mark, SIZE_HEADER: "{}x{}".format(*size_px)}
     return Response(content, media_type=kind, headers=headers)
 
