@@ -15,9 +15,8 @@ from edge.domain.errors import EXIT_INTERRUPTED, EXIT_REFUSED, ConfigError
 from edge.saying import DEFAULT_CONFIG, ConfigOption, JsonOption, LinesOption, say
 
 if TYPE_CHECKING:
+    from edge.calibrate.asked import Asked, Place
     from edge.calibrate.frames.cropping import Cropping
-    from edge.calibrate.frames.live import LiveWanted
-    from edge.calibrate.pictures import ChecksTarget
     from edge.calibrate.releases.release import ReleaseRequest
     from edge.calibrate.request import CalibrationRequest
     from edge.calibrate.result import CalibrationResult
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 _NOT_RESUMED = frozenset({"--resume", "--product", "--config", "--json"})
 _HOW_SAID = "progress_lines"  # nothing of what was done: the report does not name it
-_FAST_TUNE_S = 8.0
 _OPTIONS = {"frames": "from", "as_json": "json"}
 
 
@@ -79,6 +77,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
     bundle as it is: verify, self-test, measure, try on good parts if --from names some, import, activate. Exit 1, and
     not activated, when the good parts show more overkill than asked.
     """
+    from edge.calibrate.asked import Asked, Live, Place, Sure, Trials
     from edge.calibrate.pictures import checks_target
     from edge.config import load_config
 
@@ -88,24 +87,21 @@ def calibrate(  # noqa: PLR0913, PLR0917 - each is an option of the command
         _refuse_others(context)
         _resume(checked, section, how)
         return
-    live_asked = _LiveAsked(live, interval_ms, limit_s, by_hand=by_hand, every_frame=every_frame)
-    sure = _Sure(overkill, confidence, escape, seed)
-    trials = _Trials(repeats, min(tune_s, _FAST_TUNE_S) if fast else tune_s, fast=fast, study=study)
-    place = _Place(checked, section, checks_target(checked, section.id, camera), _given(context))
-    _refuse_unheeded(bundle, {"--align": align, "--anew": anew}, {"--quantize": quantize})
-    if live and (frames is not None or bundle is not None or checks_only):
-        raise ConfigError("--live takes frames to learn a product from; for all else, `edge camera collect` and --from")
-    if checks_only:
-        _learn_checks(place, frames or Path("frames"), how)
-    elif bundle is not None:
-        request = _release(place, bundle, frames, sure, trials)
-        request = replace(request, defects=defects, quantize=quantize, activate=activate)
-        _take_release(place, request, how)
-    else:
-        learned = _calibration(place, frames or Path("frames"), live_asked, sure, trials)
-        bad = None if defects is None else defects.absolute()
-        learned = replace(learned, defects=bad, align=align, activate=activate)
-        _learn_product(learned, checked, how, anew=anew)
+    asked = Asked(
+        frames=frames,
+        defects=defects,
+        bundle=bundle,
+        live=Live(live, interval_ms, limit_s, by_hand=by_hand, every_frame=every_frame),
+        sure=Sure(overkill, confidence, escape, seed),
+        trials=Trials(repeats, tune_s, fast=fast, study=study),
+        quantize=quantize,
+        checks_only=checks_only,
+        align=align,
+        activate=activate,
+        anew=anew,
+    )
+    asked.check()
+    _begin(Place(checked, section, checks_target(checked, section.id, camera), _given(context)), asked, how)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,116 +118,18 @@ class _How:
         return shown_progress(as_lines=self.progress_lines)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """The station, its product, whose camera the frames are, and the options that stood on the command line."""
+def _begin(place: "Place", asked: "Asked", how: _How) -> None:
+    """The camera's checks alone, a release, or a product that is learned."""
+    from edge.calibrate.asked import FRAMES, learning_request, release_request
 
-    config: "StationConfig"
-    product: "ProductSection"
-    checks: "ChecksTarget | None"
-    options: tuple[tuple[str, str], ...]
-
-    def needs_camera(self) -> None:
-        """Refuse frames of nobody knows which camera, where a roi would cut those of one. Raises ConfigError."""
-        if self.checks is None and any(section.roi for section in self.config.camera):
-            raise ConfigError("the station has several cameras and a roi: name whose frames these are with --camera")
-
-
-@dataclass(frozen=True, slots=True)
-class _LiveAsked:
-    parts: int
-    interval_ms: float
-    limit_s: float
-    by_hand: bool
-    every_frame: bool
-
-    def wanted(self) -> "LiveWanted | None":
-        """None where no frame is taken live."""
-        from edge.calibrate.frames.live import LiveWanted
-        from edge.calibrate.frames.passing_parts import Pace
-
-        pace = Pace(self.interval_ms / 1000, every_frame=self.every_frame, by_hand=self.by_hand)
-        return LiveWanted(self.parts, pace, self.limit_s) if self.parts else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Sure:
-    """What must be proven, and the chance that deals the frames."""
-
-    overkill: float
-    confidence: float
-    escape: float | None
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Trials:
-    """What a draft is put through."""
-
-    repeats: Path | None
-    tune_s: float
-    fast: bool
-    study: bool
-
-
-def _refuse_unheeded(bundle: Path | None, learned_only: dict[str, bool], release_only: dict[str, bool]) -> None:
-    word, unheeded = ("without", release_only) if bundle is None else ("with", learned_only)
-    for name, asked in unheeded.items():
-        if asked:
-            raise ConfigError(f"{name} means nothing {word} --bundle: leave it out")
-
-
-def _release(place: _Place, bundle: Path, frames: Path | None, sure: _Sure, trials: _Trials) -> "ReleaseRequest":
+    if asked.checks_only:
+        _learn_checks(place, asked.frames or FRAMES, how)
+        return
     _check_extra()
-    from edge.calibrate.releases.release import ReleaseRequest
-
-    if frames is not None:
-        place.needs_camera()
-    return ReleaseRequest(
-        product=place.product,
-        bundles_root=place.config.bundles_dir,
-        release=bundle,
-        frames=frames,
-        overkill_rate=sure.overkill,
-        confidence=sure.confidence,
-        escape_rate=sure.escape,
-        threads=place.config.inference.threads,
-        checks=place.checks,
-        seed=sure.seed,
-        station=place.config.station.id,
-        options=place.options,
-        repeats=trials.repeats,
-        fast=trials.fast,
-        study=trials.study,
-        tune_s=trials.tune_s,
-    )
-
-
-def _calibration(place: _Place, frames: Path, live: _LiveAsked, sure: _Sure, trials: _Trials) -> "CalibrationRequest":
-    _check_extra()
-    from edge.calibrate.request import CalibrationRequest
-
-    place.needs_camera()
-    return CalibrationRequest(
-        bundle_id=place.product.bundle,
-        bundles_root=place.config.bundles_dir,
-        frames=frames.absolute(),
-        overkill_rate=sure.overkill,
-        confidence=sure.confidence,
-        escape_rate=sure.escape,
-        seed=sure.seed,
-        fast=trials.fast,
-        threads=place.config.inference.threads,
-        checks=place.checks,
-        live=live.wanted(),
-        camera="" if place.checks is None else place.checks.camera,
-        product=place.product,
-        repeats=None if trials.repeats is None else trials.repeats.absolute(),
-        study=trials.study,
-        tune_s=trials.tune_s,
-        station=place.config.station.id,
-        options=place.options,
-    )
+    if asked.bundle is not None:
+        _take_release(place, release_request(place, asked, asked.bundle), how)
+    else:
+        _learn_product(learning_request(place, asked), place.config, how, anew=asked.anew)
 
 
 def _product(config: "StationConfig", wanted: str) -> "ProductSection":
@@ -276,7 +174,7 @@ def _resume(config: "StationConfig", section: "ProductSection", how: "_How") -> 
 
 
 @contextlib.contextmanager
-def _cropping(place: _Place) -> "Iterator[Cropping | None]":
+def _cropping(place: "Place") -> "Iterator[Cropping | None]":
     """How pictures are cut; the cut ones lie in a folder of this run alone, beside any calibration that runs too."""
     from edge.calibrate.frames.cropping import cropping_of
     from edge.calibrate.request import work_folder
@@ -292,7 +190,7 @@ def _cropping(place: _Place) -> "Iterator[Cropping | None]":
         yield cropping_of(section, Path(folder))
 
 
-def _learn_checks(place: _Place, frames: Path, how: "_How") -> None:
+def _learn_checks(place: "Place", frames: Path, how: "_How") -> None:
     from edge.calibrate.pictures import only_checks
 
     if place.checks is None:
@@ -352,7 +250,7 @@ def _said(result: "CalibrationResult") -> list[str]:
     ]
 
 
-def _take_release(place: _Place, request: "ReleaseRequest", how: "_How") -> None:
+def _take_release(place: "Place", request: "ReleaseRequest", how: "_How") -> None:
     from edge.calibrate.releases.release import take_release
     from edge.calibrate.report.release import REPORT
 

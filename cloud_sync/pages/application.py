@@ -14,6 +14,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Lifespan, Scope
 
 from cloud_sync.pages import account, login
+from cloud_sync.pages.acts import check_noted
+from cloud_sync.pages.audit import NotNotedError
 from cloud_sync.pages.bodies import Bodies
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.faults import Unexpected
@@ -43,6 +45,7 @@ def make_application(site: Site, routers: Sequence[APIRouter], lifespan: Lifespa
 
     Raises:
         PagesError: the pages' database cannot be opened.
+        TypeError: a route changes something and does not say whether that is noted.
     """
     app = FastAPI(
         title=f"inspectd {site.kind}",
@@ -54,13 +57,16 @@ def make_application(site: Site, routers: Sequence[APIRouter], lifespan: Lifespa
     )
     app.state.rooms = Rooms.of(site)
     app.state.templates = make_environment(site)
-    for router in (login.router, account.router, *routers):
+    everything = (login.router, account.router, *routers)
+    check_noted(everything)
+    for router in everything:
         app.include_router(router)
     if (site.folder / "static").is_dir():
         app.mount("/static/own", _Files(directory=site.folder / "static"))
     app.mount("/static", _Files(directory=STATIC))
     app.add_exception_handler(NotLoggedInError, _ask_who)
     app.add_exception_handler(NotAllowedError, _not_allowed)
+    app.add_exception_handler(NotNotedError, _not_noted)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _not_understood)
     faults: dict[type[Exception], int] = {PagesError: 400, sqlite3.Error: 503, **site.faults}
@@ -86,6 +92,12 @@ async def _ask_who(request: Request, _: Exception) -> Response:
 def _not_allowed(request: Request, error: Exception) -> Response:
     assert isinstance(error, NotAllowedError)  # noqa: S101 - as it was registered
     return show_error(request, 403, say(request)(error.word, **error.values))
+
+
+def _not_noted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NotNotedError)  # noqa: S101 - as it was registered
+    status = HTTPStatus.INSUFFICIENT_STORAGE if error.is_full else HTTPStatus.SERVICE_UNAVAILABLE
+    return show_error(request, status, say(request)("error.not_noted", why=error.why))
 
 
 def _http_error(request: Request, error: Exception) -> Response:

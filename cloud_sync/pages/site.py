@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from cloud_sync.pages.accounts import Accounts
 from cloud_sync.pages.audit import AuditLog
-from cloud_sync.pages.people import Role, Session
+from cloud_sync.pages.people import Role
 from cloud_sync.pages.sessions import Sessions
 from cloud_sync.pages.store import PagesStore
 from cloud_sync.pages.tries import From
@@ -102,9 +102,3 @@ def address_of(request: Request) -> str:
 def origin_of(request: Request) -> From:
     """From where somebody logs in, and whether their browser is known."""
     return From(address_of(request), request.cookies.get(rooms(request).site.browser_cookie, ""))
-
-
-def note(request: Request, session: Session, action: str, subject: str, outcome: str = "ok") -> None:
-    """Write an act into the audit log."""
-    who = (session.person.name, session.person.role.value)
-    rooms(request).audit.write(who, address_of(request), action, subject, outcome)

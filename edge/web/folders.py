@@ -22,6 +22,7 @@ class Folder:
         path: where it is.
         pictures: how many lie in it, counted up to 20,000.
         camera: whose they are, where that is known.
+        inside: how many lie in the folders that it holds, where that was asked for.
     """
 
     key: str
@@ -29,15 +30,25 @@ class Folder:
     path: Path
     pictures: int
     camera: str = ""
+    inside: int = 0
 
 
-def folders(config: StationConfig) -> tuple[Folder, ...]:
-    """What replay cameras read, what lies beside station.toml, and what lies in `frames` below the data folder."""
+def folders(config: StationConfig, *, nested: bool = False) -> tuple[Folder, ...]:
+    """What replay cameras read, what lies beside station.toml, and what lies in `frames` below the data folder.
+
+    Args:
+        config: of the station.
+        nested: those as well that hold no picture themselves, but folders with some.
+    """
     found: dict[Path, Folder] = {}
     for folder in _candidates(config):
         path = folder.path.resolve()
-        if path not in found and len(found) < _MOST_FOLDERS and (pictures := _count(path)):
-            found[path] = Folder(folder.key, folder.label, path, pictures, folder.camera)
+        if path in found or len(found) >= _MOST_FOLDERS:
+            continue
+        pictures = _count(path)
+        inside = sum(map(_count, _inside(path)[:_MOST_FOLDERS])) if nested else 0
+        if pictures or inside:
+            found[path] = Folder(folder.key, folder.label, path, pictures, folder.camera, inside)
     return tuple(found.values())
 
 

@@ -23,6 +23,7 @@ from edge.web.masters import page as masters
 from edge.web.masters import showing
 from edge.web.watch import Watch
 from models.errors import GateError, ModelError, RequestError
+from models.scratch import sweep
 
 MENU = (
     MenuItem("/", "menu.live", key="1"),
@@ -77,13 +78,15 @@ def make_station_pages(config: StationConfig, listen: Listen) -> FastAPI:
     )
     here = Here(config)
     watch = Watch(here, here.shown)
-    app = make_application(site, ROUTERS, lifespan=lambda _app: _while(watch))
+    app = make_application(site, ROUTERS, lifespan=lambda _app: _while(here, watch))
     app.state.here, app.state.watch = here, watch
     return app
 
 
 @asynccontextmanager
-async def _while(watch: Watch) -> AsyncIterator[None]:
+async def _while(here: Here, watch: Watch) -> AsyncIterator[None]:
     """Somebody looks at the station for as long as the pages are served."""
+    for folder in ("tray", "masters"):  # what broke off when the pages were ended in the middle of it
+        sweep(here.config.station.data_dir / "pages" / folder)
     with watch.running():
         yield

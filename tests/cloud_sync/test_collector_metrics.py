@@ -17,7 +17,7 @@ from cloud_sync.wire.messages import StateMessage
 
 def figures(port: int) -> dict[str, float]:
     """What Prometheus would read: name with labels to value."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
         lines = answer.read().decode().splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 

@@ -199,7 +199,7 @@ def test_the_uplink_is_told_of_a_question_and_need_not_look(cloud: Cloud) -> Non
     channel, told = MetadataChannel(STATION, QUICK), threading.Event()
     channel.on_question = told.set
     future = asked(channel, "timestamp.json")
-    assert told.wait(5)
+    assert told.wait(20)
     Way(channel, cloud).until(future.done)
     assert future.result() == b"newest"
 
@@ -226,7 +226,7 @@ def test_the_uplinks_thread_waits_for_nobody(cloud: Cloud) -> None:
         done.set()
 
     threading.Thread(target=ride).start()
-    assert done.wait(5)
+    assert done.wait(20)
     assert not future.done()
     channel.close()
     assert channel.hear("block/cells-v1.bundle/0", b"") is False

@@ -136,7 +136,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Figures:
 
 
 def read(port: int) -> Figures:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
         text = answer.read().decode()
     found: Figures = defaultdict(lambda: defaultdict(set))
     for family in text_string_to_metric_families(text):

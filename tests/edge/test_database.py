@@ -132,9 +132,10 @@ database.open_database(Path(sys.argv[1])).close()
 """
 
 
-def test_a_migration_killed_anywhere_leaves_the_old_version_or_the_new_one_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("each", [pytest.param(13, id="13th"), pytest.param(5, id="5th", marks=pytest.mark.long)])
+def test_a_migration_killed_anywhere_leaves_the_old_version_or_the_new_one_whole(tmp_path: Path, each: int) -> None:
     left: dict[str, int] = {}
-    for statements in range(2, 400, 9):
+    for statements in range(2, 400, each):
         path = tmp_path / f"{statements}.db"
         write_version_1(path, 20)
         command = [sys.executable, "-c", _KILLED_MIGRATION, str(path), str(statements)]

@@ -351,7 +351,7 @@ def test_a_lost_camera_is_told_at_once_and_found_again_when_it_returns(
                 simulated.kill()
             else:
                 simulated.signal(signal.SIGSTOP)
-            lost, why = states.wait_for(2, 2.0)[1]
+            lost, why = states.wait_for(2)[1]
             assert lost
             assert SERIAL in why or ADDRESS in why
             with pytest.raises(CameraError) as error:
@@ -361,7 +361,7 @@ def test_a_lost_camera_is_told_at_once_and_found_again_when_it_returns(
                 simulated.start()
             else:
                 simulated.signal(signal.SIGCONT)
-            eventually(lambda: states.items[-1][0] is False, 5.0)
+            eventually(lambda: states.items[-1][0] is False)
             claim = drain.claim(time.monotonic())
             assert drain.take(claim, time.monotonic() + 5).size == SIZE
         finally:

@@ -31,7 +31,7 @@ STATES = ("ready", "looking", "lost", "fault", "alarm", "readable", "connected",
 
 def scrape(port: int) -> dict[str, dict[tuple[str, ...], float]]:
     """Samples by name, each by the values of its labels."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
         text = answer.read().decode()
     found: dict[str, dict[tuple[str, ...], float]] = {}
     for family in text_string_to_metric_families(text):

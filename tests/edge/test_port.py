@@ -74,7 +74,7 @@ def test_who_connects_while_the_station_becomes_ready_hears_it_once(tmp_path: Pa
             first.trigger("p-1")
             port.tell(committed(Verdict.PASS, parts.wait_for(1)[0]))
             first.ack("p-1")
-            assert between_rounds.wait(5)
+            assert between_rounds.wait(20)
             with LineClient(tmp_path / "line.sock") as line:
                 port.set_ready(True, "")
                 go_on.set()
@@ -123,7 +123,7 @@ def test_a_port_held_up_past_the_deadline_does_not_tell_the_pass_that_waited_in_
         part = served.part()
         served.port._on_trigger = lambda _part: (held_up.set(), held.wait(5))  # noqa: SLF001 - the fault itself
         line.trigger("p-2")
-        assert held_up.wait(5)
+        assert held_up.wait(20)
         served.port.tell(committed(Verdict.PASS, part))
         assert not held.wait(0.4)
         held.set()

@@ -32,7 +32,7 @@ def local_broker(kind: Kind, directory: Path) -> LocalBroker:
     return LocalBroker(kind, directory / "broker", free_port())
 
 
-def eventually(check: Callable[[], object], within_s: float = 15.0) -> None:
+def eventually(check: Callable[[], object], within_s: float = 40.0) -> None:
     """Wait until the check says yes; fails the test after `within_s` seconds."""
     until_s = time.monotonic() + within_s
     pause = threading.Event()

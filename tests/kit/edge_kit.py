@@ -17,7 +17,7 @@ from edge.domain.part import Part, Verdict
 from models.detections import Detections
 from models.spec import ModelId, Precision
 
-WITHIN_S = 10.0
+WITHIN_S = 30.0
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 MODEL = ModelId("blob", 1, "0" * 64, Precision.FP32)
 

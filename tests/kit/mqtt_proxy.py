@@ -95,7 +95,7 @@ class MqttProxy:
     def _do(self, what: object) -> None:
         done = threading.Event()
         self._loop.call_soon_threadsafe(lambda: (what(), done.set()))  # type: ignore[operator]
-        assert done.wait(5)
+        assert done.wait(20)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from brokers import eventually
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from starlette.testclient import TestClient
 
 from cloud_sync.pages.passwords import hashed
@@ -24,6 +24,7 @@ from cloud_sync.pages.store import PagesStore
 CHROMIUM = shutil.which("chromium")
 MISSING = "" if CHROMIUM else "Debian's chromium is not installed"
 PASSWORD = "as-long-as-it-takes"  # noqa: S105 - of people who live for a test
+expect.set_options(timeout=30_000)  # a page on a machine that has other work, too
 TOKEN = re.compile(r'"X-CSRF-Token": "([^"]+)"')
 
 

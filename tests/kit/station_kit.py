@@ -217,7 +217,7 @@ def end(child: subprocess.Popen[str], how: signal.Signals = signal.SIGTERM) -> i
     if child.poll() is None:
         child.send_signal(how)
     try:
-        code = child.wait(15)
+        code = child.wait(40)
     except subprocess.TimeoutExpired:
         child.kill()
         code = child.wait(5)

@@ -59,7 +59,7 @@ def choose(page: Page, source: str) -> None:
     page.select_option("select[name=source]", source)
     page.check("input[name=fast]")
     page.uncheck("input[name=study]")
-    page.uncheck("input[name=tune]")
+    page.fill("input[name=tune_s]", "0")
 
 
 @pytest.mark.long

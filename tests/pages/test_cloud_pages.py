@@ -24,7 +24,9 @@ from cloud_sync.hub.web.health import signed_until
 from cloud_sync.hub.web.rollout_stations import gates
 from cloud_sync.hub.web.site import make_fleet_pages
 from cloud_sync.hub.web.standing import SILENT_MS
+from cloud_sync.pages.audit import AuditLog
 from cloud_sync.pages.serving import Listen
+from cloud_sync.pages.store import PagesStore
 
 
 @dataclass
@@ -143,7 +145,8 @@ def test_a_training_asked_for_by_hand_is_held_as_on_the_command_line_and_noted(c
     assert held.status_code == 409
     assert "nothing to learn from" in held.text
     assert cloud.engineer.post("/runs", {"product": "plates"}).status_code == 409
-    rows = ask(str(load_config(cloud.config).web.database), "SELECT name, action, outcome FROM audit")
+    entries = AuditLog(PagesStore(load_config(cloud.config).web.database)).newest()
+    rows = [(entry.name, entry.action, entry.outcome) for _, entry in entries]
     assert ("engineer", "retrain", "cells: no image of it has a label: nothing to learn from") in rows
 
 

@@ -42,7 +42,10 @@ def first_numbers(heard: list[Message]) -> list[int]:
 
 @pytest.mark.parametrize(
     "parts",
-    [pytest.param(150, id="150"), pytest.param(6000, id="6000", marks=[pytest.mark.soak, pytest.mark.timeout(600)])],
+    [
+        pytest.param(150, id="150", marks=pytest.mark.long),
+        pytest.param(6000, id="6000", marks=[pytest.mark.soak, pytest.mark.timeout(600)]),
+    ],
 )
 def test_a_stations_clock_goes_back_three_days_in_mid_run(parts: int, tmp_path: Path) -> None:
     broker = local_broker(available_kinds()[0], tmp_path)

@@ -36,7 +36,7 @@ def gige_line(folder: Path, **camera: object) -> Line:
 def lost_after_s(line: Line) -> float:
     """How long the station takes, from now on, to say of itself that it is not ready."""
     started_s = time.monotonic()
-    eventually(lambda: not line.events("ready")[-1]["ready"], 5)
+    eventually(lambda: not line.events("ready")[-1]["ready"])
     return time.monotonic() - started_s
 
 

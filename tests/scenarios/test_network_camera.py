@@ -53,12 +53,12 @@ def away(line: Line, leave: Sequence[Callable[[], None]], come_back: Sequence[Ca
     left_s = time.monotonic()
     for each in leave:
         each()
-    eventually(lambda: len(lost_at_s(line, left_s)) == len(leave), 15)
+    eventually(lambda: len(lost_at_s(line, left_s)) == len(leave))
     threading.Event().wait(max(0.0, left_s + AWAY_S - time.monotonic()))
     for each in come_back:
         each()
     back_s = time.monotonic()
-    eventually(lambda: passed(line, back_s) >= 10, 15)
+    eventually(lambda: passed(line, back_s) >= 10)
     (_, lost), (ready_s, ready) = readiness(line, left_s)
     assert (lost, ready) == (False, True)
     assert max(lost_at_s(line, left_s)) - left_s <= STATUS_S

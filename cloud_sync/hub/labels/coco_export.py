@@ -13,11 +13,12 @@
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 import sqlalchemy as sa
 
@@ -65,11 +66,76 @@ def export_coco(connection: sa.Connection, blobs: Blobs, wanted: Wanted, out: Pa
     beside = out.with_name(f".{out.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        done = _export(connection, blobs, wanted, beside)
+        (beside / IMAGES).mkdir(parents=True)
+        with CocoLists(beside, known_classes(connection, wanted.product)) as lists:
+            for name, content in lists.pictures(list_samples(connection, wanted), partial(read_picture, blobs)):
+                (beside / name).write_bytes(content)
         beside.rename(out)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return done
+    return lists.done
+
+
+def read_picture(blobs: Blobs, sample: SampleView) -> bytes:
+    """A sample's picture, which is there. Raises BlobError, LabelError where it is damaged."""
+    return read_blob(blobs, str(sample.sha256), sample.size_bytes or 0)
+
+
+class CocoLists:
+    """The two COCO files of an export, which grow picture by picture; whole once this is left.
+
+    Args:
+        folder: where they are written, below it as an export has them.
+        classes: of the product.
+    """
+
+    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
+        self._folder = folder
+        self._names = (*classes, GOOD, UNSURE)
+        self._waiting = 0
+        self._unreadable: list[str] = []
+        self._files = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Open them. Raises OSError."""
+        self._said, self._proposed = (
+            _Instances(self._folder / path, self._names, self._files) for path in (ANNOTATIONS, PROPOSALS)
+        )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close them, whole unless something failed. Raises OSError."""
+        with self._files:
+            if kind is None:
+                self._said.close()
+                self._proposed.close()
+
+    def pictures(
+        self, samples: Iterable[SampleView], fetch: Callable[[SampleView], bytes]
+    ) -> Iterator[tuple[str, bytes]]:
+        """Name and bytes of each picture, listed with its labels; what is no picture, or not here, is only counted.
+
+        Args:
+            samples: of the product.
+            fetch: a sample's picture, which is in the blob store; no bytes: it is left out.
+        """
+        for sample in samples:
+            if sample.image != "ready" or sample.sha256 is None or not sample.size_bytes:
+                self._waiting += 1
+                continue
+            content = fetch(sample)
+            name = _list(sample, content, (self._said, self._proposed))
+            if name:
+                yield f"{IMAGES}/{name}", content
+            else:
+                self._unreadable.append(sample.id)
+
+    @property
+    def done(self) -> Exported:
+        """What there is so far."""
+        said, proposed = self._said, self._proposed
+        counts = said.images, said.annotations, proposed.annotations, self._waiting
+        return Exported(*counts, tuple(self._unreadable))
 
 
 class _Instances:
@@ -115,30 +181,13 @@ class _Instances:
         self._path.with_suffix(".part").unlink()
 
 
-def _export(connection: sa.Connection, blobs: Blobs, wanted: Wanted, out: Path) -> Exported:
-    names = (*known_classes(connection, str(wanted.product)), GOOD, UNSURE)
-    (out / IMAGES).mkdir(parents=True)
-    waiting, unreadable = 0, []
-    with ExitStack() as stack:
-        said, proposed = (_Instances(out / path, names, stack) for path in (ANNOTATIONS, PROPOSALS))
-        for sample in list_samples(connection, wanted):
-            if sample.image != "ready" or sample.sha256 is None or not sample.size_bytes:
-                waiting += 1
-            elif not _write(sample, read_blob(blobs, sample.sha256, sample.size_bytes), out, (said, proposed)):
-                unreadable.append(sample.id)
-        said.close()
-        proposed.close()
-    return Exported(said.images, said.annotations, proposed.annotations, waiting, tuple(unreadable))
-
-
-def _write(sample: SampleView, content: bytes, out: Path, into: tuple[_Instances, _Instances]) -> bool:
-    """Whether it is an image."""
+def _list(sample: SampleView, content: bytes, into: tuple[_Instances, _Instances]) -> str:
+    """The picture's name in the export; empty where these bytes are no picture."""
     size, suffix = size_px(content), suffix_of(content)
     if size is None or not suffix:
-        return False
+        return ""
     said, proposed = into
     name = file_name(sample.id, sample.label, suffix)
-    (out / IMAGES / name).write_bytes(content)
     entry: dict[str, object] = {"width": size[0], "height": size[1], "file_name": name}
     number = said.image(entry | {"inspectd": _about(sample)})
     for label, corners_px, more in _annotations(sample.truth, size):
@@ -147,7 +196,7 @@ def _write(sample: SampleView, content: bytes, out: Path, into: tuple[_Instances
     for found in sample.proposals.get("champion", {}).get("detections", []):
         if _is_box(found["box_xyxy"]):
             proposed.annotate(number, found["label"], found["box_xyxy"], score=found["score"])
-    return True
+    return name
 
 
 def _annotations(

@@ -2,7 +2,8 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -79,12 +80,18 @@ class SampleView:
 
 def list_samples(connection: sa.Connection, wanted: Wanted) -> Iterator[SampleView]:
     """In the order of their ids. Raises SQLAlchemyError."""
+    return walk_samples(lambda: nullcontext(connection), wanted)
+
+
+def walk_samples(reading: Callable[[], AbstractContextManager[sa.Connection]], wanted: Wanted) -> Iterator[SampleView]:
+    """In the order of their ids, a page by a connection of its own: whoever takes long between two holds none.
+
+    Raises SQLAlchemyError.
+    """
     after = ""
-    while rows := connection.execute(_page(wanted, after)).all():
-        reasons, words = _reasons(connection, [row.id for row in rows]), _words(connection, rows)
-        for row in rows:
-            yield _view(row, reasons[row.id], words[row.station, row.epoch, row.seq])
-        after = rows[-1].id
+    while page := _views_after(reading, wanted, after):
+        yield from page
+        after = page[-1].id
 
 
 def sample_views(connection: sa.Connection, ids: Sequence[str]) -> list[SampleView]:
@@ -93,6 +100,15 @@ def sample_views(connection: sa.Connection, ids: Sequence[str]) -> list[SampleVi
     reasons, words = _reasons(connection, [row.id for row in rows]), _words(connection, rows)
     views = [_view(row, reasons[row.id], words[row.station, row.epoch, row.seq]) for row in rows]
     return sorted(views, key=lambda view: ids.index(view.id))
+
+
+def _views_after(
+    reading: Callable[[], AbstractContextManager[sa.Connection]], wanted: Wanted, after: str
+) -> list[SampleView]:
+    with reading() as connection:
+        rows = connection.execute(_page(wanted, after)).all()
+        reasons, words = _reasons(connection, [row.id for row in rows]), _words(connection, rows)
+    return [_view(row, reasons[row.id], words[row.station, row.epoch, row.seq]) for row in rows]
 
 
 def _page(wanted: Wanted, after: str) -> sa.Select[Any]:

@@ -21,10 +21,11 @@ from cloud_sync.hub.labels.review_queue import products
 from cloud_sync.hub.labels.truths import LabelTruth, defect
 from cloud_sync.hub.store.errors import BlobError
 from cloud_sync.hub.store.review_tables import second_looks
+from cloud_sync.hub.web.heat import heat_of
 from cloud_sync.hub.web.hub import NO_NUL, Hub, hub, now_ms
+from cloud_sync.pages.acts import noted, turned_out
 from cloud_sync.pages.guard import Engineer, Operator
 from cloud_sync.pages.showing import show
-from cloud_sync.pages.site import note
 
 router = APIRouter()
 SampleId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
@@ -77,6 +78,7 @@ def sample_page(request: Request, session: Operator, sample: SampleId) -> Respon
         said = history(connection, sample)
         classes = known_classes(connection, view.product)
         waits = _waits_for(connection, sample, session.person.name)
+        heat = None if waits else heat_of(connection, view)
     if waits:  # whoever gives the second look shall not know the first one's word
         return show(request, "labels_blind.html", view=view)
     size, away = _size_px(here, view)
@@ -89,11 +91,13 @@ def sample_page(request: Request, session: Operator, sample: SampleId) -> Respon
         "classes": classes,
         "size": size,
         "away": away,
+        "heat": None if heat is None else heat.plain(),
     }
     return show(request, "labels_sample.html", view=view, choices=_choices(said), **values)
 
 
 @router.post("/labels/{sample}/resolve")
+@noted("resolve label", "{sample} as {truth}")
 def resolve(
     request: Request,
     session: Engineer,
@@ -107,7 +111,7 @@ def resolve(
         view = _view(connection, sample)
         what = _truth(connection, view, truth)
         add_labels(connection, [NewLabel(sample, what, "review", by, at_ms, seen)], at_ms)
-    note(request, session, "resolve label", f"{sample} as {', '.join(what.names) or what.says}")
+    turned_out(request, subject=f"{sample} as {', '.join(what.names) or what.says}")
     return RedirectResponse(f"/labels/{sample}", 303)
 
 

@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cloud_sync.hub.files.blobs import Blobs
+from cloud_sync.hub.labels.golden import Seen, golden_of
 from cloud_sync.hub.labels.pictures import read_blob, suffix_of
 from cloud_sync.hub.store.file_tables import files
 from cloud_sync.hub.store.label_tables import samples
-from cloud_sync.hub.web.hub import hub
+from cloud_sync.hub.web.hub import NO_NUL, hub
 from cloud_sync.pages.guard import Operator
 from models.decoding import decoded
 from models.letterbox import Image
@@ -23,7 +24,29 @@ _KEPT = {"Cache-Control": "private, max-age=31536000, immutable"}
 _AS_IT_IS = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".bmp": "image/bmp"}
 _QUALITY = 92
 SIZE_HEADER = "X-Picture-Size"
+Name = Annotated[str, Query(max_length=128, pattern=NO_NUL)]
 Width = Literal["320", "960", "1920", "3840", "all"]
+
+
+@router.get("/pictures/golden/{sha256}")
+def golden_picture(
+    request: Request,
+    session: Operator,  # noqa: ARG001 - the guard
+    sha256: Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")],
+    station: Name,
+    product: Name,
+    camera: Name,
+    width: Annotated[Width, Query()] = "all",
+) -> Response:
+    """The golden picture of a product, as its station holds it now: no other file of the station's kit."""
+    here = hub(request)
+    with here.reading() as connection:
+        found = golden_of(connection, here.blobs(), Seen(station, product, camera))
+    if found is None or found.sha256 != sha256:
+        raise HTTPException(404)
+    width_px = None if width == "all" else int(width)
+    content, kind, _ = picture(here.blobs(), sha256, found.size_bytes, width_px)
+    return Response(content, media_type=kind, headers=_KEPT)
 
 
 @router.get("/pictures/{sha256}")

@@ -1,5 +1,6 @@
 """The review queue: one sample after the other, by keys alone; an answer is on its way while the next one is seen."""
 
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -21,14 +22,14 @@ from cloud_sync.hub.labels.second_looks import asked_for, second_look_of
 from cloud_sync.hub.labels.truths import BOXES_MOST, LabelBox, LabelTruth, boxed, clipped
 from cloud_sync.hub.labels.usefulness import ORDER
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
-from cloud_sync.hub.store.label_tables import labels, samples
+from cloud_sync.hub.web.beside import beside_of
 from cloud_sync.hub.web.hub import NO_NUL, Hub, hub, now_ms
 from cloud_sync.hub.web.review_shown import progress_shown, script_words, shown
+from cloud_sync.pages.acts import noting_request, unnoted
 from cloud_sync.pages.guard import Operator
 from cloud_sync.pages.people import Role
 from cloud_sync.pages.showing import say as say_word
 from cloud_sync.pages.showing import show
-from cloud_sync.pages.site import note
 
 router = APIRouter()
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -36,7 +37,6 @@ Page = Annotated[str, Field(pattern=r"^[0-9a-zA-Z-]{8,40}$")]
 Word = Annotated[str, Field(max_length=128, pattern=NO_NUL)]
 _AT_ONCE = 12
 _HAVE_MOST = 400  # of a page whose answers wait for a network that is away
-_GOOD_LOOKED_AT = 500
 
 
 class _Asked(BaseModel):
@@ -126,6 +126,7 @@ def review_page(
 
 
 @router.post("/review/claim")
+@unnoted("who has which sample before them is in the store, for minutes")
 def claim_next(request: Request, session: Operator, asked: Choice) -> Response:
     """The next samples for this page, its own for a while; those that it has already stay its own."""
     here, now = hub(request), now_ms()
@@ -145,13 +146,14 @@ def claim_next(request: Request, session: Operator, asked: Choice) -> Response:
         seen = {view.id: _known(connection, view, session.person.name) for view in views}
         ready = [shown(view, classes, places=places, seen=seen[view.id]) for view in views]
         far = progress(connection, asked.chosen, _midnight_ms(), now)
-        beside = {camera: good_one(connection, view) for camera, view in {view.camera: view for view in views}.items()}
+        beside = beside_of(connection, here.blobs(), views, say_word(request))
     for each in ready:
-        each["good_one"] = beside.get(each["camera"])
+        each["beside"] = beside[each["id"]]
     return JSONResponse({"samples": ready, "classes": classes, "progress": progress_shown(far, session.person.name)})
 
 
 @router.post("/review/say")
+@unnoted("every label is in the store with who said it and when; a new class is noted below")
 def say_label(request: Request, session: Operator, answer: Answer) -> Response:
     """What somebody says of a sample becomes a label; a new class begins a training: engineers make it."""
     if answer.new_class and not session.person.role.covers(Role.ENGINEER):
@@ -159,15 +161,17 @@ def say_label(request: Request, session: Operator, answer: Answer) -> Response:
     here, by = hub(request), session.person.name
     config, truth = here.config, _inside(here, answer)
     said = Said(answer.sample, truth, by, answer.seen, answer.new_class)
-    with here.writing() as connection:
+    with ExitStack() as stack:
+        if answer.new_class:
+            stack.enter_context(noting_request(request, session, "new class", answer.new_class))
+        connection = stack.enter_context(here.writing())
         seen = say(connection, said, config.web.judged_twice, now_ms())
         release(connection, Reviewer(by, answer.page).holder, [answer.sample])
-    if answer.new_class:
-        note(request, session, "new class", answer.new_class)
     return JSONResponse({"seen": seen})
 
 
 @router.post("/review/skip")
+@unnoted("who left which sample to others is in the store")
 def skip_samples(request: Request, session: Operator, held: Held) -> Response:
     """Leave samples to others."""
     with hub(request).writing() as connection:
@@ -178,6 +182,7 @@ def skip_samples(request: Request, session: Operator, held: Held) -> Response:
 
 
 @router.post("/review/release")
+@unnoted("as a claim")
 def release_samples(request: Request, session: Operator, held: Held) -> Response:
     """The page is left: others may have what it had."""
     with hub(request).writing() as connection:
@@ -188,25 +193,6 @@ def release_samples(request: Request, session: Operator, held: Held) -> Response
 def labels_are_boxes(config: CloudConfig, product: str) -> bool:
     """Whether the product's model is a detector."""
     return any(section.id == product and section.kind == "detector" for section in config.product)
-
-
-def good_one(connection: sa.Connection, view: SampleView) -> str | None:
-    """The picture of the part of this product that was labelled good first and still is; of the same camera, if any.
-
-    The first one, so that a reviewer has the same before them all day.
-    """
-    mine = sa.select(labels.c.sample, labels.c.says, labels.c.seq).where(labels.c.product == view.product)
-    first = mine.order_by(labels.c.seq).limit(_GOOD_LOOKED_AT).subquery()
-    query = (
-        sa.select(samples.c.sha256, samples.c.camera)
-        .join(first, (first.c.sample == samples.c.id) & (first.c.seq == samples.c.label))
-        .where(first.c.says == "good", ~samples.c.conflict, samples.c.sha256.is_not(None), samples.c.id != view.id)
-        .order_by(first.c.seq)
-    )
-    rows = connection.execute(query).all()
-    same = (row for row in rows if row.camera == view.camera)
-    found = next(same, None) or next(iter(rows), None)
-    return None if found is None else found.sha256
 
 
 def _known(connection: sa.Connection, view: SampleView, by: str) -> int | None:

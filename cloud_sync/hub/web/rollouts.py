@@ -20,9 +20,8 @@ from cloud_sync.hub.rollout.book import (
     read_standings,
     same_job,
 )
-from cloud_sync.hub.rollout.plan import PlanError
 from cloud_sync.hub.rollout.stages import CANARY, Asked, stage_name, withdrawal
-from cloud_sync.hub.rollout.starting import RolloutError, resume_rollout, stop_rollout
+from cloud_sync.hub.rollout.starting import resume_rollout, stop_rollout
 from cloud_sync.hub.store.file_tables import jobs
 from cloud_sync.hub.store.overview import models_in_use
 from cloud_sync.hub.store.rollout_tables import rollout_decisions, rollout_stations, rollouts
@@ -30,9 +29,9 @@ from cloud_sync.hub.web.board import show_board
 from cloud_sync.hub.web.hub import hub, now_ms
 from cloud_sync.hub.web.rollout_stations import LOOK, MOST, NOT_ASKED, stations_page
 from cloud_sync.hub.web.workers import workers_alive
+from cloud_sync.pages.acts import noted
 from cloud_sync.pages.guard import Engineer, Operator
 from cloud_sync.pages.showing import show
-from cloud_sync.pages.site import note
 
 router = APIRouter()
 ReleaseName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,127}$")]
@@ -118,17 +117,13 @@ def ask_to_stop(request: Request, session: Engineer, release: ReleaseName) -> Re
 
 
 @router.post("/rollouts/{release}/stop")
+@noted("rollout stop", lambda given: f"{given['release']}: {plain(given['why'])}")
 def stop(
     request: Request, session: Engineer, release: ReleaseName, why: Annotated[str, Form(max_length=300)] = ""
 ) -> Response:
     """Call it back from every station, as `cloud rollout stop` does."""
     said = f"{session.person.name} stopped it" + (f": {plain(why)}" if why else "")
-    try:
-        stop_rollout(hub(request).config.cloud.store, release, said)
-    except (RolloutError, PlanError) as error:
-        note(request, session, "rollout stop", release, str(error))
-        raise
-    note(request, session, "rollout stop", f"{release}: {plain(why)}")
+    stop_rollout(hub(request).config.cloud.store, release, said)
     return RedirectResponse(f"/rollouts/{release}", 303)
 
 
@@ -143,14 +138,10 @@ def ask_to_resume(request: Request, session: Engineer, release: ReleaseName) -> 
 
 
 @router.post("/rollouts/{release}/resume")
-def resume(request: Request, session: Engineer, release: ReleaseName) -> Response:
+@noted("rollout resume", "{release}")
+def resume(request: Request, session: Engineer, release: ReleaseName) -> Response:  # noqa: ARG001 - the guard
     """Begin it anew, or go on with stations that it left out, as `cloud rollout resume` does."""
-    try:
-        resume_rollout(hub(request).config.cloud.store, release)
-    except (RolloutError, PlanError) as error:
-        note(request, session, "rollout resume", release, str(error))
-        raise
-    note(request, session, "rollout resume", release)
+    resume_rollout(hub(request).config.cloud.store, release)
     return RedirectResponse(f"/rollouts/{release}", 303)
 
 

@@ -12,16 +12,15 @@ from starlette.responses import RedirectResponse, Response
 from cloud_sync.hub.plain import plain
 from cloud_sync.hub.retraining.asking import ask
 from cloud_sync.hub.retraining.ending import end_run
-from cloud_sync.hub.retraining.errors import CloudConfigError, RequestRefusedError
 from cloud_sync.hub.retraining.runs import Run, Runs, UnknownRunError
 from cloud_sync.hub.retraining.triggers import Trigger
 from cloud_sync.hub.web import proof_figures
 from cloud_sync.hub.web.board import show_board
 from cloud_sync.hub.web.charts import interval_bar
 from cloud_sync.hub.web.hub import hub, now_ms
+from cloud_sync.pages.acts import noted, turned_out
 from cloud_sync.pages.guard import Engineer, Operator
 from cloud_sync.pages.showing import show
-from cloud_sync.pages.site import note
 
 router = APIRouter()
 RunId = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}-[0-9a-f]{12}$")]
@@ -48,14 +47,15 @@ def runs_page(
 
 
 @router.post("/runs")
-def begin_run(request: Request, session: Engineer, product: Annotated[str, Form(max_length=64)]) -> Response:
+@noted("retrain", "{product}")
+def begin_run(
+    request: Request,
+    session: Engineer,  # noqa: ARG001 - the guard
+    product: Annotated[str, Form(max_length=64)],
+) -> Response:
     """Ask for a training by hand, as `cloud retrain` does."""
-    try:
-        run = ask(hub(request).config, product)
-    except (RequestRefusedError, CloudConfigError) as error:
-        note(request, session, "retrain", product, str(error))
-        raise
-    note(request, session, "retrain", f"{product}: {run.run}")
+    run = ask(hub(request).config, product)
+    turned_out(request, subject=f"{product}: {run.run}")
     return RedirectResponse(f"/runs/{run.run}", 303)
 
 
@@ -102,15 +102,10 @@ def ask_to_end(request: Request, session: Engineer, run: RunId) -> Response:  # 
 
 
 @router.post("/runs/{run}/end")
+@noted("run end", lambda given: f"{given['run']}: {plain(given['why'])}")
 def end(request: Request, session: Engineer, run: RunId, why: Annotated[str, Form(max_length=300)] = "") -> Response:
     """End it, as `cloud runs end` does."""
-    said = plain(why)
-    try:
-        end_run(hub(request).config.cloud.store, run, session.person.name, said)
-    except RequestRefusedError as error:
-        note(request, session, "run end", run, str(error))
-        raise
-    note(request, session, "run end", f"{run}: {said}")
+    end_run(hub(request).config.cloud.store, run, session.person.name, plain(why))
     return RedirectResponse(f"/runs/{run}", 303)
 
 

@@ -16,6 +16,7 @@ from cloud_sync.hub.store.errors import BlobError, StoreError
 from cloud_sync.hub.web import (
     fleet,
     health,
+    heat,
     labels,
     labels_files,
     pictures,
@@ -43,7 +44,7 @@ MENU = (
     MenuItem("/triggers", "menu.triggers", key="6"),
     MenuItem("/health", "menu.health", key="7"),
 )
-PAGES = (fleet, station, review, labels, labels_files, pictures, runs, rollouts, triggers, health)
+PAGES = (fleet, station, review, labels, labels_files, pictures, heat, runs, rollouts, triggers, health)
 FAULTS: dict[type[Exception], int] = {
     RequestError: 409,
     RequestRefusedError: 409,

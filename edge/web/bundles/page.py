@@ -8,10 +8,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.pages.acts import noted
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Engineer
+from cloud_sync.pages.people import Role
 from cloud_sync.pages.showing import say, show
-from cloud_sync.pages.site import note
 from edge.web.bundles.bringing import MOST_BYTES, tray
 from edge.web.bundles.figures import figures
 from edge.web.bundles.outcome import imported, verified
@@ -21,13 +22,15 @@ from edge.web.bundles.standing import counted, standing
 from edge.web.folders import folders
 from edge.web.here import here
 from edge.web.works.asking import ask_edge
-from edge.web.works.showing import work_part, work_values
+from edge.web.works.routes import work_routes
+from edge.web.works.showing import work_values
 from models.manifest import BUNDLE_NAME
 
+_KIND = "bundles"
 router = APIRouter()
+router.include_router(work_routes(_KIND, Role.ENGINEER, "bundle work stop"))
 BundleId = Annotated[str, InPath(pattern=BUNDLE_NAME)]
 Version = Annotated[int, InPath(ge=1, le=999_999_999)]
-_KIND = "bundles"
 _SHOWN = 50
 _READ: dict[str, object] = {"imported": imported, "verified": verified}
 GATE_MARKS = {"passed": "good", "not proven": "waits", "failed": "bad", "not run": ""}
@@ -50,27 +53,6 @@ def bundles_standing(request: Request, session: Engineer) -> Response:  # noqa: 
     own = here(request)
     found = shelves(own.config)
     return show(request, "bundles_standing.html", stands=standing(own, found), counted=counted)
-
-
-@router.post("/bundles/work/forget")
-def forget_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
-    """Show what came of the last one no more."""
-    here(request).works[_KIND].forget()
-    return RedirectResponse("/bundles", 303)
-
-
-@router.get("/bundles/work")
-def bundles_work(request: Request, session: Engineer) -> Response:  # noqa: ARG001 - the guard
-    """How far the command is that was started here."""
-    return work_part(request, _KIND)
-
-
-@router.post("/bundles/work/stop")
-def stop_work(request: Request, session: Engineer) -> Response:
-    """End it."""
-    stopped = here(request).works[_KIND].stop()
-    note(request, session, "bundle work stop", "", "ok" if stopped else "none ran")
-    return RedirectResponse("/bundles", 303)
 
 
 @router.get("/bundles/{bundle_id}/rollback")
@@ -109,6 +91,7 @@ def report_page(
 
 
 @router.post("/bundles/{bundle_id}/{version}/verify")
+@noted("bundle verify", "{bundle_id} v{version}")
 def verify_version(request: Request, session: Engineer, bundle_id: BundleId, version: Version) -> Response:
     """Check every hash and run the self-test."""
     _, one = _version(request, bundle_id, version)
@@ -116,7 +99,6 @@ def verify_version(request: Request, session: Engineer, bundle_id: BundleId, ver
     words = ["bundle", "verify", str(one.stored.path), "--json"]
     about = {"what": "verify", "version": f"{bundle_id}/{version}"}
     here(request).works[_KIND].start(words, session.person.name, subject, about)
-    note(request, session, "bundle verify", subject)
     return RedirectResponse(f"/bundles/{bundle_id}/{version}", 303)
 
 
@@ -128,6 +110,10 @@ def ask_activate(request: Request, session: Engineer, bundle_id: BundleId, versi
 
 
 @router.post("/bundles/{bundle_id}/{version}/activate")
+@noted(
+    lambda given: "bundle rollback" if given["back"] else "bundle activate",
+    "{bundle_id} v{version}, in place of v{instead_of}",
+)
 def activate_version(
     request: Request,
     session: Engineer,
@@ -140,11 +126,9 @@ def activate_version(
     shelf, one = _version(request, bundle_id, version)
     if instead_of != (shelf.active.stored.version if shelf.active else 0) or (back and not one.stored.previous):
         raise PagesError(say(request)("bundles.changed"))
-    own, subject = here(request), f"{bundle_id} v{version}, in place of v{instead_of}"
-    config = ["-c", str(own.config.file)]
+    config = ["-c", str(here(request).config.file)]
     words = ["bundle", "rollback", bundle_id] if back else ["bundle", "activate", bundle_id, str(version)]
     done = ask_edge([*words, *config], session.person.name)
-    note(request, session, "bundle rollback" if back else "bundle activate", subject, done.fault or "ok")
     if done.fault:
         raise PagesError(done.fault)
     return RedirectResponse("/bundles", 303)

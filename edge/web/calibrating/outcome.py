@@ -34,12 +34,31 @@ class Gate(_Lenient):
     reason: str
 
 
+class Overkill(Proof):
+    """What good parts show of a bundle that was taken; `misaligned` ones, which fit no reference, are rejected too."""
+
+    rejected: int
+    misaligned: int = 0
+    refused: tuple[Mapping[str, str], ...] = ()
+
+
+class Escapes(_Lenient):
+    """How many bad parts passed, in words."""
+
+    claim: str
+
+
 class Outcome(_Lenient):
-    """What came of a calibration; without `model_id` it made no bundle."""
+    """What came of a calibration; without `model_id` it made no bundle. Of a bundle that was taken, the gate's word."""
 
     model_id: Made | None = None
     threshold: Proof | None = None
-    gate: Gate | None = None
+    overkill: Overkill | None = None
+    escapes: Escapes | None = None
+    quantized: str | None = None
+    speed_ms: Mapping[str, float] = {}
+    verdict: str = ""
+    gate: Gate | str | None = None
     activated: bool = False
     against: str = ""
     advice: str = ""

@@ -23,6 +23,8 @@ def gather_passed(here: Here, product: str, camera: str, most: int) -> tuple[Pat
     Raises:
         StorageError: the database cannot be read, or the folder written.
     """
+    if not here.config.database_path.exists():  # the station never ran
+        return here.config.station.data_dir, 0
     into = here.config.station.data_dir / "frames" / f"passed-{product}-{camera}"
     with here.reading() as connection:
         try:

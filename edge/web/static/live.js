@@ -89,11 +89,8 @@
     by("held").hidden = !held;
     pump();
   });
-  by("hide").addEventListener("click", () => {
-    const hides = root.classList.toggle("no-boxes");
-    by("hide").setAttribute("aria-pressed", String(hides));
-    root.querySelectorAll(".boxes").forEach((each) => each.toggleAttribute("hidden", hides || !each.closest(".camera").dataset.picture));
-  });
+  inspectd.heat.layer([by("hide")], root, "boxes");
+  inspectd.heat.layer([by("hide-heat")], root, "heat");
   setInterval(age, 500);
   followStream(root.dataset.events, { on, lost });
 })();

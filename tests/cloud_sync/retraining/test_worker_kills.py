@@ -81,6 +81,7 @@ def ends_whatever_is_killed(tmp_path: Path, kills: int, chance: random.Random) -
         assert runs.under_way() == []
 
 
+@pytest.mark.long
 def test_a_worker_killed_in_its_training_leaves_no_orphan_and_publishes_exactly_once(tmp_path: Path) -> None:
     store = str(tmp_path / "cloud.db")
     config = write_cloud(tmp_path, store)

@@ -130,14 +130,27 @@ WORD = st.tuples(
     st.sampled_from([0, MINUTE_MS, LONG_MS]),
     st.sampled_from([(), (), ("not ready",)]),
 )
+Word = tuple[str, Counts, bool, int, tuple[str, ...]]
 ORDER = [Asked.NOTHING, Asked.SHADOW, Asked.LIVE, Asked.BACK]
 
 
-@settings(max_examples=300, deadline=None)
-@given(count=st.integers(1, 25), rounds=st.lists(st.lists(WORD, min_size=25, max_size=25), min_size=1, max_size=12))
+@pytest.mark.parametrize(
+    ("examples", "most"), [pytest.param(60, 12, id="few"), pytest.param(600, 25, id="many", marks=pytest.mark.long)]
+)
 def test_whatever_stations_say_the_share_holds_a_failure_stops_and_nothing_goes_to_and_fro(
-    count: int, rounds: list[list[tuple[str, Counts, bool, int, tuple[str, ...]]]]
+    examples: int, most: int
 ) -> None:
+    fleet = st.lists(WORD, min_size=most, max_size=most)
+
+    @settings(max_examples=examples, deadline=None)
+    @given(count=st.integers(1, most), rounds=st.lists(fleet, min_size=1, max_size=12))
+    def hear(count: int, rounds: list[list[Word]]) -> None:
+        _holds(count, rounds)
+
+    hear()
+
+
+def _holds(count: int, rounds: list[list[Word]]) -> None:
     stations = tuple(Standing(f"s{index}") for index in range(count))
     stage = 0
     for words in rounds:

@@ -105,7 +105,7 @@ def test_prometheus_and_the_status_file_say_how_a_shadow_stands(tmp_path: Path) 
         assert status(made)["shadows"] == {}
         begin(running, bundle)
         serve(line, running, 4)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
             said = answer.read().decode()
         eventually(lambda: status(made)["shadows"]["blob"]["parts"] == 4)
         shown = status(made)["shadows"]["blob"]

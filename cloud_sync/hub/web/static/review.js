@@ -17,6 +17,7 @@ document.addEventListener("DOMContentLoaded", () => {
   let showing = null; // when the key was pressed that asks for the next picture
 
   const picture = new window.inspectd.Picture(by("stage"));
+  const heat = new window.inspectd.Heat(picture, by("heat"), by("heat_said"), words);
   const boxes = new window.inspectd.Boxes(picture, () => last || classes[0] || "", () => mode());
   const queue = new window.inspectd.Queue(root.dataset.person, { product, reason, station, proposed }, () => refresh());
 
@@ -86,9 +87,11 @@ document.addEventListener("DOMContentLoaded", () => {
       ...(sample.said ? [make("p", fill(words.said, { by: sample.said_by, what: truthText(sample.said) }), "warn")] : []),
       ...sample.words.map((word) => make("p", fill(word.right ? words.word_right : words.word_wrong, { by: word.by, verdict: words.verdicts[word.verdict] || word.verdict, label: word.label || "–" }), "warn")),
     );
-    by("beside").hidden = !sample.good_one || !comparing;
-    const beside = `/pictures/${sample.good_one}?width=960`;
-    if (sample.good_one && by("good_one").getAttribute("src") !== beside) by("good_one").src = beside;
+    by("beside").hidden = !sample.beside || !comparing;
+    if (sample.beside) {
+      if (by("good_one").getAttribute("src") !== sample.beside.address) by("good_one").src = sample.beside.address;
+      by("good_one").alt = by("beside_says").textContent = sample.beside.says;
+    }
   };
 
   const proposedBoxes = (sample) => {
@@ -107,6 +110,7 @@ document.addEventListener("DOMContentLoaded", () => {
     by("empty").hidden = Boolean(sample) || !queue.dry;
     if (!sample) {
       picture.clear();
+      heat.show(null);
       boxes.show([], []);
       shownId = "";
       mode();
@@ -119,6 +123,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const { bitmap, size } = await sample.ready;
       if (queue.current !== sample) return;
       picture.show(bitmap, size);
+      heat.show(sample);
       boxes.show(proposedBoxes(sample), sample.drawn || []);
       boxes.locked = false;
       setTimeout(() => seen(sample), SEEN_MS);
@@ -262,6 +267,10 @@ document.addEventListener("DOMContentLoaded", () => {
       picture.stretch();
       toggle(by("contrast"), picture.stretched);
     },
+    show_heat: () => {
+      heat.turn();
+      toggle(by("show_heat"), heat.on);
+    },
     hide: () => toggle(by("hide"), by("stage").classList.toggle("hide")),
     closer: () => sharpen(picture.zoom(true)),
     farther: () => picture.zoom(false),
@@ -270,7 +279,7 @@ document.addEventListener("DOMContentLoaded", () => {
       comparing = !comparing;
       localStorage.setItem("review beside", comparing ? "yes" : "no");
       toggle(by("compare"), comparing);
-      if (queue.current) by("beside").hidden = !queue.current.good_one || !comparing;
+      if (queue.current) by("beside").hidden = !queue.current.beside || !comparing;
     },
     draw: () => ready() && boxes.add(),
     edit: () => ready() && boxes.set(boxes.proposed.map(({ name, corners }) => ({ name: classes.includes(name) ? name : classes.length === 1 ? classes[0] : "", corners: boxes.inside(corners) })), 0),

@@ -78,7 +78,7 @@ window.inspectd = window.inspectd || {};
     fetched(sample) {
       sample.ready = this.picture(sample.sha256, this.width);
       sample.ready.catch(() => {}); // seen to where it is shown
-      if (sample.good_one) new Image().src = `/pictures/${sample.good_one}?width=960`;
+      if (sample.beside) new Image().src = sample.beside.address;
       return sample;
     }
 
