@@ -14,12 +14,11 @@ bundle_app = typer.Typer(help="The models on this station.", no_args_is_help=Tru
 @bundle_app.command("list")
 def bundle_list(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:  # noqa: FBT002 - a flag
     """Every bundle on this station, and which is active."""
-    from edge.config import load_config
     from models.bundle_store import list_bundles
 
     rows = [
         {"id": found.id, "version": found.version, "path": str(found.path), "active": found.active}
-        for found in list_bundles(load_config(config).bundles_dir)
+        for found in list_bundles(_store(config))
     ]
     if as_json:
         print_json({"ok": True, "bundles": rows})
@@ -71,11 +70,10 @@ def bundle_import(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
     Exit 1 when the sample pictures speak against the head, 2 when the head does not fit what the graph declares.
     """
-    from edge.config import load_config
     from edge.importing import ImportRequest, take_import
     from models.progress import shown_progress
 
-    where = load_config(config).bundles_dir
+    where = _store(config)
     with shown_progress(as_lines=progress_lines) as progress:
         result = take_import(ImportRequest(source, where, bundle_id, head, samples, activate), progress)
     text = [
@@ -93,10 +91,9 @@ def bundle_activate(
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Make a version the active one; a running station takes it from a next trigger on, once it is compiled."""
-    from edge.config import load_config
     from models.bundle_store import activate
 
-    path = activate(load_config(config).bundles_dir, bundle_id, version)
+    path = activate(_store(config), bundle_id, version)
     say(as_json, {"ok": True, "active": str(path)}, f"active: {path}")
 
 
@@ -107,8 +104,17 @@ def bundle_rollback(
     as_json: JsonOption = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Make the previous version the active one again."""
-    from edge.config import load_config
     from models.bundle_store import rollback
 
-    path = rollback(load_config(config).bundles_dir, bundle_id)
+    path = rollback(_store(config), bundle_id)
     say(as_json, {"ok": True, "active": str(path)}, f"active: {path}")
+
+
+def _store(config: Path) -> Path:
+    """Where the station's bundles lie; what a killed import left there is gone."""
+    from edge.config import load_config
+    from models.bundle_store import clear_unfinished
+
+    root = load_config(config).bundles_dir
+    clear_unfinished(root)
+    return root

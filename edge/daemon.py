@@ -26,6 +26,7 @@ from edge.record.lock import sole_owner
 from edge.release.doing import before_start
 from edge.release.wiring import make_keeper
 from edge.supervision import Supervision
+from models.bundle_store import clear_unfinished
 from models.errors import ModelError
 
 log = structlog.get_logger()
@@ -209,6 +210,7 @@ def run_daemon(config: StationConfig) -> None:
     with sole_owner(config.station.data_dir):
         forget_upgrade(config.database_path, time.time())
         before_start(config)
+        _clear(config)
         daemon = Daemon(config, Supervisor.of(os.environ))
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -217,3 +219,12 @@ def run_daemon(config: StationConfig) -> None:
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
         daemon.run()
+
+
+def _clear(config: StationConfig) -> None:
+    """What a killed import left in the bundle store goes before the line waits for anybody."""
+    try:
+        for path in clear_unfinished(config.bundles_dir):
+            log.info("what an import or a calibration left unfinished is taken away", path=str(path))
+    except OSError as error:
+        log.warning("what was left unfinished stays", folder=str(config.bundles_dir), why=str(error))

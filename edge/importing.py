@@ -6,7 +6,6 @@ leaves the store as it was; what was imported is active only if that was asked f
 
 import functools
 import re
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from models.foreign.packing import REPORT, Import, pack_import
 from models.foreign.trial import try_head
 from models.manifest import BUNDLE_NAME
 from models.progress import Progress
+from models.scratch import UNPACKED, scratch_folder
 from models.selftest import check_selftest
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
@@ -107,8 +107,8 @@ def _taken(request: ImportRequest, progress: Progress) -> ImportResult:
 def _unpacked(request: ImportRequest) -> ImportResult:
     """A bundle in the file that it travels in, unpacked in the store's folder while it is taken."""
     request.bundles_root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=request.bundles_root) as folder:
-        return _copied(replace(request, source=unpack(request.source, Path(folder) / "bundle").path))
+    with scratch_folder(request.bundles_root, UNPACKED) as folder:
+        return _copied(replace(request, source=unpack(request.source, folder / "bundle").path))
 
 
 def _copied(request: ImportRequest) -> ImportResult:

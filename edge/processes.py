@@ -68,11 +68,22 @@ def running(
             text=True,
         )
         try:
-            if wait_for_line and not _says_something(process):
+            if wait_for_line and not _first_line(process):
                 raise OutputError(f"`{' '.join(arguments[:2])}` ended at its start: see {log}")
             yield process
         finally:
             _end(process)
+
+
+@contextmanager
+def answering(arguments: Sequence[str], log: Path) -> Iterator[dict[str, object]]:
+    """As `running`, with the JSON object by which it said that it is ready; one that says no is an OutputError."""
+    with running(arguments, log) as process:
+        said = cast("dict[str, object]", json.loads(_first_line(process) or "{}"))
+        if not said.get("ok"):
+            why = said.get("error", "it ended, or said nothing")
+            raise OutputError(f"`{' '.join(arguments[:2])}` did not start: {why}; see {log}")
+        yield said
 
 
 def _bound() -> list[str]:
@@ -90,10 +101,11 @@ def follow(process: subprocess.Popen[str], step: Callable[[], None], every_s: fl
             step()
 
 
-def _says_something(process: "subprocess.Popen[str]") -> bool:
+def _first_line(process: "subprocess.Popen[str]") -> str:
+    """What it says first; "" where it ended before that, or is silent for too long."""
     if process.stdout is None or not select.select([process.stdout], [], [], _START_S)[0]:
-        return False
-    return bool(process.stdout.readline())
+        return ""
+    return process.stdout.readline()
 
 
 def _end(process: subprocess.Popen[str]) -> None:

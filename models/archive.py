@@ -7,13 +7,13 @@
 import hashlib
 import shutil
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
 from models.bundle import MANIFEST, Bundle, open_bundle
 from models.durable import sync_directory
 from models.errors import ModelError
+from models.scratch import UNPACKING, scratch_folder
 
 SUFFIX = ".bundle"
 SIZE_LIMIT_BYTES = 2 * 1024**3
@@ -59,8 +59,8 @@ def unpack(archive: Path, into: Path) -> Bundle:
         raise ModelError(f"{into} is there already: remove it, or unpack elsewhere")
     try:
         into.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=into.parent) as name:
-            scratch = Path(name) / "files"
+        with scratch_folder(into.parent, UNPACKING) as own:
+            scratch = own / "files"
             scratch.mkdir()
             _read(archive, scratch)
             open_bundle(scratch)

@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +19,7 @@ from pydantic import ValidationError
 from models.durable import sync_directory
 from models.errors import GateError, ModelError
 from models.manifest import FileEntry, FindingEntry, Manifest, SelftestEntry, SelftestFile
+from models.scratch import WRITING, scratch_folder
 from models.spec import Alignment, Kind, ModelId, ModelSpec, Precision, Tiling
 
 MANIFEST = "bundle.json"
@@ -131,17 +131,13 @@ def write_bundle(source: Path, target: Path, manifest: Manifest) -> Bundle:
     if target.exists():
         raise ModelError(f"bundle: {target} exists, and a bundle never changes: take the next version")
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
-    try:
+    with scratch_folder(target.parent, WRITING) as staging:
         shutil.copytree(source, staging, dirs_exist_ok=True)
         (staging / MANIFEST).write_text(manifest.model_dump_json(indent=2, by_alias=True) + "\n", encoding="utf-8")
         staging.chmod(0o755)
         open_bundle(staging)
         sync_tree(staging)
         staging.rename(target)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
     sync_directory(target.parent)
     return open_bundle(target)
 

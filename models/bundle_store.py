@@ -3,27 +3,33 @@
 - `active` and `previous` are symlinks beside the versions; each changes by one rename, so a reader sees old or new.
 - `previous` is set before `active` moves: a kill between the two leaves the active bundle as it was.
 - Activating opens the bundle first: what does not verify, or what its gate refused, cannot become active.
-- A version is taken away by one rename, and only where no link names it; one that is being activated stays.
+- A version is taken away by one rename, and only where no link names it. Who chooses one, be it to activate it or to
+  take it away, holds the id's lock until it is done: what was chosen is there, and is what was chosen.
 - What is not called `v<N>` is no version: an interrupted write is never listed, activated or counted.
 """
 
+import fcntl
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from models.bundle import MANIFEST, Bundle, file_entries, open_bundle, open_for_line, write_bundle
 from models.durable import sync_directory
-from models.errors import ModelError
+from models.errors import BusyError, ModelError
 from models.manifest import Manifest
+from models.scratch import MAKING, left_in, scratch_folder, sweep
 
 ACTIVE = "active"
 PREVIOUS = "previous"
 _GONE = ".gone-"
+_PATIENCE_S = 30.0
+_LOOKS_EVERY_S = 0.02
 _VERSION = re.compile(r"v([1-9][0-9]{0,8})")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -67,8 +73,9 @@ def write_next(root: Path, bundle_id: str, fill: Callable[[Path, int], Manifest]
     version = next_version(root, bundle_id)
     target = version_path(root, bundle_id, version)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as name:
-        scratch = Path(name) / "files"
+    sweep(target.parent)
+    with scratch_folder(target.parent, MAKING) as own:
+        scratch = own / "files"
         scratch.mkdir()
         return write_bundle(scratch, target, fill(scratch, version))
 
@@ -155,18 +162,11 @@ def activate(root: Path, bundle_id: str, version: int) -> Path:
     Raises:
         ModelError: no such version, or it does not verify; then nothing has changed.
         GateError: its INT8 graph was refused by its gate, or never seen by one; nothing has changed.
+        BusyError: another process has held the store for half a minute; nothing has changed.
     """
-    folder, target = _folder(root, bundle_id), version_path(root, bundle_id, version)
-    open_for_line(target)
-    current = _linked(folder, ACTIVE)
-    if current is not None and current != target:
-        _link(folder, PREVIOUS, current)
-    _link(folder, ACTIVE, target)
-    if not target.is_dir():  # somebody took it away since it was opened
-        if current is not None and current.is_dir():
-            _link(folder, ACTIVE, current)
-        raise ModelError(f"bundle: {target} was just taken away as an old one: activate another one")
-    return target
+    folder = _folder(root, bundle_id)
+    with _held(folder, _PATIENCE_S):
+        return _activate(folder, folder / f"v{version}")
 
 
 def rollback(root: Path, bundle_id: str) -> Path:
@@ -174,15 +174,29 @@ def rollback(root: Path, bundle_id: str) -> Path:
 
     Raises:
         ModelError: there is no previous version, or it does not verify.
+        BusyError: another process has held the store for half a minute; nothing has changed.
     """
-    previous = _linked(_folder(root, bundle_id), PREVIOUS)
-    if previous is None:
-        raise ModelError(f"bundle {bundle_id!r} has no previous version in {root}: activate one by its number")
-    return activate(root, bundle_id, int(previous.name[1:]))
+    folder = _folder(root, bundle_id)
+    with _held(folder, _PATIENCE_S):
+        previous = _linked(folder, PREVIOUS)
+        if previous is None:
+            raise ModelError(f"bundle {bundle_id!r} has no previous version in {root}: activate one by its number")
+        return _activate(folder, previous)
+
+
+def _activate(folder: Path, target: Path) -> Path:
+    open_for_line(target)
+    current = _linked(folder, ACTIVE)
+    if current is not None and current != target:
+        _link(folder, PREVIOUS, current)
+    _link(folder, ACTIVE, target)
+    return target
 
 
 def prune(root: Path, bundle_id: str, keep: Collection[int]) -> list[int]:
     """Take away versions of an id; never the active or previous one, nor the highest number: none is given twice.
+
+    While one is being activated none goes: whoever prunes comes again.
 
     Args:
         root: of the store.
@@ -197,22 +211,63 @@ def prune(root: Path, bundle_id: str, keep: Collection[int]) -> list[int]:
         OSError: the disk refuses.
     """
     folder = _folder(root, bundle_id)
+    try:
+        with _held(folder, 0):
+            return _prune(folder, keep)
+    except BusyError:
+        return []
+
+
+def _prune(folder: Path, keep: Collection[int]) -> list[int]:
     for left in folder.glob(f"{_GONE}*"):  # of a run that was killed
         shutil.rmtree(left)
     stored = _list(folder) if folder.is_dir() else []
     old = [one for one in stored[:-1] if not (one.active or one.previous or one.version in keep)]
-    return [one.version for one in old if _take_away(folder, one.path)]
+    for one in old:
+        gone = folder / f"{_GONE}{one.path.name}"
+        one.path.rename(gone)
+        sync_directory(folder)
+        shutil.rmtree(gone)
+    return [one.version for one in old]
 
 
-def _take_away(folder: Path, path: Path) -> bool:
-    gone = folder / f"{_GONE}{path.name}"
-    path.rename(gone)
-    if any(link.is_symlink() and link.readlink() == Path(path.name) for link in (folder / ACTIVE, folder / PREVIOUS)):
-        gone.rename(path)  # it was activated meanwhile
+@contextmanager
+def _held(folder: Path, wait_s: float) -> Iterator[None]:
+    """Choose among the versions of an id as the only one that does; the kernel lets go where the process ends.
+
+    Raises:
+        BusyError: another one holds it, for longer than `wait_s` seconds.
+    """
+    if not folder.is_dir():  # nothing to choose from, and whoever opens a version there says so
+        yield
+        return
+    lock, until_s = os.open(folder, os.O_RDONLY | os.O_DIRECTORY), time.monotonic() + wait_s
+    try:
+        while not _locked(lock):
+            if time.monotonic() >= until_s:
+                raise BusyError(f"another process has been changing {folder} for {wait_s:g} s: try again, or end it")
+            time.sleep(_LOOKS_EVERY_S)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    sync_directory(folder)
-    shutil.rmtree(gone)
     return True
+
+
+def unfinished(root: Path) -> list[Path]:
+    """Folders that imports and calibrations left in the store when they were killed; none that one works in."""
+    return [path for folder in _folders(root) for path in left_in(folder)]
+
+
+def clear_unfinished(root: Path) -> list[Path]:
+    """Take these away; what went."""
+    return [path for folder in _folders(root) for path in sweep(folder)]
 
 
 def active_bundle(root: Path, bundle_id: str) -> Path:
@@ -229,8 +284,13 @@ def active_bundle(root: Path, bundle_id: str) -> Path:
 
 def list_bundles(root: Path) -> list[StoredBundle]:
     """Every version in the store, by id and number."""
-    folders = sorted(path for path in root.iterdir() if _NAME.fullmatch(path.name)) if root.is_dir() else []
-    return [bundle for folder in folders if folder.is_dir() for bundle in _list(folder)]
+    return [bundle for folder in _folders(root)[1:] for bundle in _list(folder)]
+
+
+def _folders(root: Path) -> list[Path]:
+    """The store's folder, then that of each id."""
+    found = sorted(path for path in root.iterdir() if _NAME.fullmatch(path.name)) if root.is_dir() else []
+    return [root, *(path for path in found if path.is_dir())]
 
 
 def _list(folder: Path) -> list[StoredBundle]:

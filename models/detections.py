@@ -9,6 +9,7 @@ from models.errors import ModelError
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
+Affine = tuple[tuple[float, float, float], tuple[float, float, float]]
 _TOLERANCE = 1e-3
 
 
@@ -21,6 +22,8 @@ class Detections:
         scores: (N,) float32 in [0, 1]; 0.5 is the bundle's own threshold.
         class_ids: (N,) int32, indices into the bundle's classes.
         map: (h, w) float32 in [0, 1] where the kind has one, in the model's own grid; else None.
+        map_to_frame: from the map's cells, counted from the outer corner of the first, to the frame's pixels; None
+            where nobody knows. The map may reach beyond the frame.
 
     Raises:
         ModelError: a shape, dtype or range is wrong, or a value is not finite.
@@ -30,6 +33,7 @@ class Detections:
     scores: FloatArray
     class_ids: IntArray
     map: FloatArray | None = None
+    map_to_frame: Affine | None = None
 
     def __post_init__(self) -> None:
         count = len(self.scores)
@@ -56,9 +60,10 @@ class Detections:
         return float(self.scores.max()) if len(self) else 0.0
 
     @classmethod
-    def none(cls, anomaly_map: FloatArray | None = None) -> "Detections":
+    def none(cls, anomaly_map: FloatArray | None = None, map_to_frame: Affine | None = None) -> "Detections":
         """The model looked and saw nothing."""
-        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), anomaly_map)
+        nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32)
+        return cls(*nothing, anomaly_map, map_to_frame)
 
 
 def _check(

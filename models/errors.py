@@ -4,6 +4,7 @@ ModelError            the bundle, its graph or its result cannot be used
   AlignmentError      a frame does not lie on its golden reference: this one cannot be judged, the bundle is sound
   GateError           the bundle was made and measured, and the gate said no
   RequestError        what was asked for cannot be: nothing was done
+  BusyError           another process has the store for longer than one waits: nothing was done
 """
 
 
@@ -21,3 +22,7 @@ class GateError(ModelError):
 
 class RequestError(ModelError):
     """The caller asked for what cannot be, such as a bundle's name; nothing was done."""
+
+
+class BusyError(ModelError):
+    """Another process is changing what was to be changed; nothing was done, and it can be tried again."""

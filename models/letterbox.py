@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detections import FloatArray
+from models.detections import Affine, FloatArray
 from models.spec import Fit, InputSpec
 
 Image = NDArray[np.uint8]
-Affine = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 _MIDDLE = 0.5
 
@@ -51,6 +50,19 @@ class Placement:
         shift = np.array([self.left, self.top] * 2, np.float32)
         clipped: FloatArray = np.clip((boxes_xyxy - shift) * scale, 0, limit).astype(np.float32, copy=False)
         return clipped
+
+    def grid_to_frame(self, columns: int, rows: int, spec: InputSpec) -> Affine:
+        """From a grid over the whole input, in cells from its outer corner, to the frame's pixels, not clipped."""
+        wide, high = spec.width / columns, spec.height / rows
+        if self.to_frame is None:
+            x, y = self.frame_width / self.width, self.frame_height / self.height
+            return (wide * x, 0.0, -self.left * x), (0.0, high * y, -self.top * y)
+        left, top = self.left + _MIDDLE, self.top + _MIDDLE
+        (a, b, c), (d, e, f) = self.to_frame
+        return (
+            (a * wide, b * high, c - a * left - b * top + _MIDDLE),
+            (d * wide, e * high, f - d * left - e * top + _MIDDLE),
+        )
 
     def _around(self, boxes_xyxy: FloatArray, to_frame: FloatArray) -> FloatArray:
         """The upright boxes around boxes that were turned."""

@@ -1,7 +1,6 @@
 """A trained or re-quantized detector as a bundle: graphs, manifest with its proofs, self-test and report."""
 
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +28,7 @@ from models.manifest import (
     TilingEntry,
 )
 from models.scoring import read_image
+from models.scratch import MAKING, scratch_folder
 from models.selftest_frames import expected_findings, telling, write_expected
 from models.spec import Kind, ModelSpec
 
@@ -102,8 +102,8 @@ def name_of(out: Path) -> tuple[str, int]:
 def write_detector(target: Path, detector: Detector, origin: Origin, facts: PageFacts) -> Bundle:
     """The bundle with its report as `target`, whole or not at all. Raises ModelError as `package_detector` does."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as name:
-        return package_detector(Path(name), target, detector, origin, lambda path: write_page(path, facts))
+    with scratch_folder(target.parent, MAKING) as scratch:
+        return package_detector(scratch, target, detector, origin, lambda path: write_page(path, facts))
 
 
 def page_facts(detector: Detector, origin: Origin, story: list[tuple[str, str]]) -> PageFacts:

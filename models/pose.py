@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 
 from models.alignment import misfit
+from models.detections import Affine
 from models.errors import AlignmentError
-from models.letterbox import Affine, Image, Placement, placement
+from models.letterbox import Image, Placement, placement
 from models.registration import RIGID, Fit, Matrix, Registration, resized
 from models.spec import Alignment, InputSpec
 

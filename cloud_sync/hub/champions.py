@@ -11,7 +11,6 @@
 
 import logging
 import shutil
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from cloud_sync.hub.store.tables import conditions, stations
 from cloud_sync.wire.kit import CONFIG, KitError, KitFile, KitManifest
 from models.archive import SUFFIX, unpack
 from models.bundle import open_bundle
+from models.scratch import FETCHING, scratch_folder, sweep
 
 _PIECE_BYTES = 1 << 20
 _NAMED_MOST = 8
@@ -59,6 +59,7 @@ def champion_of(place: str, blobs: Blobs, product: str, into: Path, station: str
         ModelError: what is there does not verify.
     """
     into.mkdir(parents=True, exist_ok=True)
+    sweep(into)
     release = _live_release(place, product)
     if release is not None:
         return _unpacked(blobs, release, into)
@@ -115,8 +116,8 @@ def _unpacked(blobs: Blobs, release: Release, into: Path) -> Path:
     target = into / release.name.removesuffix(SUFFIX)
     if target.exists():
         return open_bundle(target).path
-    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=into) as scratch:
-        archive = Path(scratch) / release.name
+    with scratch_folder(into, FETCHING) as scratch:
+        archive = scratch / release.name
         _fetch(blobs, KitFile(sha256=release.sha256, size_bytes=release.size_bytes), archive)
         return unpack(archive, target).path
 
@@ -153,8 +154,8 @@ def _copied(blobs: Blobs, manifest: KitManifest, folder: str, into: Path) -> Pat
     target = into / f"{name}-{version}-{digest[:12]}"
     if target.exists():
         return open_bundle(target).path
-    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=into) as scratch:
-        made = Path(scratch) / "bundle"
+    with scratch_folder(into, FETCHING) as scratch:
+        made = scratch / "bundle"
         for file, entry in _below(manifest, folder):
             _fetch(blobs, entry, made / file)
         open_bundle(made)

@@ -6,11 +6,12 @@ from fastapi import APIRouter, Form, Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.pages.acts import noted, turned_out, unnoted
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Admin, Operator
 from cloud_sync.pages.people import LANGUAGES, THEMES, Role
 from cloud_sync.pages.showing import show
-from cloud_sync.pages.site import note, origin_of, rooms
+from cloud_sync.pages.site import origin_of, rooms
 from cloud_sync.pages.tries import LoginRefusedError
 
 router = APIRouter()
@@ -24,6 +25,7 @@ def account_page(request: Request, session: Operator) -> Response:
 
 
 @router.post("/account/looks")
+@unnoted("it changes how pages look to who asks, and nothing else")
 def change_looks(
     request: Request,
     session: Operator,
@@ -36,6 +38,7 @@ def change_looks(
 
 
 @router.post("/account/password")
+@noted("password", "{session.person.name}")
 def change_password(
     request: Request,
     session: Operator,
@@ -47,10 +50,9 @@ def change_password(
     try:
         here.sessions.check(name, old, origin_of(request))
     except LoginRefusedError as error:
-        note(request, session, "password", name, here.words.say("en", error.word))
+        turned_out(request, here.words.say("en", error.word))
         raise PagesError(here.words.say(session.person.language or LANGUAGES[0], error.word)) from error
     here.accounts.set_password(name, new)
-    note(request, session, "password", name)
     return RedirectResponse("/login", 303)
 
 
@@ -61,34 +63,34 @@ def users_page(request: Request, session: Admin) -> Response:  # noqa: ARG001 - 
 
 
 @router.post("/users")
+@noted("user add", "{name} as {role}")
 def add_user(
     request: Request,
-    session: Admin,
+    session: Admin,  # noqa: ARG001 - the guard
     name: Annotated[str, Form(max_length=1000)],
     role: Annotated[Role, Form()],
     password: Annotated[str, Form(max_length=1000)],
 ) -> Response:
     """Let somebody in."""
     rooms(request).accounts.add(name, role, password)
-    note(request, session, "user add", f"{name} as {role.value}")
     return RedirectResponse("/users", 303)
 
 
 @router.post("/users/{name}/role")
+@noted("user role", "{name} as {role}")
 def change_role(request: Request, session: Admin, name: str, role: Annotated[Role, Form()]) -> Response:
     """Another role for somebody; not for oneself, so that an administrator stays."""
     _check_other(session.person.name, name)
     rooms(request).accounts.set_role(name, role)
-    note(request, session, "user role", f"{name} as {role.value}")
     return RedirectResponse("/users", 303)
 
 
 @router.post("/users/{name}/remove")
+@noted("user remove", "{name}")
 def remove_user(request: Request, session: Admin, name: str) -> Response:
     """Let somebody in no more."""
     _check_other(session.person.name, name)
     rooms(request).accounts.remove(name)
-    note(request, session, "user remove", name)
     return RedirectResponse("/users", 303)
 
 

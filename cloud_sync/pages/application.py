@@ -14,6 +14,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Lifespan, Scope
 
 from cloud_sync.pages import account, login
+from cloud_sync.pages.acts import check_noted
+from cloud_sync.pages.audit import NotNotedError
 from cloud_sync.pages.bodies import Bodies
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.faults import Unexpected
@@ -43,6 +45,7 @@ def make_application(site: Site, routers: Sequence[APIRouter], lifespan: Lifespa
 
     Raises:
         PagesError: the pages' database cannot be opened.
+        TypeError: a route changes something and does not say whether that is noted.
     """
     app = FastAPI(
         title=f"inspectd {site.kind}",
@@ -54,18 +57,21 @@ def make_application(site: Site, routers: Sequence[APIRouter], lifespan: Lifespa
     )
     app.state.rooms = Rooms.of(site)
     app.state.templates = make_environment(site)
-    for router in (login.router, account.router, *routers):
+    everything = (login.router, account.router, *routers)
+    check_noted(everything)
+    for router in everything:
         app.include_router(router)
     if (site.folder / "static").is_dir():
         app.mount("/static/own", _Files(directory=site.folder / "static"))
     app.mount("/static", _Files(directory=STATIC))
     app.add_exception_handler(NotLoggedInError, _ask_who)
     app.add_exception_handler(NotAllowedError, _not_allowed)
+    app.add_exception_handler(NotNotedError, _not_noted)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _not_understood)
     faults: dict[type[Exception], int] = {PagesError: 400, sqlite3.Error: 503, **site.faults}
     for kind, status in faults.items():
-        app.add_exception_handler(kind, _Fault(status))
+        app.add_exception_handler(kind, _Fault(status, site.away.get(kind, "")))
     app.add_middleware(Unexpected, say=show_unexpected)
     app.add_middleware(EventStreams)
     app.add_middleware(Bodies, uploads=site.uploads, refuse=show_refusal)
@@ -88,6 +94,12 @@ def _not_allowed(request: Request, error: Exception) -> Response:
     return show_error(request, 403, say(request)(error.word, **error.values))
 
 
+def _not_noted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NotNotedError)  # noqa: S101 - as it was registered
+    status = HTTPStatus.INSUFFICIENT_STORAGE if error.is_full else HTTPStatus.SERVICE_UNAVAILABLE
+    return show_error(request, status, say(request)("error.not_noted", why=error.why))
+
+
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as it was registered
     known = {404: "error.not_found", 405: "error.method", 408: "error.slow", 413: "error.large"}
@@ -104,20 +116,29 @@ def _not_understood(request: Request, error: Exception) -> Response:
 
 
 class _Fault:
-    """An expected error of the site: its own words, in the frame."""
+    """An expected error of the site: its own words, in the frame, and before them what is away where that is known."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, away: str) -> None:
         self._status = status
+        self._away = away
 
     def __call__(self, request: Request, error: Exception) -> Response:
-        return show_error(request, self._status, str(error))
+        away = say(request)(self._away) if self._away else ""
+        return show_error(request, self._status, str(error), away)
 
 
-def show_error(request: Request, status: int, text: str) -> Response:
-    """An error as a page, or as a part of the page that asked for a part."""
-    part = bool(request.headers.get("hx-request"))
-    phrase = HTTPStatus(status).phrase
-    return show(request, "error_part.html" if part else "error.html", status, text=text, code=status, phrase=phrase)
+def show_error(request: Request, status: int, text: str, away: str = "") -> Response:
+    """An error as a page, or as a part of the page that asked for a part.
+
+    Args:
+        request: what failed.
+        status: of HTTP.
+        text: what happened.
+        away: what is away and what to do, said before; a page that says so asks again by itself.
+    """
+    template = "error_part.html" if request.headers.get("hx-request") else "error.html"
+    values = {"text": text, "away": away, "code": status, "phrase": HTTPStatus(status).phrase}
+    return show(request, template, status, again=bool(away) and request.method == "GET", **values)
 
 
 def show_refusal(request: Request, status: int, key: str) -> Response:

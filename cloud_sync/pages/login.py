@@ -6,10 +6,11 @@ from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.pages.acts import noted, unnoted
 from cloud_sync.pages.guard import Operator, session_of
 from cloud_sync.pages.sessions import LONGEST_S
 from cloud_sync.pages.showing import show
-from cloud_sync.pages.site import Site, address_of, note, origin_of, rooms
+from cloud_sync.pages.site import Site, address_of, origin_of, rooms
 from cloud_sync.pages.tries import KNOWN_S, LoginRefusedError
 
 router = APIRouter()
@@ -26,6 +27,7 @@ def login_page(request: Request, next: str = "/") -> Response:  # noqa: A002 - t
 
 
 @router.post("/login")
+@unnoted("who it is comes out here: both ends are written below, before the browser is given the session")
 def log_in(
     request: Request,
     name: Annotated[str, Form(max_length=100)],
@@ -40,7 +42,7 @@ def log_in(
         here.audit.write_stranger(name, address_of(request), here.words.say("en", error.word))
         values = {"next": _inside(next), "refused": error.word, "nobody": not here.accounts.everybody()}
         return show(request, "login.html", 403, **values)
-    note(request, begun.session, "login", name)
+    here.audit.write((name, begun.session.person.role.value), address_of(request), "login", name)
     here.sessions.end(request.cookies.get(here.site.cookie, ""))
     response = RedirectResponse(_inside(next), 303)
     _set(response, here.site, here.site.cookie, begun.token, LONGEST_S)
@@ -49,11 +51,11 @@ def log_in(
 
 
 @router.post("/logout")
-def log_out(request: Request, session: Operator) -> Response:
+@noted("logout", "{session.person.name}")
+def log_out(request: Request, session: Operator) -> Response:  # noqa: ARG001 - the guard
     """End the session."""
     here = rooms(request)
     here.sessions.end(request.cookies.get(here.site.cookie, ""))
-    note(request, session, "logout", session.person.name)
     response = RedirectResponse("/login", 303)
     response.delete_cookie(here.site.cookie, path="/", secure=here.site.secure, httponly=True, samesite="strict")
     return response

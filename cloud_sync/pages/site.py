@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from cloud_sync.pages.accounts import Accounts
 from cloud_sync.pages.audit import AuditLog
-from cloud_sync.pages.people import Role, Session
+from cloud_sync.pages.people import Role
 from cloud_sync.pages.sessions import Sessions
 from cloud_sync.pages.store import PagesStore
 from cloud_sync.pages.tries import From
@@ -42,6 +42,7 @@ class Site:
         hosts: the names and addresses that the pages are asked for by.
         secure: served over TLS.
         faults: what HTTP status an expected error of the site becomes; its message is shown.
+        away: of these, those that say that something is away: the key of what is then said before the message.
         uploads: the routes that take more than a form's bytes from who is logged in, and how many.
     """
 
@@ -53,6 +54,7 @@ class Site:
     hosts: frozenset[str] = frozenset(LOOPBACK)
     secure: bool = False
     faults: Mapping[type[Exception], int] = field(default_factory=dict)
+    away: Mapping[type[Exception], str] = field(default_factory=dict)
     uploads: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -100,9 +102,3 @@ def address_of(request: Request) -> str:
 def origin_of(request: Request) -> From:
     """From where somebody logs in, and whether their browser is known."""
     return From(address_of(request), request.cookies.get(rooms(request).site.browser_cookie, ""))
-
-
-def note(request: Request, session: Session, action: str, subject: str, outcome: str = "ok") -> None:
-    """Write an act into the audit log."""
-    who = (session.person.name, session.person.role.value)
-    rooms(request).audit.write(who, address_of(request), action, subject, outcome)

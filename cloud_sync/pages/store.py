@@ -29,6 +29,14 @@ CREATE TABLE IF NOT EXISTS audit (
   id INTEGER PRIMARY KEY, at TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,
   action TEXT NOT NULL, subject TEXT NOT NULL, outcome TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS outcomes (
+  act INTEGER PRIMARY KEY, at TEXT NOT NULL, subject TEXT NOT NULL, outcome TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS outcomes_stay BEFORE UPDATE ON outcomes
+  BEGIN SELECT RAISE(ABORT, 'what was done stays written'); END;
+CREATE TRIGGER IF NOT EXISTS outcomes_are_kept BEFORE DELETE ON outcomes
+  WHEN old.act > (SELECT max(id) FROM audit) - {KEPT_ACTS}
+  BEGIN SELECT RAISE(ABORT, 'what was done stays written'); END;
 CREATE INDEX IF NOT EXISTS audit_of_strangers ON audit (at) WHERE role = '';
 CREATE TRIGGER IF NOT EXISTS audit_stays BEFORE UPDATE ON audit
   BEGIN SELECT RAISE(ABORT, 'what was done stays written'); END;

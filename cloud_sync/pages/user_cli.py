@@ -19,6 +19,7 @@ from cloud_sync.pages.people import Role
 
 if TYPE_CHECKING:
     from cloud_sync.pages.accounts import Accounts
+    from cloud_sync.pages.audit import Act
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The file of the station or the cloud.")]
@@ -45,8 +46,9 @@ def make_user_app(
     ) -> None:
         """Let somebody in; the password is asked for, or read from standard input where that is no terminal."""
         with clear_words():
-            person = _accounts(place(config)).add(name, role, _password())
-            _note(place(config), "user add", f"{name} as {role.value}")
+            password = _password()
+            with _noting(place(config), "user add", f"{name} as {role.value}"):
+                person = _accounts(place(config)).add(name, role, password)
         _say({"name": name, "role": person.role.value}, f"{name} may log in as {role.value}", as_json=as_json)
 
     @app.command("list")
@@ -61,25 +63,24 @@ def make_user_app(
     @app.command()
     def remove(name: Name, config: ConfigFile = default, *, as_json: AsJson = False) -> None:
         """Let somebody in no more; their sessions end."""
-        with clear_words():
+        with clear_words(), _noting(place(config), "user remove", name):
             _accounts(place(config)).remove(name)
-            _note(place(config), "user remove", name)
         _say({"name": name}, f"{name} may log in no more", as_json=as_json)
 
     @app.command("role")
     def set_role(name: Name, role: RoleArgument, config: ConfigFile = default, *, as_json: AsJson = False) -> None:
         """Give somebody another role."""
-        with clear_words():
+        with clear_words(), _noting(place(config), "user role", f"{name} as {role.value}"):
             _accounts(place(config)).set_role(name, role)
-            _note(place(config), "user role", f"{name} as {role.value}")
         _say({"name": name, "role": role.value}, f"{name} is {role.value} from now on", as_json=as_json)
 
     @app.command("password")
     def set_password(name: Name, config: ConfigFile = default, *, as_json: AsJson = False) -> None:
         """Give somebody another password, asked for as by `add`; their sessions end."""
         with clear_words():
-            _accounts(place(config)).set_password(name, _password())
-            _note(place(config), "password", name)
+            password = _password()
+            with _noting(place(config), "password", name):
+                _accounts(place(config)).set_password(name, password)
         _say({"name": name}, f"{name} has another password", as_json=as_json)
 
     return app
@@ -92,11 +93,12 @@ def _accounts(path: Path) -> "Accounts":
     return Accounts(PagesStore(path))
 
 
-def _note(path: Path, action: str, subject: str) -> None:
-    from cloud_sync.pages.audit import AuditLog
+def _noting(path: Path, action: str, subject: str) -> "AbstractContextManager[Act]":
+    """Writes down what the block does, before and after it. Raises NotNotedError."""
+    from cloud_sync.pages.audit import AuditLog, noting
     from cloud_sync.pages.store import PagesStore
 
-    AuditLog(PagesStore(path)).write((_whoever(), "terminal"), "", action, subject)
+    return noting(AuditLog(PagesStore(path)), (_whoever(), "terminal"), "", action, subject)
 
 
 def _whoever() -> str:

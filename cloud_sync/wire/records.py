@@ -18,6 +18,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
+from cloud_sync.wire.heat import HeatRecord
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 EPOCH_PATTERN = r"^[0-9a-f]{32}$"
 SEQ_LIMIT = 2**53 - 1  # what every reader of JSON and every database's integer holds exactly
@@ -30,6 +32,11 @@ Items = Annotated[
 VerdictText = Literal["PASS", "REJECT", "UNDECIDED"]
 Box = Annotated[list[float], Field(min_length=4, max_length=4)]
 RECORD_LIMIT_BYTES = 48 * 1024
+
+
+def _is_none(value: object) -> bool:
+    """Whether a member is left out: of most records nothing is said in as few bytes as before."""
+    return value is None
 
 
 class Record(BaseModel):
@@ -83,7 +90,10 @@ class ImageRecord(BaseModel):
 
 
 class ViewRecord(BaseModel):
-    """What one camera contributed; `frame_seq` and `captured_at` are null when no frame came."""
+    """What one camera contributed; `frame_seq` and `captured_at` are null when no frame came.
+
+    `heat` is what the model's map showed, where it has one and the view did not pass; else there is no such member.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -97,6 +107,7 @@ class ViewRecord(BaseModel):
     detections: Items[DetectionRecord]
     detections_total: Annotated[int, Field(ge=0)]
     model: ModelRecord | None
+    heat: Annotated[HeatRecord | None, Field(exclude_if=_is_none)] = None
 
 
 class InspectionRecord(PartRecord):

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
+from pathlib import Path
 
 from rich.console import Console
 
-from cloud_sync.wire.broker import free_port
 from edge.demo.plant import Plant
 from edge.demo.settings import LINE
 from edge.domain.errors import OutputError
-from edge.processes import command, running
+from edge.processes import answering, command
 
 NAME = "demo"
 _LOOK = "look"  # what the names of the parts begin with that pass while somebody looks
@@ -53,14 +53,27 @@ def open_pages(plant: Plant) -> Iterator[Pages]:
         addresses = []
         for program, config in (("edge", plant.config), ("cloud", plant.cloud)):
             _let_in(program, str(config), password)
-            listen = f"127.0.0.1:{free_port()}"
-            serve = [program, "web", "--config", str(config), "--listen", listen, "--json"]
-            stack.enter_context(running(serve, plant.log(f"{program}-web"), wait_for_line=True))
-            addresses.append(f"http://{listen}/")
+            addresses.append(stack.enter_context(served(program, config, plant.log(f"{program}-web"))))
         pages = Pages(addresses[0], addresses[1], NAME, password)
         for address in addresses:
             _await_alive(address, password)
         yield pages
+
+
+@contextmanager
+def served(program: str, config: Path, log: Path) -> Iterator[str]:
+    """A site's pages, where the system found a port as it served them: one chosen before might be another's by then.
+
+    Args:
+        program: `edge` or `cloud`.
+        config: its file.
+        log: for its stderr.
+
+    Raises:
+        OutputError: it ended before it could be asked.
+    """
+    with answering([program, "web", "--config", str(config), "--listen", "127.0.0.1:0", "--json"], log) as said:
+        yield str(said["address"])
 
 
 def show_pages(pages: Pages, console: Console, *, stay: bool) -> None:

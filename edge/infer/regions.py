@@ -30,17 +30,19 @@ def regions(anomaly_map: FloatArray, place: Placement, spec: InputSpec, class_id
         class_id: of what the map shows.
 
     Returns:
-        Detections of this class, strongest first, with the map.
+        Detections of this class, strongest first, with the map and where it lies.
     """
+    to_frame = place.grid_to_frame(anomaly_map.shape[1], anomaly_map.shape[0], spec)
     sure = anomaly_map >= THRESHOLD
     parts = [_connected(anomaly_map, mask) for mask in (sure, (anomaly_map >= REGION_FLOOR) & ~sure)]
     found = sorted(itertools.chain(*parts), key=lambda one: -one[1])
     if not found:
-        return Detections.none(anomaly_map)
+        return Detections.none(anomaly_map, to_frame)
     step = np.array([spec.width / anomaly_map.shape[1], spec.height / anomaly_map.shape[0]] * 2, np.float32)
     boxes = np.array([cells for cells, _ in found], np.float32) * step
     scores = np.clip(np.array([score for _, score in found], np.float32), 0, 1)
-    return Detections(place.to_frame_xyxy(boxes), scores, np.full(len(found), class_id, np.int32), anomaly_map)
+    ids = np.full(len(found), class_id, np.int32)
+    return Detections(place.to_frame_xyxy(boxes), scores, ids, anomaly_map, to_frame)
 
 
 def _connected(anomaly_map: FloatArray, mask: NDArray[np.bool_]) -> list[tuple[tuple[int, ...], float]]:
@@ -62,4 +64,5 @@ def strongest_first(found: Sequence[Detections], whole: FloatArray) -> Detection
     order = np.argsort(-scores, kind="stable")
     boxes = np.concatenate([one.boxes_xyxy for one in found])
     class_ids = np.concatenate([one.class_ids for one in found])
-    return Detections(boxes[order], scores[order], class_ids[order], whole)
+    to_frame = found[0].map_to_frame  # one grid, one frame: the same for every class
+    return Detections(boxes[order], scores[order], class_ids[order], whole, to_frame)

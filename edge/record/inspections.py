@@ -16,9 +16,12 @@ from cloud_sync.wire.records import (
     canonical_json,
     content_hash,
     inspection_id,
+    read_record,
 )
 from edge.domain.inspection import Committed, ImageRef, Inspection, Outcome, OutcomeOf, View
+from edge.domain.part import Verdict
 from edge.record.database import current_epoch
+from edge.record.heat import heat_record, side_most
 from edge.record.sample_rows import sample_value
 from edge.record.upload_choice import NOTHING_UP, UploadRule, UploadValue, upload_value
 from edge.record.upload_rows import want_uploads
@@ -149,7 +152,7 @@ def inspection_of(connection: sqlite3.Connection, part_id: str) -> InspectionRec
         " (SELECT seq FROM inspections WHERE part_id = ? ORDER BY seq DESC LIMIT 1)"
     )
     row = connection.execute(query, (Stream.INSPECTIONS.value, part_id)).fetchone()
-    return None if row is None else InspectionRecord.model_validate_json(row[0])
+    return None if row is None else read_record(InspectionRecord, row[0])
 
 
 def pending_images(connection: sqlite3.Connection, seqs: range) -> Iterator[tuple[int, str, list[str]]]:
@@ -161,7 +164,7 @@ def pending_images(connection: sqlite3.Connection, seqs: range) -> Iterator[tupl
     )
     values = (Stream.INSPECTIONS.value, seqs.start, seqs.stop, Stream.IMAGES.value)
     for (payload,) in connection.execute(query, values).fetchall():
-        record = InspectionRecord.model_validate_json(payload)
+        record = read_record(InspectionRecord, payload)
         if record.image == "pending":
             yield record.seq, record.part_id, [view.camera for view in record.views if view.frame_seq is not None]
 
@@ -221,7 +224,8 @@ def _verdict_of(connection: sqlite3.Connection, seq: int) -> str:
 def _inspection_record(
     station: str, epoch: str, seq: int, inspection: Inspection, *, keeps_image: bool
 ) -> InspectionRecord:
-    part = inspection.part
+    part, views = inspection.part, inspection.views
+    side = side_most(sum(view.verdict is not Verdict.PASS for view in views))
     return InspectionRecord(
         station=station,
         epoch=epoch,
@@ -231,7 +235,7 @@ def _inspection_record(
         triggered_at=part.triggered_at,
         verdict=inspection.verdict.value,
         reasons=list(inspection.all_reasons),
-        views=[_view_record(view, _DETECTIONS_LIMIT // len(inspection.views)) for view in inspection.views],
+        views=[_view_record(view, _DETECTIONS_LIMIT // len(views), side) for view in views],
         recipe_version=inspection.recipe_version,
         latency_ms={stage: round(ms, 3) for stage, ms in inspection.latency_ms.items()},
         image="pending" if keeps_image else "none",
@@ -241,7 +245,7 @@ def _inspection_record(
     )
 
 
-def _view_record(view: View, detections_limit: int) -> ViewRecord:
+def _view_record(view: View, detections_limit: int, heat_side: int) -> ViewRecord:
     frame, model = view.frame, view.model
     return ViewRecord(
         camera=view.camera_id,
@@ -254,4 +258,5 @@ def _view_record(view: View, detections_limit: int) -> ViewRecord:
         detections=detection_records(view, detections_limit),
         detections_total=len(view.detections) if view.detections is not None else 0,
         model=model_record(model) if model else None,
+        heat=heat_record(view, heat_side),
     )

@@ -16,7 +16,7 @@ from edge.release.trial import Limits
 from models import bundle_store
 from models.bundle import open_for_line
 from models.bundle_store import active_bundle, version_path
-from models.errors import ModelError
+from models.errors import BusyError, ModelError
 
 log = structlog.get_logger()
 _STARTS_MOST = 3
@@ -160,7 +160,7 @@ class Doing:
 def _activate(config: StationConfig, bundle_id: str, version: int) -> None:
     try:
         bundle_store.activate(config.bundles_dir, bundle_id, version)
-    except OSError as error:
+    except (OSError, BusyError) as error:  # it is tried again
         raise StorageError(f"cannot make v{version} of {bundle_id!r} the active one: {error}") from error
 
 

@@ -15,9 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from cloud_sync.pages.acts import noted
 from cloud_sync.pages.guard import Operator
 from cloud_sync.pages.showing import say
-from cloud_sync.pages.site import note
 from cloud_sync.pages.zip_stream import zipped
 from edge.domain.errors import StorageError
 from edge.record.recorded import Brief, read_briefs
@@ -66,9 +66,9 @@ class _Walk:
 
 
 @router.get("/history.csv")
-def export_csv(request: Request, session: Operator, asked: Annotated[Asked, Query()]) -> Response:
+@noted("export csv", lambda given: given["asked"].address("/history"))
+def export_csv(request: Request, session: Operator, asked: Annotated[Asked, Query()]) -> Response:  # noqa: ARG001
     """The inspections of a search as a table."""
-    note(request, session, "export csv", asked.address("/history"))
     walk = _Walk(here(request), asked, ROWS_MOST)
     walk.check()
     ends = _Ends(request, asked, "/history.csv")
@@ -83,9 +83,9 @@ def export_csv(request: Request, session: Operator, asked: Annotated[Asked, Quer
 
 
 @router.get("/history.zip")
-def export_pictures(request: Request, session: Operator, asked: Annotated[Asked, Query()]) -> Response:
+@noted("export pictures", lambda given: given["asked"].address("/history"))
+def export_pictures(request: Request, session: Operator, asked: Annotated[Asked, Query()]) -> Response:  # noqa: ARG001
     """The pictures of a search, with a manifest of what they are of."""
-    note(request, session, "export pictures", asked.address("/history"))
     station = here(request)
     walk = _Walk(station, asked, PICTURES_MOST)
     walk.check()

@@ -1,7 +1,7 @@
 """An inspection's page: everything that is recorded of it, and a person's word on it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -10,10 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.pages.acts import noted, turned_out
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Operator
 from cloud_sync.pages.showing import show
-from cloud_sync.pages.site import note
 from cloud_sync.wire.records import DetectionRecord, ViewRecord, content_hash, inspection_id
 from edge.domain.feedback import Feedback
 from edge.feedback import keep_feedback
@@ -41,6 +41,11 @@ class Look:
         """What was found, the strongest first."""
         return self.view.detections if self.view else ()
 
+    @property
+    def heat(self) -> Mapping[str, object] | None:
+        """What the model's map showed, as scripts take it; None where nothing is recorded of it."""
+        return self.view.heat.plain() if self.view and self.view.heat else None
+
 
 @router.get("/history/{seq}")
 def inspection_page(request: Request, session: Operator, seq: Seq) -> Response:  # noqa: ARG001 - the guard
@@ -64,6 +69,7 @@ def inspection_page(request: Request, session: Operator, seq: Seq) -> Response: 
 
 
 @router.post("/history/{seq}/word")
+@noted("feedback", lambda given: f"{given['seq']}: {given['said']} {given['another'] or given['truth']}".strip())
 def say_word(  # noqa: PLR0913, PLR0917 - each is a field of the form
     request: Request,
     session: Operator,
@@ -87,13 +93,14 @@ def say_word(  # noqa: PLR0913, PLR0917 - each is a field of the form
     if epoch not in {"", brief.epoch}:
         raise PagesError(f"number {seq} is another inspection since the page was loaded: load it again, and look")
     if said == "back" and words and heard not in {None, words[-1].seq}:
+        turned_out(request, "another word stands by now")
         return RedirectResponse(f"/history/{seq}", 303)
     sizes = {look.camera: look.size_px for look in _looks(station, full) if look.size_px}
     about = Feedback(brief.part_id, is_right=False, by=session.person.name, inspection_id=_identity(station, brief))
     opinion = Opinion(said, another or truth, remark, boxes)
     word = word_of(about, brief.verdict, opinion, sizes, words[-2] if len(words) > 1 else None)
     keep_feedback(station.config, word)
-    note(request, session, "feedback", f"{about.inspection_id}: {said} {word.label}".strip())
+    turned_out(request, subject=f"{about.inspection_id}: {said} {word.label}".strip())
     if request.headers.get("hx-request"):
         with station.reading() as connection:
             return show(request, "history_row.html", brief=read_briefs(connection, [seq])[0])

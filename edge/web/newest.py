@@ -125,6 +125,7 @@ class NewestParts:
             missing,
             size,
             () if model is None else (model.id, str(model.version), model.precision),
+            None if view.heat is None or size is None else view.heat.plain(),
         )
 
     def _with_picture(self, row: Passed, pictures: dict[tuple[int, str], _Picture]) -> Passed:

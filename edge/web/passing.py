@@ -1,6 +1,6 @@
 """Parts as the live page shows them: what passed, what each camera saw, and the figures of the last. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -62,6 +62,7 @@ class Look:
         size: (width, height) of the whole picture, which the boxes are in.
         more: so many findings stand in no record, because only the strongest do.
         model: id, version and precision of what looked; empty where none did.
+        heat: what the model's map showed, as scripts take it; None where nothing is recorded of it.
     """
 
     camera: str
@@ -76,6 +77,7 @@ class Look:
     missing: str
     size: tuple[int, int] | None
     model: Sequence[str]
+    heat: Mapping[str, object] | None
 
 
 @dataclass(frozen=True, slots=True)

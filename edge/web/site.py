@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
+import structlog
 from fastapi import FastAPI
 
 from cloud_sync.pages.application import make_application
@@ -23,7 +24,9 @@ from edge.web.masters import page as masters
 from edge.web.masters import showing
 from edge.web.watch import Watch
 from models.errors import GateError, ModelError, RequestError
+from models.scratch import sweep
 
+log = structlog.get_logger()
 MENU = (
     MenuItem("/", "menu.live", key="1"),
     MenuItem("/history", "menu.history", key="2"),
@@ -77,13 +80,18 @@ def make_station_pages(config: StationConfig, listen: Listen) -> FastAPI:
     )
     here = Here(config)
     watch = Watch(here, here.shown)
-    app = make_application(site, ROUTERS, lifespan=lambda _app: _while(watch))
+    app = make_application(site, ROUTERS, lifespan=lambda _app: _while(here, watch))
     app.state.here, app.state.watch = here, watch
     return app
 
 
 @asynccontextmanager
-async def _while(watch: Watch) -> AsyncIterator[None]:
+async def _while(here: Here, watch: Watch) -> AsyncIterator[None]:
     """Somebody looks at the station for as long as the pages are served."""
+    for folder in ("tray", "masters"):  # what broke off when the pages were ended in the middle of it
+        try:
+            sweep(here.config.station.data_dir / "pages" / folder)
+        except OSError as error:
+            log.warning("what did not arrive whole stays", folder=folder, why=str(error))
     with watch.running():
         yield

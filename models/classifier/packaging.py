@@ -1,7 +1,6 @@
 """A fitted or re-quantized classifier as a bundle: graphs, manifest with its proofs, self-test and report."""
 
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +26,7 @@ from models.manifest import (
     SelftestFile,
 )
 from models.scoring import read_image
+from models.scratch import MAKING, scratch_folder
 from models.spec import Kind, ModelSpec
 
 _TOLERANCE = 0.05
@@ -79,8 +79,8 @@ def write_classifier(
         ModelError: the target exists, or what was written does not verify.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as name:
-        scratch, choice = Path(name), classifier.choice
+    choice = classifier.choice
+    with scratch_folder(target.parent, MAKING) as scratch:
         save_graphs(scratch, choice.chosen.graph, choice.trials[0].graph)
         _write_selftest(scratch, classifier)
         report(scratch / "report.html")

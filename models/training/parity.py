@@ -58,7 +58,8 @@ def check_parity(trained: Trained, graph: ov.Model, exam: Exam, progress: Progre
     largest, count = 0.0, 0
     for name, inputs in _frames(trained, exam):
         request.infer(inputs)
-        theirs = Detections(*(np.array(request.get_tensor(name).data) for name in ("boxes", "scores", "class_ids")))
+        boxes, scores, ids = (np.array(request.get_tensor(each).data) for each in ("boxes", "scores", "class_ids"))
+        theirs = Detections(boxes, scores, ids)
         found = _torch_findings(trained, inputs)
         apart = max(_apart(found, theirs), _apart(theirs, found))
         if apart > LIMIT:

@@ -22,6 +22,7 @@ from cloud_sync.wire import topics
 from cloud_sync.wire.envelopes import pack_batch
 from cloud_sync.wire.link import Message
 from cloud_sync.wire.outbox import OutboxRow, Stream
+from cloud_sync.wire.records import InspectionRecord, read_record
 from cloud_sync.wire.schemas import FOLDER
 
 PREVIOUS = Path(__file__).parent / "previous"
@@ -55,6 +56,8 @@ def of_later(path: Path) -> OutboxRow:
         view["exposure_ms"] = 4.0
         for detection in view["detections"]:
             detection["angle_deg"] = 12
+        if "heat" in view:
+            view["heat"]["unit"] = "sigma"
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return OutboxRow(STREAMS[path.name.split("-")[0]], content["seq"], text.encode(), EPOCH)
 
@@ -76,12 +79,16 @@ def test_a_record_of_another_version_is_taken_in_and_stored_byte_for_byte(
 
 
 def test_what_an_earlier_record_says_is_read_as_ever() -> None:
-    rows = [of_earlier(PREVIOUS / f"inspection-{name}.json") for name in ("first", "with-code", "with-master")]
+    rows = [
+        of_earlier(PREVIOUS / f"inspection-{name}.json") for name in ("first", "with-code", "with-master", "with-heat")
+    ]
 
     intake = take_in(Message(topics.inspections(STATION), pack_batch(STATION, EPOCH, rows, AT)))
 
-    assert [record.verdict for record in intake.records] == ["REJECT", "REJECT", None]
-    assert [record.part_id for record in intake.records] == ["part-1 Größe", "part-2", "part-3"]
+    assert [record.verdict for record in intake.records] == ["REJECT", "REJECT", None, "REJECT"]
+    assert [record.part_id for record in intake.records] == ["part-1 Größe", "part-2", "part-3", "part-4"]
+    heats = [view.heat for view in read_record(InspectionRecord, rows[3].payload).views]
+    assert [heat and list(heat.levels) for heat in heats] == [[0, 0, 0, 0, 0, 222, 128, 0, 0, 0, 0, 0], None]
 
 
 @pytest.mark.parametrize("name", MESSAGES)

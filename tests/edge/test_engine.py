@@ -44,6 +44,17 @@ def test_a_good_frame_shows_nothing_and_a_bad_one_its_blot(engine: OpenVinoEngin
     assert bottom >= 40
 
 
+@pytest.mark.parametrize("size", [pytest.param((140, 60), id="wide"), pytest.param((60, 140), id="tall")])
+def test_the_hottest_cell_lies_on_the_frame_where_the_defect_is(engine: OpenVinoEngine, size: tuple[int, int]) -> None:
+    found = engine.submit(np.ascontiguousarray(bad_frame(size)), 5).result(5)
+    assert found.map is not None
+    assert found.map_to_frame is not None
+    row, column = np.unravel_index(found.map.argmax(), found.map.shape)
+    x, y = np.array(found.map_to_frame) @ (column + 0.5, row + 0.5, 1)
+    assert 30 <= x < 50
+    assert 20 <= y < 40
+
+
 @pytest.mark.parametrize(
     "size",
     [pytest.param((64, 64), id="as the model"), pytest.param((33, 200), id="tall"), pytest.param((301, 17), id="wide")],

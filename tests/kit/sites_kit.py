@@ -11,6 +11,7 @@ from labels_kit import blobs_of, declare, feedback, have_file, images, inspectio
 
 from cloud_sync.hub.web.site import make_fleet_pages
 from cloud_sync.hub.work_cli import read_config
+from cloud_sync.pages.acts import is_noted, unnoted_why
 from cloud_sync.pages.guard import AtLeast
 from cloud_sync.pages.people import Role
 from cloud_sync.pages.serving import Listen
@@ -54,6 +55,8 @@ class Door:
     method: str
     path: str
     role: Role | None
+    is_noted: bool = False
+    unnoted_why: str = ""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -62,7 +65,7 @@ class Door:
 def doors(app: FastAPI) -> Sequence[Door]:
     """Every route of a site, a colleague's of today too."""
     return [
-        Door(method, route.path, _role_of(route))
+        Door(method, route.path, _role_of(route), is_noted(route), unnoted_why(route))
         for route in _routes(app.router)
         for method in sorted(route.methods or ())
     ]

@@ -1,6 +1,12 @@
 import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from station_kit import make_bundle, ungated_int8
@@ -118,3 +124,65 @@ def test_old_versions_are_taken_away_and_none_that_is_in_use_or_the_highest(tmp_
     assert prune(tmp_path, "blob", {3}) == [1, 5]
     assert sorted(path.name for path in (tmp_path / "blob").iterdir()) == ["active", "previous", "v2", "v3", "v4", "v6"]
     assert next_version(tmp_path, "blob") == 7
+
+
+@contextmanager
+def paused_before(function: str, work: Callable[[], object]) -> Iterator[list[object]]:
+    """A thread that stands still where it first calls a function of this name; at the end of the block it goes on.
+
+    Gives what it returned or raised, which is there once the block has ended.
+    """
+    there, go_on, ended = threading.Event(), threading.Event(), list[object]()
+
+    def look(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name == function and not there.is_set():
+            there.set()
+            assert go_on.wait(20)
+
+    def run() -> None:
+        sys.settrace(look)
+        try:
+            ended.append(work())
+        except Exception as error:  # noqa: BLE001 - looked at by the test
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert there.wait(20)
+        yield ended
+    finally:
+        go_on.set()
+        thread.join(20)
+
+
+def test_a_version_that_is_being_activated_is_not_taken_away_meanwhile(root: Path) -> None:
+    make_bundle(root, "cells", 4)
+    with paused_before("_link", lambda: activate(root, "cells", 1)) as ended:
+        assert prune(root, "cells", {2}) == []
+    assert ended == [root / "cells" / "v1"]
+    assert states(root) == [(1, True, False), (2, False, False), (3, False, False), (4, False, True)]
+    assert prune(root, "cells", ()) == [2, 3]
+
+
+def test_a_rollback_goes_to_the_version_that_was_the_one_before_when_it_was_asked_for(root: Path) -> None:
+    other = threading.Thread(target=activate, args=(root, "cells", 1))
+    with paused_before("open_for_line", lambda: rollback(root, "cells")) as ended:
+        other.start()
+        prune(root, "cells", ())
+        assert (root / "cells" / "active").readlink() == Path("v3")
+    other.join(20)
+    assert ended == [root / "cells" / "v2"]
+    assert states(root) == [(1, True, False), (2, False, True), (3, False, False)]
+
+
+def test_a_process_that_is_killed_while_it_chooses_holds_nobody_up(root: Path) -> None:
+    holds = "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)"
+    words = [sys.executable, "-uc", f"{holds}; print('held'); sys.stdin.read()", str(root / "cells")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert prune(root, "cells", ()) == []
+        process.kill()
+    assert prune(root, "cells", ()) == [1]
+    assert activate(root, "cells", 2).name == "v2"

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from models.detections import Detections
+from models.detections import Affine, Detections
 from models.errors import ModelError
-from models.letterbox import letterbox_into, placement
-from models.spec import InputSpec, Kind, ModelId, ModelSpec, Precision
+from models.letterbox import Placement, letterbox_into, placement
+from models.spec import Fit, InputSpec, Kind, ModelId, ModelSpec, Precision
 
 BOXES = np.array([[0, 0, 2, 2]], np.float32)
 SCORES = np.array([0.5], np.float32)
@@ -87,6 +89,42 @@ def test_whatever_the_frame_it_is_placed_inside_and_boxes_come_back() -> None:
         assert np.allclose(place.to_frame_xyxy(whole), [[0, 0, width, height]], rtol=1e-4, atol=1e-2)
         outside = place.to_frame_xyxy(np.array([[-9, -9, 999, 999]], np.float32))
         assert outside.tolist() == [[0, 0, width, height]]
+
+
+def framed(grid: tuple[int, int], cell: tuple[int, int], place: Placement, spec: InputSpec) -> list[float]:
+    """The upright box around a cell (column, row) of a grid (columns, rows), in the frame's pixels."""
+    across, down = np.array(place.grid_to_frame(*grid, spec))
+    corners = np.array([(cell[0] + x, cell[1] + y, 1) for x in (0, 1) for y in (0, 1)])
+    xs, ys = corners @ across, corners @ down
+    return [float(xs.min()), float(ys.min()), float(xs.max()), float(ys.max())]
+
+
+TURNED = ((1.5, -0.2, 9.0), (0.2, 1.5, 4.0))
+
+
+@pytest.mark.parametrize(
+    ("fit", "turned"),
+    [
+        pytest.param(Fit.LETTERBOX, None, id="letterboxed"),
+        pytest.param(Fit.STRETCH, None, id="stretched"),
+        pytest.param(Fit.LETTERBOX, TURNED, id="laid on a reference"),
+    ],
+)
+def test_a_cell_of_a_grid_lies_on_the_frame_where_a_box_of_that_cell_does(fit: Fit, turned: Affine | None) -> None:
+    spec = InputSpec("image", 48, 64, fit=fit)
+    for size in ((64, 48), (900, 200), (120, 700)):
+        place = replace(placement(*size, spec), to_frame=turned)
+        for column, row in ((2, 1), (4, 3), (7, 5)):
+            box = np.array([[column * 8, row * 8, column * 8 + 8, row * 8 + 8]], np.float32)
+            limit = np.array([*size, *size])
+            found = np.clip(framed((8, 6), (column, row), place, spec), 0, limit)
+            assert np.allclose(found, place.to_frame_xyxy(box)[0], atol=1e-2), (size, column, row)
+
+
+def test_a_grid_over_padding_reaches_beyond_the_frame_by_as_much() -> None:
+    spec = InputSpec("image", 64, 64)
+    (x, _, left), (_, y, top) = placement(128, 32, spec).grid_to_frame(8, 8, spec)
+    assert (x, y, left, top) == (16, 16, 0, -48)
 
 
 def test_around_the_frame_is_padding_even_where_another_frame_was() -> None:

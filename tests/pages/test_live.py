@@ -11,8 +11,9 @@ import pytest
 from daemon_kit import daemon, line_to
 from edge_kit import LineClient
 from fastapi import FastAPI
+from heat_kit import changed, pixels
 from pages_kit import MISSING, check_quiet, chromium, enter, let_in, served, visitor
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, FloatRect, Page
 from station_kit import Station, make_bundle, write_frames
 
 from cloud_sync.pages.serving import Listen
@@ -98,6 +99,78 @@ def test_picture_and_overlay_lie_on_each_other(stage: Stage) -> None:
     assert places[0] is not None
     assert places[0] == places[1]
     page.context.close()
+
+
+@browsing
+def test_the_heat_map_lies_over_the_defect_and_a_key_takes_it_away_and_brings_it_back(stage: Stage) -> None:
+    page = stage.enter()
+    part_id = stage.part_of("REJECT")
+    page.wait_for_selector(f"#verdict.REJECT:has-text('{part_id}')")
+    heat, picture = page.locator(".camera canvas.heat"), page.locator(".camera .picture")
+    assert heat.bounding_box() == page.locator(".camera img").bounding_box()
+    assert page.inner_text(".camera .grid").count("8") == 2
+    assert "top" in (heat.get_attribute("aria-label") or "")
+    assert "0.5" in page.inner_text(".heat-legend")
+    page.keyboard.press("b")  # boxes away, to see the map alone
+    page.keyboard.press("h")
+    with_map = pixels(picture)
+    page.keyboard.press("m")
+    assert not heat.is_visible()
+    assert page.get_attribute("#hide-heat", "aria-pressed") == "true"
+    covers_the_blot(changed(pixels(picture), with_map), picture.bounding_box())
+    page.reload()
+    page.wait_for_selector(f"#verdict.REJECT:has-text('{part_id}')")
+    assert not heat.is_visible()
+    assert not page.locator("svg.boxes").is_visible()
+    page.keyboard.press("m")
+    assert heat.is_visible()
+    check_quiet(page)
+    page.context.close()
+
+
+@browsing
+def test_a_part_that_passed_has_no_heat_map(stage: Stage) -> None:
+    page = stage.enter()
+    stage.part_of("REJECT")
+    page.wait_for_selector(".camera canvas.heat:visible")
+    part_id = stage.part_of("PASS")
+    page.wait_for_selector(f"#verdict.PASS:has-text('{part_id}')")
+    assert not page.locator(".camera canvas.heat").is_visible()
+    assert page.inner_text(".camera .grid") == ""
+    page.context.close()
+
+
+@browsing
+def test_an_inspections_page_lays_the_heat_map_below_the_boxes_in_the_readers_language(stage: Stage) -> None:
+    stage.part_of("REJECT")
+    page = enter(stage.browser, stage.address, "engineer", locale="zh-CN")
+    page.wait_for_selector("#not-good li a")
+    page.locator("#not-good li a").first.click()
+    page.wait_for_selector("svg.look > svg.heat")
+    look = page.locator("svg.look")
+    order = look.evaluate("look => [...look.children].map((each) => each.getAttribute('class') ?? each.tagName)")
+    assert order[:3] == ["image", "heat", "found"]
+    assert "热力图" in (page.get_attribute("svg.look > svg.heat", "aria-label") or "")
+    assert page.inner_text(".hide-heat").startswith("隐藏热力图")
+    assert "阈值" in page.inner_text(".heat-legend")
+    page.keyboard.press("h")
+    with_map = pixels(look)
+    page.keyboard.press("m")
+    covers_the_blot(changed(pixels(look), with_map), look.bounding_box())
+    check_quiet(page)
+    page.context.close()
+
+
+def covers_the_blot(place: tuple[float, float, float, float], shown: FloatRect | None) -> None:
+    """Whether what differs of a picture of 80 by 60, shown whole in a larger place, lies on and about its blot."""
+    assert shown
+    wide, high = shown["width"], shown["height"]
+    scale = min(wide / 80, high / 60)
+    left, top = (wide - 80 * scale) / 2, (high - 60 * scale) / 2
+    xs = [(each * wide - left) / scale for each in place[::2]]
+    ys = [(each * high - top) / scale for each in place[1::2]]
+    assert xs == pytest.approx([25, 55], abs=7)
+    assert ys == pytest.approx([15, 45], abs=7)
 
 
 @browsing

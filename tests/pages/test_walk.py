@@ -14,6 +14,11 @@ from cloud_sync.pages.headers import CONTENT_POLICY
 from cloud_sync.pages.login import PUBLIC
 from cloud_sync.pages.people import Role
 
+UNNOTED = {
+    *("POST /login", "POST /account/looks"),
+    *("POST /bundles/work/forget", "POST /masters/work/forget", "POST /calibrate/work/forget"),
+    *("POST /review/claim", "POST /review/say", "POST /review/skip", "POST /review/release"),
+}
 WITH_TOKEN_FREE = {"POST /login"}  # nobody has a session there: origin and fetch metadata guard it
 
 
@@ -51,6 +56,12 @@ def test_every_route_names_a_role_but_the_login(app: FastAPI) -> None:
 
 def test_what_changes_something_is_a_post(app: FastAPI) -> None:
     assert {door.method for door in doors(app)} <= {"GET", "POST"}
+
+
+def test_what_changes_something_is_noted_before_it_is_done_but_for_the_few_that_say_why_not(app: FastAPI) -> None:
+    changing = [door for door in doors(app) if door.method != "GET"]
+    assert {str(door) for door in changing if not door.is_noted} <= UNNOTED
+    assert [str(door) for door in changing if door.is_noted == bool(door.unnoted_why)] == []
 
 
 def test_a_stranger_gets_through_no_door(app: FastAPI) -> None:

@@ -41,7 +41,7 @@ def running(tmp_path: Path) -> Iterator[Works]:
     works = Works(folder)
     yield works
     works.stop()
-    eventually(lambda: not works.runs)
+    eventually(lambda: not works.runs, 150)
 
 
 def test_a_work_outlives_who_started_it_is_found_again_and_stopped(running: Works) -> None:
@@ -50,9 +50,9 @@ def test_a_work_outlives_who_started_it_is_found_again_and_stopped(running: Work
     assert (found.running, found.by, found.about) == (True, "anna", {"what": "run"})
     with pytest.raises(BusyError):
         running.start(["status"], "ben", "another")
-    eventually((running.folder.parent / "station" / "data" / "status.json").exists, 30)
+    eventually((running.folder.parent / "station" / "data" / "status.json").exists, 150)
     assert running.stop()
-    eventually(lambda: not running.runs)
+    eventually(lambda: not running.runs, 150)
     ended = running.find()
     assert ended is not None
     assert (ended.code, ended.by, ended.fault) == (0, "anna", "")
@@ -68,7 +68,7 @@ def test_a_work_gives_way_to_whoever_wants_the_processor(running: Works) -> None
 def test_what_a_command_refuses_is_told_as_it_said_it(tmp_path: Path) -> None:
     works = Works(tmp_path / "works")
     works.start(["bundle", "verify", str(tmp_path / "nowhere"), "--json"], "anna", "nothing")
-    eventually(lambda: not works.runs, 30)
+    eventually(lambda: not works.runs, 150)
     found = works.find()
     assert found is not None
     assert found.code == 3
@@ -78,7 +78,7 @@ def test_what_a_command_refuses_is_told_as_it_said_it(tmp_path: Path) -> None:
 def test_a_work_whose_end_nobody_saw_is_not_called_good(tmp_path: Path) -> None:
     works = Works(tmp_path / "works")
     works.start(["--version"], "anna", "nothing")
-    eventually(lambda: not works.runs, 30)
+    eventually(lambda: not works.runs, 150)
     (works.folder / "exit").unlink()  # as a loss of power leaves it
     found = works.find()
     assert found is not None
@@ -124,7 +124,7 @@ def test_a_work_is_put_away_and_to_stop_none_changes_nothing_and_is_written_down
     let_in(app)
     engineer, works = visitor(app, "engineer"), app.state.here.works["bundles"]
     works.start(["--version"], "anna", "nothing")
-    eventually(lambda: not works.runs, 30)
+    eventually(lambda: not works.runs, 150)
     assert engineer.post("/bundles/work/stop").headers["location"] == "/bundles"
     assert engineer.get("/bundles/work").headers["HX-Refresh"] == "true"
     assert works.find() is not None

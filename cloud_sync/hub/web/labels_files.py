@@ -22,9 +22,9 @@ from cloud_sync.hub.labels.errors import LabelError
 from cloud_sync.hub.labels.listing import SampleView, Wanted, walk_samples
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
 from cloud_sync.hub.web.hub import NO_NUL, Hub, hub, now_ms
+from cloud_sync.pages.acts import noted, turned_out
 from cloud_sync.pages.guard import Engineer
 from cloud_sync.pages.showing import say
-from cloud_sync.pages.site import note
 from cloud_sync.pages.zip_stream import zipped
 
 router = APIRouter()
@@ -36,9 +36,10 @@ Product = Annotated[str, Query(min_length=1, max_length=128, pattern=NO_NUL)]
 
 
 @router.get("/labels/files/export")
+@noted("export labels", "{product}")
 def export_labels(
     request: Request,
-    session: Engineer,
+    session: Engineer,  # noqa: ARG001 - the guard
     product: Product,
     station: Annotated[str, Query(max_length=63, pattern=NO_NUL)] = "",
     only: Literal["", "unlabelled", "disputed"] = "",
@@ -50,12 +51,13 @@ def export_labels(
         classes = known_classes(connection, product)
     stream = zipped(_files(here, wanted, classes, say(request)))
     first = next(stream)  # what fails at the first picture is an error page, and no file that ends early
-    note(request, session, "export labels", " ".join(filter(None, (product, station, only))))
+    turned_out(request, subject=" ".join(filter(None, (product, station, only))))
     name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in product)
     return _Sent(first, stream, {"Content-Disposition": f'attachment; filename="{name}-coco.zip"'})
 
 
 @router.post("/labels/files/import")
+@noted("import labels", "{product}")
 async def import_labels(
     request: Request,
     session: Engineer,
@@ -74,9 +76,8 @@ async def import_labels(
         try:
             done = await run_in_threadpool(_import, hub(request).config, wanted)
         except LabelError as error:
-            note(request, session, "import labels", product, str(error))
             raise LabelError(str(error).replace(str(file), "the file")) from error
-    note(request, session, "import labels", f"{product}: {done.added} labels")
+    turned_out(request, subject=f"{product}: {done.added} labels")
     said = {"added": done.added, "unchanged": done.unchanged, "silent": done.silent, "again": done.again}
     return JSONResponse(said)
 

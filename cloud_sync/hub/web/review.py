@@ -1,5 +1,6 @@
 """The review queue: one sample after the other, by keys alone; an answer is on its way while the next one is seen."""
 
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -9,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from cloud_sync.hub.files.blobs import open_blobs
 from cloud_sync.hub.labels.claims import claim, forget_old, release, skip
 from cloud_sync.hub.labels.classes import known_classes
 from cloud_sync.hub.labels.errors import LabelError
@@ -25,11 +25,11 @@ from cloud_sync.hub.retraining.cloud_toml import CloudConfig
 from cloud_sync.hub.web.beside import beside_of
 from cloud_sync.hub.web.hub import NO_NUL, Hub, hub, now_ms
 from cloud_sync.hub.web.review_shown import progress_shown, script_words, shown
+from cloud_sync.pages.acts import noting_request, unnoted
 from cloud_sync.pages.guard import Operator
 from cloud_sync.pages.people import Role
 from cloud_sync.pages.showing import say as say_word
 from cloud_sync.pages.showing import show
-from cloud_sync.pages.site import note
 
 router = APIRouter()
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -126,6 +126,7 @@ def review_page(
 
 
 @router.post("/review/claim")
+@unnoted("who has which sample before them is in the store, for minutes")
 def claim_next(request: Request, session: Operator, asked: Choice) -> Response:
     """The next samples for this page, its own for a while; those that it has already stay its own."""
     here, now = hub(request), now_ms()
@@ -145,13 +146,14 @@ def claim_next(request: Request, session: Operator, asked: Choice) -> Response:
         seen = {view.id: _known(connection, view, session.person.name) for view in views}
         ready = [shown(view, classes, places=places, seen=seen[view.id]) for view in views]
         far = progress(connection, asked.chosen, _midnight_ms(), now)
-        beside = beside_of(connection, config.blobs, views, say_word(request))
+        beside = beside_of(connection, here.blobs(), views, say_word(request), session.person.name)
     for each in ready:
         each["beside"] = beside[each["id"]]
     return JSONResponse({"samples": ready, "classes": classes, "progress": progress_shown(far, session.person.name)})
 
 
 @router.post("/review/say")
+@unnoted("every label is in the store with who said it and when; a new class is noted below")
 def say_label(request: Request, session: Operator, answer: Answer) -> Response:
     """What somebody says of a sample becomes a label; a new class begins a training: engineers make it."""
     if answer.new_class and not session.person.role.covers(Role.ENGINEER):
@@ -159,15 +161,17 @@ def say_label(request: Request, session: Operator, answer: Answer) -> Response:
     here, by = hub(request), session.person.name
     config, truth = here.config, _inside(here, answer)
     said = Said(answer.sample, truth, by, answer.seen, answer.new_class)
-    with here.writing() as connection:
+    with ExitStack() as stack:
+        if answer.new_class:
+            stack.enter_context(noting_request(request, session, "new class", answer.new_class))
+        connection = stack.enter_context(here.writing())
         seen = say(connection, said, config.web.judged_twice, now_ms())
         release(connection, Reviewer(by, answer.page).holder, [answer.sample])
-    if answer.new_class:
-        note(request, session, "new class", answer.new_class)
     return JSONResponse({"seen": seen})
 
 
 @router.post("/review/skip")
+@unnoted("who left which sample to others is in the store")
 def skip_samples(request: Request, session: Operator, held: Held) -> Response:
     """Leave samples to others."""
     with hub(request).writing() as connection:
@@ -178,6 +182,7 @@ def skip_samples(request: Request, session: Operator, held: Held) -> Response:
 
 
 @router.post("/review/release")
+@unnoted("as a claim")
 def release_samples(request: Request, session: Operator, held: Held) -> Response:
     """The page is left: others may have what it had."""
     with hub(request).writing() as connection:
@@ -205,7 +210,7 @@ def _inside(here: Hub, answer: Answer) -> LabelTruth:
         view = next(iter(sample_views(connection, [answer.sample])), None)
     if view is None or view.sha256 is None or view.image != "ready":
         raise LabelError("there is no such sample any more, or its picture is not here")
-    size = size_px(read_blob(open_blobs(here.config.blobs), view.sha256, view.size_bytes or 0))
+    size = size_px(read_blob(here.blobs(), view.sha256, view.size_bytes or 0))
     if size is None:
         raise LabelError("its picture cannot be read: boxes on it would be nowhere")
     return boxed([clipped(box, *size) for box in truth.boxes])

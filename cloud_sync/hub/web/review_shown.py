@@ -15,6 +15,7 @@ _VERDICTS = ("PASS", "REJECT", "UNDECIDED")
 _PLAIN = (
     *("good", "unsure", "nothing", "no_class", "champion", "challenger", "again", "drop"),
     *("boxes", "mode", "said", "word_right", "word_wrong", "no_picture", "late", "logged_out", "refused"),
+    *("no_heat", "heat_late"),
     *("disputed", "new_class", "unknown_class", "other_person"),
 )
 _LEFT_OPEN = ("names", "count", "number", "name", "by", "what", "verdict", "label", "why", "part")

@@ -1,5 +1,7 @@
 """The fleet's site, put together."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,6 +16,7 @@ from cloud_sync.hub.store.errors import BlobError, StoreError
 from cloud_sync.hub.web import (
     fleet,
     health,
+    heat,
     labels,
     labels_files,
     pictures,
@@ -41,7 +44,7 @@ MENU = (
     MenuItem("/triggers", "menu.triggers", key="6"),
     MenuItem("/health", "menu.health", key="7"),
 )
-PAGES = (fleet, station, review, labels, labels_files, pictures, runs, rollouts, triggers, health)
+PAGES = (fleet, station, review, labels, labels_files, pictures, heat, runs, rollouts, triggers, health)
 FAULTS: dict[type[Exception], int] = {
     RequestError: 409,
     RequestRefusedError: 409,
@@ -56,6 +59,11 @@ FAULTS: dict[type[Exception], int] = {
     BlobError: 503,
     LinkError: 503,
     sa.exc.SQLAlchemyError: 503,
+}
+AWAY: dict[type[Exception], str] = {
+    StoreError: "away.store",
+    sa.exc.SQLAlchemyError: "away.store",
+    BlobError: "away.pictures",
 }
 
 
@@ -74,9 +82,17 @@ def make_fleet_pages(config: CloudConfig, listen: Listen) -> FastAPI:
         hosts=listen.hosts,
         secure=listen.secure,
         faults=FAULTS,
+        away=AWAY,
         uploads=labels_files.UPLOADS,
     )
-    app = make_application(site, [page.router for page in PAGES])
-    app.state.hub = Hub(config)
+    here = Hub(config)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        here.close()
+
+    app = make_application(site, [page.router for page in PAGES], lifespan)
+    app.state.hub = here
     app.state.templates.filters.update(FILTERS)
     return app

@@ -32,7 +32,9 @@ _SETTLE_S = 15.0
 _SELF_TEST_S = 90.0
 _BROKER_S = 12.0
 DATABASE_S = 20.0
-_INSIDE = frozenset({"camera", "product", "plans", "records", "whole", "plcs", "ports", "running", "plausible"})
+_INSIDE = frozenset(
+    {"camera", "product", "plans", "unfinished", "records", "whole", "plcs", "ports", "running", "plausible"}
+)
 
 
 def checks_of(around: Around) -> tuple[Check, ...]:
@@ -89,6 +91,7 @@ def _of_the_models(around: Around) -> tuple[Check, ...]:
     return (
         *(Check(f"product {name}", look, _SELF_TEST_S) for name, look in looks),
         _check("plans", "bundles", "plans", _OPENVINO_S),
+        _check("unfinished", "bundles", "unfinished"),
     )
 
 

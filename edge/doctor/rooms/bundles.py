@@ -9,12 +9,14 @@ from edge.doctor.finding import Finding, fault, ok
 from edge.domain.errors import ConfigError
 from edge.fitting import fitting_recipes, fitting_reference
 from edge.infer.kept_plans import kept_plans, machine_now
+from models import bundle_store
 from models.bundle import Bundle, open_for_line
 from models.bundle_store import active_bundle, list_bundles
 from models.compile import compile_bundle
 from models.compiled_store import graph_digest
 from models.cpus import has_bf16
 from models.errors import GateError, ModelError
+from models.scratch import size_bytes
 from models.selftest import check_selftest
 from models.spec import Precision
 from models.verify import cpu_has_vnni
@@ -76,6 +78,15 @@ def _self_test(around: Around, name: str, bundle: Bundle, words: dict[str, str])
     except ModelError as error:
         return fault("bundles.self-test", f"{name} self-test", str(error), path=bundle.path, **words)
     return ok("bundles", f"{name} self-test", f"{len(bundle.selftest)} frames answer as they should")
+
+
+def unfinished(around: Around) -> Iterator[Finding]:
+    """What imports and calibrations that were killed left in the store; nothing is said of one that runs."""
+    config = around.config
+    left = [] if config is None else bundle_store.unfinished(config.bundles_dir)
+    if left:
+        found = f"{len(left)} of killed imports or calibrations hold {sum(map(size_bytes, left)) / 1e6:.1f} MB"
+        yield fault("bundles.unfinished", "unfinished folders", found, option=around.config_option)
 
 
 def plans(around: Around) -> Iterator[Finding]:

@@ -1,7 +1,6 @@
 """Bringing a bundle or a model in: its files are sent to a tray, and imported from there."""
 
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.pages.acts import noted, turned_out
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Engineer
 from cloud_sync.pages.showing import say
-from cloud_sync.pages.site import note
 from edge.config import StationConfig
 from edge.web.folders import chosen
 from edge.web.here import here
@@ -27,7 +26,6 @@ MOST_BYTES = SIZE_LIMIT_BYTES
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}(\.[A-Za-z0-9_-]{1,40}){0,3}\.(bundle|onnx|xml|bin|toml)$"
 _KINDS = {".bundle": "bundle", ".onnx": "model", ".xml": "model", ".toml": "head"}
 _MOST_FILES = 20
-_LEFTOVER_S = 24 * 3600
 FileName = Annotated[str, Form(max_length=250)]
 
 
@@ -53,28 +51,31 @@ def tray(config: StationConfig) -> tuple[TrayFile, ...]:
 
 
 @router.post("/bundles/tray", status_code=204)
+@noted("bundle upload", "{name}")
 async def send_file(
-    request: Request, session: Engineer, name: Annotated[str, Query(pattern=_NAME, max_length=250)]
+    request: Request,
+    session: Engineer,  # noqa: ARG001 - the guard
+    name: Annotated[str, Query(pattern=_NAME, max_length=250)],
 ) -> Response:
     """Take a file into the tray."""
     config = here(request).config
-    _clear_leftovers(tray_of(config))
     if len(tray(config)) >= _MOST_FILES:
         raise PagesError(say(request)("bundles.tray_full", most=_MOST_FILES))
     size_bytes = await receive(request, tray_of(config) / name, MOST_BYTES, config.retention.free_bytes)
-    note(request, session, "bundle upload", f"{name}, {size_bytes} bytes")
+    turned_out(request, subject=f"{name}, {size_bytes} bytes")
     return Response(status_code=204)
 
 
 @router.post("/bundles/tray/remove")
-def remove_file(request: Request, session: Engineer, file: FileName) -> Response:
+@noted("bundle upload remove", "{file}")
+def remove_file(request: Request, session: Engineer, file: FileName) -> Response:  # noqa: ARG001 - the guard
     """Let go of a file in the tray."""
     _sent(request, file).unlink(missing_ok=True)
-    note(request, session, "bundle upload remove", file)
     return RedirectResponse("/bundles#import", 303)
 
 
 @router.post("/bundles/import")
+@noted("bundle import", "{file} {bundle_id}")
 def start_import(
     request: Request,
     session: Engineer,
@@ -89,7 +90,6 @@ def start_import(
     if path.suffix != ".bundle":
         words += _model_words(request, bundle_id, head, samples)
     own.works["bundles"].start(words, session.person.name, file, {"what": "import"})
-    note(request, session, "bundle import", f"{file} {bundle_id}".strip())
     return RedirectResponse("/bundles", 303)
 
 
@@ -106,10 +106,3 @@ def _sent(request: Request, name: str) -> Path:
     if name not in {each.name for each in tray(config)}:
         raise HTTPException(404)
     return tray_of(config) / name
-
-
-def _clear_leftovers(folder: Path) -> None:
-    """What broke off when the pages were ended in the middle of it."""
-    for path in folder.glob(".coming-*"):
-        if path.stat().st_mtime < time.time() - _LEFTOVER_S:
-            path.unlink(missing_ok=True)

@@ -8,11 +8,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.pages.acts import noted
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Engineer
 from cloud_sync.pages.people import Role
 from cloud_sync.pages.showing import say, show
-from cloud_sync.pages.site import note
 from edge.web.bundles.bringing import MOST_BYTES, tray
 from edge.web.bundles.figures import figures
 from edge.web.bundles.outcome import imported, verified
@@ -91,6 +91,7 @@ def report_page(
 
 
 @router.post("/bundles/{bundle_id}/{version}/verify")
+@noted("bundle verify", "{bundle_id} v{version}")
 def verify_version(request: Request, session: Engineer, bundle_id: BundleId, version: Version) -> Response:
     """Check every hash and run the self-test."""
     _, one = _version(request, bundle_id, version)
@@ -98,7 +99,6 @@ def verify_version(request: Request, session: Engineer, bundle_id: BundleId, ver
     words = ["bundle", "verify", str(one.stored.path), "--json"]
     about = {"what": "verify", "version": f"{bundle_id}/{version}"}
     here(request).works[_KIND].start(words, session.person.name, subject, about)
-    note(request, session, "bundle verify", subject)
     return RedirectResponse(f"/bundles/{bundle_id}/{version}", 303)
 
 
@@ -110,6 +110,10 @@ def ask_activate(request: Request, session: Engineer, bundle_id: BundleId, versi
 
 
 @router.post("/bundles/{bundle_id}/{version}/activate")
+@noted(
+    lambda given: "bundle rollback" if given["back"] else "bundle activate",
+    "{bundle_id} v{version}, in place of v{instead_of}",
+)
 def activate_version(
     request: Request,
     session: Engineer,
@@ -122,11 +126,9 @@ def activate_version(
     shelf, one = _version(request, bundle_id, version)
     if instead_of != (shelf.active.stored.version if shelf.active else 0) or (back and not one.stored.previous):
         raise PagesError(say(request)("bundles.changed"))
-    own, subject = here(request), f"{bundle_id} v{version}, in place of v{instead_of}"
-    config = ["-c", str(own.config.file)]
+    config = ["-c", str(here(request).config.file)]
     words = ["bundle", "rollback", bundle_id] if back else ["bundle", "activate", bundle_id, str(version)]
     done = ask_edge([*words, *config], session.person.name)
-    note(request, session, "bundle rollback" if back else "bundle activate", subject, done.fault or "ok")
     if done.fault:
         raise PagesError(done.fault)
     return RedirectResponse("/bundles", 303)

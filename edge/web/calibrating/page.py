@@ -10,11 +10,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.pages.acts import noted, turned_out
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Engineer
 from cloud_sync.pages.people import Role, Session
 from cloud_sync.pages.showing import say, show
-from cloud_sync.pages.site import note
 from edge.domain.errors import StorageError
 from edge.web.bundles.page import GATE_MARKS
 from edge.web.calibrating.asked import (
@@ -80,6 +80,7 @@ def refused_picture(
 
 
 @router.post("/calibrate")
+@noted("calibrate", "{given.product}, {given.what}, from {given.source}")
 def start(request: Request, session: Engineer, given: Annotated[Given, Form()]) -> Response:
     """Start one as it was asked for, or show the form again with what is wrong beside its fields."""
     own = here(request)
@@ -104,6 +105,7 @@ def start(request: Request, session: Engineer, given: Annotated[Given, Form()]) 
 
 
 @router.post("/calibrate/resume")
+@noted("calibrate resume", "{product}")
 def resume(request: Request, session: Engineer, product: ProductField) -> Response:
     """Go on with one that was interrupted, as it was asked for."""
     own = here(request)
@@ -111,11 +113,11 @@ def resume(request: Request, session: Engineer, product: ProductField) -> Respon
         raise PagesError(say(request)("calibrate.choose"))
     about = {"product": product, "what": "model"}
     own.works[_KIND].start(resume_words(own.config.file, product), session.person.name, product, about)
-    note(request, session, "calibrate resume", product)
     return RedirectResponse("/calibrate", 303)
 
 
 @router.post("/calibrate/checks")
+@noted("calibrate checks", "{product}")
 def learn_checks(request: Request, session: Engineer, product: ProductField) -> Response:
     """Learn the camera's checks from the frames of the last calibration, for one that was not activated by itself."""
     own = here(request)
@@ -124,7 +126,6 @@ def learn_checks(request: Request, session: Engineer, product: ProductField) -> 
         raise PagesError(say(request)("calibrate.no_frames"))
     words = checks_words(own.config.file, product, used[1], used[0])
     own.works[_KIND].start(words, session.person.name, product, {"product": product, "what": "checks"})
-    note(request, session, "calibrate checks", product)
     return RedirectResponse("/calibrate", 303)
 
 
@@ -157,7 +158,7 @@ def _begin(request: Request, session: Session, asked: Asked, named: Chosen) -> N
     about |= {"frames": str(named.frames)} if named.frames is not None else {}
     about |= {"bundle": asked.bundle} if asked.what == "bundle" else {}
     own.works[_KIND].start(words, session.person.name, asked.product, about)
-    note(request, session, "calibrate", " ".join(words[3:]))
+    turned_out(request, subject=" ".join(words[3:]))
 
 
 def _frames_used(own: Here, product: str) -> tuple[Path, str] | None:

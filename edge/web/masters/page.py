@@ -1,6 +1,5 @@
 """The pages of the master parts."""
 
-import secrets
 from typing import Annotated, Literal
 
 import cv2
@@ -11,18 +10,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.pages.acts import noted
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Engineer, Operator
 from cloud_sync.pages.people import Role, Session
 from cloud_sync.pages.showing import show
-from cloud_sync.pages.site import note
 from edge.config import ProductSection
 from edge.masters.store import NAME, Master, MasterStore
 from edge.record.checks import find_check, read_checks
 from edge.web.here import here
 from edge.web.masters.parts import answered, products
 from edge.web.works.asking import ask_edge
-from edge.web.works.receiving import receive
+from edge.web.works.receiving import received
 from edge.web.works.routes import work_routes
 from edge.web.works.showing import work_values
 
@@ -63,12 +62,12 @@ def check_page(request: Request, session: Operator, number: Annotated[int, InPat
 
 
 @router.post("/masters/{product}/check")
+@noted("masters check", "{product}")
 def start_check(request: Request, session: Operator, product: ProductId) -> Response:
     """Have the running station look at the stored pictures, between parts; where none runs, the command does."""
     own, section = here(request), section_of(request, product)
     words = ["verify-masters", "--product", section.id, "-c", str(own.config.file), "--json"]
     own.works[_KIND].start(words, session.person.name, section.id, {"product": section.id})
-    note(request, session, "masters check", section.id)
     return RedirectResponse("/masters", 303)
 
 
@@ -85,6 +84,7 @@ def master_picture(request: Request, session: Operator, product: ProductId, name
 
 
 @router.post("/masters/{product}/add", status_code=204)
+@noted("masters add", lambda given: f"{given['product']}: {given['called'] or given['name'].rpartition('.')[0]}")
 async def add_master(  # noqa: PLR0913, PLR0917 - what a master part is
     request: Request,
     session: Engineer,
@@ -101,24 +101,22 @@ async def add_master(  # noqa: PLR0913, PLR0917 - what a master part is
     suffix = "." + name.rpartition(".")[2].lower() if "." in name else ""
     if suffix not in {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}:
         raise HTTPException(415, "give a picture: png, jpg, bmp, tif or webp")
-    path = own.config.station.data_dir / "pages" / _KIND / f"coming-{secrets.token_hex(8)}{suffix}"
-    try:
-        await receive(request, path, MOST_BYTES, own.config.retention.free_bytes)
+    folder, free_bytes = own.config.station.data_dir / "pages" / _KIND, own.config.retention.free_bytes
+    async with received(request, folder, f"picture{suffix}", MOST_BYTES, free_bytes) as path:
         words = ["masters", "add", str(path), f"--{expected}", "--product", section.id, "-c", str(own.config.file)]
         words += [f"--name={called or name.rpartition('.')[0]}"]
         words += [*_given("--camera", camera), *_given("--class", expect if expected == "bad" else "")]
-        await run_in_threadpool(_change, request, session, [*words, *_given("--note", remark)], section.id)
-    finally:
-        path.unlink(missing_ok=True)
+        await run_in_threadpool(_change, session, [*words, *_given("--note", remark)])
     return Response(status_code=204)
 
 
 @router.post("/masters/{product}/{name}/remove")
+@noted("masters remove", "{product}: {name}")
 def remove_master(request: Request, session: Engineer, product: ProductId, name: MasterName) -> Response:
     """Forget a master part; the list keeps that it was there."""
     own, section = here(request), section_of(request, product)
     words = ["masters", "remove", name, "--product", section.id, "-c", str(own.config.file)]
-    _change(request, session, words, section.id)
+    _change(session, words)
     return RedirectResponse("/masters", 303)
 
 
@@ -126,11 +124,9 @@ def _jpeg(image: cv2.typing.MatLike) -> Response:
     return Response(cv2.imencode(".jpg", image)[1].tobytes(), media_type="image/jpeg")
 
 
-def _change(request: Request, session: Session, words: list[str], product: str) -> None:
-    """Run a command that changes master parts, and write that down. Raises PagesError."""
+def _change(session: Session, words: list[str]) -> None:
+    """Run a command that changes master parts. Raises PagesError."""
     done = ask_edge(words, session.person.name)
-    named = next((word.partition("=")[2] for word in words if word.startswith("--name=")), words[2])
-    note(request, session, f"masters {words[1]}", f"{product}: {named}", done.fault or "ok")
     if done.fault:
         raise PagesError(done.fault)
 

@@ -10,10 +10,10 @@ from fastapi import Path as InPath
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.pages.acts import noted, turned_out
 from cloud_sync.pages.errors import PagesError
 from cloud_sync.pages.guard import Operator
 from cloud_sync.pages.showing import say, show
-from cloud_sync.pages.site import note
 from cloud_sync.wire.records import InspectionRecord
 from edge.domain.errors import StorageError
 from edge.line.masters import show_master
@@ -42,12 +42,12 @@ class Seen:
 
 
 @router.post("/masters/{product}/show")
-def begin(request: Request, session: Operator, product: ProductId) -> Response:
+@noted("masters show", "{product}")
+def begin(request: Request, session: Operator, product: ProductId) -> Response:  # noqa: ARG001 - the guard
     """Begin to show them."""
     section = section_of(request, product)
     if not MasterStore(here(request).config.station.data_dir, section.id).masters():
         raise PagesError(say(request)("masters.none"))
-    note(request, session, "masters show", section.id)
     return RedirectResponse(f"/masters/{section.id}/show/{datetime.now(UTC):%Y%m%dT%H%M%S}", 303)
 
 
@@ -61,23 +61,30 @@ def show_page(request: Request, session: Operator, product: ProductId, shown: Sh
 
 
 @router.post("/masters/{product}/show/{shown}/{name}")
-def inspect_shown(request: Request, session: Operator, product: ProductId, shown: Shown, name: MasterName) -> Response:
+@noted("masters show part", "{product}: {name}")
+def inspect_shown(
+    request: Request,
+    session: Operator,  # noqa: ARG001 - the guard
+    product: ProductId,
+    shown: Shown,
+    name: MasterName,
+) -> Response:
     """Have the running station inspect what lies under the camera now, as this master part."""
     config, section = here(request).config, section_of(request, product)
     master = master_of(MasterStore(config.station.data_dir, section.id), name)
     trigger = Trigger(master_part_id(shown, name), section.id, (master.camera,), name)
     told = show_master(parse_address(config.line.port), trigger, config.line.deadline_ms / 1000 + _GRACE_S)
-    note(request, session, "masters show part", f"{section.id}: {name}", told.verdict.value)
+    turned_out(request, told.verdict.value)
     return RedirectResponse(f"/masters/{section.id}/show/{shown}", 303)
 
 
 @router.post("/masters/{product}/judge/{shown}")
+@noted("masters check", "{product}, shown {shown}")
 def judge(request: Request, session: Operator, product: ProductId, shown: Shown) -> Response:
     """Have the station judge what was shown."""
     own, section = here(request), section_of(request, product)
     words = ["verify-masters", "--product", section.id, "--shown", shown, "-c", str(own.config.file), "--json"]
     own.works["masters"].start(words, session.person.name, section.id, {"product": section.id})
-    note(request, session, "masters check", f"{section.id}, shown {shown}")
     return RedirectResponse("/masters", 303)
 
 

@@ -45,6 +45,26 @@ const liveView = (root, words) => {
     }
   };
 
+  // Drawn once for each part: what has no map that was recorded shows none.
+  const heated = (figure, look) => {
+    const canvas = figure.querySelector(".heat");
+    const heat = look?.size ? look.heat : null;
+    canvas.hidden = !heat;
+    put(figure.querySelector(".grid"), heat ? inspectd.heat.said("grid", heat, look.camera) : "");
+    const of = heat ? `${look.seq} ${look.picture}` : "";
+    if (of === canvas.dataset.of) return;
+    canvas.dataset.of = of;
+    if (!heat) return;
+    try {
+      inspectd.heat.draw(canvas, heat, look.size);
+    } catch (error) {
+      canvas.hidden = true; // a browser that is short of memory still shows the verdict
+      console.error(error);
+    }
+    canvas.setAttribute("aria-label", inspectd.heat.said("alt", heat, look.camera));
+    root.querySelector(".heat-legend").hidden = false; // from the first on: what moves about draws eyes
+  };
+
   const loaded = async (look, width) => {
     const image = new Image();
     image.alt = say("picture_of", { camera: look.camera });
@@ -86,8 +106,9 @@ const liveView = (root, words) => {
       delete figure.dataset.picture;
     }
     const overlay = figure.querySelector(".boxes");
-    overlay.toggleAttribute("hidden", !here || root.classList.contains("no-boxes"));
+    overlay.toggleAttribute("hidden", !here);
     boxed(overlay, look);
+    heated(figure, here ? look : null);
     const missing = figure.querySelector(".missing");
     missing.hidden = Boolean(here);
     put(missing, here ? "" : say(look.missing || "gone"));
@@ -109,6 +130,7 @@ const liveView = (root, words) => {
       figure.classList.remove("old");
       figure.querySelector("img").hidden = true;
       figure.querySelector(".boxes").toggleAttribute("hidden", true);
+      heated(figure, null);
       const missing = figure.querySelector(".missing");
       missing.hidden = false;
       put(missing, say(looks.length ? "not_lately" : "no_part"));

@@ -41,12 +41,15 @@
   const pump = async () => {
     if (drawing) return;
     drawing = true;
-    while (next && !held) {
-      const event = next;
-      next = null;
-      await draw(event);
+    try {
+      while (next && !held) {
+        const event = next;
+        next = null;
+        await draw(event);
+      }
+    } finally {
+      drawing = false; // what cannot be drawn is the fault of one part, and not the end of the screen
     }
-    drawing = false;
   };
 
   // How old the newest part is: by the station's clock when it was said, by this one's since.
@@ -89,11 +92,8 @@
     by("held").hidden = !held;
     pump();
   });
-  by("hide").addEventListener("click", () => {
-    const hides = root.classList.toggle("no-boxes");
-    by("hide").setAttribute("aria-pressed", String(hides));
-    root.querySelectorAll(".boxes").forEach((each) => each.toggleAttribute("hidden", hides || !each.closest(".camera").dataset.picture));
-  });
+  inspectd.heat.layer([by("hide")], root, "boxes");
+  inspectd.heat.layer([by("hide-heat")], root, "heat");
   setInterval(age, 500);
   followStream(root.dataset.events, { on, lost });
 })();

@@ -2,14 +2,17 @@
 
 import os
 import shutil
-import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
+from fastapi.concurrency import contextmanager_in_threadpool
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from edge.domain.errors import StorageError
+from models.scratch import COMING, scratch_folder, sweep
 
 _PIECE_BYTES = 1 << 20
 
@@ -29,13 +32,9 @@ async def receive(request: Request, into: Path, most_bytes: int, keep_free_bytes
     """
     _check_size(request.headers.get("content-length", ""), most_bytes)
     try:
-        into.parent.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(prefix=".coming-", dir=into.parent)
-        try:
-            size_bytes = await _write(request, number, most_bytes, keep_free_bytes)
-            await run_in_threadpool(os.replace, name, into)
-        finally:
-            await run_in_threadpool(_remove, name)
+        async with contextmanager_in_threadpool(_own_folder(into.parent)) as own:
+            size_bytes = await _write(request, own / "file", most_bytes, keep_free_bytes)
+            await run_in_threadpool(os.replace, own / "file", into)
     except OSError as error:
         raise StorageError(f"cannot keep {into.name}: {error.strerror or error}: make room on the disk") from error
     except ClientDisconnect as error:
@@ -43,9 +42,32 @@ async def receive(request: Request, into: Path, most_bytes: int, keep_free_bytes
     return size_bytes
 
 
-async def _write(request: Request, number: int, most_bytes: int, keep_free_bytes: int) -> int:
+@asynccontextmanager
+async def received(
+    request: Request, folder: Path, name: str, most_bytes: int, keep_free_bytes: int
+) -> AsyncIterator[Path]:
+    """The request's body as a file of this name, for as long as the block lasts. Raises as `receive`."""
+    async with AsyncExitStack() as stack:
+        try:
+            own = await stack.enter_async_context(contextmanager_in_threadpool(_own_folder(folder)))
+        except OSError as error:
+            raise StorageError(f"cannot write {folder}: {error.strerror or error}: make room on the disk") from error
+        await receive(request, own / name, most_bytes, keep_free_bytes)
+        yield own / name
+
+
+@contextmanager
+def _own_folder(beside: Path) -> Iterator[Path]:
+    """A folder for what is on its way; what broke off when the pages were ended in the middle of it goes first."""
+    beside.mkdir(parents=True, exist_ok=True)
+    sweep(beside)
+    with scratch_folder(beside, COMING) as own:
+        yield own
+
+
+async def _write(request: Request, path: Path, most_bytes: int, keep_free_bytes: int) -> int:
     size_bytes, piece = 0, bytearray()
-    with os.fdopen(number, "wb") as file:
+    with os.fdopen(await run_in_threadpool(os.open, path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
         async for part in request.stream():
             size_bytes += len(part)
             if size_bytes > most_bytes:
@@ -62,10 +84,6 @@ async def _write(request: Request, number: int, most_bytes: int, keep_free_bytes
     if not size_bytes:
         raise HTTPException(400, "the file is empty: choose another")
     return size_bytes
-
-
-def _remove(name: str) -> None:
-    Path(name).unlink(missing_ok=True)
 
 
 def _check_size(length: str, most_bytes: int) -> None:

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from cloud_sync.pages.acts import noted, turned_out, unnoted
 from cloud_sync.pages.guard import AtLeast
 from cloud_sync.pages.people import Role, Session
-from cloud_sync.pages.site import note
 from edge.web.here import here
 from edge.web.works.showing import work_part
 
@@ -29,6 +29,7 @@ def work_routes(kind: str, role: Role, stop: str = "") -> APIRouter:
         return work_part(request, kind)
 
     @router.post("/forget")
+    @unnoted("it hides what the page says of a command that ended")
     def forget_work(request: Request, session: Annotated[Session, guard]) -> Response:  # noqa: ARG001 - the guard
         """Show what came of the last one no more."""
         here(request).works[kind].forget()
@@ -37,10 +38,11 @@ def work_routes(kind: str, role: Role, stop: str = "") -> APIRouter:
     if stop:
 
         @router.post("/stop")
-        def stop_work(request: Request, session: Annotated[Session, guard]) -> Response:
+        @noted(stop)
+        def stop_work(request: Request, session: Annotated[Session, guard]) -> Response:  # noqa: ARG001 - the guard
             """End it as Ctrl-C does: what is finished stays."""
-            stopped = here(request).works[kind].stop()
-            note(request, session, stop, "", "ok" if stopped else "none ran")
+            if not here(request).works[kind].stop():
+                turned_out(request, "none ran")
             return RedirectResponse(page, 303)
 
     return router

@@ -3,8 +3,15 @@
 import signal
 import subprocess
 import sys
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from station_kit import Station
+
+from edge.demo.pages import served
+from edge.domain.errors import OutputError
 
 _STAYS = """
 from rich.console import Console
@@ -30,3 +37,23 @@ def test_the_pages_stay_until_they_are_ended_and_leave_nothing_behind(how: signa
             assert demo.wait(20) == 0
         finally:
             demo.kill()
+
+
+def test_pages_are_served_where_the_system_found_room_whoever_takes_ports_meanwhile(tmp_path: Path) -> None:
+    config, log = Station(tmp_path / "station").write_config(), tmp_path / "web.log"
+    with served("edge", config, log) as first, served("edge", config, log) as second:
+        assert first != second
+        for address in (first, second):
+            connection = HTTPConnection(urlsplit(address).netloc, timeout=20)
+            connection.request("GET", "/login")
+            assert connection.getresponse().status == 200
+            connection.close()
+
+
+def test_pages_that_cannot_start_say_why(tmp_path: Path) -> None:
+    (tmp_path / "station.toml").write_text("[station")
+    with (
+        pytest.raises(OutputError, match=r"did not start: .*station\.toml"),
+        served("edge", tmp_path / "station.toml", tmp_path / "web.log"),
+    ):
+        pass

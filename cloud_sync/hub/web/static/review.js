@@ -17,6 +17,7 @@ document.addEventListener("DOMContentLoaded", () => {
   let showing = null; // when the key was pressed that asks for the next picture
 
   const picture = new window.inspectd.Picture(by("stage"));
+  const heat = new window.inspectd.Heat(picture, by("heat"), by("heat_said"), words);
   const boxes = new window.inspectd.Boxes(picture, () => last || classes[0] || "", () => mode());
   const queue = new window.inspectd.Queue(root.dataset.person, { product, reason, station, proposed }, () => refresh());
 
@@ -109,6 +110,7 @@ document.addEventListener("DOMContentLoaded", () => {
     by("empty").hidden = Boolean(sample) || !queue.dry;
     if (!sample) {
       picture.clear();
+      heat.show(null);
       boxes.show([], []);
       shownId = "";
       mode();
@@ -121,6 +123,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const { bitmap, size } = await sample.ready;
       if (queue.current !== sample) return;
       picture.show(bitmap, size);
+      heat.show(sample);
       boxes.show(proposedBoxes(sample), sample.drawn || []);
       boxes.locked = false;
       setTimeout(() => seen(sample), SEEN_MS);
@@ -263,6 +266,10 @@ document.addEventListener("DOMContentLoaded", () => {
     contrast: () => {
       picture.stretch();
       toggle(by("contrast"), picture.stretched);
+    },
+    show_heat: () => {
+      heat.turn();
+      toggle(by("show_heat"), heat.on);
     },
     hide: () => toggle(by("hide"), by("stage").classList.toggle("hide")),
     closer: () => sharpen(picture.zoom(true)),

@@ -10,7 +10,8 @@ window.inspectd = window.inspectd || {};
     constructor(stage) {
       this.stage = stage;
       this.canvas = stage.querySelector("canvas");
-      this.svg = stage.querySelector("svg");
+      this.svgs = stage.querySelectorAll("svg");
+      this.svg = this.svgs[this.svgs.length - 1]; // of the boxes
       this.bitmap = null;
       this.size = [1, 1]; // of the picture as it lies in the store; boxes are in these pixels
       this.view = { zoom: 1, x: 0.5, y: 0.5 };
@@ -98,8 +99,10 @@ window.inspectd = window.inspectd || {};
         pen.imageSmoothingEnabled = scale * ratio < 3;
         pen.drawImage(this.bitmap, -left * scale * ratio, -top * scale * ratio, this.size[0] * scale * ratio, this.size[1] * scale * ratio);
       }
-      this.svg.setAttribute("viewBox", `${left} ${top} ${clientWidth / scale} ${clientHeight / scale}`);
-      this.svg.setAttribute("preserveAspectRatio", "none");
+      for (const svg of this.svgs) {
+        svg.setAttribute("viewBox", `${left} ${top} ${clientWidth / scale} ${clientHeight / scale}`);
+        svg.setAttribute("preserveAspectRatio", "none");
+      }
       this.svg.setAttribute("font-size", String(15 / scale));
       this.changed();
     }
