@@ -202,6 +202,9 @@ def test_the_browser_shows_and_sends_the_fields_that_mean_something_beside_what_
         page.wait_for_selector("#wrong-quantize")
         assert not {"align", "parts", "interval_ms"} & set((sent.value.post_data or "").replace("=", "&").split("&"))
         assert page.evaluate("document.activeElement.name") == "quantize"
+        page.select_option("select[name=source]", "passed")
+        assert page.is_checked("input[name=study]")
+        assert [page.input_value(f"input[name={name}]") for name in ("parts", "overkill_percent")] == ["200", "2"]
         page.said = [line for line in page.said if "422" not in line]  # type: ignore[attr-defined]
         check_quiet(page)
 
