@@ -71,7 +71,7 @@ def make_application(site: Site, routers: Sequence[APIRouter], lifespan: Lifespa
     app.add_exception_handler(RequestValidationError, _not_understood)
     faults: dict[type[Exception], int] = {PagesError: 400, sqlite3.Error: 503, **site.faults}
     for kind, status in faults.items():
-        app.add_exception_handler(kind, _Fault(status))
+        app.add_exception_handler(kind, _Fault(status, site.away.get(kind, "")))
     app.add_middleware(Unexpected, say=show_unexpected)
     app.add_middleware(EventStreams)
     app.add_middleware(Bodies, uploads=site.uploads, refuse=show_refusal)
@@ -116,20 +116,29 @@ def _not_understood(request: Request, error: Exception) -> Response:
 
 
 class _Fault:
-    """An expected error of the site: its own words, in the frame."""
+    """An expected error of the site: its own words, in the frame, and before them what is away where that is known."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, away: str) -> None:
         self._status = status
+        self._away = away
 
     def __call__(self, request: Request, error: Exception) -> Response:
-        return show_error(request, self._status, str(error))
+        away = say(request)(self._away) if self._away else ""
+        return show_error(request, self._status, str(error), away)
 
 
-def show_error(request: Request, status: int, text: str) -> Response:
-    """An error as a page, or as a part of the page that asked for a part."""
-    part = bool(request.headers.get("hx-request"))
-    phrase = HTTPStatus(status).phrase
-    return show(request, "error_part.html" if part else "error.html", status, text=text, code=status, phrase=phrase)
+def show_error(request: Request, status: int, text: str, away: str = "") -> Response:
+    """An error as a page, or as a part of the page that asked for a part.
+
+    Args:
+        request: what failed.
+        status: of HTTP.
+        text: what happened.
+        away: what is away and what to do, said before; a page that says so asks again by itself.
+    """
+    template = "error_part.html" if request.headers.get("hx-request") else "error.html"
+    values = {"text": text, "away": away, "code": status, "phrase": HTTPStatus(status).phrase}
+    return show(request, template, status, again=bool(away) and request.method == "GET", **values)
 
 
 def show_refusal(request: Request, status: int, key: str) -> Response:

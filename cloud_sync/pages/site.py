@@ -42,6 +42,7 @@ class Site:
         hosts: the names and addresses that the pages are asked for by.
         secure: served over TLS.
         faults: what HTTP status an expected error of the site becomes; its message is shown.
+        away: of these, those that say that something is away: the key of what is then said before the message.
         uploads: the routes that take more than a form's bytes from who is logged in, and how many.
     """
 
@@ -53,6 +54,7 @@ class Site:
     hosts: frozenset[str] = frozenset(LOOPBACK)
     secure: bool = False
     faults: Mapping[type[Exception], int] = field(default_factory=dict)
+    away: Mapping[type[Exception], str] = field(default_factory=dict)
     uploads: Mapping[str, int] = field(default_factory=dict)
 
     @property

@@ -95,7 +95,7 @@ def test_what_was_held_back_is_shown_beside_what_was_there_first(place: str) -> 
         writer.insert([first], [letter], NOW_MS)
         writer.insert([other], [], NOW_MS + 1)
     with engine(place).connect() as connection:
-        found, [held], [dead] = condition(connection), held_back(connection, 10), letters(connection, 10)
+        found, [held], [dead] = condition(connection, NOW_MS), held_back(connection, 10), letters(connection, 10)
 
     assert (found.records, found.quarantined, found.dead_letters) == (1, 1, 1)
     assert (held.seq, held.held, held.came) == (1, first.payload[:600], other.payload[:600])

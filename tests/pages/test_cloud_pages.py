@@ -21,7 +21,7 @@ from cloud_sync.hub.rollout.stages import Asked, Counts, Standing, What, decide
 from cloud_sync.hub.store.writing import StoreWriter
 from cloud_sync.hub.trust.kept import read_state
 from cloud_sync.hub.web.health import signed_until
-from cloud_sync.hub.web.rollouts import gates
+from cloud_sync.hub.web.rollout_stations import gates
 from cloud_sync.hub.web.site import make_fleet_pages
 from cloud_sync.hub.web.standing import SILENT_MS
 from cloud_sync.pages.audit import AuditLog
@@ -67,9 +67,10 @@ def order(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        pytest.param("", ["1", "2", "3", "4", "5"], id="all-by-name"),
-        pytest.param("?show=offline", ["3", "4"], id="away-or-silent"),
-        pytest.param("?show=attention", ["2", "3", "4", "5"], id="needs-a-look"),
+        pytest.param("", ["2", "4", "3", "5", "1"], id="all-the-worst-first"),
+        pytest.param("?order=station", ["1", "2", "3", "4", "5"], id="all-by-name"),
+        pytest.param("?show=offline", ["4", "3"], id="away-or-silent"),
+        pytest.param("?show=attention", ["2", "4", "3", "5"], id="needs-a-look"),
         pytest.param("?show=drift", ["5"], id="drift"),
         pytest.param("?show=backlog", ["2"], id="backlog"),
         pytest.param("?show=not_ready", ["2"], id="not-ready"),

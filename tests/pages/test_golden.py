@@ -16,6 +16,7 @@ from pages_kit import MISSING, Visitor, check_quiet, chromium, enter, let_in, se
 from review_kit import pages_on, store_with
 from stores import engine
 
+from cloud_sync.hub.files.blobs import FolderBlobs
 from cloud_sync.hub.labels.golden import Golden, Seen, golden_of
 from cloud_sync.hub.labels.truths import good
 from edge.backup.contents import gather
@@ -77,7 +78,7 @@ def beside(who: Visitor) -> dict[str, str] | None:
 def found_in(folder: Path, held: Mapping[str, bytes], product: str = PRODUCT, camera: str = "top") -> Golden | None:
     sends(folder, held)
     with engine(str(folder / "cloud.db")).connect() as connection:
-        return golden_of(connection, str(folder / "cloud.blobs"), Seen(STATION, product, camera))
+        return golden_of(connection, FolderBlobs(folder / "cloud.blobs"), Seen(STATION, product, camera))
 
 
 def test_what_a_real_station_sends_holds_its_golden_pictures(

@@ -10,6 +10,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import parse_qsl, urlsplit
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from obstore.store import RetryConfig, S3Store
 
 _PIECE_BYTES = 1024**2
-_TIMEOUT = "20s"
-_RETRIED_S = 10
 _OPTIONS = {"endpoint", "region"}
 
 
@@ -46,17 +45,30 @@ class Blobs(Protocol):
         ...
 
 
-def open_blobs(place: str) -> Blobs:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a bucket is waited for: for one answer, and how long and how often it is asked anew."""
+
+    answer_s: float = 20
+    again_s: float = 10
+    again_times: int = 2
+
+
+def open_blobs(place: str, patience: Patience = Patience()) -> Blobs:
     """The blob store at a folder's path or at `s3://BUCKET/PREFIX?endpoint=URL&region=NAME`.
 
     Credentials come from the environment alone (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ...), and so may the rest.
+
+    Args:
+        place: where.
+        patience: with a bucket that is away.
 
     Raises:
         BlobError: it is no such place.
     """
     if "://" not in place:
         return FolderBlobs(Path(place))
-    return BucketBlobs(place)
+    return BucketBlobs(place, patience)
 
 
 class FolderBlobs:
@@ -109,8 +121,8 @@ class FolderBlobs:
 class BucketBlobs:
     """A bucket that speaks S3, through obstore."""
 
-    def __init__(self, url: str) -> None:
-        self._store = _bucket(url)
+    def __init__(self, url: str, patience: Patience = Patience()) -> None:
+        self._store = _bucket(url, patience)
         self._place = url.partition("?")[0]
 
     def put(self, sha256: str, content: BinaryIO) -> None:
@@ -182,7 +194,7 @@ def _whole(sha256: str, found: bytes, wanted_bytes: int) -> bytes:
     return found
 
 
-def _bucket(url: str) -> "S3Store":
+def _bucket(url: str, patience: Patience) -> "S3Store":
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
     if parts.scheme != "s3" or not parts.netloc or set(options) - _OPTIONS:
@@ -198,15 +210,15 @@ def _bucket(url: str) -> "S3Store":
             parts.netloc,
             prefix=parts.path.strip("/") or None,
             config=config,  # type: ignore[arg-type]
-            client_options={"timeout": _TIMEOUT, "allow_http": endpoint.startswith("http://")},
-            retry_config=_retries(),
+            client_options={"timeout": f"{patience.answer_s:g}s", "allow_http": endpoint.startswith("http://")},
+            retry_config=_retries(patience),
         )
 
 
-def _retries() -> "RetryConfig":
+def _retries(patience: Patience) -> "RetryConfig":
     from datetime import timedelta
 
-    return {"max_retries": 2, "retry_timeout": timedelta(seconds=_RETRIED_S)}
+    return {"max_retries": patience.again_times, "retry_timeout": timedelta(seconds=patience.again_s)}
 
 
 @contextlib.contextmanager

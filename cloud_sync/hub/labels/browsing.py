@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from cloud_sync.hub.labels.facts import is_newest
 from cloud_sync.hub.labels.listing import SampleView, sample_views
 from cloud_sync.hub.labels.second_looks import is_hidden
 from cloud_sync.hub.labels.truths import names_of
@@ -45,8 +46,8 @@ def browse(connection: sa.Connection, sought: Sought, before: int, limit: int) -
     """Samples whose label that counts fits, the newest first. Raises SQLAlchemyError."""
     mine = labels.c.product == sought.product, labels.c.seq < before
     window = sa.select(labels).where(*mine).order_by(labels.c.seq.desc()).limit(_LOOKED_AT).subquery()
-    query = sa.select(window.c.seq, window.c.sample).join(samples, samples.c.label == window.c.seq)
-    query = query.where(samples.c.id == window.c.sample, *_fits(window, sought))
+    counts_now = sa.select(samples.c.label).where(samples.c.id == window.c.sample).scalar_subquery()  # one look each
+    query = sa.select(window.c.seq, window.c.sample).where(counts_now == window.c.seq, *_fits(window, sought))
     rows = connection.execute(query.order_by(window.c.seq.desc()).limit(limit)).all()
     if len(rows) == limit:
         next_before: int | None = rows[-1].seq
@@ -66,15 +67,13 @@ def disputed(connection: sa.Connection, product: str, after: str, limit: int) ->
 def counts(connection: sa.Connection, product: str) -> Mapping[str, Mapping[str, int]]:
     """Labelled samples by what they are said to be, then by role: learned, holdout, twin, and "" for not yet dealt.
 
-    Looks at every labelled sample of the product. Raises SQLAlchemyError.
+    Looks at every label of the product. Raises SQLAlchemyError.
     """
     table, dealt = labels.c, memberships.c
     role = sa.func.coalesce(dealt.role, "")
-    joined = samples.join(labels, table.seq == samples.c.label).outerjoin(
-        memberships, (dealt.product == samples.c.product) & (dealt.sample == samples.c.id)
-    )
+    joined = labels.outerjoin(memberships, (dealt.product == table.product) & (dealt.sample == table.sample))
     query = sa.select(table.says, table.classes, role, sa.func.count()).select_from(joined)
-    grouped = query.where(samples.c.product == product).group_by(table.says, table.classes, role)
+    grouped = query.where(table.product == product, is_newest()).group_by(table.says, table.classes, role)
     found: dict[str, Counter[str]] = {}
     for says, classes, dealt_as, count in connection.execute(grouped):
         for name in names_of(says, classes):

@@ -91,22 +91,54 @@ def label_facts(
         since_seq: `labels_seq` of the run; 0: since ever.
         trained: the classes that the model in use was taught. Raises SQLAlchemyError.
     """
-    total, new = _by_class(connection, product, 0), _by_class(connection, product, since_seq)
+    total, new = images_by_class(connection, product), images_by_class(connection, product, since_seq)
     unsure, conflicts, unlabelled = _open(connection, product, total)
     total.pop(UNSURE, None)
     new.pop(UNSURE, None)
-    never = tuple(sorted(total.keys() - {GOOD} - set(trained)))
+    never = never_trained(total, trained)
     return LabelFacts(product, labels_seq(connection), new, total, never, unsure, conflicts, unlabelled)
 
 
+def images_by_class(connection: sa.Connection, product: str, since_seq: int = 0) -> dict[str, int]:
+    """Images by what their newest label says, `unsure` among them; looks at the labels since, and at no sample.
+
+    Raises SQLAlchemyError.
+    """
+    query = (
+        sa.select(labels.c.says, labels.c.classes, sa.func.count())
+        .where(labels.c.product == product, labels.c.seq > since_seq, is_newest())
+        .group_by(labels.c.says, labels.c.classes)
+    )
+    found: Counter[str] = Counter()
+    for says, classes, count in connection.execute(query):
+        found.update(dict.fromkeys(names_of(says, classes), count))
+    return dict(sorted(found.items()))
+
+
+def is_newest() -> sa.ColumnElement[bool]:
+    """Condition on a label: nothing was said of its sample after it."""
+    later = labels.alias("later")
+    same = later.c.product == labels.c.product, later.c.sample == labels.c.sample
+    return ~sa.exists().where(*same, later.c.seq > labels.c.seq)
+
+
+def never_trained(total: Mapping[str, int], trained: Collection[str]) -> tuple[str, ...]:
+    """Of classes that images are labelled with those that a model was not taught, in order. Pure."""
+    return tuple(sorted(total.keys() - {GOOD, UNSURE} - set(trained)))
+
+
 def drift_facts(connection: sa.Connection, product: str) -> DriftFacts:
+    """What drifts now, of how many signs. Raises SQLAlchemyError."""
+    mine = sa.select(sa.func.count()).select_from(drift_signs).where(drift_signs.c.product == product)
+    return DriftFacts(product, drift_alarms(connection, product), connection.scalar(mine) or 0)
+
+
+def drift_alarms(connection: sa.Connection, product: str) -> tuple[DriftAlarm, ...]:
     """What drifts now. Raises SQLAlchemyError."""
     table = drift_signs.c
-    mine = table.product == product
-    columns = [table[name] for name in DriftAlarm.__slots__]
-    query = sa.select(*columns).where(mine, table.alarm).order_by(table.station, table.camera, table.sign)
-    watched = connection.scalar(sa.select(sa.func.count()).select_from(drift_signs).where(mine)) or 0
-    return DriftFacts(product, tuple(DriftAlarm(*row) for row in connection.execute(query)), watched)
+    query = sa.select(*(table[name] for name in DriftAlarm.__slots__)).where(table.product == product, table.alarm)
+    found = connection.execute(query.order_by(table.station, table.camera, table.sign))
+    return tuple(DriftAlarm(*row) for row in found)
 
 
 def overrule_facts(connection: sa.Connection, product: str, since_ms: int = 0) -> OverruleFacts:
@@ -120,21 +152,6 @@ def overrule_facts(connection: sa.Connection, product: str, since_ms: int = 0) -
 def labels_seq(connection: sa.Connection) -> int:
     """The newest label's number, 0 where there is none. Raises SQLAlchemyError."""
     return connection.scalar(sa.select(label_counter.c.value)) or 0
-
-
-def _by_class(connection: sa.Connection, product: str, since_seq: int) -> dict[str, int]:
-    """Images by what their newest label says."""
-    newest = samples.join(labels, labels.c.seq == samples.c.label)
-    query = (
-        sa.select(labels.c.says, labels.c.classes, sa.func.count())
-        .select_from(newest)
-        .where(samples.c.product == product, labels.c.seq > since_seq)
-        .group_by(labels.c.says, labels.c.classes)
-    )
-    found: Counter[str] = Counter()
-    for says, classes, count in connection.execute(query):
-        found.update(dict.fromkeys(names_of(says, classes), count))
-    return dict(sorted(found.items()))
 
 
 def _open(connection: sa.Connection, product: str, total: Mapping[str, int]) -> tuple[int, int, int]:

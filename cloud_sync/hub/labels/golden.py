@@ -16,7 +16,7 @@ from typing import Annotated
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cloud_sync.hub.files.blobs import open_blobs
+from cloud_sync.hub.files.blobs import Blobs
 from cloud_sync.hub.station_desks import last_health
 from cloud_sync.hub.store.file_tables import files
 from cloud_sync.wire.kit import CONFIG, KitError, KitFile, KitManifest, read_manifest
@@ -60,12 +60,12 @@ class _Masters(BaseModel):
     masters: tuple[_Master, ...] = ()
 
 
-def golden_of(connection: sa.Connection, place: str, seen: Seen) -> Golden | None:
+def golden_of(connection: sa.Connection, blobs: Blobs, seen: Seen) -> Golden | None:
     """The golden picture, which is here whole; None where the station sent none.
 
     Args:
         connection: to the store.
-        place: of the blobs.
+        blobs: where kits lie; what was found in a kit is kept for as long as they are.
         seen: by whom, and what.
 
     Raises:
@@ -76,38 +76,38 @@ def golden_of(connection: sa.Connection, place: str, seen: Seen) -> Golden | Non
     size_bytes = _size_of(connection, seen.station, kit)
     if not 0 < size_bytes <= _LIST_MOST_BYTES:
         return None
-    found = _in_kit(place, kit, size_bytes, seen)
+    found = _in_kit(blobs, kit, size_bytes, seen)  # type: ignore[arg-type]  # each is known by itself
     is_here = found is not None and _size_of(connection, seen.station, found.sha256) == found.size_bytes
     return found if is_here else None
 
 
 @lru_cache(maxsize=512)
-def _in_kit(place: str, kit: str, size_bytes: int, seen: Seen) -> Golden | None:
+def _in_kit(blobs: Blobs, kit: str, size_bytes: int, seen: Seen) -> Golden | None:
     try:
-        manifest = read_manifest(_read(place, KitFile(sha256=kit, size_bytes=size_bytes)))
-        return _master(place, manifest, seen) or _reference(place, manifest, seen.product)
+        manifest = read_manifest(_read(blobs, KitFile(sha256=kit, size_bytes=size_bytes)))
+        return _master(blobs, manifest, seen) or _reference(blobs, manifest, seen.product)
     except (KitError, ValidationError, ValueError, AttributeError, TypeError) as error:
         _LOG.warning("no golden picture of station %s in its kit %s: %s", seen.station, kit, error)
         return None
 
 
-def _master(place: str, manifest: KitManifest, seen: Seen) -> Golden | None:
+def _master(blobs: Blobs, manifest: KitManifest, seen: Seen) -> Golden | None:
     folder = f"data/masters/{seen.product}"
     listed = manifest.files.get(f"{folder}/masters.json")
     if listed is None:
         return None
-    for master in _Masters.model_validate_json(_read(place, listed)).masters:
+    for master in _Masters.model_validate_json(_read(blobs, listed)).masters:
         file = manifest.files.get(f"{folder}/{master.sha256}.png")
         if master.good and master.camera == seen.camera and file is not None:
             return _golden(file, master.name)
     return None
 
 
-def _reference(place: str, manifest: KitManifest, product: str) -> Golden | None:
+def _reference(blobs: Blobs, manifest: KitManifest, product: str) -> Golden | None:
     config = manifest.files.get(CONFIG)
     if config is None:
         return None
-    content = tomllib.loads(_read(place, config).decode())
+    content = tomllib.loads(_read(blobs, config).decode())
     named = next((one.get("reference") for one in content.get("product", []) if one.get("id") == product), None)
     name = _in_kit_called(str(named or ""), str(content.get("station", {}).get("data_dir", "data")))
     file = manifest.files.get(name)
@@ -126,11 +126,11 @@ def _golden(file: KitFile, master: str = "") -> Golden | None:
     return Golden(file.sha256, file.size_bytes, master) if 0 < file.size_bytes <= _PICTURE_MOST_BYTES else None
 
 
-def _read(place: str, file: KitFile) -> bytes:
+def _read(blobs: Blobs, file: KitFile) -> bytes:
     """A list's bytes. Raises BlobError, KitError: it is too long to be one."""
     if file.size_bytes > _LIST_MOST_BYTES:
         raise KitError(f"a list of {file.size_bytes} bytes is none")
-    return open_blobs(place).read(file.sha256, 0, file.size_bytes)
+    return blobs.read(file.sha256, 0, file.size_bytes)
 
 
 def _size_of(connection: sa.Connection, station: str, sha256: str) -> int:

@@ -11,11 +11,12 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.labels.claims import is_free
 from cloud_sync.hub.labels.usefulness import BITS, HIGHEST
+from cloud_sync.hub.store.distinct import values_of
 from cloud_sync.hub.store.file_tables import files
 from cloud_sync.hub.store.label_tables import samples
 
 COUNTED_MOST = 10_000
-_NAMES_MOST = 200
+_NAMES_MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def count_open(connection: sa.Connection, chosen: Chosen) -> int:
     total = 0
     for heap in heaps(connection, chosen):
         some = sa.select(sa.literal(1)).where(*_open(chosen), samples.c.usefulness == heap)
-        some = some.limit(COUNTED_MOST + 1 - total)
+        some = some.order_by(samples.c.at_ms).limit(COUNTED_MOST + 1 - total)  # by the heap's index, not by the table
         total += connection.scalar(sa.select(sa.func.count()).select_from(some.subquery())) or 0
         if total > COUNTED_MOST:
             break
@@ -120,12 +121,5 @@ def _is_here() -> sa.ColumnElement[bool]:
 def _distinct(
     connection: sa.Connection, column: sa.ColumnElement[str], conditions: list[sa.ColumnElement[bool]]
 ) -> list[str]:
-    """The values of a column, each by one look into an index that begins with it."""
-    found: list[str] = []
-    while len(found) < _NAMES_MOST:
-        beyond = [column > found[-1]] if found else []
-        value = connection.scalar(sa.select(sa.func.min(column)).where(*conditions, *beyond))
-        if value is None:
-            break
-        found.append(value)
-    return found
+    found = values_of(column, "name", conditions)
+    return list(connection.scalars(sa.select(found.c.name).limit(_NAMES_MOST)))

@@ -1,10 +1,11 @@
 """What the triggers weigh, out of the store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from cloud_sync.hub.labels.facts import DriftAlarm, drift_facts, label_facts, overrule_facts
+from cloud_sync.hub.labels.facts import DriftAlarm, drift_alarms, images_by_class, never_trained, overrule_facts
+from cloud_sync.hub.labels.truths import UNSURE
 from cloud_sync.hub.retraining.cloud_toml import ProductSection
 from cloud_sync.hub.retraining.runs import Run, Runs, history_of, seen
 from cloud_sync.hub.retraining.triggers import ProductFacts, Weighed, weigh, weigh_by_hand
@@ -19,7 +20,9 @@ def weighed(runs: Runs, product: ProductSection, now_ms: int, *, by_hand: bool =
     return decide(product.triggers.rules, facts, history_of(past, now_ms), now_ms)
 
 
-def product_facts(connection: sa.Connection, product: str, past: Sequence[Run]) -> ProductFacts:
+def product_facts(
+    connection: sa.Connection, product: str, past: Sequence[Run], total: Mapping[str, int] | None = None
+) -> ProductFacts:
     """What happened since the last training of a product.
 
     Before the first one no class is new: all are.
@@ -27,16 +30,18 @@ def product_facts(connection: sa.Connection, product: str, past: Sequence[Run]) 
     Args:
         connection: to the store.
         product: its id.
-        past: its runs, newest first. Raises SQLAlchemyError.
+        past: its runs, newest first.
+        total: its images by class where they were counted already: that looks at every label. Raises SQLAlchemyError.
     """
     since_seq, known = seen(past)
-    labels = label_facts(connection, product, since_seq, known)
+    total = images_by_class(connection, product) if total is None else total
+    new = images_by_class(connection, product, since_seq)
     overrules = overrule_facts(connection, product, past[0].started_at_ms if past else 0)
     return ProductFacts(
-        labels=sum(labels.total.values()),
-        new_labels=labels.new_images,
-        new_classes=labels.never_trained if known else (),
-        drifting=tuple(map(_said, drift_facts(connection, product).alarms)),
+        labels=sum(total.values()) - total.get(UNSURE, 0),
+        new_labels=sum(new.values()) - new.get(UNSURE, 0),
+        new_classes=never_trained(total, known) if known else (),
+        drifting=tuple(map(_said, drift_alarms(connection, product))),
         judged=overrules.looked_at,
         overruled=overrules.wrong,
     )

@@ -79,6 +79,13 @@ class Runs:
     def __init__(self, place: str, *, create: bool = True) -> None:
         self._engine = open_engine(place, create=create)
 
+    @classmethod
+    def over(cls, engine: sa.Engine) -> Self:
+        """The runs of a store that is open already; whoever opened it closes it."""
+        made = cls.__new__(cls)
+        made._engine = engine  # noqa: SLF001 - our own
+        return made
+
     def open(self, product: str, trigger: Trigger, why: str, now_ms: int) -> Run:
         """Begin a run, if none of this product is under way.
 

@@ -3,17 +3,20 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from cloud_sync.hub.rollout.plan import RolloutPlan, unpack_plan
 from cloud_sync.hub.rollout.stages import Asked, Counts, Standing, stage_name
+from cloud_sync.hub.store.distinct import values_of
 from cloud_sync.hub.store.file_tables import jobs
 from cloud_sync.hub.store.rollout_tables import rollout_decisions, rollout_stations, rollouts
 from cloud_sync.hub.store.tables import conditions, stations
 from cloud_sync.wire.messages import HealthMessage
 
 _RELEASE_ALARM = "release"
+_NEWEST_FIRST = (rollouts.c.made_at_ms.desc(), rollouts.c.release)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,20 @@ class Claim:
 
 def read_rollouts(connection: sa.Connection) -> list[Rollout]:
     """All of them, the newest first. Raises PlanError, SQLAlchemyError."""
-    columns = [rollouts.c[name] for name in Rollout.__slots__]
-    rows = connection.execute(sa.select(*columns).order_by(rollouts.c.made_at_ms.desc(), rollouts.c.release))
-    return [Rollout(**{**row._asdict(), "plan": unpack_plan(row.plan)}) for row in rows]
+    return _read(connection, _told().order_by(*_NEWEST_FIRST))
+
+
+def read_newest(connection: sa.Connection, limit: int) -> list[Rollout]:
+    """Some: those that run, those that wait, then those that ended, the newest first; each state by its index.
+
+    Raises PlanError, SQLAlchemyError.
+    """
+    some = {
+        state: _read(connection, _told().where(rollouts.c.state == state).order_by(*_NEWEST_FIRST).limit(limit))
+        for state in ("running", "waiting", "done", "stopped")
+    }
+    ended = sorted(some["done"] + some["stopped"], key=lambda one: (-one.made_at_ms, one.release))
+    return (some["running"] + some["waiting"] + ended)[:limit]
 
 
 def watched(known: Sequence[Rollout]) -> list[Rollout]:
@@ -103,43 +117,79 @@ def watched(known: Sequence[Rollout]) -> list[Rollout]:
 
 def read_rollout(connection: sa.Connection, release: str) -> Rollout | None:
     """One of them; None where there is none of this name."""
-    return next((one for one in read_rollouts(connection) if one.release == release), None)
+    return next(iter(_read(connection, _told().where(rollouts.c.release == release))), None)
 
 
-def read_decisions(connection: sa.Connection, release: str) -> list[Told]:
-    """All that was decided of a rollout, in order."""
-    columns = [rollout_decisions.c[name] for name in Told.__slots__]
+def read_decisions(connection: sa.Connection, release: str, newest: int | None = None) -> list[Told]:
+    """What was decided of a rollout, in order: all of it, or the newest, without the facts of all stations."""
+    columns: list[sa.ColumnElement[Any]] = [rollout_decisions.c[name] for name in Told.__slots__]
+    if newest is not None:
+        columns[-1] = sa.literal("")
     mine = sa.select(*columns).where(rollout_decisions.c.release == release)
-    return [Told(*row) for row in connection.execute(mine.order_by(rollout_decisions.c.number))]
+    found = connection.execute(mine.order_by(rollout_decisions.c.number.desc()).limit(newest))
+    return [Told(*row) for row in found][::-1]
 
 
-def read_claims(connection: sa.Connection) -> dict[str, Claim]:
-    """Of each station that was asked for anything: the newest. What a station hears is one offer at a time."""
-    own = rollout_stations.c
+def read_claims(connection: sa.Connection, release: str | None = None) -> dict[str, Claim]:
+    """Of each station that was asked for anything: the newest. What a station hears is one offer at a time.
+
+    Args:
+        connection: to the store.
+        release: only the stations of this rollout, whatever they were asked for since.
+    """
+    newest = _newest_asked(connection, release)
+    own, releases = rollout_stations.c, sorted(set(newest.values()))
     query = (
         sa.select(own.station, own.release, own.job, own.asked, jobs.c.state)
-        .join(jobs, sa.and_(jobs.c.station == own.station, jobs.c.job == own.job))
-        .where(own.asked != Asked.NOTHING.value)
-        .order_by(own.asked_at_ms, own.release)
+        .join(jobs, sa.and_(same_job(), jobs.c.name.in_(releases)))
+        .where(own.release.in_(releases), own.asked != Asked.NOTHING.value)
     )
-    return {row.station: Claim(row.release, row.job, Asked(row.asked), row.state) for row in connection.execute(query)}
+    return {
+        row.station: Claim(row.release, row.job, Asked(row.asked), row.state)
+        for row in connection.execute(query)
+        if newest.get(row.station) == row.release
+    }
 
 
 def read_standings(connection: sa.Connection, rollout: Rollout, now_ms: int) -> tuple[Standing, ...]:
     """What is known of each station of a rollout, in the order of their turn."""
-    own, claims = rollout_stations.c, read_claims(connection)
-    states = {one.release: one.state for one in read_rollouts(connection)}
+    own, claims = rollout_stations.c, read_claims(connection, rollout.release)
+    others = rollouts.c.release.in_(sorted({claim.release for claim in claims.values()}))
+    found = connection.execute(sa.select(rollouts.c.release, rollouts.c.state).where(others))
+    states: dict[str, str] = {row[0]: row[1] for row in found}
     query = (
         sa.select(rollout_stations, jobs.c.state, jobs.c.why, jobs.c.figures, jobs.c.changed_at_ms)
         .add_columns(stations.c.last_seen_at_ms, conditions.c.state.label("online"))
         .add_columns(conditions.c.health, conditions.c.health_at_ms)
-        .outerjoin(jobs, sa.and_(jobs.c.station == own.station, jobs.c.job == own.job))
+        .outerjoin(jobs, sa.and_(same_job(), jobs.c.name == rollout.release))
         .outerjoin(stations, stations.c.station == own.station)
         .outerjoin(conditions, conditions.c.station == own.station)
         .where(own.release == rollout.release)
         .order_by(own.place)
     )
     return tuple(_standing(row, claims, states, now_ms) for row in connection.execute(query).mappings())
+
+
+def _told() -> "sa.Select[tuple[Any, ...]]":
+    return sa.select(*(rollouts.c[name] for name in Rollout.__slots__))
+
+
+def _read(connection: sa.Connection, query: "sa.Select[tuple[Any, ...]]") -> list[Rollout]:
+    rows = connection.execute(query)
+    return [Rollout(**{**row._asdict(), "plan": unpack_plan(row.plan)}) for row in rows]
+
+
+def _newest_asked(connection: sa.Connection, release: str | None) -> dict[str, str]:
+    """Of each station the release that it was asked for last: one look into an index each, whatever was before."""
+    if release is None:
+        names = values_of(rollout_stations.c.station, "station")
+    else:
+        names = sa.select(rollout_stations.c.station).where(rollout_stations.c.release == release).subquery()
+    asked = rollout_stations.alias("asked")
+    mine = asked.c.station == names.c.station, asked.c.asked != Asked.NOTHING.value
+    last = sa.select(asked.c.release).where(*mine).order_by(asked.c.asked_at_ms.desc(), asked.c.release.desc())
+    query = sa.select(names.c.station, last.limit(1).correlate(names).scalar_subquery())
+    return {row[0]: row[1] for row in connection.execute(query) if row[1] is not None}
 
 
 def _standing(found: sa.RowMapping, claims: Mapping[str, Claim], states: Mapping[str, str], now_ms: int) -> Standing:
@@ -159,6 +209,12 @@ def _standing(found: sa.RowMapping, claims: Mapping[str, Claim], states: Mapping
         trouble=_trouble(found, asked_at_ms) if is_asked else (),
         busy=_busy(found["release"], claims.get(found["station"]), states),
     )
+
+
+def same_job() -> sa.ColumnElement[bool]:
+    """Condition: the offer of a rollout's station; name its releases too, for offers are found by them."""
+    own = rollout_stations.c
+    return sa.and_(jobs.c.name == own.release, jobs.c.station == own.station, jobs.c.job == own.job)
 
 
 def counts_in(figures: str) -> Counts:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from cloud_sync.hub.store.file_tables import files
+from cloud_sync.hub.store.hour_tables import HOUR_MS
 from cloud_sync.hub.store.label_tables import arrivals
+from cloud_sync.hub.store.overview import LETTERS_H
 from cloud_sync.hub.store.tables import (
     conditions,
     dead_letter_hours,
@@ -33,7 +35,7 @@ class Condition:
         faulty: of these, those that could not be seen to.
         open_files: files that are on their way.
         refused_files: files that were none of ours.
-        dead_letters: messages that were not our protocol, kept or not.
+        dead_letters: messages of the last `LETTERS_H` hours that were not our protocol, kept or not.
         quarantined: records that came under an identity already taken.
     """
 
@@ -73,8 +75,10 @@ class Held:
     held: bytes
 
 
-def condition(connection: sa.Connection) -> Condition:
+def condition(connection: sa.Connection, now_ms: int) -> Condition:
     """How it is now. Raises SQLAlchemyError."""
+    hours = dead_letter_hours.c
+    recent = sa.select(sa.func.sum(hours.kept + hours.dropped)).where(hours.hour > now_ms // HOUR_MS - LETTERS_H)
     sums = connection.execute(sa.select(sa.func.sum(holdings.c.records), sa.func.sum(holdings.c.lost))).one()
     open_states = files.c.state.in_(("open", "sent"))
     return Condition(
@@ -86,9 +90,7 @@ def condition(connection: sa.Connection) -> Condition:
         faulty=_count(connection, sa.select(arrivals.c.seq).where(arrivals.c.fault.is_not(None))),
         open_files=_count(connection, sa.select(files.c.sha256).where(open_states)),
         refused_files=_count(connection, sa.select(files.c.sha256).where(files.c.state == "refused")),
-        dead_letters=int(
-            connection.scalar(sa.select(sa.func.sum(dead_letter_hours.c.kept + dead_letter_hours.c.dropped))) or 0
-        ),
+        dead_letters=int(connection.scalar(recent) or 0),
         quarantined=_count(connection, sa.select(quarantine.c.seq)),
     )
 

@@ -56,6 +56,7 @@ jobs = sa.Table(
     sa.Column("figures", sa.Text, nullable=False, server_default="{}"),  # what the station counted in this state, JSON
     sa.Column("said_at_ms", sa.BigInteger),  # when it said so, by its own clock
     sa.Column("heard_at_ms", sa.BigInteger),  # by ours
+    sa.Index("jobs_by_release", "name", "station", "job"),
 )
 
 ALL = (files, file_chunks, releases, jobs)

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from cloud_sync.hub.store.tables import metadata
 
 _HEAP = ("usefulness", "at_ms", "id")
+_FAULTY = sa.text("fault IS NOT NULL")
 _UNSAID = sa.text("label IS NULL AND sha256 IS NOT NULL")
 
 
@@ -35,6 +36,7 @@ arrivals = sa.Table(
     sa.Column("stream", sa.String(32), primary_key=True),
     sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("fault", sa.Text),  # why it could not be seen to; it is not tried again
+    sa.Index("arrivals_faulty", "station", sqlite_where=_FAULTY, postgresql_where=_FAULTY),
 )
 
 samples = sa.Table(
@@ -170,6 +172,15 @@ drift_signs = sa.Table(
     sa.Column("epoch", sa.String(32), nullable=False),
     sa.Column("said_at_ms", sa.BigInteger, nullable=False),  # by the station's clock
     sa.Column("heard_at_ms", sa.BigInteger, nullable=False),
+    sa.Index(
+        "drift_alarms",
+        "station",
+        "product",
+        "camera",
+        "sign",
+        sqlite_where=sa.text("alarm = 1"),
+        postgresql_where=sa.text("alarm"),
+    ),
 )
 
 drift_changes = sa.Table(

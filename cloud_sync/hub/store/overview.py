@@ -2,16 +2,21 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
+from cloud_sync.hub.store.distinct import values_of
 from cloud_sync.hub.store.hour_tables import HOUR_MS, inspection_hours
 from cloud_sync.hub.store.label_tables import drift_signs
 from cloud_sync.hub.store.tables import conditions, dead_letter_hours, holdings, quarantine, stations
 from cloud_sync.wire.messages import HealthMessage
 
 DAY_H = 24
+LETTERS_H = 7 * DAY_H  # what came wrong before that was seen, or never will be
+HELD_COUNTED = 100
+_KEPT_WORDS = 8192
 Query = TypeVar("Query", bound=sa.Select[Any])
 
 
@@ -65,8 +70,8 @@ class StationLine:
         health: its last word on how it is; None if it never said.
         health_at_ms: when that came.
         lost: records that it gave up unsent.
-        quarantined: records that came under an identity already taken.
-        dead_letters: messages that were not our protocol, kept or not.
+        quarantined: records that came under an identity already taken, counted up to `HELD_COUNTED` and one.
+        dead_letters: messages of the last `LETTERS_H` hours that were not our protocol, kept or not.
         drift: what drifts there now, each as product, camera and sign.
         hours: how parts were judged in each of the last hours, the oldest first; the last one is under way.
         in_use: of the last hours, which model judged each product last.
@@ -122,11 +127,8 @@ def overview(
     """
     judged = _judged(connection, now_ms // HOUR_MS, hours, station)
     said = {row.station: row for row in connection.execute(_of(sa.select(conditions), conditions, station))}
-    lost = _sums(connection, holdings, sa.func.sum(holdings.c.lost), station)
-    quarantined = _sums(connection, quarantine, sa.func.count(), station)
-    letters = _sums(
-        connection, dead_letter_hours, sa.func.sum(dead_letter_hours.c.kept + dead_letter_hours.c.dropped), station
-    )
+    lost, quarantined = _lost(connection, station), _held(connection, station)
+    letters = _letters(connection, now_ms // HOUR_MS - LETTERS_H, station)
     drifts = _drifts(connection, station)
     shown = range(now_ms // HOUR_MS - hours + 1, now_ms // HOUR_MS + 1)
     lines = []
@@ -139,7 +141,7 @@ def overview(
                 since_ms=word.since_ms if word else None,
                 last_seen_at_ms=row.last_seen_at_ms,
                 version=(word.version or "") if word else "",
-                health=HealthMessage.unpack(word.health.encode()) if word and word.health else None,
+                health=_health(word.health) if word and word.health else None,
                 health_at_ms=word.health_at_ms if word else None,
                 lost=lost.get(name, 0),
                 quarantined=quarantined.get(name, 0),
@@ -182,7 +184,11 @@ def _judged(connection: sa.Connection, this_hour: int, hours: int, station: str 
     counted = (table.station, table.hour, table.product, table.model, table.last_at_ms)
     query = _of(sa.select(*counted, table.passed, table.rejected, table.undecided), inspection_hours, station)
     found: dict[str, _Hours] = defaultdict(_Hours)
-    rows = connection.execute(query.where(table.hour > this_hour - hours, table.hour <= this_hour)).all()
+    if station is None:
+        shown = table.hour.between(this_hour - hours + 1, this_hour)
+    else:  # the key begins with the hour: one look for each, not a walk through all stations' hours
+        shown = table.hour.in_(range(this_hour - hours + 1, this_hour + 1))
+    rows = connection.execute(query.where(shown)).all()
     for name, hour, product, model, last_at_ms, *counts in rows:  # 12,000 of a day of 500 stations: no attributes
         own = found[name]
         known = own.by_hour.get(hour)
@@ -190,6 +196,38 @@ def _judged(connection: sa.Connection, this_hour: int, hours: int, station: str 
         if model and last_at_ms > own.models.get(product, (0, ""))[0]:
             own.models[product] = (last_at_ms, model)
     return found
+
+
+def _held(connection: sa.Connection, station: str | None) -> dict[str, int]:
+    """What was held back, of the stations of which anything was: counted to a limit, for it may be very much."""
+    if station is not None:
+        return {station: connection.scalar(sa.select(_held_of(sa.literal(station)).scalar_subquery())) or 0}
+    names = values_of(quarantine.c.station, "station")
+    counted = _held_of(names.c.station).scalar_subquery()
+    return {row[0]: int(row[1]) for row in connection.execute(sa.select(names.c.station, counted))}
+
+
+def _held_of(station: sa.ColumnElement[str]) -> sa.Select[Any]:
+    table = quarantine.c
+    order = table.epoch, table.stream, table.seq, table.sha256  # as the index has it, so that it is gone by
+    some = sa.select(sa.literal(1)).select_from(quarantine).where(table.station == station).correlate_except(quarantine)
+    return sa.select(sa.func.count()).select_from(some.order_by(*order).limit(HELD_COUNTED + 1).subquery())
+
+
+def _letters(connection: sa.Connection, after_hour: int, station: str | None) -> dict[str, int]:
+    """Summed here: where the database sums by station it goes by station, through all that ever was."""
+    table = dead_letter_hours.c
+    query = _of(sa.select(table.station, table.kept + table.dropped), dead_letter_hours, station)
+    found: dict[str, int] = defaultdict(int)
+    for name, count in connection.execute(query.where(table.hour > after_hour)):
+        found[name] += count
+    return found
+
+
+@lru_cache(_KEPT_WORDS)
+def _health(said: str) -> HealthMessage:
+    """A station says how it is once a minute, and every viewer of all of them would have each word checked anew."""
+    return HealthMessage.unpack(said.encode())
 
 
 def _drifts(connection: sa.Connection, station: str | None) -> dict[str, list[str]]:
@@ -201,10 +239,9 @@ def _drifts(connection: sa.Connection, station: str | None) -> dict[str, list[st
     return found
 
 
-def _sums(
-    connection: sa.Connection, table: sa.Table, what: sa.ColumnElement[int], station: str | None
-) -> dict[str, int]:
-    query = _of(sa.select(table.c.station, what), table, station).group_by(table.c.station)
+def _lost(connection: sa.Connection, station: str | None) -> dict[str, int]:
+    table = holdings.c
+    query = _of(sa.select(table.station, sa.func.sum(table.lost)), holdings, station).group_by(table.station)
     return {row[0]: int(row[1]) for row in connection.execute(query)}
 
 

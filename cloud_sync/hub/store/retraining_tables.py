@@ -40,6 +40,7 @@ retraining_runs = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("ended_at_ms", sa.BigInteger),
     sa.Index("retraining_runs_by_product", "product", "started_at_ms"),
+    sa.Index("retraining_runs_by_time", "started_at_ms"),
 )
 
 retraining_steps = sa.Table(

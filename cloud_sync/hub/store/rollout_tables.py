@@ -25,6 +25,7 @@ rollouts = sa.Table(
     sa.Column("changed_at_ms", sa.BigInteger, nullable=False),
     sa.Column("worker", sa.String(64)),
     sa.Column("lease_until_ms", sa.BigInteger),
+    sa.Index("rollouts_by_state", "state", "made_at_ms"),
 )
 
 rollout_stations = sa.Table(
@@ -37,6 +38,7 @@ rollout_stations = sa.Table(
     sa.Column("job", sa.String(64), nullable=False),
     sa.Column("asked_at_ms", sa.BigInteger),
     sa.Column("faults", sa.Text, nullable=False),  # those that it had before it was asked, JSON
+    sa.Index("rollout_stations_by_station", "station", "asked_at_ms", "release"),
 )
 
 rollout_decisions = sa.Table(

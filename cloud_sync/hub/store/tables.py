@@ -12,7 +12,7 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 metadata = sa.MetaData()
 
@@ -59,6 +59,7 @@ dead_letters = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("received_at_ms", sa.BigInteger, nullable=False),
+    sa.Index("dead_letters_by_time", "received_at_ms"),
 )
 
 stations = sa.Table(
@@ -104,4 +105,5 @@ dead_letter_hours = sa.Table(
     sa.Column("kept", sa.BigInteger, nullable=False),
     sa.Column("kept_bytes", sa.BigInteger, nullable=False),
     sa.Column("dropped", sa.BigInteger, nullable=False),
+    sa.Index("dead_letter_hours_by_hour", "hour"),
 )

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import sqlalchemy as sa
 
+from cloud_sync.hub.files.blobs import Blobs
 from cloud_sync.hub.labels.golden import Seen, golden_of
 from cloud_sync.hub.labels.listing import SampleView
 from cloud_sync.hub.labels.second_looks import is_hidden
@@ -17,13 +18,13 @@ _LOG = logging.getLogger(__name__)
 
 
 def beside_of(
-    connection: sa.Connection, blobs: str, views: Sequence[SampleView], words: Callable[..., str], reader: str
+    connection: sa.Connection, blobs: Blobs, views: Sequence[SampleView], words: Callable[..., str], reader: str
 ) -> dict[str, dict[str, str] | None]:
     """By the sample's id: the address of what is shown beside it and what that is; None where there is nothing.
 
     Args:
         connection: to the store.
-        blobs: their place.
+        blobs: where kits lie.
         views: the samples.
         words: says a key's text in the reader's language.
         reader: by name.
@@ -36,7 +37,7 @@ def beside_of(
     return {view.id: golden[_seen(view)] or good.get(view.camera) for view in views}
 
 
-def _golden(connection: sa.Connection, blobs: str, seen: Seen, words: Callable[..., str]) -> dict[str, str] | None:
+def _golden(connection: sa.Connection, blobs: Blobs, seen: Seen, words: Callable[..., str]) -> dict[str, str] | None:
     try:
         found = golden_of(connection, blobs, seen)
     except BlobError as error:
@@ -68,7 +69,7 @@ def good_one(connection: sa.Connection, view: SampleView, reader: str) -> str | 
     first = mine.order_by(labels.c.seq).limit(_GOOD_LOOKED_AT).subquery()
     query = (
         sa.select(samples.c.sha256, samples.c.camera)
-        .join(first, first.c.seq == samples.c.label)
+        .join(first, (first.c.sample == samples.c.id) & (first.c.seq == samples.c.label))
         .where(first.c.says == "good", ~samples.c.conflict, samples.c.sha256.is_not(None), samples.c.id != view.id)
         .where(~is_hidden(samples.c.id, reader))
         .order_by(first.c.seq)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
+from cloud_sync.hub.store.overview import HELD_COUNTED
 from cloud_sync.pages.showing import moment
 
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
@@ -29,6 +30,11 @@ def count(number: float | None) -> str:
     return "–" if number is None else f"{number:,.0f}"  # noqa: RUF001
 
 
+def held(number: int) -> str:
+    """How many are in quarantine: counted up to a limit, and said so."""
+    return count(number) if number <= HELD_COUNTED else f"{count(HELD_COUNTED)}+"
+
+
 def span(length_ms: float) -> str:
     """How long, in the largest unit that is there twice; units are written alike in every language."""
     length_s = max(0, int(length_ms / 1000))
@@ -47,4 +53,12 @@ def size(content_bytes: float) -> str:
     return f"{content_bytes:.1f} GB"
 
 
-FILTERS = {"at_ms": at_ms, "clock": clock, "percent": percent, "count": count, "span": span, "size": size}
+FILTERS = {
+    "at_ms": at_ms,
+    "clock": clock,
+    "percent": percent,
+    "count": count,
+    "held": held,
+    "span": span,
+    "size": size,
+}

@@ -1,4 +1,4 @@
-"""How each station is: all of them on one page, the worst findable at once."""
+"""How each station is, the worst first: a hundred on a page, and counts of all."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -15,7 +15,7 @@ from cloud_sync.hub.web.standing import Order, Show, Word, is_shown, ordered, un
 from cloud_sync.pages.guard import Operator
 
 router = APIRouter()
-MOST = 500  # on one page
+MOST = 100  # on one page
 
 
 @router.get("/")
@@ -23,7 +23,7 @@ def fleet_page(
     request: Request,
     session: Operator,  # noqa: ARG001 - the guard
     show: Show = Show.ALL,
-    order: Order = Order.STATION,
+    order: Order = Order.STATE,
     text: Annotated[str, Query(max_length=100)] = "",
     first: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> Response:

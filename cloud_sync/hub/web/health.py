@@ -44,7 +44,7 @@ def health_page(
     """All of it."""
     here, now = hub(request), now_ms()
     with here.reading() as connection:
-        found = condition(connection)
+        found = condition(connection, now)
         dead, held = letters(connection, most), held_back(connection, most)
         workers = workers_seen(connection)
         try:

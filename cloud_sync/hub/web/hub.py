@@ -9,12 +9,15 @@ from typing import cast
 import sqlalchemy as sa
 from starlette.requests import Request
 
+from cloud_sync.hub.files.blobs import Blobs, Patience, open_blobs
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
-from cloud_sync.hub.retraining.runs import store_errors
+from cloud_sync.hub.retraining.runs import Runs, store_errors
 from cloud_sync.hub.store.engine import open_engine
-from cloud_sync.hub.store.reading import StoreReader
+from cloud_sync.hub.web.counted import Counted
+from cloud_sync.hub.web.quick_blobs import QuickBlobs
 
 NO_NUL = r"^[^\x00]*$"  # what PostgreSQL takes as text
+_BLOBS_PATIENCE = Patience(answer_s=5, again_s=2, again_times=1)  # somebody sits before the page
 _PATIENCE_S = 30.0  # whoever writes a long transaction is waited for
 
 
@@ -27,19 +30,16 @@ class Hub:
 
     def __init__(self, config: CloudConfig) -> None:
         self.config = config
+        self.counted = Counted()
         self._engine: sa.Engine | None = None
         self._writer: sa.Engine | None = None
+        self._blobs: Blobs | None = None
         self._lock = threading.Lock()
-
-    def reader(self) -> StoreReader:
-        """The store, to be read and closed again. Raises StoreError."""
-        return StoreReader(self.config.cloud.store)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection that only reads the store, of an engine that is kept. Raises StoreError."""
-        with self._lock:  # opened once it is asked for: the store may be made after the pages started
-            engine = self._engine = self._engine or open_engine(self.config.cloud.store, create=False)
+        engine = self._reader()
         with store_errors(engine), engine.connect() as connection:
             yield connection
 
@@ -56,6 +56,36 @@ class Hub:
             engine = self._writer
         with store_errors(engine), engine.begin() as connection:
             yield connection
+
+    def runs(self) -> Runs:
+        """The runs of the store, to be read. Raises StoreError."""
+        return Runs.over(self._reader())
+
+    def blobs(self) -> Blobs:
+        """Where pictures and reports lie. Raises BlobError."""
+        with self._lock:
+            self._blobs = self._blobs or QuickBlobs(open_blobs(self.config.blobs, _BLOBS_PATIENCE))
+            return self._blobs
+
+    def close(self) -> None:
+        """Give back what the database lent; what is asked afterwards opens it anew."""
+        with self._lock:
+            engines, self._engine, self._writer = (self._engine, self._writer), None, None
+        for engine in engines:
+            if engine is not None:
+                engine.dispose()
+
+    def _reader(self) -> sa.Engine:
+        """Opened once it is asked for: the store may be made after the pages started."""
+        kept = self._engine
+        if kept is not None:
+            return kept
+        opened = open_engine(self.config.cloud.store, create=False)  # nobody waits for another's try
+        with self._lock:
+            kept = self._engine = self._engine or opened
+        if kept is not opened:
+            opened.dispose()
+        return kept
 
 
 def hub(request: Request) -> Hub:

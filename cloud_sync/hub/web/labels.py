@@ -1,6 +1,5 @@
 """What people said: to look through, sample by sample; and to settle where two say different things."""
 
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -11,7 +10,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from cloud_sync.hub.files.blobs import open_blobs
 from cloud_sync.hub.labels.browsing import ALL_LABELS, Sought, browse, counts, disputed
 from cloud_sync.hub.labels.classes import check_known, known_classes
 from cloud_sync.hub.labels.errors import LabelError
@@ -22,8 +20,9 @@ from cloud_sync.hub.labels.pictures import read_blob, size_px
 from cloud_sync.hub.labels.review_queue import products
 from cloud_sync.hub.labels.second_looks import hidden_from
 from cloud_sync.hub.labels.truths import LabelTruth, defect
+from cloud_sync.hub.store.errors import BlobError
 from cloud_sync.hub.web.heat import heat_of
-from cloud_sync.hub.web.hub import NO_NUL, hub, now_ms
+from cloud_sync.hub.web.hub import NO_NUL, Hub, hub, now_ms
 from cloud_sync.pages.acts import noted, turned_out
 from cloud_sync.pages.guard import Engineer, Operator
 from cloud_sync.pages.showing import show
@@ -32,7 +31,6 @@ router = APIRouter()
 SampleId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 Product = Annotated[str, Query(max_length=128, pattern=NO_NUL)]
 _PER_PAGE = 48
-_KEPT_S = 60.0
 _SOURCES = ("review", "import", "feedback")
 
 
@@ -88,9 +86,7 @@ def sample_page(request: Request, session: Operator, sample: SampleId) -> Respon
         heat = None if hidden else heat_of(connection, view)
     if hidden:  # whoever gives the second look shall not know the first one's word
         return show(request, "labels_blind.html", view=view)
-    size = None
-    if view.image == "ready" and view.sha256:
-        size = size_px(read_blob(open_blobs(here.config.blobs), view.sha256, view.size_bytes or 0))
+    size, away = _size_px(here, view)
     stand = heads(said)
     boxes = [box for label in stand for box in label.truth.boxes]
     values: dict[str, Any] = {
@@ -99,6 +95,7 @@ def sample_page(request: Request, session: Operator, sample: SampleId) -> Respon
         "boxes": boxes,
         "classes": classes,
         "size": size,
+        "away": away,
         "heat": None if heat is None else heat.plain(),
     }
     return show(request, "labels_sample.html", view=view, choices=_choices(said), **values)
@@ -128,6 +125,19 @@ def when(at_ms: int) -> datetime:
     return datetime.fromtimestamp(min(max(at_ms, 0), 2**42) / 1000, UTC)
 
 
+def _size_px(here: Hub, view: SampleView) -> tuple[tuple[int, int] | None, str]:
+    """The picture's width and height, None without a readable one; why it cannot be fetched now, "" where it can.
+
+    Raises LabelError where it is damaged.
+    """
+    if view.image != "ready" or not view.sha256:
+        return None, ""
+    try:
+        return size_px(read_blob(here.blobs(), view.sha256, view.size_bytes or 0)), ""
+    except BlobError as error:  # what people said is here, and worth showing
+        return None, str(error)
+
+
 def _view(connection: sa.Connection, sample: str) -> SampleView:
     found = sample_views(connection, [sample])
     if not found:
@@ -155,13 +165,8 @@ def _truth(connection: sa.Connection, view: SampleView, word: str) -> LabelTruth
 
 
 def _counted(request: Request, product: str) -> Mapping[str, Mapping[str, int]]:
-    """Counted anew no more than once a minute, and only where something was said since: it looks at every label."""
-    kept: dict[str, tuple[int, float, Any]] = request.app.state.__dict__["_state"].setdefault("label_counts", {})
-    with hub(request).reading() as connection:
+    """Of every label; see `Counted`."""
+    here = hub(request)
+    with here.reading() as connection:
         newest = labels_seq(connection)
-        seq, at_s, found = kept.get(product, (-1, 0.0, {}))
-        if seq == newest or (seq >= 0 and time.monotonic() - at_s < _KEPT_S):
-            return found  # type: ignore[no-any-return]
-        found = counts(connection, product)
-    kept[product] = (newest, time.monotonic(), found)
-    return found
+        return here.counted.of("by role", product, newest, lambda: counts(connection, product))

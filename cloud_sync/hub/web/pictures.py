@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cloud_sync.hub.files.blobs import Blobs, open_blobs
+from cloud_sync.hub.files.blobs import Blobs
 from cloud_sync.hub.labels.golden import Seen, golden_of
 from cloud_sync.hub.labels.pictures import read_blob, suffix_of
 from cloud_sync.hub.store.file_tables import files
@@ -41,11 +41,11 @@ def golden_picture(
     """The golden picture of a product, as its station holds it now: no other file of the station's kit."""
     here = hub(request)
     with here.reading() as connection:
-        found = golden_of(connection, here.config.blobs, Seen(station, product, camera))
+        found = golden_of(connection, here.blobs(), Seen(station, product, camera))
     if found is None or found.sha256 != sha256:
         raise HTTPException(404)
     width_px = None if width == "all" else int(width)
-    content, kind, _ = picture(open_blobs(here.config.blobs), sha256, found.size_bytes, width_px)
+    content, kind, _ = picture(here.blobs(), sha256, found.size_bytes, width_px)
     return Response(content, media_type=kind, headers=_KEPT)
 
 
@@ -65,9 +65,7 @@ def sample_picture(
         size_bytes = _size_of(connection, sha256)
     if size_bytes is None:
         raise HTTPException(404)
-    content, kind, size_px = picture(
-        open_blobs(here.config.blobs), sha256, size_bytes, None if width == "all" else int(width)
-    )
+    content, kind, size_px = picture(here.blobs(), sha256, size_bytes, None if width == "all" else int(width))
     headers = {**_KEPT, "ETag": mark, SIZE_HEADER: "{}x{}".format(*size_px)}
     return Response(content, media_type=kind, headers=headers)
 

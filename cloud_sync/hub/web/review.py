@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from cloud_sync.hub.files.blobs import open_blobs
 from cloud_sync.hub.labels.claims import claim, forget_old, release, skip
 from cloud_sync.hub.labels.classes import known_classes
 from cloud_sync.hub.labels.errors import LabelError
@@ -147,7 +146,7 @@ def claim_next(request: Request, session: Operator, asked: Choice) -> Response:
         seen = {view.id: _known(connection, view, session.person.name) for view in views}
         ready = [shown(view, classes, places=places, seen=seen[view.id]) for view in views]
         far = progress(connection, asked.chosen, _midnight_ms(), now)
-        beside = beside_of(connection, config.blobs, views, say_word(request), session.person.name)
+        beside = beside_of(connection, here.blobs(), views, say_word(request), session.person.name)
     for each in ready:
         each["beside"] = beside[each["id"]]
     return JSONResponse({"samples": ready, "classes": classes, "progress": progress_shown(far, session.person.name)})
@@ -211,7 +210,7 @@ def _inside(here: Hub, answer: Answer) -> LabelTruth:
         view = next(iter(sample_views(connection, [answer.sample])), None)
     if view is None or view.sha256 is None or view.image != "ready":
         raise LabelError("there is no such sample any more, or its picture is not here")
-    size = size_px(read_blob(open_blobs(here.config.blobs), view.sha256, view.size_bytes or 0))
+    size = size_px(read_blob(here.blobs(), view.sha256, view.size_bytes or 0))
     if size is None:
         raise LabelError("its picture cannot be read: boxes on it would be nowhere")
     return boxed([clipped(box, *size) for box in truth.boxes])

@@ -1,26 +1,33 @@
 """How far each release is, station by station, and ways to stop it, take it back or let it go on."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Form, Path
+from fastapi import APIRouter, Form, Path, Query
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from cloud_sync.hub.plain import plain
-from cloud_sync.hub.rollout.book import Rollout, read_decisions, read_rollout, read_rollouts, read_standings
-from cloud_sync.hub.rollout.plan import RolloutPlan
-from cloud_sync.hub.rollout.stages import CANARY, REJECTS_ASKED, Asked, Standing, stage_name, withdrawal
+from cloud_sync.hub.rollout.book import (
+    Rollout,
+    read_decisions,
+    read_newest,
+    read_rollout,
+    read_standings,
+    same_job,
+)
+from cloud_sync.hub.rollout.stages import CANARY, Asked, stage_name, withdrawal
 from cloud_sync.hub.rollout.starting import resume_rollout, stop_rollout
 from cloud_sync.hub.store.file_tables import jobs
 from cloud_sync.hub.store.overview import models_in_use
-from cloud_sync.hub.store.rollout_tables import rollout_stations
+from cloud_sync.hub.store.rollout_tables import rollout_decisions, rollout_stations, rollouts
 from cloud_sync.hub.web.board import show_board
 from cloud_sync.hub.web.hub import hub, now_ms
+from cloud_sync.hub.web.rollout_stations import LOOK, MOST, NOT_ASKED, stations_page
 from cloud_sync.hub.web.workers import workers_alive
 from cloud_sync.pages.acts import noted
 from cloud_sync.pages.guard import Engineer, Operator
@@ -28,7 +35,7 @@ from cloud_sync.pages.showing import show
 
 router = APIRouter()
 ReleaseName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,127}$")]
-_SHOWN = 50
+_COUNTED_MOST = 1000
 _DECISIONS_SHOWN = 50
 
 
@@ -42,52 +49,59 @@ class Stage:
     is_now: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One gate at one station: what was counted of how many, and the share that it may be at most."""
-
-    word: str
-    count: int
-    of: int
-    most: float
-    is_kept: bool
-
-
 @router.get("/rollouts")
-def rollouts_page(request: Request, session: Operator) -> Response:  # noqa: ARG001 - the guard
-    """The board: every rollout by its stage."""
+def rollouts_page(
+    request: Request,
+    session: Operator,  # noqa: ARG001 - the guard
+    most: Annotated[int, Query(ge=1, le=200)] = 20,
+) -> Response:
+    """The board: rollouts by their stage, those under way first."""
     now = now_ms()
     with hub(request).reading() as connection:
-        found = read_rollouts(connection)
-        order = {"running": 0, "waiting": 1}
-        found.sort(key=lambda one: order.get(one.state, 2))
-        shown = found[:_SHOWN]
+        shown = read_newest(connection, most)
+        total = _some(connection, sa.select(rollouts.c.state))
         counts = _counts(connection, [one.release for one in shown])
         in_use, alive = models_in_use(connection, now), workers_alive(connection, now)
-    said = {"rollouts": shown, "total": len(found), "counts": counts, "in_use": in_use, "alive": alive}
+    said = {"rollouts": shown, "total": total, "most": most, "counts": counts, "in_use": in_use, "alive": alive}
     return show_board(request, "rollouts.html", now, stages=stages_of, **said)
 
 
 @router.get("/rollouts/{release}")
-def rollout_page(request: Request, session: Operator, release: ReleaseName) -> Response:  # noqa: ARG001 - the guard
-    """One rollout: each station, what it counted, and what was decided when."""
+def rollout_page(
+    request: Request,
+    session: Operator,  # noqa: ARG001 - the guard
+    release: ReleaseName,
+    show: Annotated[str, Query(pattern=r"^[a-z_]{0,16}$")] = "",
+    text: Annotated[str, Query(max_length=63)] = "",
+    first: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+) -> Response:
+    """One rollout: its stations, what each counted, and what was decided when."""
     now = now_ms()
     with hub(request).reading() as connection:
         rollout = _found(connection, release)
         standings = read_standings(connection, rollout, now)
-        told, alive = read_decisions(connection, release), workers_alive(connection, now)
+        told, alive = read_decisions(connection, release, _DECISIONS_SHOWN), workers_alive(connection, now)
+        mine = sa.select(rollout_decisions.c.number).where(rollout_decisions.c.release == release)
+        told_total = _some(connection, mine)
+    page = stations_page(rollout.plan, standings, show, text.strip(), first)
     return show_board(
         request,
         "rollout.html",
         now,
         rollout=rollout,
         stages=stages_of(rollout),
-        standings=standings,
-        gates=lambda one: list(gates(rollout.plan, one)),
-        told=told[-_DECISIONS_SHOWN:][::-1],
-        told_total=len(told),
+        canary=standings[0].station if standings else "",
+        page=page,
+        place=request.url.path,
+        asked={"show": show, "text": text},
+        shows=[LOOK, *sorted(page.counts.keys() - {LOOK, NOT_ASKED}), NOT_ASKED],
+        first=first,
+        most=MOST,
+        of_all=len(standings),
+        told=told[::-1],
+        told_total=told_total,
         alive=alive,
-        left_out=[one.station for one in standings if one.state != "live"],
+        left_out=any(one.state != "live" for one in standings),
     )
 
 
@@ -145,26 +159,10 @@ def stages_of(rollout: Rollout) -> list[Stage]:
     ]
 
 
-def gates(plan: RolloutPlan, one: Standing) -> Iterator[Gate]:
-    """The gates that hold in the state that a station is in, as `stages` weighs them."""
-    counts = one.counts
-    if one.state == "shadow":
-        asked = max(counts.parts, plan.shadow_parts)
-        rejects = max(counts.champion_rejects, REJECTS_ASKED)
-        shift = abs(counts.rejects - counts.champion_rejects)
-        yield _gate("disagreement", counts.disagreements, counts.parts, plan.disagreement_most, asked)
-        yield _gate("escape", counts.passes_of_rejects, counts.champion_rejects, plan.escape_most, rejects)
-        yield _gate("shift", shift, counts.parts, plan.reject_shift_most, asked)
-        yield _gate("undecided", counts.undecided, counts.parts, plan.undecided_most, asked)
-    elif one.state == "live":
-        asked = max(counts.parts, plan.live_parts)
-        yield _gate("undecided", counts.undecided, counts.parts, plan.undecided_most, asked)
-    if one.state in {"shadow", "live"}:
-        yield Gate("faults", counts.faults, counts.parts, 0.0, not counts.faults)
-
-
-def _gate(word: str, count: int, of: int, most: float, asked: int) -> Gate:
-    return Gate(word, count, of, most, count <= most * asked)
+def _some(connection: sa.Connection, query: "sa.Select[tuple[Any]]") -> int:
+    """How many rows, counted up to a limit."""
+    some = query.limit(_COUNTED_MOST).subquery()
+    return connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0
 
 
 def _found(connection: sa.Connection, release: str) -> Rollout:
@@ -179,7 +177,7 @@ def _counts(connection: sa.Connection, shown: Sequence[str]) -> dict[str, dict[s
     own = rollout_stations.c
     query = (
         sa.select(own.release, own.asked, jobs.c.state, sa.func.count())
-        .outerjoin(jobs, sa.and_(jobs.c.station == own.station, jobs.c.job == own.job))
+        .outerjoin(jobs, sa.and_(same_job(), jobs.c.name.in_(shown)))
         .where(own.release.in_(shown))
         .group_by(own.release, own.asked, jobs.c.state)
     )

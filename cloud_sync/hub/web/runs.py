@@ -9,7 +9,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from cloud_sync.hub.files.blobs import open_blobs
 from cloud_sync.hub.plain import plain
 from cloud_sync.hub.retraining.asking import ask
 from cloud_sync.hub.retraining.ending import end_run
@@ -18,7 +17,7 @@ from cloud_sync.hub.retraining.triggers import Trigger
 from cloud_sync.hub.web import proof_figures
 from cloud_sync.hub.web.board import show_board
 from cloud_sync.hub.web.charts import interval_bar
-from cloud_sync.hub.web.hub import Hub, hub, now_ms
+from cloud_sync.hub.web.hub import hub, now_ms
 from cloud_sync.pages.acts import noted, turned_out
 from cloud_sync.pages.guard import Engineer, Operator
 from cloud_sync.pages.showing import show
@@ -40,8 +39,8 @@ def runs_page(
 ) -> Response:
     """The runs, the newest first."""
     here, now = hub(request), now_ms()
-    with _runs(here) as runs:
-        found = runs.of(product, most) if product else runs.newest(most)
+    runs = here.runs()
+    found = runs.of(product, most) if product else runs.newest(most)
     names = [one.id for one in here.config.product]
     said = {"runs": found, "product": product, "products": names, "most": most, "triggers": _TRIGGER_WORDS}
     return show_board(request, "runs.html", now, steps=_STEP_WORDS, **said)
@@ -64,9 +63,8 @@ def begin_run(
 def run_page(request: Request, session: Operator, run: RunId) -> Response:  # noqa: ARG001 - the guard
     """One run."""
     here, now = hub(request), now_ms()
-    with _runs(here) as runs:
-        found = _found(runs, run)
-        began = runs.steps(run)
+    runs = here.runs()
+    found, began = _found(runs, run), runs.steps(run)
     proof = found.proof or {}
     return show_board(
         request,
@@ -88,11 +86,10 @@ def run_page(request: Request, session: Operator, run: RunId) -> Response:  # no
 def run_report(request: Request, session: Operator, run: RunId) -> Response:  # noqa: ARG001 - the guard
     """The report that the gate wrote, as a file: it is a page of its own, with its own looks."""
     here = hub(request)
-    with _runs(here) as runs:
-        digest = _found(runs, run).report_sha256
+    digest = _found(here.runs(), run).report_sha256
     if digest is None:
         raise HTTPException(404)
-    blobs = open_blobs(here.config.blobs)
+    blobs = here.blobs()
     content = blobs.read(digest, 0, min(blobs.size(digest), _REPORT_MOST_BYTES))
     headers = {"Content-Disposition": f'attachment; filename="{run}.html"'}
     return Response(content, media_type="text/html; charset=utf-8", headers=headers)
@@ -101,8 +98,7 @@ def run_report(request: Request, session: Operator, run: RunId) -> Response:  # 
 @router.get("/runs/{run}/end")
 def ask_to_end(request: Request, session: Engineer, run: RunId) -> Response:  # noqa: ARG001 - the guard
     """Say what ending it means, and ask."""
-    with _runs(hub(request)) as runs:
-        return show(request, "run_end.html", run=_found(runs, run))
+    return show(request, "run_end.html", run=_found(hub(request).runs(), run))
 
 
 @router.post("/runs/{run}/end")
@@ -111,10 +107,6 @@ def end(request: Request, session: Engineer, run: RunId, why: Annotated[str, For
     """End it, as `cloud runs end` does."""
     end_run(hub(request).config.cloud.store, run, session.person.name, plain(why))
     return RedirectResponse(f"/runs/{run}", 303)
-
-
-def _runs(here: Hub) -> Runs:
-    return Runs(here.config.cloud.store, create=False)
 
 
 def _found(runs: Runs, run: str) -> Run:

@@ -1,5 +1,7 @@
 """The fleet's site, put together."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -58,6 +60,11 @@ FAULTS: dict[type[Exception], int] = {
     LinkError: 503,
     sa.exc.SQLAlchemyError: 503,
 }
+AWAY: dict[type[Exception], str] = {
+    StoreError: "away.store",
+    sa.exc.SQLAlchemyError: "away.store",
+    BlobError: "away.pictures",
+}
 
 
 def make_fleet_pages(config: CloudConfig, listen: Listen) -> FastAPI:
@@ -75,9 +82,17 @@ def make_fleet_pages(config: CloudConfig, listen: Listen) -> FastAPI:
         hosts=listen.hosts,
         secure=listen.secure,
         faults=FAULTS,
+        away=AWAY,
         uploads=labels_files.UPLOADS,
     )
-    app = make_application(site, [page.router for page in PAGES])
-    app.state.hub = Hub(config)
+    here = Hub(config)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        here.close()
+
+    app = make_application(site, [page.router for page in PAGES], lifespan)
+    app.state.hub = here
     app.state.templates.filters.update(FILTERS)
     return app

@@ -37,8 +37,8 @@ class Show(StrEnum):
 class Order(StrEnum):
     """By what they are ordered; of what is bad the most comes first."""
 
-    STATION = "station"
     STATE = "state"
+    STATION = "station"
     YIELD = "yield"
     UNDECIDED = "undecided"
     WAITING = "waiting"
@@ -93,7 +93,8 @@ def ordered(lines: Iterable[StationLine], order: Order, words: Mapping[str, Word
             case Order.UNDECIDED:
                 value = 1.0 if share is None else -share
             case Order.STATE:
-                value = float(list(Word).index(words[line.station]))
+                word = words[line.station]
+                value = _BADNESS[word] + (0.0 if is_shown(line, word, Show.ATTENTION, "") else 0.5)
             case Order.WAITING:
                 value = -float(line.waiting or 0)
             case Order.SEEN:
@@ -113,6 +114,7 @@ def _of_health(line: StationLine, health: HealthMessage) -> Word:
     return Word.ALARM if health.faults or health.alarms or line.drift else Word.READY
 
 
+_BADNESS = {word: float(number) for number, word in enumerate(Word)}
 _FITS: Mapping[Show, Callable[[StationLine, Word], object]] = {
     Show.ALL: lambda _line, _word: True,
     Show.ATTENTION: lambda line, word: word is not Word.READY or line.quarantined or undecided_much(line),

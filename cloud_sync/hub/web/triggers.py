@@ -6,12 +6,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from cloud_sync.hub.labels.facts import images_by_class, labels_seq
 from cloud_sync.hub.retraining.cloud_toml import ProductSection
 from cloud_sync.hub.retraining.gathering import product_facts
-from cloud_sync.hub.retraining.runs import Run, Runs, history_of
+from cloud_sync.hub.retraining.runs import Run, history_of
 from cloud_sync.hub.retraining.triggers import HOUR_MS, History, ProductFacts, TriggerRules, Weighed, weigh
 from cloud_sync.hub.web.board import show_board
-from cloud_sync.hub.web.hub import hub, now_ms
+from cloud_sync.hub.web.hub import Hub, hub, now_ms
 from cloud_sync.pages.guard import Operator
 
 router = APIRouter()
@@ -56,16 +57,17 @@ class ProductGauges:
 @router.get("/triggers")
 def triggers_page(request: Request, session: Operator) -> Response:  # noqa: ARG001 - the guard
     """Every product of cloud.toml."""
-    config, now = hub(request).config, now_ms()
-    with Runs(config.cloud.store, create=False) as runs:
-        found = [_gauged(runs, product, now) for product in config.product]
+    here, now = hub(request), now_ms()
+    found = [_gauged(here, product, now) for product in here.config.product]
     return show_board(request, "triggers.html", now, products=found)
 
 
-def _gauged(runs: Runs, product: ProductSection, now: int) -> ProductGauges:
-    past = runs.of(product.id)
-    with runs.reading() as connection:
-        facts = product_facts(connection, product.id, past)
+def _gauged(here: Hub, product: ProductSection, now: int) -> ProductGauges:
+    past = here.runs().of(product.id)
+    with here.reading() as connection:
+        newest = labels_seq(connection)
+        total = here.counted.of("by class", product.id, newest, lambda: images_by_class(connection, product.id))
+        facts = product_facts(connection, product.id, past, total)
     rules, history = product.triggers.rules, history_of(past, now)
     ended = history.last_ended_ms
     cool_until = None if ended is None else ended + round(rules.cool_down_h * HOUR_MS)

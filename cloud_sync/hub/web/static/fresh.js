@@ -13,7 +13,10 @@
     document.body.classList.toggle("is-stale", Boolean(notice) && !notice.hidden);
   };
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful) unanswered = sinceNow();
+    if (event.detail.successful) {
+      unanswered = sinceNow();
+      if ("board" in event.detail.elt.dataset) document.getElementById("errors").replaceChildren(); // it is over
+    }
     check();
   });
   window.setInterval(check, 1000);
