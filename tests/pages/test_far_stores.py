@@ -86,7 +86,7 @@ def filled(place: str, blobs: Blobs) -> dict[str, bytes]:
     for number in range(1, SAMPLES + 1):
         content = picture(number, 400, 300)
         receive(place, inspection(number), sample(number, number), images(number, {"top": content}))
-        found[have_file(place, blobs, content, number)] = content  # type: ignore[arg-type] - any blob store
+        found[have_file(place, blobs, content, number)] = content  # type: ignore[arg-type]
     receive(place, feedback(9, 2, "PASS"))
     catch_up(place)
     declare(place, "scratch", "dent")

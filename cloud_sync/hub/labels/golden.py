@@ -76,7 +76,7 @@ def golden_of(connection: sa.Connection, blobs: Blobs, seen: Seen) -> Golden | N
     size_bytes = _size_of(connection, seen.station, kit)
     if not 0 < size_bytes <= _LIST_MOST_BYTES:
         return None
-    found = _in_kit(blobs, kit, size_bytes, seen)  # type: ignore[arg-type] - each is known by itself
+    found = _in_kit(blobs, kit, size_bytes, seen)  # type: ignore[arg-type]  # each is known by itself
     is_here = found is not None and _size_of(connection, seen.station, found.sha256) == found.size_bytes
     return found if is_here else None
 
