@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -178,6 +177,7 @@ def _cropping(place: "Place") -> "Iterator[Cropping | None]":
     """How pictures are cut; the cut ones lie in a folder of this run alone, beside any calibration that runs too."""
     from edge.calibrate.frames.cropping import cropping_of
     from edge.calibrate.request import work_folder
+    from models.scratch import CROPPED, scratch_folder, sweep
 
     known = {} if place.checks is None else {section.id: section for section in place.config.camera}
     section = None if place.checks is None else known[place.checks.camera]
@@ -186,8 +186,9 @@ def _cropping(place: "Place") -> "Iterator[Cropping | None]":
         return
     beside = work_folder(place.config.bundles_dir, place.product.bundle).parent
     beside.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".cropped-", dir=beside) as folder:
-        yield cropping_of(section, Path(folder))
+    sweep(beside)
+    with scratch_folder(beside, CROPPED) as folder:
+        yield cropping_of(section, folder)
 
 
 def _learn_checks(place: "Place", frames: Path, how: "_How") -> None:

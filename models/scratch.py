@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 UNPACKED, UNPACKING, MAKING, WRITING = ".unpacked-", ".unpacking-", ".making-", ".writing-"
-FETCHING, COMING = ".fetching-", ".coming-"
-PREFIXES = (UNPACKED, UNPACKING, MAKING, WRITING, FETCHING, COMING)
+FETCHING, COMING, CROPPED, TRAINING = ".fetching-", ".coming-", ".cropped-", ".training-"
+PREFIXES = (UNPACKED, UNPACKING, MAKING, WRITING, FETCHING, COMING, CROPPED, TRAINING)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
+import structlog
 from fastapi import FastAPI
 
 from cloud_sync.pages.application import make_application
@@ -25,6 +26,7 @@ from edge.web.watch import Watch
 from models.errors import GateError, ModelError, RequestError
 from models.scratch import sweep
 
+log = structlog.get_logger()
 MENU = (
     MenuItem("/", "menu.live", key="1"),
     MenuItem("/history", "menu.history", key="2"),
@@ -87,6 +89,9 @@ def make_station_pages(config: StationConfig, listen: Listen) -> FastAPI:
 async def _while(here: Here, watch: Watch) -> AsyncIterator[None]:
     """Somebody looks at the station for as long as the pages are served."""
     for folder in ("tray", "masters"):  # what broke off when the pages were ended in the middle of it
-        sweep(here.config.station.data_dir / "pages" / folder)
+        try:
+            sweep(here.config.station.data_dir / "pages" / folder)
+        except OSError as error:
+            log.warning("what did not arrive whole stays", folder=folder, why=str(error))
     with watch.running():
         yield

@@ -1,6 +1,5 @@
 """`cloud train --kind anomaly`, top-down: read, split, fit, threshold, gate, figures, bundle. No torch."""
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from models.packaging import name_of
 from models.pose import Pose
 from models.progress import Progress
 from models.scoring import Scored, rejected
+from models.scratch import TRAINING, scratch_folder
 from models.spec import InputSpec, Kind, Precision
 
 OVERKILL, CONFIDENCE = 0.02, 0.95
@@ -162,9 +162,9 @@ def make_parts(
     origin = Provenance(name, version, digest(splits), datetime.now(UTC), parent)
     progress.stage("write", 1)
     request.out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".training-", dir=request.out.parent) as folder:
-        write_scored_page(Path(folder) / "report.html", _page(request, splits, choice, (found, spec)))
-        bundle = package(Path(folder), request.out, bench, choice, origin)
+    with scratch_folder(request.out.parent, TRAINING) as folder:
+        write_scored_page(folder / "report.html", _page(request, splits, choice, (found, spec)))
+        bundle = package(folder, request.out, bench, choice, origin)
     progress.advance()
     return MadeParts(bundle, choice, found, fp32, splits, seconds)
 

@@ -75,7 +75,7 @@ def sent(hub: Hub, scratch: Path) -> tuple[int, int, int]:
     ("count", "side_px"),
     [
         pytest.param(240, 400, id="38 MB"),
-        pytest.param(4000, 500, id="1 GB", marks=pytest.mark.long),
+        pytest.param(1000, 500, id="250 MB", marks=pytest.mark.long),
     ],
 )
 def test_a_large_set_is_sent_with_a_few_megabytes_of_memory_and_no_picture_on_the_disk(

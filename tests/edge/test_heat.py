@@ -77,7 +77,7 @@ def test_no_cell_crosses_the_threshold_by_becoming_a_byte() -> None:
 @pytest.mark.parametrize("shape", [(65, 20), (200, 131), (64, 64), (1, 300)])
 def test_a_large_grid_keeps_each_hot_cell_where_it_was(shape: tuple[int, int]) -> None:
     for at in ((0, 0), (shape[0] - 1, shape[1] - 1), (shape[0] // 2, shape[1] // 3)):
-        view = seen(hot(*shape, at=at))
+        view = seen(np.maximum(hot(*shape, at=at), np.float32(0.3)))
         heat = heat_record(view, SIDE_MOST)
         found = cells(heat)
         assert max(found.shape) <= SIDE_MOST

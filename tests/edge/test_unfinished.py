@@ -9,13 +9,17 @@ from pathlib import Path
 import pytest
 from brokers import eventually
 from doctor_kit import expect
+from pages_kit import let_in, visitor
 from station_kit import Station, make_bundle, process, run_json
 
+from cloud_sync.pages.serving import Listen
 from edge.config import load_config
 from edge.doctor.around import Around
 from edge.doctor.rooms.bundles import unfinished
+from edge.web.site import make_station_pages
 from models.archive import pack
 from models.bundle_store import clear_unfinished, list_bundles, version_path, write_next
+from models.scratch import COMING, scratch_folder
 
 
 @pytest.fixture
@@ -79,3 +83,25 @@ def test_the_next_version_clears_what_was_left_beside_it(station: Station) -> No
         write_next(station.bundles, "blob", lambda _folder, _version: 1 // 0)  # type: ignore[arg-type, return-value]
     assert sorted(path.name for path in version_path(station.bundles, "blob", 1).parent.iterdir()) == ["active", "v1"]
     assert clear_unfinished(station.bundles) == []
+
+
+def test_a_file_that_broke_off_on_its_way_to_the_pages_goes_with_their_next_start_and_the_next_file(
+    station: Station,
+) -> None:
+    config = load_config(station.config)
+    tray, masters = (config.station.data_dir / "pages" / name for name in ("tray", "masters"))
+    app = make_station_pages(config, Listen())
+    let_in(app)
+    engineer = visitor(app, "engineer")
+    for folder in (tray / ".coming-1", masters / ".coming-2"):
+        folder.mkdir(parents=True)
+    with scratch_folder(tray, COMING) as another:
+        with engineer.client:
+            eventually(lambda: not [*tray.glob(".coming-1"), *masters.iterdir()])
+        (tray / ".coming-3").mkdir()
+        headers = {"X-CSRF-Token": engineer.csrf}
+        sent = engineer.client.post("/bundles/tray?name=a.bundle", content=b"whole", headers=headers)
+        assert sent.status_code == 204
+        assert sorted(tray.iterdir()) == sorted([another, tray / "a.bundle"])
+    assert (tray / "a.bundle").read_bytes() == b"whole"
+    assert (tray / "a.bundle").stat().st_mode & 0o777 == 0o600

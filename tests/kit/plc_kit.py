@@ -114,7 +114,7 @@ class PlcProcess:
         """The results that it took."""
         return self.events("result")
 
-    def await_results(self, count: int, within_s: float = 30) -> list[dict[str, Any]]:
+    def await_results(self, count: int, within_s: float = 120) -> list[dict[str, Any]]:
         eventually(lambda: len(self.results()) >= count, within_s)
         return self.results()
 

@@ -149,7 +149,7 @@ def test_a_reviewer_sees_the_golden_picture_and_what_it_is(app: FastAPI, folder:
     sends(folder, {"station.toml": TOML, **masters(("fine", "top", True, MASTER))})
     with served(app) as address, chromium() as browser:
         page = enter(browser, f"{address}/review", "operator")
-        page.wait_for_function("document.getElementById('good_one').naturalWidth === 96")
+        page.wait_for_function("() => document.getElementById('good_one').naturalWidth === 96")
         assert page.inner_text("#beside") == "Good master part fine of this station"
         assert page.get_attribute("#good_one", "alt") == "Good master part fine of this station"
         page.click("#compare")

@@ -91,6 +91,35 @@ def test_a_second_reviewer_is_told_nothing_of_the_first_word(app: FastAPI) -> No
     assert engineer.get(f"/labels/{id_of(2)}").text.count("● ") == 2
 
 
+def test_no_list_and_no_search_tells_the_first_word_before_the_second_is_given(app: FastAPI) -> None:
+    people = {role: visitor(app, role) for role in ("operator", "engineer", "admin")}
+    labelled(people["operator"], id_of(2), "defect", "dent")
+    told = "<b>dent</b>"
+    for role in ("engineer", "admin"):
+        page = people[role].get(f"/labels?product={PRODUCT}").text
+        assert "Waits for a second reviewer" in page
+        assert told not in page
+        for sought in ("name=dent", "name=good", "by=operator", "source=review"):
+            assert id_of(2) not in people[role].get(f"/labels?product={PRODUCT}&{sought}").text, sought
+    for sought in ("", "&name=dent", "&by=operator"):
+        assert told in people["operator"].get(f"/labels?product={PRODUCT}{sought}").text, sought
+    labelled(people["engineer"], id_of(2), "defect", "dent")
+    for who in people.values():
+        assert told in who.get(f"/labels?product={PRODUCT}&name=dent").text
+
+
+def test_the_good_part_beside_is_none_that_waits_for_the_readers_second_look(app: FastAPI) -> None:
+    operator, engineer = visitor(app, "operator"), visitor(app, "engineer")
+    labelled(operator, id_of(1), "good")
+    before = claimed(engineer, have=[id_of(1)])
+    assert len(before) == 2
+    assert not any(each["beside"] for each in before)
+    labelled(engineer, id_of(1), "good")
+    after = claimed(engineer)
+    assert len(after) == 2
+    assert all(each["beside"] for each in after)
+
+
 def test_an_engineer_settles_what_two_say_differently_and_an_operator_does_not(app: FastAPI, tmp_path: Path) -> None:
     place = str(tmp_path / "cloud.db")
     say(place, id_of(1), good(), "ada")

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.labels.facts import is_newest
 from cloud_sync.hub.labels.listing import SampleView, sample_views
+from cloud_sync.hub.labels.second_looks import is_hidden
 from cloud_sync.hub.labels.truths import names_of
 from cloud_sync.hub.store.label_tables import labels, memberships, samples
 
@@ -21,12 +22,16 @@ ALL_LABELS = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """Which labels; "" asks for nothing in particular. `name` is good, unsure or a class."""
+    """Which labels; "" asks for nothing in particular. `name` is good, unsure or a class.
+
+    `reader` is who looks: what is kept from them until the second look is found by no word that a label says.
+    """
 
     product: str
     name: str = ""
     by: str = ""
     source: str = ""
+    reader: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +89,5 @@ def _fits(window: sa.Subquery, sought: Sought) -> list[sa.ColumnElement[bool]]:
         lines = sa.literal("\n") + window.c.classes + sa.literal("\n")
         asked.append(lines.contains(f"\n{sought.name}\n", autoescape=True))
     asked += [window.c.said_by == sought.by] if sought.by else []
-    return asked + ([window.c.source == sought.source] if sought.source else [])
+    asked += [window.c.source == sought.source] if sought.source else []
+    return [*asked, ~is_hidden(window.c.sample, sought.reader)] if asked else []

@@ -1,6 +1,8 @@
 """A small share of the samples is judged twice, the second time by somebody who does not know the first word.
 
 - Which samples are, their ids alone decide, so nobody can choose.
+- Until the second word is given, nobody but the first reviewer is shown the first one: each of the others may be the
+  second. `is_hidden` says so, and every page asks it.
 - What agrees becomes no label more: it stands beside the first one in `second_looks`. What differs becomes a label
   that saw what the first one saw, so both stand and are a conflict for an engineer.
 """
@@ -69,6 +71,19 @@ def second_look_of(connection: sa.Connection, sample: str, by: str) -> SecondLoo
     columns = table.first_by, table.first_seen, table.second_by
     row = connection.execute(sa.select(*columns).where(table.sample == sample, *theirs)).first()
     return None if row is None else SecondLook(*row)
+
+
+def is_hidden(sample: sa.ColumnElement[str], reader: str) -> sa.ColumnElement[bool]:
+    """Whether labels of a sample are kept from a reader, who may still give the second look. Pure: for a query."""
+    table = second_looks.c
+    return sa.exists().where(table.sample == sample, table.second_by.is_(None), table.first_by != reader)
+
+
+def hidden_from(connection: sa.Connection, among: Collection[str], reader: str) -> frozenset[str]:
+    """Those of some samples whose labels are kept from a reader. Raises SQLAlchemyError."""
+    asked = second_looks.c.sample
+    query = sa.select(asked).where(asked.in_(sorted(among)), is_hidden(asked, reader))
+    return frozenset(connection.scalars(query))
 
 
 def note_second(connection: sa.Connection, sample: str, by: str, truth: LabelTruth, at_ms: int) -> None:

@@ -18,9 +18,9 @@ from cloud_sync.hub.labels.labelling import NewLabel, Standing, add_labels, head
 from cloud_sync.hub.labels.listing import SampleView, sample_views
 from cloud_sync.hub.labels.pictures import read_blob, size_px
 from cloud_sync.hub.labels.review_queue import products
+from cloud_sync.hub.labels.second_looks import hidden_from
 from cloud_sync.hub.labels.truths import LabelTruth, defect
 from cloud_sync.hub.store.errors import BlobError
-from cloud_sync.hub.store.review_tables import second_looks
 from cloud_sync.hub.web.heat import heat_of
 from cloud_sync.hub.web.hub import NO_NUL, Hub, hub, now_ms
 from cloud_sync.pages.acts import noted, turned_out
@@ -37,7 +37,7 @@ _SOURCES = ("review", "import", "feedback")
 @router.get("/labels")
 def labels_page(  # noqa: PLR0913, PLR0917 - what one can look for
     request: Request,
-    session: Operator,  # noqa: ARG001 - the guard
+    session: Operator,
     product: Product = "",
     name: Annotated[str, Query(max_length=128, pattern=NO_NUL)] = "",
     by: Annotated[str, Query(max_length=128, pattern=NO_NUL)] = "",
@@ -46,18 +46,23 @@ def labels_page(  # noqa: PLR0913, PLR0917 - what one can look for
     before: Annotated[int, Query(ge=0, le=ALL_LABELS)] = ALL_LABELS,
     after: Annotated[str, Query(pattern=r"^([0-9a-f]{32})?$")] = "",
 ) -> Response:
-    """Labelled samples, or those of which people say different things."""
+    """Labelled samples, or those of which people say different things.
+
+    Of one that waits for a second look, who may still give it sees no label.
+    """
     with hub(request).reading() as connection:
         listed = products(connection)
         own = product or (listed[0] if listed else "")
-        sought = Sought(own, name, by, source)
+        sought = Sought(own, name, by, source, session.person.name)
         if only:
             found = disputed(connection, own, after, _PER_PAGE)
             further: dict[str, object] = {"after": found[-1].id} if len(found) == _PER_PAGE else {}
         else:
             page = browse(connection, sought, before, _PER_PAGE)
             found, further = page.samples, {"before": page.next_before} if page.next_before else {}
-        values: dict[str, Any] = {"products": listed, "names": ("good", "unsure", *known_classes(connection, own))}
+        hidden = hidden_from(connection, [each.id for each in found], session.person.name)
+        names = ("good", "unsure", *known_classes(connection, own))
+    values: dict[str, Any] = {"hidden": hidden, "products": listed, "names": names}
     return show(
         request, "labels.html", sought=sought, only=only, found=found, further=further, sources=_SOURCES, **values
     )
@@ -77,9 +82,9 @@ def sample_page(request: Request, session: Operator, sample: SampleId) -> Respon
         view = _view(connection, sample)
         said = history(connection, sample)
         classes = known_classes(connection, view.product)
-        waits = _waits_for(connection, sample, session.person.name)
-        heat = None if waits else heat_of(connection, view)
-    if waits:  # whoever gives the second look shall not know the first one's word
+        hidden = hidden_from(connection, [sample], session.person.name)
+        heat = None if hidden else heat_of(connection, view)
+    if hidden:  # whoever gives the second look shall not know the first one's word
         return show(request, "labels_blind.html", view=view)
     size, away = _size_px(here, view)
     stand = heads(said)
@@ -138,13 +143,6 @@ def _view(connection: sa.Connection, sample: str) -> SampleView:
     if not found:
         raise HTTPException(404)
     return found[0]
-
-
-def _waits_for(connection: sa.Connection, sample: str, by: str) -> bool:
-    """Whether a second look of this sample is asked for that this person may give."""
-    table = second_looks.c
-    open_ = table.sample == sample, table.second_by.is_(None), table.first_by != by
-    return connection.scalar(sa.select(sa.literal(1)).where(*open_)) is not None
 
 
 def _choices(said: list[Standing]) -> list[Standing]:

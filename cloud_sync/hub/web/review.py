@@ -146,7 +146,7 @@ def claim_next(request: Request, session: Operator, asked: Choice) -> Response:
         seen = {view.id: _known(connection, view, session.person.name) for view in views}
         ready = [shown(view, classes, places=places, seen=seen[view.id]) for view in views]
         far = progress(connection, asked.chosen, _midnight_ms(), now)
-        beside = beside_of(connection, here.blobs(), views, say_word(request))
+        beside = beside_of(connection, here.blobs(), views, say_word(request), session.person.name)
     for each in ready:
         each["beside"] = beside[each["id"]]
     return JSONResponse({"samples": ready, "classes": classes, "progress": progress_shown(far, session.person.name)})

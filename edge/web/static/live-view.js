@@ -55,7 +55,12 @@ const liveView = (root, words) => {
     if (of === canvas.dataset.of) return;
     canvas.dataset.of = of;
     if (!heat) return;
-    inspectd.heat.draw(canvas, heat, look.size);
+    try {
+      inspectd.heat.draw(canvas, heat, look.size);
+    } catch (error) {
+      canvas.hidden = true; // a browser that is short of memory still shows the verdict
+      console.error(error);
+    }
     canvas.setAttribute("aria-label", inspectd.heat.said("alt", heat, look.camera));
     root.querySelector(".heat-legend").hidden = false; // from the first on: what moves about draws eyes
   };

@@ -41,12 +41,15 @@
   const pump = async () => {
     if (drawing) return;
     drawing = true;
-    while (next && !held) {
-      const event = next;
-      next = null;
-      await draw(event);
+    try {
+      while (next && !held) {
+        const event = next;
+        next = null;
+        await draw(event);
+      }
+    } finally {
+      drawing = false; // what cannot be drawn is the fault of one part, and not the end of the screen
     }
-    drawing = false;
   };
 
   // How old the newest part is: by the station's clock when it was said, by this one's since.

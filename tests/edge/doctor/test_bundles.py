@@ -12,12 +12,13 @@ from station_kit import make_bundle, ungated_int8
 
 from edge.doctor.around import Around
 from edge.doctor.finding import Finding
-from edge.doctor.rooms.bundles import plans, product
+from edge.doctor.rooms.bundles import plans, product, unfinished
 from edge.infer.kept_plans import keep_plan, key_of
 from edge.infer.plan import Plan
 from models.bundle import MANIFEST, file_entries, open_bundle, write_bundle
 from models.bundle_store import activate, version_path
 from models.cpus import cpu_grant
+from models.scratch import UNPACKED, scratch_folder
 from models.spec import Precision
 
 PLAIN_CPU = {"proc/cpuinfo": "processor : 0\nmodel name : old\nflags : fpu avx2\n"}
@@ -130,3 +131,14 @@ def test_a_plan_that_cannot_be_read_or_is_of_another_machine_is_noted(around: Ar
     found = list(plans(around))
     expect(found, "bundles.other-plan", "another process")
     expect(found, "bundles.bad-plan", "x.json")
+
+
+def test_what_killed_imports_left_is_counted_and_what_one_works_in_is_not(around: Around) -> None:
+    with scratch_folder(store(around), UNPACKED) as own:
+        (own / "model.bin").write_bytes(bytes(9_000_000))
+        assert list(unfinished(around)) == []
+        for name in (".unpacked-1", "blob/.making-2"):
+            (store(around) / name).mkdir()
+            (store(around) / name / "model.bin").write_bytes(bytes(1_500_000))
+        expect(unfinished(around), "bundles.unfinished", "2 of killed imports", "3.0 MB", "edge bundle list -c")
+    assert (store(around) / ".unpacked-1").exists()

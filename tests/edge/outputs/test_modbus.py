@@ -182,7 +182,7 @@ def test_a_station_that_stops_leaves_the_safe_state(plc: PlcProcess) -> None:
         with served_output(section(plc.section(result_hold_ms=60_000)), listens=False) as served:
             served.tell(Verdict.PASS, served.part())
             plc.await_results(1)
-            assert plc.coils() == [True, False, False, True, True, False, False]
+            eventually(lambda: plc.coils() == [True, False, False, True, True, False, False])
         assert plc.coils() == [False] * 7
 
 
