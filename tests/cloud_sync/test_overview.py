@@ -12,7 +12,8 @@ from cloud_sync.hub.retraining.triggers import Trigger
 from cloud_sync.hub.store.condition import condition, held_back, letters
 from cloud_sync.hub.store.entries import DeadLetter
 from cloud_sync.hub.store.hour_tables import HOUR_MS, inspection_hours
-from cloud_sync.hub.store.overview import InUse, Tally, models_in_use, overview
+from cloud_sync.hub.store.hours import PAST_KEPT_S, PastHours, Tally
+from cloud_sync.hub.store.overview import InUse, models_in_use, overview
 from cloud_sync.hub.store.station_details import station_details
 from cloud_sync.hub.store.tables import conditions
 from cloud_sync.hub.store.writing import StoreWriter
@@ -45,6 +46,25 @@ def test_a_stations_line_has_its_hours_in_order_and_the_model_that_judged_last(p
     assert first.drift == ("cells top focus",)
     assert (second.state, second.waiting, second.last(24).pass_share) == (None, None, None)
     assert [(one.model, one.stations, one.parts) for one in used] == [("cells-v2", 1, 10), ("cells-v1", 1, 11)]
+
+
+def test_what_comes_late_into_an_hour_that_is_over_is_shown_within_a_minute_and_this_hour_at_once(place: str) -> None:
+    StoreWriter(place).close()
+    station(place, "press-1", NOW_MS, judged=(8, 1, 1))
+    clock_s = [100.0]
+    past = PastHours(lambda: clock_s[0])
+
+    def seen() -> tuple[Tally, Tally]:
+        with engine(place).connect() as connection:
+            [line] = overview(connection, NOW_MS, past=past)
+        return line.hours[-1], line.hours[-6]
+
+    assert seen() == (Tally(8, 1, 1), Tally())
+    hours(place, "press-1", 5, "cells-v1", (5, 0, 0))
+    hours(place, "press-1", 0, "cells-v9", (2, 0, 0))
+    assert seen() == (Tally(10, 1, 1), Tally())
+    clock_s[0] += PAST_KEPT_S
+    assert seen() == (Tally(10, 1, 1), Tally(5, 0, 0))
 
 
 def test_one_station_is_found_alone(place: str) -> None:

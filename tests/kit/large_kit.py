@@ -74,14 +74,15 @@ def large_store(place: str, now_ms: int, size: Size = Size()) -> None:
 
 
 def bring_records(place: str, count: int, stations: int) -> None:
-    """So many inspections, of all stations in turn; of each no more than its identity."""
+    """So many inspections, of all stations in turn; of each no more than a page shows."""
     with engine(place).begin() as connection:
         _fill(
             connection,
             count,
             "INSERT INTO records SELECT name[1 + i % <stations>], <epoch>, 'inspections', i, 'p', 'PASS', NULL,"
-            " sha[i], <none>, i FROM n",
+            " sha[i], :payload, i FROM n",
             stations=stations,
+            payload=b'{"triggered_at": "2026-03-01T12:00:00+00:00", "verdict": "PASS"}',
         )
 
 

@@ -1,7 +1,7 @@
 """All stations at one look, or one of them; made of counts and last words alone, so that no record is read for it."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from cloud_sync.hub.store.distinct import values_of
 from cloud_sync.hub.store.hour_tables import HOUR_MS, inspection_hours
+from cloud_sync.hub.store.hours import JudgedHours, PastHours, Tally, judged_hours, later, together
 from cloud_sync.hub.store.label_tables import drift_signs
 from cloud_sync.hub.store.tables import conditions, dead_letter_hours, holdings, quarantine, stations
 from cloud_sync.wire.messages import HealthMessage
@@ -17,37 +18,9 @@ DAY_H = 24
 LETTERS_H = 7 * DAY_H  # what came wrong before that was seen, or never will be
 HELD_COUNTED = 100
 _KEPT_WORDS = 8192
+RECENT_H = 2  # the one under way, and the one before it, into which records still come
+_NO_HOURS = JudgedHours()
 Query = TypeVar("Query", bound=sa.Select[Any])
-
-
-class Tally(NamedTuple):
-    """How many parts were judged how."""
-
-    passed: int = 0
-    rejected: int = 0
-    undecided: int = 0
-
-    @property
-    def parts(self) -> int:
-        """All of them."""
-        return sum(self)
-
-    @property
-    def pass_share(self) -> float | None:
-        """Of all parts; None where there was none."""
-        return self.passed / self.parts if self.parts else None
-
-    @property
-    def undecided_share(self) -> float | None:
-        """Likewise."""
-        return self.undecided / self.parts if self.parts else None
-
-    def plus(self, other: "Tally") -> "Tally":
-        """Both together."""
-        return Tally(self.passed + other.passed, self.rejected + other.rejected, self.undecided + other.undecided)
-
-
-_NO_PART = Tally()
 
 
 class InUse(NamedTuple):
@@ -101,21 +74,13 @@ class StationLine:
         return together(self.hours[-hours:])
 
 
-@dataclass(slots=True)
-class _Hours:
-    """What is gathered of one station."""
-
-    by_hour: dict[int, Tally] = field(default_factory=dict)
-    models: dict[str, tuple[int, str]] = field(default_factory=dict)
-
-
-def together(tallies: tuple[Tally, ...]) -> Tally:
-    """The sum of some."""
-    return Tally(*map(sum, zip(*tallies, strict=True))) if tallies else Tally()
-
-
 def overview(
-    connection: sa.Connection, now_ms: int, *, station: str | None = None, hours: int = DAY_H
+    connection: sa.Connection,
+    now_ms: int,
+    *,
+    station: str | None = None,
+    hours: int = DAY_H,
+    past: PastHours | None = None,
 ) -> list[StationLine]:
     """Each station that was heard of, by name, or the one that is named. Raises SQLAlchemyError.
 
@@ -124,16 +89,20 @@ def overview(
         now_ms: the time.
         station: only this one.
         hours: how many, the one under way among them.
+        past: keeps the hours of all stations that are over for the next who looks.
     """
-    judged = _judged(connection, now_ms // HOUR_MS, hours, station)
+    shown = range(now_ms // HOUR_MS - hours + 1, now_ms // HOUR_MS + 1)
+    before, recent = shown[:-RECENT_H], shown[-RECENT_H:]
+    over = past.of(connection, before) if past and station is None else judged_hours(connection, before, station)
+    judged = judged_hours(connection, recent, station)
     said = {row.station: row for row in connection.execute(_of(sa.select(conditions), conditions, station))}
     lost, quarantined = _lost(connection, station), _held(connection, station)
     letters = _letters(connection, now_ms // HOUR_MS - LETTERS_H, station)
     drifts = _drifts(connection, station)
-    shown = range(now_ms // HOUR_MS - hours + 1, now_ms // HOUR_MS + 1)
     lines = []
     for row in connection.execute(_of(sa.select(stations), stations, station).order_by(stations.c.station)):
-        name, word, own = row.station, said.get(row.station), judged[row.station]
+        name, word = row.station, said.get(row.station)
+        own, older = judged.get(name, _NO_HOURS), over.get(name, _NO_HOURS)
         lines.append(
             StationLine(
                 station=name,
@@ -147,8 +116,8 @@ def overview(
                 quarantined=quarantined.get(name, 0),
                 dead_letters=letters.get(name, 0),
                 drift=tuple(drifts[name]),
-                hours=tuple(own.by_hour.get(hour, _NO_PART) for hour in shown),
-                in_use=tuple(InUse(product, last[1]) for product, last in sorted(own.models.items())),
+                hours=(*older.of(before), *own.of(recent)),
+                in_use=tuple(InUse(product, last[1]) for product, last in sorted(later(older, own).items())),
             )
         )
     return lines
@@ -176,26 +145,6 @@ def models_in_use(connection: sa.Connection, now_ms: int, hours: int = DAY_H) ->
     )
     found = [ModelUse(row[0], row[1], int(row[2]), int(row[3]), int(row[4])) for row in connection.execute(query)]
     return sorted(found, key=lambda one: (one.product, -one.last_at_ms))
-
-
-def _judged(connection: sa.Connection, this_hour: int, hours: int, station: str | None) -> dict[str, _Hours]:
-    """Of each station its hours, and of each product the model that judged its newest part."""
-    table = inspection_hours.c
-    counted = (table.station, table.hour, table.product, table.model, table.last_at_ms)
-    query = _of(sa.select(*counted, table.passed, table.rejected, table.undecided), inspection_hours, station)
-    found: dict[str, _Hours] = defaultdict(_Hours)
-    if station is None:
-        shown = table.hour.between(this_hour - hours + 1, this_hour)
-    else:  # the key begins with the hour: one look for each, not a walk through all stations' hours
-        shown = table.hour.in_(range(this_hour - hours + 1, this_hour + 1))
-    rows = connection.execute(query.where(shown)).all()
-    for name, hour, product, model, last_at_ms, *counts in rows:  # 12,000 of a day of 500 stations: no attributes
-        own = found[name]
-        known = own.by_hour.get(hour)
-        own.by_hour[hour] = Tally(*counts) if known is None else known.plus(Tally(*counts))
-        if model and last_at_ms > own.models.get(product, (0, ""))[0]:
-            own.models[product] = (last_at_ms, model)
-    return found
 
 
 def _held(connection: sa.Connection, station: str | None) -> dict[str, int]:

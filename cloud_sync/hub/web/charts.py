@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from cloud_sync.hub.store.overview import Tally
+from cloud_sync.hub.store.hours import Tally
 
 _HEIGHT = 24
 _WIDE = 4

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cloud_sync.hub.store.overview import StationLine, overview, together
+from cloud_sync.hub.store.hours import together
+from cloud_sync.hub.store.overview import StationLine, overview
 from cloud_sync.hub.web.board import show_board
 from cloud_sync.hub.web.charts import hour_bars
 from cloud_sync.hub.web.hub import hub, now_ms
@@ -28,9 +29,9 @@ def fleet_page(
     first: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> Response:
     """All stations, or those that are asked for."""
-    now = now_ms()
-    with hub(request).reading() as connection:
-        lines = overview(connection, now)
+    here, now = hub(request), now_ms()
+    with here.reading() as connection:
+        lines = overview(connection, now, past=here.past)
     words = {line.station: word_of(line, now) for line in lines}
     wanted = ordered((line for line in lines if is_shown(line, words[line.station], show, text.strip())), order, words)
     page = wanted[first : first + MOST]

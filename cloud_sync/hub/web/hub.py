@@ -13,6 +13,7 @@ from cloud_sync.hub.files.blobs import Blobs, Patience, open_blobs
 from cloud_sync.hub.retraining.cloud_toml import CloudConfig
 from cloud_sync.hub.retraining.runs import Runs, store_errors
 from cloud_sync.hub.store.engine import open_engine
+from cloud_sync.hub.store.hours import PastHours
 from cloud_sync.hub.web.counted import Counted
 from cloud_sync.hub.web.quick_blobs import QuickBlobs
 
@@ -31,6 +32,7 @@ class Hub:
     def __init__(self, config: CloudConfig) -> None:
         self.config = config
         self.counted = Counted()
+        self.past = PastHours()
         self._engine: sa.Engine | None = None
         self._writer: sa.Engine | None = None
         self._blobs: Blobs | None = None
