@@ -1,5 +1,6 @@
 """The form of a calibration: all that the command can do, only what this station has, and what is wrong beside it."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -192,6 +193,21 @@ def test_a_bundle_that_cannot_be_tried_is_never_another_one_that_is(app: FastAPI
     nothing = engineer.get("/calibrate?bundle=blob/2").text
     assert 'value="bundle" disabled' in nothing
     assert 'value="model" checked' in nothing
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"two\nlines"])
+def test_a_folder_whose_name_no_page_can_show_is_not_offered_and_hides_no_other(
+    unchanged: FastAPI, engineer: Visitor, name: bytes
+) -> None:
+    beside = unchanged.state.here.config.file.parent
+    folder = beside / os.fsdecode(name)
+    folder.mkdir()
+    try:
+        shutil.copy(next((beside / "frames").iterdir()), folder / "1.png")
+        offered = options(engineer, "defects")
+    finally:
+        shutil.rmtree(folder)
+    assert [key for key in offered if key.startswith("beside:")] == ["beside:bad"]
 
 
 def test_a_station_without_bundles_says_where_they_come_from(tmp_path: Path) -> None:
