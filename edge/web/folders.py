@@ -1,6 +1,7 @@
 """Folders of pictures on the station that a page may name: by a key, never by a path that a browser sent."""
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +78,8 @@ def _inside(top: Path) -> list[Path]:
 
 
 def _can_be_named(name: str) -> bool:
-    """Whether a page can show it: a name that is no UTF-8 would be the end of the whole page."""
-    return not name.startswith(".") and name.isprintable()
+    """Whether a form can send it back: no UTF-8 would be the end of the whole page, and browsers change line ends."""
+    return not name.startswith(".") and not any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in name)
 
 
 def _count(path: Path) -> int:

@@ -210,6 +210,16 @@ def test_a_folder_whose_name_no_page_can_show_is_not_offered_and_hides_no_other(
     assert [key for key in offered if key.startswith("beside:")] == ["beside:bad"]
 
 
+def test_a_folder_is_offered_by_whatever_name_people_give_it(unchanged: FastAPI, engineer: Visitor) -> None:
+    folder = unchanged.state.here.config.file.parent / "好件\u3000第 1 批"
+    folder.mkdir()
+    try:
+        shutil.copy(next((folder.parent / "frames").iterdir()), folder / "1.png")
+        assert f"beside:{folder.name}" in options(engineer, "source")
+    finally:
+        shutil.rmtree(folder)
+
+
 def test_a_station_without_bundles_says_where_they_come_from(tmp_path: Path) -> None:
     app = make_station_pages(load_config(Station(tmp_path / "station").write_config()), Listen())
     let_in(app)

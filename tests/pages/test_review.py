@@ -75,6 +75,7 @@ def test_a_box_that_a_station_puts_nowhere_stops_no_review_and_no_export(tmp_pat
     with engine(place).begin() as connection:
         content = f"UPDATE samples SET champion = replace(champion, '20.0', '{side}') WHERE seq = 3"  # noqa: S608 - our own words
         connection.exec_driver_sql(content)
+        connection.exec_driver_sql("UPDATE samples SET champion = replace(champion, 'PASS', 'REJECT') WHERE seq = 3")
     pages = pages_on(tmp_path, kind="detector")
     let_in(pages)
     engineer = visitor(pages, "engineer")
