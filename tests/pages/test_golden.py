@@ -145,6 +145,24 @@ def test_the_golden_picture_is_served_and_nothing_else_comes_out_of_a_kit(app: F
     assert operator.get(f"/pictures/golden/{sha(MASTER)}?{seen}x").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["station = 'another'", "state = 'coming'", "size_bytes = size_bytes + 1"],
+    ids=["theirs", "late", "other"],
+)
+def test_a_picture_that_the_station_did_not_send_whole_itself_is_none_of_its_golden_pictures(
+    app: FastAPI, folder: Path, change: str
+) -> None:
+    sends(folder, {"station.toml": TOML, **masters(("fine", "top", True, MASTER))})
+    operator = visitor(app, "operator")
+    assert beside(operator) is not None
+    with engine(str(folder / "cloud.db")).begin() as connection:
+        connection.exec_driver_sql(f"UPDATE files SET {change} WHERE sha256 = ?", (sha(MASTER),))  # noqa: S608 - ours
+    assert beside(operator) is None
+    seen = f"station={STATION}&product={PRODUCT}&camera=top"
+    assert operator.get(f"/pictures/golden/{sha(MASTER)}?{seen}").status_code == 404
+
+
 @pytest.mark.long
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
 def test_a_reviewer_sees_the_golden_picture_and_what_it_is(app: FastAPI, folder: Path) -> None:
