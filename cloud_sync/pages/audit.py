@@ -3,7 +3,7 @@
 An act is written before it is done, and its outcome after it, in a table of its own: an act without one is open.
 Versions before wrote one line when all was over; those lines hold their outcome themselves.
 
-The newest million acts are kept (some 200 MB), the database itself refuses to forget one of them. A stranger who fails
+The newest million acts are kept (some 250 MB), the database itself refuses to forget one of them. A stranger who fails
 to log in is written a hundred times an hour, so that nobody fills the disk from outside.
 """
 

@@ -3,6 +3,7 @@
 import http.client
 import secrets
 import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -10,12 +11,13 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar
 from pathlib import Path
 
 from rich.console import Console
 
+from cloud_sync.wire.broker import free_port
 from edge.demo.plant import Plant
 from edge.demo.settings import LINE
 from edge.domain.errors import OutputError
@@ -46,7 +48,7 @@ def open_pages(plant: Plant) -> Iterator[Pages]:
     Raises:
         OutputError: one of them did not start, or a page did not answer.
     """
-    password = secrets.token_urlsafe(12)
+    password, plant = secrets.token_urlsafe(12), on_a_free_line(plant)
     with ExitStack() as stack:
         stack.enter_context(plant.inspecting(LINE))
         stack.enter_context(plant.line(_PARTS, _LOOK, _RATE_HZ))
@@ -58,6 +60,15 @@ def open_pages(plant: Plant) -> Iterator[Pages]:
         for address in addresses:
             _await_alive(address, password)
         yield pages
+
+
+def on_a_free_line(plant: Plant) -> Plant:
+    """The plant, with another line port where somebody took its own since its station last ran."""
+    try:
+        socket.create_server(("127.0.0.1", plant.line_port)).close()
+    except OSError:
+        return replace(plant, line_port=free_port())
+    return plant
 
 
 @contextmanager

@@ -93,6 +93,19 @@ def test_a_large_set_is_sent_with_a_few_megabytes_of_memory_and_no_picture_on_th
     assert list(scratch.iterdir()) == []
 
 
+def test_whoever_leaves_in_the_middle_leaves_nothing_behind(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    stream = zipped(_files(hub_of(cloud.folder, "store"), Wanted(PRODUCT), ["crack"], lambda word, **_: word))
+    assert next(stream)
+    assert len(list(scratch.iterdir())) == 1
+    stream.close()
+    assert list(scratch.iterdir()) == []
+
+
 def test_whoever_takes_long_between_two_samples_holds_no_connection(cloud: Cloud) -> None:
     held = 0
 

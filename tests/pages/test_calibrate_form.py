@@ -202,6 +202,9 @@ def test_the_browser_shows_and_sends_the_fields_that_mean_something_beside_what_
         page.wait_for_selector("#wrong-quantize")
         assert not {"align", "parts", "interval_ms"} & set((sent.value.post_data or "").replace("=", "&").split("&"))
         assert page.evaluate("document.activeElement.name") == "quantize"
+        page.select_option("select[name=source]", "passed")
+        assert page.is_checked("input[name=study]")
+        assert [page.input_value(f"input[name={name}]") for name in ("parts", "overkill_percent")] == ["200", "2"]
         page.said = [line for line in page.said if "422" not in line]  # type: ignore[attr-defined]
         check_quiet(page)
 
@@ -223,7 +226,7 @@ def test_a_bundle_of_the_store_is_tried_on_good_and_bad_parts_and_its_report_rea
         page.wait_for_selector("#outcome .mark.good", timeout=90_000)
         outcome = page.inner_text("section[aria-labelledby=outcome]")
         assert "blob v1" in page.inner_text("#outcome")
-        assert all(said in outcome for said in ("blob v2", "not active", "0 of 40", "0 of 3 labelled", "FP32")), outcome
+        assert all(said in outcome for said in ("blob v2", "not active", "0 of 40", "0 of 3 pass", "FP32")), outcome
         assert [(one.version, one.active) for one in list_bundles(station.bundles)] == [(1, True), (2, False)]
         with page.expect_popup() as report:
             page.click("text=Report")

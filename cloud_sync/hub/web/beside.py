@@ -32,7 +32,7 @@ def beside_of(
     Raises:
         SQLAlchemyError: the store fails; without the blobs a good part has to do.
     """
-    golden = {seen: _golden(connection, blobs, seen, words) for seen in map(_seen, views)}
+    golden = {seen: _golden(connection, blobs, seen, words) for seen in {_seen(view) for view in views}}
     good = {view.camera: _good(connection, view, words, reader) for view in views if golden[_seen(view)] is None}
     return {view.id: golden[_seen(view)] or good.get(view.camera) for view in views}
 

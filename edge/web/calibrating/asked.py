@@ -131,6 +131,11 @@ def usual() -> Given:
     return Given.model_validate(said)
 
 
+def filled(given: Given) -> Given:
+    """The form as it is shown again: what was left out is as usual."""
+    return usual().model_copy(update=given.model_dump(exclude_none=True))
+
+
 def read_asked(given: Given) -> tuple[Asked | None, dict[str, Wrong]]:
     """What a form means; None, and what is wrong by field, where it cannot be read."""
     plain = given.model_dump(exclude_none=True)

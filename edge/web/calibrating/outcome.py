@@ -43,9 +43,11 @@ class Overkill(Proof):
 
 
 class Escapes(_Lenient):
-    """How many bad parts passed, in words."""
+    """How many of the bad parts passed, and what that says of all."""
 
     claim: str
+    missed: int
+    defects: int
 
 
 class Outcome(_Lenient):

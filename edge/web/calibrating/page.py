@@ -16,6 +16,7 @@ from cloud_sync.pages.guard import Engineer
 from cloud_sync.pages.people import Role, Session
 from cloud_sync.pages.showing import say, show
 from edge.domain.errors import StorageError
+from edge.web.bundles.page import GATE_MARKS
 from edge.web.calibrating.asked import (
     BOUNDS,
     PASSED,
@@ -24,6 +25,7 @@ from edge.web.calibrating.asked import (
     Given,
     Wrong,
     checks_words,
+    filled,
     read_asked,
     resume_words,
     usual,
@@ -142,10 +144,11 @@ def _page(request: Request, given: Given, wrong: Mapping[str, Wrong] | None = No
         unfinished=() if running else unfinished(own.config),
         has=choices(own.config),
         daemon_runs=_daemon_runs(own),
-        given=given,
+        given=filled(given),
         wrong=wrong or {},
         bounds=BOUNDS,
         outcome_of=outcome_of,
+        gate_mark=GATE_MARKS,
     )
 
 

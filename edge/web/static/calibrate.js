@@ -1,4 +1,5 @@
-// The form shows the fields that mean something beside what is chosen; the others are not sent either.
+// The form shows the fields that mean something beside what is chosen. Of the others those are not sent that could be
+// wrong; switches are, so that they stand as they stood if the form comes back.
 "use strict";
 (() => {
   const form = document.getElementById("calibrate-form");
@@ -17,8 +18,8 @@
     for (const part of form.querySelectorAll("fieldset, label, div, span")) {
       part.hidden = !fits(part.dataset.for, form.elements.what.value) || !fits(part.dataset.from, from());
     }
-    for (const field of form.querySelectorAll("input, select")) {
-      if (field.name !== "what") field.disabled = field.closest("[hidden]") !== null;
+    for (const field of form.querySelectorAll("[type=number], [name=defects], [name=repeats]")) {
+      field.disabled = field.closest("[hidden]") !== null;
     }
   };
   form.addEventListener("change", fit);

@@ -1,6 +1,7 @@
 """The demo's pages stay until somebody ends them, and then all of the demo ends, however that is said."""
 
 import signal
+import socket
 import subprocess
 import sys
 from http.client import HTTPConnection
@@ -10,7 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from station_kit import Station
 
-from edge.demo.pages import served
+from edge.demo.pages import on_a_free_line, served
+from edge.demo.plant import Plant
+from edge.demo.settings import FAST_LOOP, DemoSettings
 from edge.domain.errors import OutputError
 
 _STAYS = """
@@ -48,6 +51,14 @@ def test_pages_are_served_where_the_system_found_room_whoever_takes_ports_meanwh
             connection.request("GET", "/login")
             assert connection.getresponse().status == 200
             connection.close()
+
+
+def test_a_line_port_that_was_taken_meanwhile_is_given_up_for_another(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        taken = theirs.getsockname()[1]
+        plant = Plant(tmp_path, "mosquitto", taken, 0, DemoSettings(FAST_LOOP))
+        assert on_a_free_line(plant).line_port != taken
+    assert on_a_free_line(plant) == plant
 
 
 def test_pages_that_cannot_start_say_why(tmp_path: Path) -> None:
