@@ -246,6 +246,14 @@ def test_while_the_database_is_away_pages_say_so_and_come_back_by_themselves(far
     assert "Traceback" not in far.web.log()
 
 
+def test_a_restart_of_the_database_between_two_looks_is_noticed_by_nobody(far: Far) -> None:
+    assert far.admin.get("/").status_code == 200
+    far.postgres.stop("immediate")
+    far.postgres.start()
+    assert far.admin.get("/").status_code == 200
+    assert far.admin.say("/review/claim", {"page": "0123456789abcdef", "product": PRODUCT}).status_code == 200
+
+
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
 def test_a_page_that_stands_open_says_what_is_away_and_is_itself_again_without_a_hand(far: Far) -> None:
     with chromium() as browser:
