@@ -86,7 +86,7 @@ def _in_kit(blobs: Blobs, kit: str, size_bytes: int, seen: Seen) -> Golden | Non
     try:
         manifest = read_manifest(_read(blobs, KitFile(sha256=kit, size_bytes=size_bytes)))
         return _master(blobs, manifest, seen) or _reference(blobs, manifest, seen.product)
-    except (KitError, ValidationError, ValueError, AttributeError, TypeError) as error:
+    except (KitError, ValidationError, ValueError, AttributeError, TypeError, RecursionError) as error:
         _LOG.warning("no golden picture of station %s in its kit %s: %s", seen.station, kit, error)
         return None
 
