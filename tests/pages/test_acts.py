@@ -1,22 +1,27 @@
 """No act stands that nobody wrote down: what is asked for is written before it is done, and how it ended after it."""
 
+import asyncio
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from backup_kit import make_station
 from fastapi import APIRouter
-from labels_kit import id_of
+from labels_kit import PRODUCT, id_of, picture
 from pages_kit import PASSWORD, Visitor, let_in, visitor
 from review_kit import pages_on, store_with
+from starlette.responses import StreamingResponse
+from starlette.types import Message
 from station_kit import make_bundle, run_json
 
 from cloud_sync.pages.acts import check_noted
 from cloud_sync.pages.audit import AuditLog, Entry, NotNotedError, noting
 from cloud_sync.pages.guard import Admin
+from cloud_sync.pages.sending import Sending
 from cloud_sync.pages.serving import Listen
 from cloud_sync.pages.site import Rooms
 from cloud_sync.pages.store import PagesStore
@@ -218,3 +223,40 @@ def test_the_cloud_settles_no_label_that_it_cannot_write_down(tmp_path: Path) ->
     assert "chip" not in page
     assert engineer.post(f"/labels/{sample}/resolve", {"truth": "good", "seen": 0}).status_code == 303
     assert "stands" in engineer.get(f"/labels/{sample}").text
+
+
+def test_an_export_is_done_once_all_of_it_was_sent_and_what_ended_it_in_the_middle_is_noted(tmp_path: Path) -> None:
+    store_with(tmp_path, [("novel",), ("novel",)])
+    app = pages_on(tmp_path)
+    let_in(app)
+    rooms: Rooms = app.state.rooms
+    engineer, store = visitor(app, "engineer"), PagesStore(rooms.site.database)
+    address = f"/labels/files/export?product={PRODUCT}"
+    assert engineer.get(address).status_code == 200
+    assert (newest(store).action, newest(store).outcome) == ("export labels", "ok")
+    last = sha256(picture(max((1, 2), key=id_of), 96, 64)).hexdigest()
+    next((tmp_path / "cloud.blobs").rglob(last)).unlink()
+    assert engineer.get(address).status_code == 200  # the first picture was on its way by then
+    assert last in newest(store).outcome
+
+
+def test_an_answer_that_its_reader_left_in_the_middle_is_not_noted_as_sent(store: PagesStore) -> None:
+    audit, taken = AuditLog(store), asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"half"
+        await asyncio.Event().wait()
+
+    async def send(message: Message) -> None:
+        if message.get("body"):
+            taken.set()
+
+    async def receive() -> Message:
+        await taken.wait()
+        return {"type": "http.disconnect"}
+
+    with noting(audit, WHO, "", "export", "cell") as act:
+        act.goes_on = True
+    assert newest(store).is_open
+    asyncio.run(Sending(StreamingResponse(pieces()), act, audit)({"type": "http"}, receive, send))
+    assert newest(store).outcome == "broke off on its way: not all of it was sent"
