@@ -62,6 +62,13 @@ def _heat_record(view: View, side: int) -> HeatRecord | None:
 
 def _highest_of_blocks(values: FloatArray, across: int, down: int) -> FloatArray:
     """The highest value of each block; blocks at the far sides may be cut."""
-    rows, columns = values.shape
-    of_rows = np.maximum.reduceat(values, np.arange(0, rows, down), axis=0)
-    return np.asarray(np.maximum.reduceat(of_rows, np.arange(0, columns, across), axis=1), np.float32)
+    return _highest_of_rows(_highest_of_rows(values, down).T, across).T
+
+
+def _highest_of_rows(values: FloatArray, count: int) -> FloatArray:
+    """Of each so many rows, place by place. A verdict waits for this, and `reduceat` takes ten times as long."""
+    highest = values[::count].copy()
+    for first in range(1, count):
+        others = values[first::count]
+        np.maximum(highest[: len(others)], others, out=highest[: len(others)])
+    return highest
