@@ -8,6 +8,7 @@ from cloud_sync.hub.rollout.plan import RolloutPlan
 from cloud_sync.hub.rollout.stages import Asked, Counts, Standing
 from cloud_sync.hub.store.errors import BlobError
 from cloud_sync.hub.store.overview import HELD_COUNTED
+from cloud_sync.hub.web.board import page_from
 from cloud_sync.hub.web.counted import Counted
 from cloud_sync.hub.web.figures import held
 from cloud_sync.hub.web.quick_blobs import AWAY_S, QuickBlobs
@@ -101,6 +102,14 @@ def test_of_five_hundred_stations_of_a_rollout_the_one_that_fails_comes_first_an
     assert stations_page(PLAN, all_of_them, "not_asked", "", 0).total == 10
     assert next(one.standing.station for one in stations_page(PLAN, all_of_them, "", "S-49", 0).stations) == "press-490"
     assert len(stations_page(PLAN, all_of_them, "", "", 450).stations) == 50
+
+
+def test_a_page_whose_stations_became_fewer_shows_the_last_of_them() -> None:
+    less = [standing(number, online=False) for number in range(100)]
+    page = stations_page(PLAN, less, LOOK, "", 100)
+    assert (page.first, len(page.stations), page.total) == (0, 100, 100)
+    assert [page_from(first, 101, 100) for first in (0, 100, 200)] == [0, 100, 100]
+    assert page_from(100, 0, 100) == 0
 
 
 def test_a_count_that_ended_at_its_limit_says_so() -> None:
