@@ -1,9 +1,12 @@
 """What pages do where there is much of everything, or something is away: decided without a database."""
 
 import io
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
+from cloud_sync.hub.files.blobs import FolderBlobs
 from cloud_sync.hub.rollout.plan import RolloutPlan
 from cloud_sync.hub.rollout.stages import Asked, Counts, Standing
 from cloud_sync.hub.store.errors import BlobError
@@ -67,6 +70,15 @@ def test_a_file_that_is_missing_keeps_nobody_from_the_others() -> None:
     with pytest.raises(BlobError):
         quick.read("gone", 0, 4)
     assert quick.read("here", 0, 4) == b"file"
+
+
+def test_a_file_that_cannot_be_read_keeps_nobody_from_the_others(tmp_path: Path) -> None:
+    quick, here, broken = QuickBlobs(FolderBlobs(tmp_path), Clock()), sha256(b"file").hexdigest(), "ab" * 32
+    quick.put(here, io.BytesIO(b"file"))
+    (tmp_path / "ab" / broken).mkdir(parents=True)
+    with pytest.raises(BlobError, match="IsADirectoryError"):
+        quick.read(broken, 0, 4)
+    assert quick.read(here, 0, 4) == b"file"
 
 
 def test_what_takes_a_look_at_every_label_is_counted_once_a_minute_at_most_and_not_for_ever_kept() -> None:
