@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from backup_kit import make_station
+from disk_kit import tiny_disk
 from fastapi import APIRouter
 from labels_kit import PRODUCT, id_of, picture
 from pages_kit import PASSWORD, Visitor, let_in, visitor
@@ -92,6 +94,25 @@ def test_a_full_disk_is_said_to_be_one(store: PagesStore) -> None:
     with pytest.raises(NotNotedError) as refused, noting(FullLog(store), WHO, "", "retrain", "cell"):
         pass
     assert refused.value.is_full
+
+
+def test_on_a_disk_that_is_really_full_nothing_begins_and_that_is_said(tmp_path: Path) -> None:
+    done: list[str] = []
+    with tiny_disk(tmp_path / "disk", 1) as disk:
+        store = PagesStore(disk / "pages.db")
+        filler = os.open(disk / "filler", os.O_CREAT | os.O_WRONLY)
+        with suppress(OSError):
+            while os.write(filler, bytes(4096)):
+                continue
+        os.close(filler)
+        act = noting(AuditLog(store), WHO, "", "retrain", "cell")
+        with pytest.raises(NotNotedError, match=r"pages\.db is full .*make room") as refused, act:
+            done.append("cell")
+        assert (done, refused.value.is_full) == ([], True)
+        (disk / "filler").unlink()
+        with noting(AuditLog(store), WHO, "", "retrain", "cell"):
+            pass
+        assert newest(store).outcome == "ok"
 
 
 def test_an_act_whose_outcome_cannot_be_written_stands_as_open(
