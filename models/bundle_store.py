@@ -4,7 +4,8 @@
 - `previous` is set before `active` moves: a kill between the two leaves the active bundle as it was.
 - Activating opens the bundle first: what does not verify, or what its gate refused, cannot become active.
 - A version is taken away by one rename, and only where no link names it. Who chooses one, be it to activate it or to
-  take it away, holds the id's lock until it is done: what was chosen is there, and is what was chosen.
+  take it away, holds the id's lock until it is done: what was chosen is there, and is what was chosen. On a disk that
+  has no locks on folders, as NFS has none, one chooses without: better than that no version could be chosen at all.
 - What is not called `v<N>` is no version: an interrupted write is never listed, activated or counted.
 """
 
@@ -23,7 +24,7 @@ from models.bundle import MANIFEST, Bundle, file_entries, open_bundle, open_for_
 from models.durable import sync_directory
 from models.errors import BusyError, ModelError
 from models.manifest import Manifest
-from models.scratch import MAKING, left_in, scratch_folder, sweep
+from models.scratch import MAKING, NO_LOCKS, left_in, scratch_folder, sweep
 
 ACTIVE = "active"
 PREVIOUS = "previous"
@@ -257,6 +258,9 @@ def _locked(lock: int) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
     return True
 
 

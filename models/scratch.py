@@ -2,8 +2,10 @@
 
 - Who works in one holds the kernel's lock on the folder itself. It ends with the process, so what nobody holds is left.
 - A sweep takes away only what it could lock itself, and holds it until it is gone: never what is in use.
+- Where the disk has no locks on folders, as NFS has none, one works without, and no sweep takes anything.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -14,6 +16,7 @@ from pathlib import Path
 
 UNPACKED, UNPACKING, MAKING, WRITING = ".unpacked-", ".unpacking-", ".making-", ".writing-"
 FETCHING, COMING, CROPPED, TRAINING = ".fetching-", ".coming-", ".cropped-", ".training-"
+NO_LOCKS = frozenset({errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})  # NFS says the first
 PREFIXES = (UNPACKED, UNPACKING, MAKING, WRITING, FETCHING, COMING, CROPPED, TRAINING)
 
 
@@ -73,26 +76,39 @@ def _made(parent: Path, prefix: str) -> tuple[Path, int]:
             lock = _opened(path)
         except FileNotFoundError:
             continue
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _wait_for(lock)
         if path.exists():
             return path, lock
         os.close(lock)
 
 
+def _wait_for(lock: int) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            os.close(lock)
+            raise
+
+
 def _named(parent: Path) -> list[Path]:
-    paths = parent.iterdir() if parent.is_dir() else ()
-    return sorted(path for path in paths if path.name.startswith(PREFIXES) and path.is_dir() and not path.is_symlink())
+    """Those that one may know of; a folder that cannot be read is another user's, and one that went has none."""
+    try:
+        paths = sorted(parent.iterdir())
+    except OSError:
+        return []
+    return [path for path in paths if path.name.startswith(PREFIXES) and path.is_dir() and not path.is_symlink()]
 
 
 def _locked(path: Path) -> int | None:
-    """The lock on a folder that nobody works in; None where somebody does, or it is not ours to open."""
+    """The lock on a folder that nobody works in; None where somebody does or might, or it is not ours to open."""
     try:
         lock = _opened(path)
     except OSError:
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:  # it is held, or the disk has no locks
         os.close(lock)
         return None
     return lock

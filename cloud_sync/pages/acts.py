@@ -6,6 +6,7 @@
 
 - Where the disk does not take what is asked for, nothing is done.
 - Where it does not take the outcome, or the process ends first, the act stays open, and whoever reads sees that.
+- What is sent while it is made, as an export, has its outcome once all of it was sent; see `Sending`.
 - A route that changes something says `noted`, or `unnoted` and why: the application takes no other.
 """
 
@@ -19,10 +20,11 @@ from fastapi import APIRouter
 from fastapi.concurrency import contextmanager_in_threadpool
 from fastapi.routing import APIRoute
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from cloud_sync.pages.audit import OK, Act, noting
 from cloud_sync.pages.people import Session
+from cloud_sync.pages.sending import Sending
 from cloud_sync.pages.site import address_of, rooms
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -47,13 +49,13 @@ def noted(action: Text, subject: Text = "") -> Callable[[Callable[P, R]], Callab
             @functools.wraps(route)
             async def wrapped(*args: P.args, **given: P.kwargs) -> object:
                 async with contextmanager_in_threadpool(_asked(action, subject, given)) as act:
-                    return _seen(act, await route(*args, **given))
+                    return _seen(given, act, await route(*args, **given))
         else:
 
             @functools.wraps(route)
             def wrapped(*args: P.args, **given: P.kwargs) -> object:
                 with _asked(action, subject, given) as act:
-                    return _seen(act, route(*args, **given))
+                    return _seen(given, act, route(*args, **given))
 
         vars(wrapped)[_NOTED] = True
         return cast("Callable[P, R]", wrapped)
@@ -112,8 +114,11 @@ def _said(text: Text, given: Mapping[str, Any]) -> str:
     return text.format(**given).strip() if isinstance(text, str) else text(given)
 
 
-def _seen(act: Act, answer: R) -> R:
-    """An answer that says no is no good outcome."""
+def _seen(given: Mapping[str, Any], act: Act, answer: object) -> object:
+    """An answer that says no is no good outcome, and one that is still to be made has none yet."""
+    if isinstance(answer, StreamingResponse):
+        act.goes_on = True
+        return Sending(answer, act, rooms(given["request"]).audit)
     if isinstance(answer, Response) and answer.status_code >= _REFUSED and act.outcome == OK:
         act.outcome = f"answered {answer.status_code}"
     return answer

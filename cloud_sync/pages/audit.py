@@ -65,10 +65,14 @@ class Act:
     Args:
         outcome: ok, or what stood against it.
         subject: what it was done to, where that is known better now than when it was asked for.
+        goes_on: it is not over with the block of `noting`: whoever says so ends it by `end_act`.
+        number: its own.
     """
 
     outcome: str = OK
     subject: str = ""
+    goes_on: bool = False
+    number: int = 0
 
 
 class AuditLog:
@@ -158,14 +162,23 @@ def noting(audit: AuditLog, who: tuple[str, str], address: str, action: str, sub
         number = audit.begin(who, address, action, subject)
     except sqlite3.Error as error:
         raise NotNotedError(str(error), is_full=_is_full(error)) from error
-    act = Act()
+    act = Act(number=number)
     try:
         yield act
     except Exception as error:
         act.outcome = str(error) or type(error).__name__ if act.outcome == OK else act.outcome
-        _end(audit, number, act)
+        end_act(audit, act)
         raise
-    _end(audit, number, act)
+    if not act.goes_on:
+        end_act(audit, act)
+
+
+def end_act(audit: AuditLog, act: Act) -> None:
+    """What was done is done: where the disk does not take its outcome, the act stays open."""
+    try:
+        audit.end(act.number, act.outcome, act.subject)
+    except sqlite3.Error as error:
+        _LOG.error("act %d of the audit log stays open, its outcome was %r: %s", act.number, act.outcome, error)
 
 
 def _at() -> str:
@@ -183,14 +196,6 @@ def _insert(connection: sqlite3.Connection, entry: Entry) -> int:
         connection.execute("DELETE FROM outcomes WHERE act <= ?", (number - KEPT_ACTS,))
         connection.execute("DELETE FROM audit WHERE id <= ?", (number - KEPT_ACTS,))
     return number
-
-
-def _end(audit: AuditLog, number: int, act: Act) -> None:
-    """What was done is done: where the disk does not take its outcome, the act stays open."""
-    try:
-        audit.end(number, act.outcome, act.subject)
-    except sqlite3.Error as error:
-        _LOG.error("act %d of the audit log stays open, its outcome was %r: %s", number, act.outcome, error)
 
 
 def _is_full(error: sqlite3.Error) -> bool:

@@ -1,6 +1,7 @@
 """The pages' own database: people, sessions, failed logins, and what was done by whom. Nothing else writes it."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ CREATE TRIGGER IF NOT EXISTS audit_is_kept BEFORE DELETE ON audit
   BEGIN SELECT RAISE(ABORT, 'what was done stays written'); END;
 """  # noqa: S608 - a number of ours
 _BUSY_S = 5.0
+_PRIMARY = 0xFF  # of an extended error code
+_BESIDE_BYTES = 1 << 16  # of an empty log and its index
 
 
 class PagesStore:
@@ -82,8 +85,24 @@ class PagesStore:
             connection.execute("PRAGMA journal_mode = WAL")
             with connection:
                 yield connection
+        except sqlite3.OperationalError as error:
+            if _is_for_room(error, self.path):
+                full = sqlite3.OperationalError(f"the disk of {self.path} is full ({error}): make room on it")
+                full.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise full from error
+            raise
         finally:
             connection.close()
+
+
+def _is_for_room(error: sqlite3.OperationalError, path: Path) -> bool:
+    """On a full disk SQLite speaks of an I/O error where it cannot make its files beside the database."""
+    if getattr(error, "sqlite_errorcode", 0) & _PRIMARY not in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
+        return False
+    try:
+        return shutil.disk_usage(path.parent).free < _BESIDE_BYTES
+    except OSError:
+        return False
 
 
 def _make(path: Path) -> None:

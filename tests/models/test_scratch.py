@@ -1,5 +1,6 @@
 """What a killed process was working in goes; what a living one works in stays, whoever sweeps."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -8,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from no_locks_kit import KNOWN
+from station_kit import make_bundle
 
+from models.bundle_store import active_bundle
 from models.scratch import MAKING, UNPACKED, left_in, scratch_folder, size_bytes, sweep
 
 _WORKS = """
@@ -93,3 +97,49 @@ def test_whoever_begins_while_others_sweep_has_a_folder_that_stays(tmp_path: Pat
         over.set()
         for each in sweepers:
             each.join(10)
+
+
+_WITHOUT_LOCKS = """
+import sys
+from pathlib import Path
+from no_locks_kit import have_no_locks
+from models.bundle_store import activate, prune, rollback
+from models.scratch import UNPACKED, scratch_folder, sweep
+have_no_locks()
+root = Path(sys.argv[1])
+with scratch_folder(root, UNPACKED) as own:
+    (own / "file").write_text("whole")
+    assert sweep(root) == []
+    assert (own / "file").read_text() == "whole"
+assert activate(root, "cells", 1).name == "v1"
+assert rollback(root, "cells").name == "v2"
+assert prune(root, "cells", ()) == []
+"""
+
+
+@pytest.mark.skipif(not KNOWN, reason="which system call locks a file is not known of this processor")
+def test_on_a_disk_that_has_no_locks_one_works_and_chooses_without(tmp_path: Path) -> None:
+    for version in (1, 2):
+        make_bundle(tmp_path, "cells", version)
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_LOCKS, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert active_bundle(tmp_path, "cells").name == "v2"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_folder_of_another_user_keeps_nobody_from_the_rest(tmp_path: Path) -> None:
+    make_bundle(tmp_path, "cells", 1)
+    (tmp_path / "others").mkdir(mode=0o700)
+    tmp_path.chmod(0o755)
+    lines = "import os; from pathlib import Path; from models.bundle_store import clear_unfinished, unfinished\n"
+    lines += "os.setuid(65534); assert clear_unfinished(Path()) == unfinished(Path()) == []"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-c", lines]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,22 +1,29 @@
 """No act stands that nobody wrote down: what is asked for is written before it is done, and how it ended after it."""
 
+import asyncio
 import logging
+import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from backup_kit import make_station
+from disk_kit import tiny_disk
 from fastapi import APIRouter
-from labels_kit import id_of
+from labels_kit import PRODUCT, id_of, picture
 from pages_kit import PASSWORD, Visitor, let_in, visitor
 from review_kit import pages_on, store_with
+from starlette.responses import StreamingResponse
+from starlette.types import Message
 from station_kit import make_bundle, run_json
 
 from cloud_sync.pages.acts import check_noted
 from cloud_sync.pages.audit import AuditLog, Entry, NotNotedError, noting
 from cloud_sync.pages.guard import Admin
+from cloud_sync.pages.sending import Sending
 from cloud_sync.pages.serving import Listen
 from cloud_sync.pages.site import Rooms
 from cloud_sync.pages.store import PagesStore
@@ -87,6 +94,25 @@ def test_a_full_disk_is_said_to_be_one(store: PagesStore) -> None:
     with pytest.raises(NotNotedError) as refused, noting(FullLog(store), WHO, "", "retrain", "cell"):
         pass
     assert refused.value.is_full
+
+
+def test_on_a_disk_that_is_really_full_nothing_begins_and_that_is_said(tmp_path: Path) -> None:
+    done: list[str] = []
+    with tiny_disk(tmp_path / "disk", 1) as disk:
+        store = PagesStore(disk / "pages.db")
+        filler = os.open(disk / "filler", os.O_CREAT | os.O_WRONLY)
+        with suppress(OSError):
+            while os.write(filler, bytes(4096)):
+                continue
+        os.close(filler)
+        act = noting(AuditLog(store), WHO, "", "retrain", "cell")
+        with pytest.raises(NotNotedError, match=r"pages\.db is full .*make room") as refused, act:
+            done.append("cell")
+        assert (done, refused.value.is_full) == ([], True)
+        (disk / "filler").unlink()
+        with noting(AuditLog(store), WHO, "", "retrain", "cell"):
+            pass
+        assert newest(store).outcome == "ok"
 
 
 def test_an_act_whose_outcome_cannot_be_written_stands_as_open(
@@ -218,3 +244,40 @@ def test_the_cloud_settles_no_label_that_it_cannot_write_down(tmp_path: Path) ->
     assert "chip" not in page
     assert engineer.post(f"/labels/{sample}/resolve", {"truth": "good", "seen": 0}).status_code == 303
     assert "stands" in engineer.get(f"/labels/{sample}").text
+
+
+def test_an_export_is_done_once_all_of_it_was_sent_and_what_ended_it_in_the_middle_is_noted(tmp_path: Path) -> None:
+    store_with(tmp_path, [("novel",), ("novel",)])
+    app = pages_on(tmp_path)
+    let_in(app)
+    rooms: Rooms = app.state.rooms
+    engineer, store = visitor(app, "engineer"), PagesStore(rooms.site.database)
+    address = f"/labels/files/export?product={PRODUCT}"
+    assert engineer.get(address).status_code == 200
+    assert (newest(store).action, newest(store).outcome) == ("export labels", "ok")
+    last = sha256(picture(max((1, 2), key=id_of), 96, 64)).hexdigest()
+    next((tmp_path / "cloud.blobs").rglob(last)).unlink()
+    assert engineer.get(address).status_code == 200  # the first picture was on its way by then
+    assert last in newest(store).outcome
+
+
+def test_an_answer_that_its_reader_left_in_the_middle_is_not_noted_as_sent(store: PagesStore) -> None:
+    audit, taken = AuditLog(store), asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"half"
+        await asyncio.Event().wait()
+
+    async def send(message: Message) -> None:
+        if message.get("body"):
+            taken.set()
+
+    async def receive() -> Message:
+        await taken.wait()
+        return {"type": "http.disconnect"}
+
+    with noting(audit, WHO, "", "export", "cell") as act:
+        act.goes_on = True
+    assert newest(store).is_open
+    asyncio.run(Sending(StreamingResponse(pieces()), act, audit)({"type": "http"}, receive, send))
+    assert newest(store).outcome == "broke off on its way: not all of it was sent"

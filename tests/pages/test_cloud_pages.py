@@ -79,7 +79,7 @@ def order(text: str) -> list[str]:
         pytest.param("?order=yield", ["5", "1", "2", "3", "4"], id="lowest-yield-first"),
         pytest.param("?text=CELLS-V2", ["5"], id="by-model"),
         pytest.param("?text=press-3", ["3"], id="by-name"),
-        pytest.param("?first=500", [], id="past-the-end"),
+        pytest.param("?first=500", ["2", "4", "3", "5", "1"], id="past-the-end"),
     ],
 )
 def test_stations_are_found_and_ordered(cloud: Cloud, query: str, expected: list[str]) -> None:

@@ -17,3 +17,17 @@ def show_board(request: Request, template: str, now_ms: int, **values: object) -
     """
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return show(request, template, 200, now_ms=now_ms, request_path=asked, **values)
+
+
+def page_from(first: int, total: int, most: int) -> int:
+    """How many come before the page that is shown: as was asked, or those before the last page.
+
+    A board asks itself anew for hours, and what it is filtered by may have become less meanwhile: an empty page would
+    say that nothing is like that.
+
+    Args:
+        first: how many, as was asked.
+        total: there are so many.
+        most: on one page.
+    """
+    return first if first < total else max(0, total - 1) // most * most

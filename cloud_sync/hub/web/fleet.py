@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from cloud_sync.hub.store.hours import together
 from cloud_sync.hub.store.overview import StationLine, overview
-from cloud_sync.hub.web.board import show_board
+from cloud_sync.hub.web.board import page_from, show_board
 from cloud_sync.hub.web.charts import hour_bars
 from cloud_sync.hub.web.hub import hub, now_ms
 from cloud_sync.hub.web.standing import Order, Show, Word, is_shown, ordered, undecided_much, word_of
@@ -34,6 +34,7 @@ def fleet_page(
         lines = overview(connection, now, past=here.past)
     words = {line.station: word_of(line, now) for line in lines}
     wanted = ordered((line for line in lines if is_shown(line, words[line.station], show, text.strip())), order, words)
+    first = page_from(first, len(wanted), MOST)
     page = wanted[first : first + MOST]
     hours = tuple(together(hour) for hour in zip(*(line.hours for line in lines), strict=True))
     return show_board(

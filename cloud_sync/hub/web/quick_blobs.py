@@ -1,5 +1,6 @@
 """The blob store for pages: one that is away is not waited for again and again while a page full of pictures asks."""
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from cloud_sync.hub.files.blobs import Blobs
 from cloud_sync.hub.store.errors import BlobError
 
 AWAY_S = 3.0
+_OF_ONE_FILE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
 class QuickBlobs:
@@ -61,5 +63,10 @@ class QuickBlobs:
 
 
 def _is_away(error: BlobError) -> bool:
-    """Whether it says something of the store, and not of one file that is missing, damaged or misnamed."""
-    return error.__cause__ is not None and not isinstance(error.__cause__, FileNotFoundError)
+    """Whether it says something of the store, and not of one file that is missing, damaged, misnamed or unreadable."""
+    why = error.__cause__
+    if why is None or isinstance(why, _OF_ONE_FILE):
+        return False
+    return not (
+        isinstance(why, OSError) and why.errno == errno.EIO
+    )  # a bad sector; a disk that is gone says so at once

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cloud_sync.hub.rollout.plan import RolloutPlan
 from cloud_sync.hub.rollout.stages import REJECTS_ASKED, Asked, Standing
+from cloud_sync.hub.web.board import page_from
 
 MOST = 100  # on one page
 NOT_ASKED = "not_asked"
@@ -35,9 +36,10 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class StationsPage:
-    """Some of the stations, how many are like what was asked for, and how many are in each state."""
+    """Some of the stations and how many come before, how many are as was asked for, and how many are in each state."""
 
     stations: Sequence[Shown]
+    first: int
     total: int
     counts: Mapping[str, int]
 
@@ -50,14 +52,15 @@ def stations_page(plan: RolloutPlan, standings: Sequence[Standing], show: str, t
         standings: all of them, in the order of their turn.
         show: a state, `NOT_ASKED`, `LOOK`; "" for all.
         text: a part of the station's id.
-        first: how many come before this page.
+        first: how many come before this page; past the end it is the last page.
     """
     shown = [_shown(plan, one) for one in standings]
     counts = Counter(_word(one.standing) for one in shown)
     counts[LOOK] = sum(one.needs_look for one in shown)
     asked = [one for one in shown if _fits(one, show) and text.lower() in one.standing.station]
     asked.sort(key=lambda one: not one.needs_look)
-    return StationsPage(asked[first : first + MOST], len(asked), counts)
+    first = page_from(first, len(asked), MOST)
+    return StationsPage(asked[first : first + MOST], first, len(asked), counts)
 
 
 def gates(plan: RolloutPlan, one: Standing) -> Iterator[Gate]:

@@ -95,7 +95,7 @@ def rollout_page(
         place=request.url.path,
         asked={"show": show, "text": text},
         shows=[LOOK, *sorted(page.counts.keys() - {LOOK, NOT_ASKED}), NOT_ASKED],
-        first=first,
+        first=page.first,
         most=MOST,
         of_all=len(standings),
         told=told[::-1],
