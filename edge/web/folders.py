@@ -71,9 +71,14 @@ def _candidates(config: StationConfig) -> Iterator[Folder]:
 def _inside(top: Path) -> list[Path]:
     try:
         with os.scandir(top) as entries:
-            return sorted(Path(each.path) for each in entries if each.is_dir() and not each.name.startswith("."))
+            return sorted(Path(each.path) for each in entries if each.is_dir() and _can_be_named(each.name))
     except OSError:  # not there, or not ours to read: nothing to choose
         return []
+
+
+def _can_be_named(name: str) -> bool:
+    """Whether a page can show it: a name that is no UTF-8 would be the end of the whole page."""
+    return not name.startswith(".") and name.isprintable()
 
 
 def _count(path: Path) -> int:

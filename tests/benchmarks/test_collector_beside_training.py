@@ -1,12 +1,10 @@
 """How late a collector acknowledges a record while a model is trained on the same cores, against a quiet machine."""
 
 import os
-import queue
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,59 +12,15 @@ import pytest
 from brokers import eventually
 from classifier_kit import painted_folders
 from clouds import CloudProcess
-from collector_speed import messages
+from lag_kit import Asker, busy_s, figures
 
 from cloud_sync.hub.retraining.child import Orders
 from cloud_sync.hub.retraining.training import QUIET, TRAIN, Room
-from cloud_sync.wire import topics
 from cloud_sync.wire.broker import LocalBroker, available_kinds, free_port
-from cloud_sync.wire.link import Limits, Message
-from cloud_sync.wire.mqtt import MqttLink
-from cloud_sync.wire.mqtt_settings import MqttSettings
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 BLOCK, ROUNDS, STATION = 200, 3, "bench-1"
 LOW, NORMAL = Room(), Room(nice=0, idle=False)
-
-
-class Asker:
-    """A station that sends one record and waits until the collector says that it has it."""
-
-    def __init__(self, broker: LocalBroker) -> None:
-        self._connected = False
-        self._acks: queue.Queue[Message] = queue.Queue()
-        self._link = MqttLink(MqttSettings(broker.address, STATION, (topics.ack(STATION),)))
-        self._link.start(self)
-        self._left = iter(messages(STATION, BLOCK * ROUNDS * 3, 1))
-        eventually(lambda: self._connected)
-
-    def on_connected(self, limits: Limits) -> None:
-        del limits
-        self._connected = True
-
-    def on_disconnected(self, why: str) -> None:
-        del why
-
-    def on_message(self, message: Message) -> None:
-        self._link.acknowledge(message)
-        self._acks.put(message)
-
-    def on_answer(self, refusal: str | None) -> None:
-        assert refusal is None
-
-    def block_s(self) -> list[float]:
-        """Seconds until each of the next records was acknowledged."""
-        return [self._one_s() for _ in range(BLOCK)]
-
-    def _one_s(self) -> float:
-        message = next(self._left)
-        began_s = time.perf_counter()
-        assert self._link.publish(message.topic, message.payload)
-        self._acks.get(timeout=30)
-        return time.perf_counter() - began_s
-
-    def stop(self) -> None:
-        self._link.stop(2.0)
 
 
 @contextmanager
@@ -87,17 +41,6 @@ def training(folder: Path, images: Path, room: Room) -> Iterator[None]:
         process.wait()
 
 
-def busy_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
-def figures(seconds: Sequence[float]) -> tuple[float, float]:
-    """p50 and p99, ms."""
-    cuts = statistics.quantiles(seconds, n=100)
-    return cuts[49] * 1000, cuts[98] * 1000
-
-
 def test_a_training_at_low_priority_keeps_the_collectors_lag_flat(tmp_path: Path) -> None:
     if "mosquitto" not in available_kinds():
         pytest.skip("mosquitto is not on this machine")
@@ -106,14 +49,14 @@ def test_a_training_at_low_priority_keeps_the_collectors_lag_flat(tmp_path: Path
     with LocalBroker("mosquitto", tmp_path / "broker", free_port()) as broker:
         collector = CloudProcess(broker.address, tmp_path / "store.db")
         collector.start()
-        asker = Asker(broker)
+        asker = Asker(broker, STATION, BLOCK * ROUNDS * 3)
         try:
             for _ in range(ROUNDS):
-                found["quiet"] += asker.block_s()
+                found["quiet"] += asker.block_s(BLOCK)
                 with training(tmp_path, images, LOW):
-                    found["low"] += asker.block_s()
+                    found["low"] += asker.block_s(BLOCK)
                 with training(tmp_path, images, NORMAL):
-                    found["normal"] += asker.block_s()
+                    found["normal"] += asker.block_s(BLOCK)
         finally:
             asker.stop()
             collector.stop()

@@ -76,13 +76,15 @@ def test_what_is_exported_is_what_is_asked_for_and_a_folder_that_is_there_stays(
         cloud.export("all", Wanted())
 
 
-def test_a_station_that_sends_no_image_and_boxes_of_nothing_spoils_no_export(cloud: Cloud) -> None:
+@pytest.mark.parametrize("side", ["null", "NaN", "Infinity", "1e308", "-1e200"])
+def test_a_station_that_sends_no_image_and_boxes_of_nothing_spoils_no_export(cloud: Cloud, side: str) -> None:
     junk = b"#!/bin/sh\n" * 9
     receive(cloud.place, sample(8, 8), images(8, {"top": junk}))
     have_file(cloud.place, cloud.blobs, junk, 8)
     catch_up(cloud.place)
     with engine(cloud.place).begin() as connection:
-        connection.exec_driver_sql("UPDATE samples SET champion = replace(champion, '4.0', 'null') WHERE seq = 1")
+        content = f"UPDATE samples SET champion = replace(champion, '4.0', '{side}') WHERE seq = 1"  # noqa: S608 - our own words
+        connection.exec_driver_sql(content)
 
     out, done = cloud.export()
 

@@ -18,7 +18,7 @@ from cloud_sync.hub.labels.review_progress import progress
 from cloud_sync.hub.labels.review_queue import Chosen, Reviewer, classes_proposed, count_open, next_ids, stations
 from cloud_sync.hub.labels.saying import Said
 from cloud_sync.hub.labels.saying import say as say_it
-from cloud_sync.hub.labels.second_looks import agreements, asked_for, is_judged_twice
+from cloud_sync.hub.labels.second_looks import agreements, asked_for, hidden_from, is_judged_twice
 from cloud_sync.hub.labels.truths import LabelBox, LabelTruth, boxed, defect, good, unsure
 from cloud_sync.hub.labels.usefulness import usefulness_of
 from cloud_sync.hub.store.writing import StoreWriter
@@ -108,6 +108,17 @@ def test_two_reviewers_are_not_given_the_same_sample_until_a_claim_ends(place: s
         assert claim(connection, mine, BEN.holder, LEASE_MS + 2) == set(mine)
         release(connection, BEN.holder, mine[:1])
         assert claim(connection, mine, ADA.holder, LEASE_MS + 3) == {mine[0]}
+
+
+def test_a_label_is_hidden_where_its_own_second_look_waits_and_nowhere_else(place: str, tmp_path: Path) -> None:
+    filled(place, tmp_path, *[("novel",)] * 3)
+    said(place, id_of(1), good(), "ada", EVERY)
+    said(place, id_of(2), good(), "ada", EVERY)
+    said(place, id_of(2), good(), "ben", EVERY)
+    every = [id_of(number) for number in (1, 2, 3)]
+    with engine(place).connect() as connection:
+        assert hidden_from(connection, every, "cai") == {id_of(1)}
+        assert hidden_from(connection, every, "ada") == frozenset()
 
 
 def test_reviewers_who_ask_at_the_same_moment_share_nothing(place: str, tmp_path: Path) -> None:

@@ -117,6 +117,20 @@ def test_a_view_keeps_no_map_where(view: View, tmp_path: Path) -> None:
     assert b"heat" not in written(tmp_path, Inspection(part(), (view,)))
 
 
+@pytest.mark.parametrize(
+    "to_frame", [((1.0, 0.0), (0.0, 1.0)), (("wide", 0.0, 0.0), (0.0, 1.0, 0.0)), 4.0], ids=["short", "word", "number"]
+)
+def test_a_map_that_cannot_be_made_costs_a_part_neither_its_record_nor_its_verdict(
+    to_frame: object, tmp_path: Path
+) -> None:
+    broken = seen(hot())
+    assert broken.detections is not None
+    broken = replace(broken, detections=replace(broken.detections, map_to_frame=to_frame))  # type: ignore[arg-type]
+    record = json.loads(written(tmp_path, Inspection(part(), (broken,))))
+    assert record["verdict"] == "REJECT"
+    assert "heat" not in record["views"][0]
+
+
 def test_a_record_holds_the_map_of_the_views_that_did_not_pass(tmp_path: Path) -> None:
     good = replace(seen(hot(value=0.45), Verdict.PASS), camera_id="side")
     record = json.loads(written(tmp_path, Inspection(part(), (good, seen(hot())))))

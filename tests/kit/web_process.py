@@ -28,14 +28,8 @@ class WebProcess:
 
     def person(self, role: str) -> "Person":
         """Somebody of a role who just logged in; see `pages_kit.let_in`."""
-        client = requests.Session()
-        client.headers["accept"] = "text/html"
-        self.clients.append(client)
-        found = Person(client, self.address.rstrip("/"))
-        assert found.post("/login", {"name": role, "password": PASSWORD}).status_code == 303
-        token = TOKEN.search(found.get("/account").text)
-        assert token
-        found.csrf = token.group(1)
+        found = logged_in(self.address, role)
+        self.clients.append(found.client)
         return found
 
 
@@ -60,6 +54,18 @@ class Person:
         return self.client.post(
             self.address + path, json=content, headers={"X-CSRF-Token": self.csrf}, allow_redirects=False, timeout=60
         )
+
+
+def logged_in(address: str, role: str) -> Person:
+    """Somebody of a role who just logged in."""
+    client = requests.Session()
+    client.headers["accept"] = "text/html"
+    found = Person(client, address.rstrip("/"))
+    assert found.post("/login", {"name": role, "password": PASSWORD}).status_code == 303
+    token = TOKEN.search(found.get("/account").text)
+    assert token
+    found.csrf = token.group(1)
+    return found
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """The form of a calibration: all that the command can do, only what this station has, and what is wrong beside it."""
 
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -174,6 +176,38 @@ def test_only_what_this_station_has_and_can_run_is_offered(app: FastAPI, station
     assert options(engineer, "defects")["beside:bad"].endswith("bad (3 pictures)")
     assert 'value="bundle" checked' in engineer.get("/calibrate?bundle=blob/1").text
     assert engineer.get("/calibrate?bundle=../x").status_code == 422
+
+
+def test_a_bundle_that_cannot_be_tried_is_never_another_one_that_is(app: FastAPI, station: Station) -> None:
+    ungated_int8(station.bundles, "blob", 2, "failed")
+    engineer = visitor(app, "engineer")
+    asked_for = engineer.get("/calibrate?bundle=blob/2").text
+    assert '<option value="" selected>' in asked_for
+    assert "blob/2 cannot be tried" in asked_for
+    assert engineer.post("/calibrate", TAKING | {"bundle": ""}).status_code == 422
+    refused = engineer.post("/calibrate", TAKING | {"bundle": "blob/2"}).text
+    assert '<option value="" selected>' in refused
+    assert "blob/2 cannot be tried" not in refused
+    shutil.rmtree(station.bundles / "blob" / "v1")
+    (station.bundles / "blob" / "active").unlink()
+    nothing = engineer.get("/calibrate?bundle=blob/2").text
+    assert 'value="bundle" disabled' in nothing
+    assert 'value="model" checked' in nothing
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"two\nlines"])
+def test_a_folder_whose_name_no_page_can_show_is_not_offered_and_hides_no_other(
+    unchanged: FastAPI, engineer: Visitor, name: bytes
+) -> None:
+    beside = unchanged.state.here.config.file.parent
+    folder = beside / os.fsdecode(name)
+    folder.mkdir()
+    try:
+        shutil.copy(next((beside / "frames").iterdir()), folder / "1.png")
+        offered = options(engineer, "defects")
+    finally:
+        shutil.rmtree(folder)
+    assert [key for key in offered if key.startswith("beside:")] == ["beside:bad"]
 
 
 def test_a_station_without_bundles_says_where_they_come_from(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import s3_emulator
 from brokers import eventually
 from fleet_kit import RELEASE, RUN, drifts, rollout, run, station
 from labels_kit import PRODUCT, declare, feedback, have_file, id_of, images, inspection, picture, receive, sample, say
-from pages_kit import let_in
+from pages_kit import MISSING, chromium, enter, let_in
 from postgres_kit import Postgres, running
 from retraining_kit import write_cloud
 from sites_kit import doors
@@ -244,3 +244,29 @@ def test_while_the_database_is_away_pages_say_so_and_come_back_by_themselves(far
         == 200
     )
     assert "Traceback" not in far.web.log()
+
+
+def test_a_restart_of_the_database_between_two_looks_is_noticed_by_nobody(far: Far) -> None:
+    assert far.admin.get("/").status_code == 200
+    far.postgres.stop("immediate")
+    far.postgres.start()
+    assert far.admin.get("/").status_code == 200
+    assert far.admin.say("/review/claim", {"page": "0123456789abcdef", "product": PRODUCT}).status_code == 200
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+def test_a_page_that_stands_open_says_what_is_away_and_is_itself_again_without_a_hand(far: Far) -> None:
+    with chromium() as browser:
+        watched = enter(browser, far.web.address, "operator")
+        other = watched.context.new_page()
+        far.postgres.stop("immediate")
+        try:
+            other.goto(f"{far.web.address}runs")
+            assert NO_STORE in other.inner_text("main")
+            watched.wait_for_function("() => document.getElementById('errors').innerText !== ''", timeout=40_000)
+            assert NO_STORE in watched.inner_text("#errors")
+            assert "press-1" in watched.inner_text("#board")
+        finally:
+            far.postgres.start()
+        other.wait_for_selector(f"#r-{RUN}", timeout=40_000)
+        watched.wait_for_function("() => document.getElementById('errors').innerText === ''", timeout=40_000)

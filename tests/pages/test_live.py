@@ -128,6 +128,30 @@ def test_the_heat_map_lies_over_the_defect_and_a_key_takes_it_away_and_brings_it
     page.context.close()
 
 
+BROKEN = {
+    "no script of heat maps": "",
+    "no room for pixels": "CanvasRenderingContext2D.prototype.createImageData = () => { throw new RangeError() }",
+    "no storage": "Object.defineProperty(window, 'localStorage', { get: () => { throw new DOMException() } })",
+}
+
+
+@browsing
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_browser_that_cannot_draw_heat_maps_shows_every_verdict(stage: Stage, how: str) -> None:
+    page = stage.enter("/history")
+    page.add_init_script(BROKEN[how])
+    if not BROKEN[how]:
+        page.route("**/heat.js*", lambda route: route.abort())
+    page.goto(stage.address)
+    for verdict in ("REJECT", "PASS", "REJECT"):
+        part_id = stage.part_of(verdict)
+        page.wait_for_selector(f"#verdict.{verdict}:has-text('{part_id}')", timeout=10_000)
+    if how != "no storage":
+        assert not page.locator(".camera canvas.heat").is_visible()
+        assert page.inner_text(".camera .grid") == ""
+    page.context.close()
+
+
 @browsing
 def test_a_part_that_passed_has_no_heat_map(stage: Stage) -> None:
     page = stage.enter()

@@ -16,6 +16,7 @@ from cloud_sync.hub.web.counted import Counted
 from cloud_sync.hub.web.figures import held
 from cloud_sync.hub.web.quick_blobs import AWAY_S, QuickBlobs
 from cloud_sync.hub.web.rollout_stations import LOOK, MOST, stations_page
+from cloud_sync.hub.web.turns import GAP_S, Turns
 
 PLAN = RolloutPlan(shadow_parts=50, live_parts=40)
 
@@ -95,6 +96,23 @@ def test_what_takes_a_look_at_every_label_is_counted_once_a_minute_at_most_and_n
     assert counted.of("all", "cell", 2, count) == 3
     clock.s += 601
     assert counted.of("all", "cell", 2, count) == 4
+
+
+def test_writers_of_the_pages_take_turns_and_leave_room_between_two() -> None:
+    clock, waited = Clock(), []
+
+    def wait(length_s: float) -> None:
+        waited.append(round(length_s, 6))
+        clock.s += length_s
+
+    turns = Turns(clock, wait)
+    for pause_s in (0.0, GAP_S / 2, GAP_S * 3):
+        with turns.one():
+            clock.s += 1.0
+        clock.s += pause_s
+    with turns.one():
+        clock.s += 1.0
+    assert waited == [GAP_S, GAP_S / 2]
 
 
 def standing(number: int, **more: object) -> Standing:

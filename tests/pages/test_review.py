@@ -18,8 +18,9 @@ from labels_kit import PRODUCT, id_of, picture, say
 from pages_kit import Visitor, let_in, visitor
 from review_kit import pages_on, store_with
 from starlette.requests import ClientDisconnect
-from stores import ask
+from stores import ask, engine
 
+from cloud_sync.hub.labels.coco_export import PROPOSALS
 from cloud_sync.hub.labels.truths import defect, good
 from cloud_sync.hub.web import labels_files
 from cloud_sync.hub.web.pictures import picture as made
@@ -66,6 +67,24 @@ def test_an_operator_is_given_samples_with_proposal_and_picture(app: FastAPI) ->
     assert (answer.content, answer.headers["x-picture-size"]) == (picture(2, 96, 64), "96x64")
     assert "immutable" in answer.headers["cache-control"]
     assert operator.get("/review").status_code == 200
+
+
+@pytest.mark.parametrize("side", ["null", "1e308", "-1e308"])  # as endless ones are kept, and as they were said
+def test_a_box_that_a_station_puts_nowhere_stops_no_review_and_no_export(tmp_path: Path, side: str) -> None:
+    place = store_with(tmp_path, [("novel",), ("novel",), ("novel",)])
+    with engine(place).begin() as connection:
+        content = f"UPDATE samples SET champion = replace(champion, '20.0', '{side}') WHERE seq = 3"  # noqa: S608 - our own words
+        connection.exec_driver_sql(content)
+    pages = pages_on(tmp_path, kind="detector")
+    let_in(pages)
+    engineer = visitor(pages, "engineer")
+    boxes = {each["id"]: each["proposals"]["champion"]["detections"] for each in claimed(engineer)}  # type: ignore[index]
+    assert (boxes[id_of(3)], len(boxes[id_of(1)])) == ([], 1)
+    assert engineer.get(f"/labels/{id_of(3)}").status_code == 200
+    answer = engineer.get(f"/labels/files/export?product={PRODUCT}")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        proposed = json.loads(archive.read(PROPOSALS))
+    assert (len(proposed["images"]), len(proposed["annotations"])) == (3, 2)
 
 
 def test_a_label_is_written_with_the_persons_name_and_the_sample_is_gone(app: FastAPI, tmp_path: Path) -> None:

@@ -57,11 +57,13 @@ def test_nobody_who_judges_sees_a_heat_map_before_they_ask_for_it(tmp_path: Path
         shown = page.get_attribute("#review", "data-shown")
         assert asked == []
         assert page.locator("#heat > svg").count() == 0
+        assert page.get_by_role("group", name="heat map").count() == 0
         page.keyboard.press("m")
         page.wait_for_selector("#heat_said:not([hidden])")
         assert shown == id_of(1)
         image = page.locator("#heat > svg.heat")
         image.wait_for()
+        assert page.get_by_role("group", name="heat map").get_by_role("img").count() == 1
         assert "0.94" in (image.get_attribute("aria-label") or "")
         assert page.locator("#heat").get_attribute("viewBox") == page.locator("#boxes").get_attribute("viewBox")
         page.keyboard.press("+")

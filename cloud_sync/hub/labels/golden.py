@@ -23,6 +23,8 @@ from cloud_sync.wire.kit import CONFIG, KitError, KitFile, KitManifest, read_man
 from cloud_sync.wire.records import Sha256
 
 _LIST_MOST_BYTES = 4 << 20
+_TOML_MOST_BYTES = 256 << 10
+_TOML_LINE_MOST = 2048  # a name of so many parts takes a reader of TOML their square of time
 _PICTURE_MOST_BYTES = 64 << 20
 _LOG = logging.getLogger(__name__)
 
@@ -107,7 +109,10 @@ def _reference(blobs: Blobs, manifest: KitManifest, product: str) -> Golden | No
     config = manifest.files.get(CONFIG)
     if config is None:
         return None
-    content = tomllib.loads(_read(blobs, config).decode())
+    text = _read(blobs, config, _TOML_MOST_BYTES).decode()
+    if max(map(len, text.splitlines()), default=0) > _TOML_LINE_MOST:
+        raise KitError("its station.toml has a line that is too long to be read here")
+    content = tomllib.loads(text)
     named = next((one.get("reference") for one in content.get("product", []) if one.get("id") == product), None)
     name = _in_kit_called(str(named or ""), str(content.get("station", {}).get("data_dir", "data")))
     file = manifest.files.get(name)
@@ -126,9 +131,9 @@ def _golden(file: KitFile, master: str = "") -> Golden | None:
     return Golden(file.sha256, file.size_bytes, master) if 0 < file.size_bytes <= _PICTURE_MOST_BYTES else None
 
 
-def _read(blobs: Blobs, file: KitFile) -> bytes:
+def _read(blobs: Blobs, file: KitFile, most_bytes: int = _LIST_MOST_BYTES) -> bytes:
     """A list's bytes. Raises BlobError, KitError: it is too long to be one."""
-    if file.size_bytes > _LIST_MOST_BYTES:
+    if file.size_bytes > most_bytes:
         raise KitError(f"a list of {file.size_bytes} bytes is none")
     return blobs.read(file.sha256, 0, file.size_bytes)
 

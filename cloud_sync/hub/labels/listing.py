@@ -1,6 +1,7 @@
 """Samples with what is said of them, page by page: a hundred thousand take no more memory than a few hundred."""
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,6 +15,7 @@ from cloud_sync.hub.store.file_tables import files
 from cloud_sync.hub.store.label_tables import feedback, labels, sample_reasons, samples
 
 _PAGE = 500
+_FAR_PX = 1e6
 ImageState = Literal["ready", "waiting", "dropped"]
 
 
@@ -52,7 +54,8 @@ class SampleView:
 
     Args:
         image: ready: its file is here; waiting: it may still come; dropped: its station kept none.
-        proposals: what models made of it, by `champion` and `challenger`, as their records say.
+        proposals: what models made of it, by `champion` and `challenger`, as their records say; without boxes that lie
+            on no picture.
         words: what operators said of the inspection.
     """
 
@@ -168,7 +171,7 @@ def _words(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[tuple
 
 
 def _view(row: sa.Row[Any], reasons: Sequence[str], words: Sequence[Word]) -> SampleView:
-    said = {name: json.loads(getattr(row, name)) for name in ("champion", "challenger") if getattr(row, name)}
+    said = {name: _proposal(getattr(row, name)) for name in ("champion", "challenger") if getattr(row, name)}
     same = {name: getattr(row, name) for name in ("id", "product", "station", "epoch", "seq", "camera", "part_id")}
     return SampleView(
         **same,
@@ -186,6 +189,17 @@ def _view(row: sa.Row[Any], reasons: Sequence[str], words: Sequence[Word]) -> Sa
         proposals=said,
         words=tuple(words),
     )
+
+
+def _proposal(said: str) -> dict[str, Any]:
+    """What a model made of it. A station may say anything: boxes that no page and no file can say are left out."""
+    proposal: dict[str, Any] = json.loads(said)
+    found = proposal.get("detections", [])
+    return proposal | {"detections": [each for each in found if _is_somewhere(each["box_xyxy"])]}
+
+
+def _is_somewhere(corners_px: Sequence[float | None]) -> bool:
+    return all(at is not None and math.isfinite(at) and abs(at) <= _FAR_PX for at in corners_px)
 
 
 def _image_state(row: sa.Row[Any]) -> ImageState:

@@ -81,9 +81,9 @@ def is_hidden(sample: sa.ColumnElement[str], reader: str) -> sa.ColumnElement[bo
 
 def hidden_from(connection: sa.Connection, among: Collection[str], reader: str) -> frozenset[str]:
     """Those of some samples whose labels are kept from a reader. Raises SQLAlchemyError."""
-    asked = second_looks.c.sample
-    query = sa.select(asked).where(asked.in_(sorted(among)), is_hidden(asked, reader))
-    return frozenset(connection.scalars(query))
+    table = second_looks.c
+    waits = table.sample.in_(sorted(among)), table.second_by.is_(None), table.first_by != reader
+    return frozenset(connection.scalars(sa.select(table.sample).where(*waits)))
 
 
 def note_second(connection: sa.Connection, sample: str, by: str, truth: LabelTruth, at_ms: int) -> None:

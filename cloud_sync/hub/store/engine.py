@@ -24,7 +24,6 @@ _SERVER = {
     "tcp_user_timeout": 20_000,
     "options": "-c synchronous_commit=on -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s",
 }
-# A kept connection is asked for a word before it is used: after a restart of the server nobody fails on an old one.
 _BACKENDS = ("sqlite", "postgresql")
 _BARE = {"postgresql", "postgres"}  # as everybody else writes it; the only driver that we have is psycopg
 
@@ -73,6 +72,7 @@ def _url(place: str) -> URL:
 
 def _engine(url: URL, busy_timeout_s: float, *, read_only: bool) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
+        # A kept connection is asked for a word before it is used: after a restart of the server nobody fails on it.
         return sa.create_engine(url, connect_args={**_SERVER, **url.query}, pool_pre_ping=True)
     engine = sa.create_engine(url, connect_args={"timeout": busy_timeout_s})
     made = _read_only if read_only else partial(_durable, wait_s=busy_timeout_s)

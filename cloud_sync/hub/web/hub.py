@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import cast
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from cloud_sync.hub.store.engine import open_engine
 from cloud_sync.hub.store.hours import PastHours
 from cloud_sync.hub.web.counted import Counted
 from cloud_sync.hub.web.quick_blobs import QuickBlobs
+from cloud_sync.hub.web.turns import Turns
 
 NO_NUL = r"^[^\x00]*$"  # what PostgreSQL takes as text
 _BLOBS_PATIENCE = Patience(answer_s=5, again_s=2, again_times=1)  # somebody sits before the page
@@ -33,6 +34,7 @@ class Hub:
         self.config = config
         self.counted = Counted()
         self.past = PastHours()
+        self._turns = Turns()
         self._engine: sa.Engine | None = None
         self._writer: sa.Engine | None = None
         self._blobs: Blobs | None = None
@@ -56,7 +58,8 @@ class Hub:
                 open_engine(self.config.cloud.store, create=False).dispose()  # a mistyped place is refused, not made
                 self._writer = open_engine(self.config.cloud.store, create=True, busy_timeout_s=_PATIENCE_S)
             engine = self._writer
-        with store_errors(engine), engine.begin() as connection:
+        turn = self._turns.one() if engine.dialect.name == "sqlite" else nullcontext()
+        with turn, store_errors(engine), engine.begin() as connection:
             yield connection
 
     def runs(self) -> Runs:

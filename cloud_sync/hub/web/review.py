@@ -132,11 +132,12 @@ def claim_next(request: Request, session: Operator, asked: Choice) -> Response:
     here, now = hub(request), now_ms()
     config = here.config
     reviewer, have = Reviewer(session.person.name, asked.page), asked.have
+    with here.reading() as connection:  # the looking is done before anybody is kept from writing
+        again = asked_for(connection, asked.chosen, reviewer, have, min(1, asked.most), now)
+        found = next_ids(connection, asked.chosen, reviewer, have, asked.most - len(again), now)
     with here.writing() as connection:
         forget_old(connection, now)
         claim(connection, have, reviewer.holder, now)
-        again = asked_for(connection, asked.chosen, reviewer, have, min(1, asked.most), now)
-        found = next_ids(connection, asked.chosen, reviewer, have, asked.most - len(again), now)
         taken = claim(connection, [*again, *found], reviewer.holder, now)
     with here.reading() as connection:
         classes = known_classes(connection, asked.product)

@@ -116,8 +116,8 @@ window.inspectd = window.inspectd || {};
     };
     const turn = () => {
       const hides = !root.classList.contains(`no-${name}`);
-      localStorage.setItem(`hides ${name}`, hides ? "yes" : "no");
       set(hides);
+      localStorage.setItem(`hides ${name}`, hides ? "yes" : "no");
     };
     for (const each of buttons) each.addEventListener("click", turn);
     set(localStorage.getItem(`hides ${name}`) === "yes");

@@ -135,6 +135,9 @@ def _page(request: Request, given: Given, wrong: Mapping[str, Wrong] | None = No
     own = here(request)
     work = own.works[_KIND].find()
     running = work is not None and work.running
+    has = choices(own.config)
+    if given.what == "bundle" and not has.bundles:  # a choice that is off is not sent: another would be started
+        given = given.model_copy(update={"what": "model"})
     return show(
         request,
         "calibrate.html",
@@ -142,7 +145,7 @@ def _page(request: Request, given: Given, wrong: Mapping[str, Wrong] | None = No
         **work_values(request, _KIND),
         told=_told(own, work),
         unfinished=() if running else unfinished(own.config),
-        has=choices(own.config),
+        has=has,
         daemon_runs=_daemon_runs(own),
         given=filled(given),
         wrong=wrong or {},

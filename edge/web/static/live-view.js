@@ -45,24 +45,25 @@ const liveView = (root, words) => {
     }
   };
 
-  // Drawn once for each part: what has no map that was recorded shows none.
+  // Drawn once for each part: what has no map that was recorded shows none, and neither does what cannot be drawn.
   const heated = (figure, look) => {
     const canvas = figure.querySelector(".heat");
     const heat = look?.size ? look.heat : null;
-    canvas.hidden = !heat;
-    put(figure.querySelector(".grid"), heat ? inspectd.heat.said("grid", heat, look.camera) : "");
     const of = heat ? `${look.seq} ${look.picture}` : "";
     if (of === canvas.dataset.of) return;
     canvas.dataset.of = of;
+    canvas.hidden = true;
+    put(figure.querySelector(".grid"), "");
     if (!heat) return;
     try {
       inspectd.heat.draw(canvas, heat, look.size);
+      canvas.setAttribute("aria-label", inspectd.heat.said("alt", heat, look.camera));
+      put(figure.querySelector(".grid"), inspectd.heat.said("grid", heat, look.camera));
+      root.querySelector(".heat-legend").hidden = false; // from the first on: what moves about draws eyes
+      canvas.hidden = false;
     } catch (error) {
-      canvas.hidden = true; // a browser that is short of memory still shows the verdict
-      console.error(error);
+      console.error(error); // a browser that is short of memory still shows the verdict
     }
-    canvas.setAttribute("aria-label", inspectd.heat.said("alt", heat, look.camera));
-    root.querySelector(".heat-legend").hidden = false; // from the first on: what moves about draws eyes
   };
 
   const loaded = async (look, width) => {

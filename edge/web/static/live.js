@@ -92,8 +92,9 @@
     by("held").hidden = !held;
     pump();
   });
-  inspectd.heat.layer([by("hide")], root, "boxes");
-  inspectd.heat.layer([by("hide-heat")], root, "heat");
   setInterval(age, 500);
   followStream(root.dataset.events, { on, lost });
+  // Last: verdicts are shown whatever becomes of what lies over the pictures.
+  inspectd.heat.layer([by("hide")], root, "boxes");
+  inspectd.heat.layer([by("hide-heat")], root, "heat");
 })();

@@ -15,7 +15,7 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.successful) {
       unanswered = sinceNow();
-      if ("board" in event.detail.elt.dataset) document.getElementById("errors").replaceChildren(); // it is over
+      if ("board" in event.detail.requestConfig.elt.dataset) document.getElementById("errors").replaceChildren(); // it is over
     }
     check();
   });

@@ -32,7 +32,7 @@ window.inspectd = window.inspectd || {};
     // The sample whose picture is on the screen, null without one.
     async show(sample) {
       this.sample = sample;
-      this.svg.replaceChildren();
+      this.put(null);
       this.say("");
       this.legend.hidden = !this.on;
       if (!this.on || !sample) return;
@@ -41,12 +41,18 @@ window.inspectd = window.inspectd || {};
         const text = heat ? window.inspectd.heat.said("alt", heat, sample.camera) : "";
         const drawn = heat ? await window.inspectd.heat.drawing(heat, this.picture.size, text) : null;
         if (this.sample !== sample || !this.on) return;
-        this.svg.replaceChildren(...(drawn ? [drawn] : []));
+        this.put(drawn);
         this.say(heat ? window.inspectd.heat.said("grid", heat, sample.camera) : this.words.no_heat);
       } catch (error) {
         this.kept.delete(sample);
         if (this.sample === sample) this.say(this.words.heat_late.replace("{why}", error.message));
       }
+    }
+
+    // What is drawn of it; without, nothing is told to who cannot see.
+    put(drawn) {
+      this.svg.replaceChildren(...(drawn ? [drawn] : []));
+      this.svg.setAttribute("aria-hidden", String(!drawn));
     }
 
     say(text) {
