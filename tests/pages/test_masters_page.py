@@ -131,6 +131,7 @@ def test_parts_under_the_camera_are_inspected_one_by_one_and_judged_together(pla
     page.wait_for_selector("#outcome .mark.bad", timeout=60_000)
     _, check = read_checks(place.station.database, "blob")[0]
     assert (check.how, check.outcome, [each.ok for each in check.masters]) == ("live", "failed", [True, False])
+    assert "<td>blob: fine: PASS</td><td>ok</td>" in place.people["admin"].get("/audit").text
     check_quiet(page)
 
 

@@ -128,6 +128,17 @@ def test_no_list_and_no_search_tells_the_first_word_before_the_second_is_given(a
         assert told in who.get(f"/labels?product={PRODUCT}&name=dent").text
 
 
+def test_nobody_settles_a_sample_of_which_they_may_still_give_the_second_look(app: FastAPI) -> None:
+    operator, engineer, sample = visitor(app, "operator"), visitor(app, "engineer"), id_of(2)
+    labelled(operator, sample, "defect", "dent")
+    refused = engineer.post(f"/labels/{sample}/resolve", {"truth": "class:scratch", "seen": 2**52})
+    assert refused.status_code == 409
+    assert "waits for a second reviewer" in refused.text
+    assert "scratch" not in operator.get(f"/labels/{sample}").text
+    labelled(engineer, sample, "defect", "scratch")
+    assert engineer.post(f"/labels/{sample}/resolve", {"truth": "class:scratch", "seen": 2**52}).status_code == 303
+
+
 def test_the_good_part_beside_is_none_that_waits_for_the_readers_second_look(app: FastAPI) -> None:
     operator, engineer = visitor(app, "operator"), visitor(app, "engineer")
     labelled(operator, id_of(1), "good")

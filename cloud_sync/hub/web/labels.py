@@ -14,7 +14,7 @@ from cloud_sync.hub.labels.browsing import ALL_LABELS, Sought, browse, counts, d
 from cloud_sync.hub.labels.classes import check_known, known_classes
 from cloud_sync.hub.labels.errors import LabelError
 from cloud_sync.hub.labels.facts import labels_seq
-from cloud_sync.hub.labels.labelling import NewLabel, Standing, add_labels, heads, history
+from cloud_sync.hub.labels.labelling import NewLabel, Standing, add_labels, heads, history, lock_labels
 from cloud_sync.hub.labels.listing import SampleView, sample_views
 from cloud_sync.hub.labels.pictures import read_blob, size_px
 from cloud_sync.hub.labels.review_queue import products
@@ -25,7 +25,7 @@ from cloud_sync.hub.web.heat import heat_of
 from cloud_sync.hub.web.hub import NO_NUL, Hub, hub, now_ms
 from cloud_sync.pages.acts import noted, turned_out
 from cloud_sync.pages.guard import Engineer, Operator
-from cloud_sync.pages.showing import show
+from cloud_sync.pages.showing import say, show
 
 router = APIRouter()
 SampleId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
@@ -113,7 +113,10 @@ def resolve(
     """Settle what a sample is; everything said before, as far as it was seen, is superseded."""
     at_ms, by = now_ms(), session.person.name
     with hub(request).writing() as connection:
+        lock_labels(connection)
         view = _view(connection, sample)
+        if hidden_from(connection, [sample], by):  # nobody settles what they shall not see
+            raise LabelError(say(request)("labels.blind"))
         what = _truth(connection, view, truth)
         add_labels(connection, [NewLabel(sample, what, "review", by, at_ms, seen)], at_ms)
     turned_out(request, subject=f"{sample} as {', '.join(what.names) or what.says}")

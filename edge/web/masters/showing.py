@@ -74,7 +74,7 @@ def inspect_shown(
     master = master_of(MasterStore(config.station.data_dir, section.id), name)
     trigger = Trigger(master_part_id(shown, name), section.id, (master.camera,), name)
     told = show_master(parse_address(config.line.port), trigger, config.line.deadline_ms / 1000 + _GRACE_S)
-    turned_out(request, told.verdict.value)
+    turned_out(request, subject=f"{section.id}: {name}: {told.verdict.value}")
     return RedirectResponse(f"/masters/{section.id}/show/{shown}", 303)
 
 
