@@ -135,7 +135,7 @@ ORDER = [Asked.NOTHING, Asked.SHADOW, Asked.LIVE, Asked.BACK]
 
 
 @pytest.mark.parametrize(
-    ("examples", "most"), [pytest.param(60, 12, id="few"), pytest.param(600, 25, id="many", marks=pytest.mark.long)]
+    ("examples", "most"), [pytest.param(60, 12, id="few"), pytest.param(300, 25, id="many", marks=pytest.mark.long)]
 )
 def test_whatever_stations_say_the_share_holds_a_failure_stops_and_nothing_goes_to_and_fro(
     examples: int, most: int

@@ -91,6 +91,11 @@ def test_a_finished_run_is_not_run_again(painted: Dataset, tmp_path: Path) -> No
     assert torch.equal(weights(first), weights(again))
 
 
+def test_after_a_training_numbers_near_zero_count_again(painted: Dataset, tmp_path: Path) -> None:
+    run(painted, tmp_path)
+    assert float(torch.tensor([1e-40]) * 1) > 0
+
+
 def test_minutes_cut_the_epochs_and_the_plan_is_kept(painted: Dataset, tmp_path: Path) -> None:
     gallery = Gallery(painted, colour=False, reference=False)
 
