@@ -33,7 +33,8 @@ class Made:
     word: bool | None
 
     def payload(self) -> bytes:
-        found = [{"box_xyxy": [1.0, 2.0, 30.0, 40.0], "label": self.label, "score": 0.9}] if self.label else []
+        boxes = ([1.0, 2.0, 30.0, 40.0], 0.9), ([5.0, 6.0, 9.0, 9.0], 0.45)
+        found = [{"box_xyxy": box, "label": self.label, "score": score} for box, score in boxes if self.label]
         model = {"id": self.model, "precision": "INT8", "sha256": "ab" * 32, "version": self.version}
         view = {
             "camera": self.camera,

@@ -120,6 +120,8 @@ def test_an_inspections_page_shows_everything_and_one_that_is_not_there_is_not_f
     for said in ("scratch", "0.900", "ab" * 32, "12.5", "e" * 32, "&#34;schema&#34;: &#34;inspectd.inspection.v1&#34;"):
         assert said in page, said
     assert "damaged on the disk" in page  # the kit writes no true hash
+    assert [one.split('"')[0] for one in page.split('<rect class="')[1:]] == ["found", "found doubted"]
+    assert "Decided" in page
     assert operator.get(f"/history/{COUNT + 1}").status_code == 404
     assert operator.get("/history/0").status_code == 422
 

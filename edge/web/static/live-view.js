@@ -22,6 +22,7 @@ const liveView = (root, words) => {
     return seconds < 172800 ? say("hours", { n: Math.floor(seconds / 3600) }) : say("days", { n: Math.floor(seconds / 86400) });
   };
 
+  const SURE = 0.5; // the model's own threshold: what lies below it is a candidate
   const boxed = (overlay, look) => {
     overlay.replaceChildren();
     if (!look.size) return;
@@ -29,7 +30,7 @@ const liveView = (root, words) => {
     overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
     for (const { xyxy, label, score } of look.boxes) {
       const [left, top, right, bottom] = xyxy;
-      for (const kind of ["under", "over"]) {
+      for (const kind of ["under", score < SURE ? "over doubted" : "over"]) {
         const rect = document.createElementNS(SVG, "rect");
         rect.setAttribute("class", kind);
         for (const [name, value] of Object.entries({ x: left, y: top, width: right - left, height: bottom - top })) rect.setAttribute(name, value);
