@@ -109,6 +109,7 @@ def enter(browser: Browser, address: str, role: str, *, size: tuple[int, int] = 
     page.fill("input[name=password]", PASSWORD)
     page.click("button.main")
     page.wait_for_selector("header nav")
+    page.wait_for_load_state()  # its scripts, too, have begun
     return page
 
 
