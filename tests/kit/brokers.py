@@ -33,9 +33,16 @@ def local_broker(kind: Kind, directory: Path) -> LocalBroker:
 
 
 def eventually(check: Callable[[], object], within_s: float = 40.0) -> None:
-    """Wait until the check says yes; fails the test after `within_s` seconds."""
+    """Wait until the check says yes; fails the test after `within_s` seconds. What is not there yet is a no."""
     until_s = time.monotonic() + within_s
     pause = threading.Event()
-    while not check():
-        assert time.monotonic() < until_s, f"not within {within_s} s: {check}"
+    while True:
+        missing = None
+        try:
+            if check():
+                return
+        except LookupError as error:
+            missing = error
+        if time.monotonic() >= until_s:
+            raise AssertionError(f"not within {within_s} s: {check}") from missing
         pause.wait(0.01)
