@@ -142,5 +142,5 @@ def test_a_bundle_that_cannot_run_changes_nothing(made: Station) -> None:
         eventually(lambda: status(made)["models"]["blob"]["version"] == 2)
         line.trigger("p-1", "cap")
         assert line.hear()["verdict"] == "PASS"
-        assert status(made)["ready"]
+        eventually(lambda: status(made)["ready"])
     assert versions(records(made)["p-1"]) == {("cap", 1)}
