@@ -4,12 +4,13 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from facts_kit import DriftFacts, LabelFacts, drift_facts, label_facts
 from labels_kit import PRODUCT, declare, feedback, id_of, inspection, receive, sample, say
 from outboxes import AT, EPOCH, STATION
 from stores import ask, engine
 
 from cloud_sync.hub.labels.drift_desk import DriftDesk
-from cloud_sync.hub.labels.facts import DriftFacts, LabelFacts, OverruleFacts, drift_facts, label_facts, overrule_facts
+from cloud_sync.hub.labels.facts import OverruleFacts, overrule_facts
 from cloud_sync.hub.labels.projecting import catch_up
 from cloud_sync.hub.labels.truths import LabelBox, boxed, defect, good, unsure
 from cloud_sync.hub.store.writing import StoreWriter

@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
+from facts_kit import label_facts
 from labels_kit import PRODUCT, declare, id_of, picture, receive, sample, say
 from stores import ask, engine
 
 from cloud_sync.hub.labels.classes import check_known, checked_class
 from cloud_sync.hub.labels.errors import LabelError
-from cloud_sync.hub.labels.facts import label_facts
 from cloud_sync.hub.labels.labelling import NewLabel, Standing, add_labels, heads, history
 from cloud_sync.hub.labels.listing import Wanted, list_samples
 from cloud_sync.hub.labels.projecting import catch_up

@@ -10,37 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from cloud_sync.hub.labels.truths import GOOD, UNSURE, names_of
-from cloud_sync.hub.store.label_tables import drift_signs, feedback, label_counter, labels, samples
-
-
-@dataclass(frozen=True, slots=True)
-class LabelFacts:
-    """What people said of one product's samples. Counts are of images, each by its newest label.
-
-    Args:
-        product: its id.
-        labels_seq: the newest label of all; a run that learns from this store notes it.
-        new: by class, `good` among them: images whose newest label came after the run that was asked about.
-        total: by class, `good` among them: all images that are labelled.
-        never_trained: classes, in order, that images are labelled with and that the model was not taught.
-        unsure: labelled by people who could not say.
-        conflicts: two people say different things.
-        unlabelled: nobody said anything yet; an image without a file here counts too.
-    """
-
-    product: str
-    labels_seq: int
-    new: Mapping[str, int]
-    total: Mapping[str, int]
-    never_trained: tuple[str, ...]
-    unsure: int
-    conflicts: int
-    unlabelled: int
-
-    @property
-    def new_images(self) -> int:
-        """Images newly labelled that can be learned from; one with boxes of two classes counts for each of them."""
-        return sum(self.new.values())
+from cloud_sync.hub.store.label_tables import drift_signs, feedback, label_counter, labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +28,6 @@ class DriftAlarm:
 
 
 @dataclass(frozen=True, slots=True)
-class DriftFacts:
-    """How one product drifts now, at all stations: every alarm, and how many signs are watched."""
-
-    product: str
-    alarms: tuple[DriftAlarm, ...]
-    watched: int
-
-
-@dataclass(frozen=True, slots=True)
 class OverruleFacts:
     """How often people said a verdict was wrong, of all that they looked at, since a time."""
 
@@ -78,25 +39,6 @@ class OverruleFacts:
     def rate(self) -> float | None:
         """None where nobody looked."""
         return self.wrong / self.looked_at if self.looked_at else None
-
-
-def label_facts(
-    connection: sa.Connection, product: str, since_seq: int = 0, trained: Collection[str] = ()
-) -> LabelFacts:
-    """What was labelled since a run.
-
-    Args:
-        connection: to the store.
-        product: which one.
-        since_seq: `labels_seq` of the run; 0: since ever.
-        trained: the classes that the model in use was taught. Raises SQLAlchemyError.
-    """
-    total, new = images_by_class(connection, product), images_by_class(connection, product, since_seq)
-    unsure, conflicts, unlabelled = _open(connection, product, total)
-    total.pop(UNSURE, None)
-    new.pop(UNSURE, None)
-    never = never_trained(total, trained)
-    return LabelFacts(product, labels_seq(connection), new, total, never, unsure, conflicts, unlabelled)
 
 
 def images_by_class(connection: sa.Connection, product: str, since_seq: int = 0) -> dict[str, int]:
@@ -127,12 +69,6 @@ def never_trained(total: Mapping[str, int], trained: Collection[str]) -> tuple[s
     return tuple(sorted(total.keys() - {GOOD, UNSURE} - set(trained)))
 
 
-def drift_facts(connection: sa.Connection, product: str) -> DriftFacts:
-    """What drifts now, of how many signs. Raises SQLAlchemyError."""
-    mine = sa.select(sa.func.count()).select_from(drift_signs).where(drift_signs.c.product == product)
-    return DriftFacts(product, drift_alarms(connection, product), connection.scalar(mine) or 0)
-
-
 def drift_alarms(connection: sa.Connection, product: str) -> tuple[DriftAlarm, ...]:
     """What drifts now. Raises SQLAlchemyError."""
     table = drift_signs.c
@@ -152,12 +88,3 @@ def overrule_facts(connection: sa.Connection, product: str, since_ms: int = 0) -
 def labels_seq(connection: sa.Connection) -> int:
     """The newest label's number, 0 where there is none. Raises SQLAlchemyError."""
     return connection.scalar(sa.select(label_counter.c.value)) or 0
-
-
-def _open(connection: sa.Connection, product: str, total: Mapping[str, int]) -> tuple[int, int, int]:
-    """Images that people could not judge, that they judge differently, that nobody judged."""
-    mine = samples.c.product == product
-    count = sa.select(sa.func.count()).select_from(samples)
-    conflicts = connection.scalar(count.where(mine, samples.c.conflict)) or 0
-    unlabelled = connection.scalar(count.where(mine, samples.c.label.is_(None))) or 0
-    return total.get(UNSURE, 0), conflicts, unlabelled
